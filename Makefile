@@ -1,0 +1,103 @@
+# Every target installs what it needs; nothing has to be run before it.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CONFIG ?= ica.yaml
+DIST   ?= dist
+GOOS   ?= linux
+GOARCH ?= arm64
+
+# Commands that run on this machine must not be cross-compiled when GOOS or GOARCH are set for the functions.
+HOST_GO := env -u GOOS -u GOARCH go
+CDK     := env -u GOOS -u GOARCH CONFIG='$(CONFIG)' DIST='$(DIST)' GOOS='$(GOOS)' GOARCH='$(GOARCH)' npx --no-install cdk
+LINT    := .tools/golangci-lint
+
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+export CDK_DISABLE_CLI_TELEMETRY := true
+export CDK_DISABLE_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## Explain every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  Variables: CONFIG=$(CONFIG) GOARCH=$(GOARCH) GOOS=$(GOOS) (of the functions: build, synth, deploy)"
+
+.PHONY: setup
+setup: node_modules/.installed .venv/.installed .tools/modules $(LINT) ## Install all that the other targets need, once
+
+.PHONY: demo
+demo: .tools/checked node_modules/.installed .venv/.installed ## See it work: deploy into a local AWS, break it, watch it being restored
+	@$(HOST_GO) run ./cmd/demo
+
+.PHONY: test
+test: setup lint ## Run every check and test
+	$(HOST_GO) test -race -shuffle=on ./...
+
+.PHONY: lint
+lint: setup ## Check style, format and the module files
+	$(LINT) run ./...
+	$(LINT) fmt --diff ./...
+	$(HOST_GO) mod tidy -diff
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the Go files
+	$(LINT) fmt ./...
+
+.PHONY: update
+update: setup ## Rewrite golden files and generated tables after an intended change; read the diff
+	$(HOST_GO) test ./internal/... ./cdk/... -update
+
+.PHONY: build
+build: .tools/checked ## Build the functions into dist/, each with CONFIG beside it
+	@[ -f '$(CONFIG)' ] || { echo "$(CONFIG) is missing: cp ica.example.yaml ica.yaml and edit it, or give CONFIG=path/to/ica.yaml" >&2; exit 1; }
+	@for function in remediate validate; do \
+	  CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -ldflags '-s -w' -tags lambda.norpc \
+	    -o '$(DIST)'/$$function/bootstrap ./functions/$$function; \
+	  cp '$(CONFIG)' '$(DIST)'/$$function/ica.yaml; \
+	done
+
+.PHONY: cli
+cli: .tools/checked ## Build the command line into bin/icaguard
+	@$(HOST_GO) build -trimpath -o bin/icaguard ./cmd/icaguard
+
+.PHONY: app
+app: build # the CDK app itself, called by the CDK command line (cdk.json)
+	@CONFIG='$(CONFIG)' DIST='$(DIST)' $(HOST_GO) run ./cdk
+
+.PHONY: synth
+synth: node_modules/.installed ## Write the CloudFormation templates into cdk.out/
+	@$(CDK) synth --quiet
+
+.PHONY: deploy
+deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, then look at everything
+	@$(CDK) deploy --all
+	@bin/icaguard look --all --config '$(CONFIG)'
+
+.PHONY: clean
+clean: ## Remove what was built; keep what was installed
+	rm -rf bin cdk.out dist
+
+# What is installed, each behind a stamp that is older than the file that pins it when there is something to do.
+
+.tools/checked: tools/check.sh go.mod
+	@tools/check.sh
+	@mkdir -p .tools && touch $@
+
+node_modules/.installed: package-lock.json | .tools/checked
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.venv/.installed: tools/requirements.txt | .tools/checked
+	@python3 -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.tools/modules: go.mod go.sum | .tools/checked
+	@go mod download
+	@touch $@
+
+$(LINT): tools/go.mod tools/go.sum | .tools/checked
+	@echo "building golangci-lint (about a minute, once)"
+	@cd tools && $(HOST_GO) build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// addAccess creates what lets ICA in: per region one OIDC provider, per role its trust, duration and policy. An
+// existing role is left alone, and so is the provider that its trust must name already.
+func addAccess(stack awscdk.Stack, b icaconfig.Baseline) {
+	providers := map[string]awsiam.CfnOIDCProvider{}
+	roles := map[string]bool{}
+	for _, s := range b.Storages {
+		if s.Role.Existing || roles[s.Role.Name] {
+			continue
+		}
+		roles[s.Role.Name] = true
+		provider, exists := providers[s.Provider.URL]
+		if !exists && !s.Provider.Existing {
+			provider = newProvider(stack, s)
+			providers[s.Provider.URL] = provider
+		}
+		role := newRole(stack, s)
+		if provider != nil {
+			// The trust policy names the provider by an ARN made from its name, so CloudFormation sees no reference.
+			role.AddResourceDependency(provider, nil)
+		}
+	}
+}
+
+func newProvider(stack awscdk.Stack, s icaconfig.Storage) awsiam.CfnOIDCProvider {
+	return awsiam.NewCfnOIDCProvider(scope(stack, s.Region.ID), jsii.String("Provider"), &awsiam.CfnOIDCProviderProps{
+		Url:          &s.Provider.URL,
+		ClientIdList: jsii.Strings(s.Provider.Audience),
+	})
+}
+
+func newRole(stack awscdk.Stack, s icaconfig.Storage) awsiam.CfnRole {
+	own := scope(stack, s.Role.Name)
+	policy := awsiam.NewCfnManagedPolicy(own, jsii.String("Policy"), &awsiam.CfnManagedPolicyProps{
+		ManagedPolicyName: &s.Role.Policy.Name,
+		PolicyDocument:    plain(s.Role.Policy.Document),
+	})
+	return awsiam.NewCfnRole(own, jsii.String("Role"), &awsiam.CfnRoleProps{
+		RoleName:                 &s.Role.Name,
+		Path:                     &s.Role.Path,
+		Description:              optional(s.Role.Description),
+		MaxSessionDuration:       jsii.Number(float64(s.Role.MaxSessionDuration)),
+		AssumeRolePolicyDocument: plain(s.TrustPolicy(prefixReference(s.Role.Prefix))),
+		ManagedPolicyArns:        &[]any{policy.Ref()},
+	})
+}
+
+// prefixReference lets CloudFormation read the parameter at deploy time, so that its value is in no template.
+func prefixReference(p icaconfig.SessionNamePrefix) string {
+	if p.Parameter != "" {
+		return fmt.Sprintf("{{resolve:ssm:%s}}", p.Parameter)
+	}
+	return p.Literal.Reveal()
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// plain turns a document into what jsii can carry. Marshalling our own plain types cannot fail.
+func plain(document any) any {
+	data, err := json.Marshal(document)
+	if err != nil {
+		panic(fmt.Sprintf("cdk: marshal document: %v", err))
+	}
+	var out map[string]any
+	if err := json.Unmarshal(data, &out); err != nil {
+		panic(fmt.Sprintf("cdk: read document back: %v", err))
+	}
+	return out
+}

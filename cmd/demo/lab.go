@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/deployed"
+	"github.com/icaguard/icaguard/internal/report"
+)
+
+// lab is the laboratory whose account this is: it reads and changes things through the AWS SDK like anybody.
+type lab struct {
+	local   *localaws.AWS
+	storage icaconfig.Storage
+	iam     *iam.Client
+	s3      *s3.Client
+	direct  aws.Config // past the recorder: sets the stage and reads state
+	inbox   string     // URL of the queue that stands for the subscriber
+
+	mu    sync.Mutex
+	noted snapshot // the state right after the last change by somebody
+}
+
+func newLab(local *localaws.AWS, b icaconfig.Baseline) *lab {
+	const key = "ASIASOMEBODY"
+	local.Recorder().Identify(key, somebody(local))
+	config := local.Config(region, key)
+	return &lab{
+		local: local, storage: b.Storages[0],
+		iam: iam.NewFromConfig(config), s3: awslore.S3(config, region), direct: local.DirectConfig(region),
+	}
+}
+
+// somebody is who breaks things: a person at the console.
+func somebody(local *localaws.AWS) localaws.Identity {
+	return localaws.AssumedRole(local.Account(), "Admin", "console-session")
+}
+
+func (l *lab) putPrefix(ctx context.Context) error {
+	_, err := ssm.NewFromConfig(l.direct).PutParameter(ctx, &ssm.PutParameterInput{
+		Name: &l.storage.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String("prefix-of-the-demo"),
+	})
+	if err != nil {
+		return fmt.Errorf("put the prefix: %w", err)
+	}
+	return nil
+}
+
+// subscribe lets a queue receive what an operator would receive by mail.
+func (l *lab) subscribe(ctx context.Context, topic string) error {
+	queue, err := sqs.NewFromConfig(l.direct).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("subscriber")})
+	if err != nil {
+		return fmt.Errorf("subscribe: create queue: %w", err)
+	}
+	l.inbox = aws.ToString(queue.QueueUrl)
+	_, err = sns.NewFromConfig(l.direct).Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: &topic, Protocol: aws.String("sqs"), Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:subscriber", region, l.local.Account())),
+	})
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", topic, err)
+	}
+	return nil
+}
+
+// lookAtAll does what `icaguard look --all` does.
+func (l *lab) lookAtAll(ctx context.Context, queueURL string) error {
+	queue := guard.Queue{SQS: sqs.NewFromConfig(l.direct), URL: queueURL}
+	return queue.LookAgain(ctx, guard.Look{Reason: "first look"}, 0)
+}
+
+// change is one thing that somebody does to the ICA setup.
+type change struct {
+	title, setting, breaks string
+	do                     func(context.Context) error
+}
+
+func (l *lab) changes() []change {
+	rows := map[string]guard.Setting{}
+	for _, setting := range guard.Settings() {
+		rows[setting.ID] = setting
+	}
+	duration, cors := rows["role-session-duration"], rows["bucket-cors"]
+	return []change{
+		{
+			title:   "the role's session duration goes back to 1 hour (aws iam update-role --max-session-duration 3600)",
+			setting: duration.ID, breaks: duration.Breaks,
+			do: func(ctx context.Context) error {
+				_, err := l.iam.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: &l.storage.Role.Name, MaxSessionDuration: aws.Int32(3600)})
+				return err
+			},
+		},
+		{
+			title:   "the bucket's CORS is deleted (aws s3api delete-bucket-cors)",
+			setting: cors.ID, breaks: cors.Breaks,
+			do: func(ctx context.Context) error {
+				_, err := l.s3.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.storage.Bucket.Name})
+				return err
+			},
+		},
+	}
+}
+
+// snapshot is the state of the settings in words, by setting.
+type snapshot map[string]string
+
+// snapshot reads the state past the recorder, with no code of the guard's.
+func (l *lab) snapshot(ctx context.Context) (snapshot, error) {
+	role, err := iam.NewFromConfig(l.direct).GetRole(ctx, &iam.GetRoleInput{RoleName: &l.storage.Role.Name})
+	if err != nil {
+		return nil, fmt.Errorf("read the role: %w", err)
+	}
+	state := snapshot{"role-session-duration": fmt.Sprintf("%d s", aws.ToInt32(role.Role.MaxSessionDuration)), "bucket-cors": "none"}
+	cors, err := awslore.S3(l.direct, region).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &l.storage.Bucket.Name})
+	if awslore.IsAbsent(err) {
+		return state, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read CORS: %w", err)
+	}
+	var rules []string
+	for _, r := range cors.CORSRules {
+		rules = append(rules, strings.Join(r.AllowedMethods, " ")+" for "+strings.Join(r.AllowedOrigins, " "))
+	}
+	state["bucket-cors"] = strings.Join(rules, "; ")
+	return state, nil
+}
+
+// note keeps the state that somebody left behind, before the guard hears of it and puts it right.
+func (l *lab) note(ctx context.Context, e localaws.Envelope) error {
+	if e.Detail.UserIdentity["arn"] != somebody(l.local).ARN() {
+		return nil
+	}
+	state, err := l.snapshot(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noted = state
+	return err
+}
+
+func (l *lab) broken() snapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.noted
+}
+
+// awaitQuiet waits until the guard's queue holds nothing but delayed messages.
+func (l *lab) awaitQuiet(ctx context.Context, queueURL string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client := sqs.NewFromConfig(l.direct)
+	for {
+		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &queueURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+		})
+		if err != nil {
+			return fmt.Errorf("wait for the guard's queue: %w", err)
+		}
+		if out.Attributes["ApproximateNumberOfMessages"] == "0" && out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0" {
+			return nil
+		}
+		if err := guard.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("wait for the guard's queue: %w", err)
+		}
+	}
+}
+
+var errNotRestored = errors.New("not restored")
+
+// awaitState reads until the state is the wanted one.
+func (l *lab) awaitState(ctx context.Context, want snapshot) (snapshot, error) {
+	for deadline := time.Now().Add(patience); ; {
+		state, err := l.snapshot(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case maps.Equal(state, want):
+			return state, nil
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("%w after %s: have %v, want %v", errNotRestored, patience, state, want)
+		}
+		if err := guard.Sleep(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// validate invokes the other function, as `icaguard validate` and later the schedule do.
+func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard) error {
+	s.step("Ask %s for its audit", guard.ValidateFunction)
+	result, err := icaguard.Validate.Invoke(ctx, []byte(`{}`))
+	if err != nil {
+		return err
+	}
+	var audit report.Report
+	if err := json.Unmarshal(result.Payload, &audit); err != nil || result.FunctionError != "" {
+		return fmt.Errorf("validate: %s %s: %w", result.FunctionError, result.Payload, err)
+	}
+	if audit.ExitCode != 0 {
+		return fmt.Errorf("%w: the audit answers %s", errNotRestored, result.Payload)
+	}
+	return nil
+}
+
+// showNotices prints the messages that the subscriber got, and waits for as many as there were changes.
+func (l *lab) showNotices(ctx context.Context, s *screen, want int) error {
+	client := sqs.NewFromConfig(l.direct)
+	for got, deadline := 0, time.Now().Add(patience); got < want; {
+		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &l.inbox, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
+		if err != nil {
+			return fmt.Errorf("read the subscriber's queue: %w", err)
+		}
+		if len(out.Messages) == 0 && time.Now().After(deadline) {
+			return fmt.Errorf("the subscriber got %d of %d messages: %w", got, want, io.ErrUnexpectedEOF)
+		}
+		for _, m := range out.Messages {
+			var notice struct{ Subject, Message string }
+			if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &notice); err != nil {
+				return fmt.Errorf("read a notice: %w", err)
+			}
+			got++
+			s.indented(notice.Subject + "\n\n" + notice.Message)
+			s.print("\n")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/spf13/cobra"
+
+	"github.com/icaguard/icaguard/internal/guard"
+)
+
+func newLook() *cobra.Command {
+	var all bool
+	var storage, setting string
+	cmd := &cobra.Command{
+		Use:   "look",
+		Short: "Ask the deployed guard to look now, and to restore what drifted",
+		Long: `Put a look on the queue of the deployed guard: it looks at once and, where the mode is enforce, restores what
+drifted. Use it after the first deploy, after an outage, or when something was repaired by hand.
+
+What the guard finds stands in the log group /aws/lambda/` + guard.RemediateFunction + `; what people should know comes by SNS.`,
+		Example: `  icaguard look --all
+  icaguard look --storage lab-prod --setting bucket-cors`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := newSession(cmd)
+			if err != nil {
+				return err
+			}
+			if err := s.checkLook(storage, setting); err != nil {
+				return err
+			}
+			if err := s.sendLook(cmd.Context(), guard.Look{Storage: storage, Setting: setting, Reason: "icaguard look"}); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "asked the guard in %s to look; follow it with: aws logs tail /aws/lambda/%s --follow --region %s\n",
+				s.baseline.HomeRegion, guard.RemediateFunction, s.baseline.HomeRegion)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "every setting of every storage")
+	cmd.Flags().StringVar(&storage, "storage", "", "only this storage")
+	cmd.Flags().StringVar(&setting, "setting", "", "only this setting")
+	cmd.MarkFlagsOneRequired("all", "storage", "setting")
+	cmd.MarkFlagsMutuallyExclusive("all", "storage")
+	cmd.MarkFlagsMutuallyExclusive("all", "setting")
+	return cmd
+}
+
+var errUnknownName = errors.New("no such name")
+
+// checkLook refuses a misspelt name here, where somebody is there to read it.
+func (s session) checkLook(storage, setting string) error {
+	var storages, settings []string
+	for _, st := range s.baseline.Storages {
+		storages = append(storages, st.Name)
+	}
+	for _, row := range guard.Settings() {
+		settings = append(settings, row.ID)
+	}
+	if storage != "" && !slices.Contains(storages, storage) {
+		return fmt.Errorf("--storage %q: %w: the configuration has %s", storage, errUnknownName, strings.Join(storages, ", "))
+	}
+	if setting != "" && !slices.Contains(settings, setting) {
+		return fmt.Errorf("--setting %q: %w: there are %s", setting, errUnknownName, strings.Join(settings, ", "))
+	}
+	return nil
+}
+
+func (s session) sendLook(ctx context.Context, look guard.Look) error {
+	client := sqs.NewFromConfig(s.aws)
+	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(guard.LookQueue)})
+	if err != nil {
+		return fmt.Errorf("look: find the guard's queue %s in %s: %w: is icaguard deployed in account %s? make deploy",
+			guard.LookQueue, s.baseline.HomeRegion, err, s.baseline.Account)
+	}
+	queue := guard.Queue{SQS: client, URL: aws.ToString(out.QueueUrl)}
+	if err := queue.LookAgain(ctx, look, 0); err != nil {
+		return fmt.Errorf("look: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+// Command icaguard is the command line of icaguard: it audits an account, asks the deployed guard to look, and replays
+// events. It uses the same table and engine as the deployed functions.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newRoot().ExecuteContext(ctx)
+	stop()
+	var code exitCode
+	switch {
+	case err == nil:
+	case errors.As(err, &code):
+		os.Exit(int(code))
+	default:
+		fmt.Fprintln(os.Stderr, "icaguard:", err)
+		os.Exit(2)
+	}
+}
+
+// exitCode ends the process with a status that is a result, not a failure of the command.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "icaguard",
+		Short: "Check and repair the AWS side of ICA bring-your-own-bucket storage",
+		Long: `icaguard checks and repairs what Illumina Connected Analytics (ICA) needs in an AWS account:
+the IAM role, its policy, the OIDC provider, and the bucket's settings.
+
+It reads ica.yaml and uses AWS credentials as the AWS CLI does (environment, profile, SSO).`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().String("config", "ica.yaml", "the file that describes the storages")
+	root.AddCommand(newValidate(), newLook(), newReplay())
+	return root
+}

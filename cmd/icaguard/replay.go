@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/report"
+)
+
+func newReplay() *cobra.Command {
+	var enforce bool
+	cmd := &cobra.Command{
+		Use:   "replay EVENT.json",
+		Short: "Say what the guard would do with an event, or do it",
+		Long: `Read an event (an EventBridge event or a CloudTrail record), say where it makes the guard look and what it finds
+there now. Nothing is changed unless --enforce is given; then what drifted is restored as the deployed guard would,
+where the storage's mode is enforce.
+
+Exit status: as of validate, for the settings looked at.`,
+		Example: `  icaguard replay events/aws.iam.UpdateRole.json
+  icaguard replay --enforce event-from-cloudtrail.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			event, err := readEvent(args[0])
+			if err != nil {
+				return err
+			}
+			s, err := newSession(cmd)
+			if err != nil {
+				return err
+			}
+			return s.replay(cmd.Context(), cmd.OutOrStdout(), event, enforce)
+		},
+	}
+	cmd.Flags().BoolVar(&enforce, "enforce", false, "restore what drifted")
+	return cmd
+}
+
+func readEvent(path string) (guard.Event, error) {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return guard.Event{}, fmt.Errorf("replay: %w", err)
+	}
+	event, err := guard.ParseEvent(body)
+	if err != nil {
+		return guard.Event{}, fmt.Errorf("replay: %s: %w", path, err)
+	}
+	return event, nil
+}
+
+func (s session) replay(ctx context.Context, w io.Writer, event guard.Event, enforce bool) error {
+	engine := s.engine()
+	fmt.Fprintf(w, "%s %s by %s at %s in account %s\n", event.Source, event.Name, event.Actor, event.Time.UTC().Format(time.RFC3339), event.Account)
+	looks := guard.Route(event, "", engine.Settings, engine.Baseline)
+	if len(looks) == 0 {
+		fmt.Fprintf(w, "ignored: %s\n", guard.WhyIgnored(event, engine.Settings, engine.Baseline))
+		return nil
+	}
+	outcomes := s.outcomes(ctx, w, engine, looks, enforce)
+	if err := report.Table(w, outcomes); err != nil {
+		return err
+	}
+	if code := guard.ExitCode(outcomes); code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+func (s session) outcomes(ctx context.Context, w io.Writer, engine *guard.Engine, looks []guard.Look, enforce bool) []guard.Outcome {
+	if !enforce {
+		return engine.Audit(ctx, looks...)
+	}
+	engine.LookAgain = func(_ context.Context, look guard.Look, after time.Duration) error {
+		fmt.Fprintf(w, "the deployed guard would look at %s again in %s: %s\n", look.Setting, after, look.Reason)
+		return nil
+	}
+	var outcomes []guard.Outcome
+	for _, result := range engine.Handle(ctx, looks) {
+		outcomes = append(outcomes, result.Outcome)
+	}
+	return outcomes
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/report"
+)
+
+// handler turns one invocation into looks, and their results into reports and the batch's answer.
+type handler struct {
+	engine *guard.Engine
+	queue  guard.Queue
+	topic  report.Topic
+	self   string // session ARN under which CloudTrail shows our own calls
+	log    *slog.Logger
+}
+
+// request is one message with the looks that it asks for.
+type request struct {
+	id    string
+	looks []guard.Look
+}
+
+// handle takes an SQS batch, or one bare message for `aws lambda invoke`. A message fails only when nothing else can
+// bring it back; all others are done, whatever became of their neighbours.
+func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.SQSEventResponse, error) {
+	var batch events.SQSEvent
+	if err := json.Unmarshal(payload, &batch); err != nil || len(batch.Records) == 0 {
+		return events.SQSEventResponse{}, h.handleOne(ctx, payload)
+	}
+	var requests []request
+	failed := map[string]error{}
+	for _, record := range batch.Records {
+		looks, err := h.read(ctx, record.Body)
+		if err != nil {
+			failed[record.MessageId] = err
+			continue
+		}
+		requests = append(requests, request{id: record.MessageId, looks: looks})
+	}
+	for id, err := range h.work(ctx, requests) {
+		failed[id] = err
+	}
+	return h.answer(ctx, failed), nil
+}
+
+// handleOne does a bare message. What cannot be understood is answered to the caller, who is there to read it.
+func (h *handler) handleOne(ctx context.Context, payload json.RawMessage) error {
+	message, err := guard.ParseMessage(payload)
+	if err != nil {
+		return err
+	}
+	looks, err := h.take(ctx, message)
+	if err != nil {
+		return err
+	}
+	return h.work(ctx, []request{{looks: looks}})[""]
+}
+
+func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQSEventResponse {
+	var response events.SQSEventResponse
+	for id, err := range failed {
+		h.log.ErrorContext(ctx, "message comes again", "messageId", id, "error", err)
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+	}
+	return response
+}
+
+// read understands one queue message. One that cannot be understood is buried with the reason and is then done: it
+// would not become clearer by coming again.
+func (h *handler) read(ctx context.Context, body string) ([]guard.Look, error) {
+	message, err := guard.ParseMessage([]byte(body))
+	if err != nil {
+		h.log.ErrorContext(ctx, "message not understood, sent to the dead-letter queue", "error", err)
+		return nil, h.queue.Bury(ctx, body, err.Error())
+	}
+	return h.take(ctx, message)
+}
+
+func (h *handler) take(ctx context.Context, message guard.Message) ([]guard.Look, error) {
+	switch {
+	case message.Notice != nil:
+		return nil, h.notify(ctx, *message.Notice)
+	case message.Look != nil:
+		return []guard.Look{*message.Look}, nil
+	}
+	event := message.Event
+	looks := guard.Route(*event, h.self, h.engine.Settings, h.engine.Baseline)
+	if len(looks) == 0 {
+		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "reason", guard.WhyIgnored(*event, h.engine.Settings, h.engine.Baseline))
+		return nil, nil
+	}
+	h.log.InfoContext(ctx, "event", "source", event.Source, "event", event.Name, "eventId", event.ID, "actor", event.Actor, "looks", len(looks))
+	return looks, nil
+}
+
+// work looks once at everything asked for, reports, and returns the requests that have to come again.
+func (h *handler) work(ctx context.Context, requests []request) map[string]error {
+	var looks []guard.Look
+	for _, r := range requests {
+		looks = append(looks, r.looks...)
+	}
+	failed := map[string]error{}
+	for _, result := range h.engine.Handle(ctx, looks) {
+		err := errors.Join(result.Err, h.report(ctx, result.Outcome))
+		if err == nil {
+			continue
+		}
+		for _, r := range requests {
+			if h.asked(r, result) {
+				failed[r.id] = errors.Join(failed[r.id], err)
+			}
+		}
+	}
+	return failed
+}
+
+func (h *handler) asked(r request, result guard.Result) bool {
+	for _, look := range r.looks {
+		if h.engine.AsksFor(look, result) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *handler) report(ctx context.Context, o guard.Outcome) error {
+	report.Log(ctx, h.log, o)
+	notice, wanted := report.NoticeFor(o)
+	if !wanted {
+		return nil
+	}
+	return h.notify(ctx, notice)
+}
+
+// maxNotifications bounds how often a notice is tried; with the growing delay that is about three hours.
+const maxNotifications = 15
+
+// notify sends a notice. One that SNS does not take now is put on the queue: the restore that it tells of happened
+// once and would not be told again. One that SNS never takes ends in the dead-letter queue, with the reason.
+func (h *handler) notify(ctx context.Context, n guard.Notice) error {
+	err := h.topic.Publish(ctx, n)
+	if err == nil {
+		return nil
+	}
+	h.log.ErrorContext(ctx, "notice not delivered", "subject", n.Subject, "attempts", n.Attempts, "error", err)
+	n.Attempts++
+	if n.Attempts >= maxNotifications {
+		body, encodeErr := guard.EncodeNotice(n)
+		return errors.Join(encodeErr, h.queue.Bury(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)))
+	}
+	return h.queue.NotifyAgain(ctx, n, time.Duration(n.Attempts)*time.Minute)
+}

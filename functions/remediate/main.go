@@ -1,0 +1,49 @@
+// Command remediate is the Lambda that hears changes and restores what drifted. This file is wiring only.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/report"
+	"github.com/icaguard/icaguard/internal/wiring"
+)
+
+func main() {
+	function, startErr := wiring.Start(context.Background())
+	lambda.Start(func(ctx context.Context, payload json.RawMessage) (events.SQSEventResponse, error) {
+		// A faulty start is answered to whoever invokes, where it can be read, rather than by a crash.
+		if startErr != nil {
+			return events.SQSEventResponse{}, startErr
+		}
+		h, err := newHandler(ctx, function)
+		if err != nil {
+			return events.SQSEventResponse{}, err
+		}
+		return h.handle(ctx, payload)
+	})
+}
+
+func newHandler(ctx context.Context, function wiring.Function) (*handler, error) {
+	self, err := wiring.SelfFrom(ctx)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := function.Engine(self)
+	if err != nil {
+		return nil, err
+	}
+	queue := guard.Queue{
+		SQS: sqs.NewFromConfig(engine.Clients.Config), URL: os.Getenv(guard.EnvQueueURL), DeadLetterURL: os.Getenv(guard.EnvDeadLetterURL),
+	}
+	engine.LookAgain = queue.LookAgain
+	topic := report.Topic{SNS: sns.NewFromConfig(engine.Clients.Config), ARN: os.Getenv(guard.EnvTopicARN)}
+	return &handler{engine: engine, queue: queue, topic: topic, self: self.Session(), log: function.Log}, nil
+}

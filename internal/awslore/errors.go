@@ -1,0 +1,99 @@
+// Package awslore keeps AWS's quirks in one place: what an error means for somebody who guards a
+// configuration, and how clients are set up.
+//
+// Invariant: no other package compares an AWS error code or message.
+package awslore
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Class says what an AWS error means for a look at a setting.
+type Class int
+
+const (
+	// Final errors stay as they are however often the call is repeated: a malformed request, an unknown code.
+	Final Class = iota
+	// Transient errors pass: throttling, 5xx, time-outs, a connection that broke.
+	Transient
+	// Denied names no explicit deny. IAM may still be spreading a change for up to two minutes, so it is worth another look.
+	Denied
+	// ExplicitDeny names a policy that forbids the call (SCP, permissions boundary, resource policy). Nobody's to undo.
+	ExplicitDeny
+	// Gone means that the bucket, role or policy itself does not exist.
+	Gone
+)
+
+// String names the class as it appears in logs.
+func (c Class) String() string {
+	return [...]string{"final", "transient", "denied", "explicit-deny", "gone"}[c]
+}
+
+// Classify sorts any error of an SDK call. Errors that are not AWS's (a broken connection, a deadline) are Transient,
+// because the call may never have arrived.
+func Classify(err error) Class {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return classifyTransport(err)
+	}
+	switch api.ErrorCode() {
+	case "NoSuchBucket", "NoSuchEntity", "NoSuchEntityException", "NotFoundException":
+		return Gone
+	case "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "Forbidden":
+		return classifyDenial(api)
+	case "ServiceUnavailable", "InternalError", "ServiceFailure", "ServiceFailureException", "RequestTimeout", "SlowDown",
+		// IAM answers a write that meets another write on the same entity with this; it asks to try again.
+		"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAborted":
+		return Transient
+	}
+	return classifyStatus(err)
+}
+
+func classifyDenial(api smithy.APIError) Class {
+	if strings.Contains(api.ErrorMessage(), "explicit deny") {
+		return ExplicitDeny
+	}
+	return Denied
+}
+
+// classifyStatus decides by throttle code and HTTP status, as the SDK's own retryer does.
+func classifyStatus(err error) Class {
+	throttled := retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+	if throttled.IsErrorThrottle(err).Bool() {
+		return Transient
+	}
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		switch status := response.HTTPStatusCode(); {
+		case status >= http.StatusInternalServerError:
+			return Transient
+		case status == http.StatusForbidden:
+			return Denied
+		}
+	}
+	return Final
+}
+
+// classifyTransport sorts what is not an answer of AWS's: no connection, a time-out, a body that does not parse. The call
+// may or may not have arrived, and the next one may well succeed.
+func classifyTransport(err error) Class {
+	var operation *smithy.OperationError
+	if errors.As(err, &operation) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return Transient
+	}
+	return Final
+}
+
+// IsAbsent reports whether the error only says that the resource carries no such sub-configuration. These codes are
+// untyped in SDK v2 (https://github.com/aws/aws-sdk-go-v2/issues/1110), hence the match by code.
+func IsAbsent(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "NoSuchCORSConfiguration"
+}

@@ -1,0 +1,159 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// maxCORSRules is S3's limit for one bucket (https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketCors.html).
+const maxCORSRules = 100
+
+func bucketCORS() Setting {
+	return define(Setting{
+		ID:     "bucket-cors",
+		Title:  "Bucket CORS lets ICA's web pages upload and read",
+		Breaks: "uploads from the browser fail at once with a CORS error in its console; uploads by CLI go on",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("S3 console, bucket %s, Permissions, CORS: add ICA's rule as the first one", s.Bucket.Name)
+		},
+		On:       OnBucket,
+		Triggers: []Trigger{bucketEvents("PutBucketCors", "DeleteBucketCors")},
+		Reads:    []Action{{"s3:GetBucketCORS", OnBucket}},
+		Writes:   []Action{{"s3:PutBucketCORS", OnBucket}},
+	}, spec[[]types.CORSRule]{
+		want:   wantCORS,
+		read:   readCORS,
+		diff:   diffCORS,
+		put:    putCORS,
+		merges: true,
+	})
+}
+
+// wantCORS is the one rule that ICA needs; the bucket may have others.
+func wantCORS(s icaconfig.Storage) []types.CORSRule {
+	rule := s.Bucket.CORS
+	return []types.CORSRule{{
+		AllowedHeaders: rule.AllowedHeaders,
+		AllowedMethods: rule.AllowedMethods,
+		AllowedOrigins: rule.AllowedOrigins,
+		ExposeHeaders:  rule.ExposeHeaders,
+	}}
+}
+
+func readCORS(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.CORSRule, error) {
+	out, err := c.s3(s).GetBucketCors(ctx, &s3.GetBucketCorsInput{
+		Bucket:              &s.Bucket.Name,
+		ExpectedBucketOwner: &c.Account,
+	})
+	if awslore.IsAbsent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get cors of bucket %s: %w", s.Bucket.Name, err)
+	}
+	return out.CORSRules, nil
+}
+
+// diffCORS asks what S3 would answer ICA's pages: S3 uses the first rule that matches origin and method of a request
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html), so for every method of ours that first rule must
+// also give our headers. Methods that suffer the same fault share one difference.
+func diffCORS(want, got []types.CORSRule) []Diff {
+	ours := want[0]
+	var diffs []Diff
+	for _, origin := range ours.AllowedOrigins {
+		for _, method := range ours.AllowedMethods {
+			fault := faultOfRequest(ours, got, origin, method)
+			if fault == "" {
+				continue
+			}
+			path := "CORS for " + origin
+			same := slices.IndexFunc(diffs, func(d Diff) bool { return d.Path == path && d.Got == fault })
+			if same < 0 {
+				diffs = append(diffs, Diff{Path: path, Want: "a rule that allows " + method, Got: fault})
+			} else {
+				diffs[same].Want += ", " + method
+			}
+		}
+	}
+	return diffs
+}
+
+// faultOfRequest says what is wrong with the answer to ICA's request, or nothing.
+func faultOfRequest(ours types.CORSRule, got []types.CORSRule, origin, method string) string {
+	at := slices.IndexFunc(got, func(r types.CORSRule) bool { return answers(r, origin, method) })
+	if at < 0 {
+		return "none"
+	}
+	missing := append(lacking(got[at].AllowedHeaders, ours.AllowedHeaders), lacking(got[at].ExposeHeaders, ours.ExposeHeaders)...)
+	if len(missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("rule %d answers first and lacks header %s", at+1, strings.Join(missing, ", "))
+}
+
+// answers reports whether S3 would use the rule for this origin and method. An origin may hold one "*".
+func answers(r types.CORSRule, origin, method string) bool {
+	return slices.Contains(r.AllowedMethods, method) &&
+		slices.ContainsFunc(r.AllowedOrigins, func(pattern string) bool { return matchesOrigin(pattern, origin) })
+}
+
+func matchesOrigin(pattern, origin string) bool {
+	before, after, wildcard := strings.Cut(pattern, "*")
+	if !wildcard {
+		return pattern == origin
+	}
+	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
+}
+
+// lacking lists the headers of need that are not in have. Header names ignore case; "*" is needed and had as such.
+func lacking(have, need []string) []string {
+	var missing []string
+	for _, header := range need {
+		if !slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, header) }) {
+			missing = append(missing, header)
+		}
+	}
+	return missing
+}
+
+// putCORS writes our rule first and every other rule after it, unchanged and in order. A rule that is exactly ours is
+// moved, not doubled.
+func putCORS(ctx context.Context, c Clients, s icaconfig.Storage, want, got []types.CORSRule) error {
+	rules := slices.Clone(want)
+	for _, rule := range got {
+		if !sameRule(rule, want[0]) {
+			rules = append(rules, rule)
+		}
+	}
+	if len(rules) > maxCORSRules {
+		return fmt.Errorf("bucket %s: %w: it has %d CORS rules of others; remove one that is no longer needed", s.Bucket.Name, errFull, len(got))
+	}
+	_, err := c.s3(s).PutBucketCors(ctx, &s3.PutBucketCorsInput{
+		Bucket:              &s.Bucket.Name,
+		ExpectedBucketOwner: &c.Account,
+		CORSConfiguration:   &types.CORSConfiguration{CORSRules: rules},
+	})
+	if err != nil {
+		return fmt.Errorf("put cors on bucket %s: %w", s.Bucket.Name, err)
+	}
+	return nil
+}
+
+// sameRule compares the four lists as sets; a rule with an ID, a MaxAge or anything more is somebody's own.
+func sameRule(a, b types.CORSRule) bool {
+	return a.ID == nil && a.MaxAgeSeconds == nil &&
+		sameSet(a.AllowedHeaders, b.AllowedHeaders) && sameSet(a.AllowedMethods, b.AllowedMethods) &&
+		sameSet(a.AllowedOrigins, b.AllowedOrigins) && sameSet(a.ExposeHeaders, b.ExposeHeaders)
+}
+
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}

@@ -1,0 +1,353 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Engine looks at settings and restores what drifted. Observe and enforce share every line up to the restore.
+type Engine struct {
+	Baseline icaconfig.Baseline
+	Settings []Setting
+	Clients  Clients
+	// Gates may hold a restore; they are asked in order, only when there are diffs. Deploys and pauses come in here.
+	Gates []Gate
+	// LookAgain puts one delayed look on the guard's queue.
+	LookAgain func(ctx context.Context, look Look, after time.Duration) error
+	// Sleep waits or returns the context's error; tests make it short.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Gate says why a restore has to wait, or "".
+type Gate func(ctx context.Context, s icaconfig.Storage, setting Setting) (reason string, err error)
+
+// Result is the outcome of one look. Err is set when the look-again that it needs could not be sent: then the message
+// that asked for the look must come again.
+type Result struct {
+	Look    Look
+	Outcome Outcome
+	Err     error
+}
+
+// maxGroups bounds how many groups are worked on side by side, to stay far below IAM's request rates.
+const maxGroups = 4
+
+// Handle looks where the looks ask, coalesced: many asking for one thing are one look. Groups of storages that share a
+// resource run side by side, a group's looks in the table's order, each whatever became of the one before.
+func (e *Engine) Handle(ctx context.Context, looks []Look) []Result {
+	work, cancel := withReserve(ctx)
+	defer cancel()
+	jobs := e.jobs(looks)
+	results := make([]Result, len(jobs))
+	var group errgroup.Group
+	group.SetLimit(maxGroups)
+	for _, indexes := range e.grouped(jobs) {
+		group.Go(func() error {
+			for _, i := range indexes {
+				results[i] = e.conclude(ctx, jobs[i], e.look(work, jobs[i]))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions above return their errors in results
+	return results
+}
+
+// Audit looks where the looks ask, without looks everywhere, and writes nothing.
+func (e *Engine) Audit(ctx context.Context, looks ...Look) []Outcome {
+	if len(looks) == 0 {
+		looks = []Look{{}}
+	}
+	var outcomes []Outcome
+	for _, j := range e.jobs(looks) {
+		plan, outcome := e.plan(ctx, j)
+		outcomes = append(outcomes, finish(j, e.classify(plan, outcome)))
+	}
+	return outcomes
+}
+
+// classify is the verdict of a look that may not write.
+func (e *Engine) classify(plan Plan, o Outcome) Outcome {
+	if o.Status == Clean && len(plan.Diffs) > 0 {
+		o.Status, o.Diffs = Drifted, plan.Diffs
+	}
+	return o
+}
+
+// job is one coalesced look with what it names.
+type job struct {
+	look    Look
+	storage icaconfig.Storage
+	setting Setting
+}
+
+// key tells what is looked at: storages that share a role ask for one look at it.
+func (j job) key() string { return j.setting.ID + " " + j.setting.On.ARN(j.storage) }
+
+// jobs coalesces the looks, in the table's order. What is no longer configured is nobody's to look at and left out.
+func (e *Engine) jobs(looks []Look) []job {
+	var jobs []job
+	at := map[string]int{}
+	for _, setting := range e.Settings {
+		for _, storage := range e.Baseline.Storages {
+			j := job{storage: storage, setting: setting}
+			for _, look := range looks {
+				if !look.asksFor(storage, setting) {
+					continue
+				}
+				look.Storage, look.Setting = storage.Name, setting.ID
+				i, seen := at[j.key()]
+				if !seen {
+					j.look = look
+					at[j.key()] = len(jobs)
+					jobs = append(jobs, j)
+					continue
+				}
+				look.Storage = jobs[i].look.Storage
+				jobs[i].look = jobs[i].look.merge(look)
+			}
+		}
+	}
+	return jobs
+}
+
+func (l Look) asksFor(s icaconfig.Storage, setting Setting) bool {
+	return (l.Storage == "" || l.Storage == s.Name) && (l.Setting == "" || l.Setting == setting.ID)
+}
+
+// AsksFor reports whether the look asked for what the result is about.
+func (e *Engine) AsksFor(l Look, r Result) bool {
+	return slices.ContainsFunc(e.jobs([]Look{l}), func(j job) bool {
+		return j.setting.ID == r.Outcome.Setting && j.setting.On.ARN(j.storage) == r.Outcome.Resource
+	})
+}
+
+// grouped splits the jobs' indexes by group: storages that share a bucket, a role or a provider belong together.
+func (e *Engine) grouped(jobs []job) [][]int {
+	groupOf := sharing(e.Baseline.Storages)
+	groups := map[int][]int{}
+	for i, j := range jobs {
+		id := groupOf[j.storage.Name]
+		groups[id] = append(groups[id], i)
+	}
+	out := make([][]int, 0, len(groups))
+	for _, indexes := range groups {
+		out = append(out, indexes)
+	}
+	return out
+}
+
+// sharing numbers the storages so that those connected through a shared resource have the same number.
+func sharing(storages []icaconfig.Storage) map[string]int {
+	group := map[string]int{}
+	owner := map[string]int{}
+	for i, s := range storages {
+		group[s.Name] = i
+		for _, resource := range []string{s.Bucket.ARN, s.Role.ARN, s.Provider.ARN} {
+			other, shared := owner[resource]
+			if !shared {
+				owner[resource] = i
+				continue
+			}
+			join(group, group[s.Name], group[storages[other].Name])
+		}
+	}
+	return group
+}
+
+func join(group map[string]int, from, to int) {
+	for name, id := range group {
+		if id == from {
+			group[name] = to
+		}
+	}
+}
+
+// reserve is kept of the function's time for look-agains and reports: what was not reached is looked at again.
+const reserve = 6 * time.Second
+
+func withReserve(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-reserve))
+}
+
+// conclude ends a look: it asks for the next one where one is needed.
+func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
+	after, reason := again(j.look, outcome)
+	if after == 0 {
+		return Result{Look: j.look, Outcome: finish(j, exhausted(outcome))}
+	}
+	next := j.look
+	next.Attempt++
+	next.Reason = reason
+	result := Result{Look: j.look, Outcome: finish(j, outcome)}
+	if err := e.LookAgain(ctx, next, after); err != nil {
+		result.Err = fmt.Errorf("%s: look again: %w", j.setting.ID, err)
+	}
+	return result
+}
+
+// look reads, compares and, where it may, restores.
+func (e *Engine) look(ctx context.Context, j job) Outcome {
+	plan, outcome := e.plan(ctx, j)
+	if outcome.Status != Clean || len(plan.Diffs) == 0 {
+		return outcome
+	}
+	if j.setting.On.Mode(j.storage) == icaconfig.Observe {
+		return e.classify(plan, outcome)
+	}
+	outcome.Diffs = plan.Diffs
+	for _, gate := range e.Gates {
+		reason, err := gate(ctx, j.storage, j.setting)
+		if err != nil {
+			return outcome.fail(Failed, err)
+		}
+		if reason != "" {
+			outcome.Status, outcome.Problem = Held, reason
+			return outcome
+		}
+	}
+	return e.restore(ctx, j, plan, outcome)
+}
+
+func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
+	outcome := Outcome{
+		Storage: j.storage.Name, Setting: j.setting.ID, Title: j.setting.Title,
+		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Status: Clean,
+	}
+	plan, err := j.setting.plan(ctx, e.Clients, j.storage)
+	if err != nil {
+		return Plan{}, outcome.fail(Unknown, err)
+	}
+	return plan, outcome
+}
+
+// restore writes and reads back.
+func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome) Outcome {
+	plan, err := e.settle(ctx, j, plan)
+	switch {
+	case err != nil:
+		return outcome.fail(Failed, err)
+	case len(plan.Diffs) == 0:
+		outcome.Diffs = nil
+		return outcome
+	}
+	outcome.Diffs = plan.Diffs
+	if err := plan.restore(ctx); err != nil {
+		return outcome.fail(Failed, err)
+	}
+	return e.verify(ctx, j, outcome)
+}
+
+// settleFor is the least time between two equal reads before a document that others also write is replaced. S3 has no
+// conditional write for its configurations and reads them eventually consistent.
+const settleFor = 2 * time.Second
+
+// settle returns the plan of the second of two equal reads, if the setting merges with parts of others.
+func (e *Engine) settle(ctx context.Context, j job, plan Plan) (Plan, error) {
+	const reads = 3
+	for i := 0; plan.merges && len(plan.Diffs) > 0; i++ {
+		if err := e.Sleep(ctx, settleFor); err != nil {
+			return Plan{}, fmt.Errorf("%s: settle: %w", j.setting.ID, err)
+		}
+		next, err := j.setting.plan(ctx, e.Clients, j.storage)
+		switch {
+		case err != nil:
+			return Plan{}, err
+		case reflect.DeepEqual(next.observed, plan.observed):
+			return next, nil
+		case i == reads:
+			return Plan{}, fmt.Errorf("%s: settle: %w", j.setting.ID, errUnsettled{})
+		}
+		plan = next
+	}
+	return plan, nil
+}
+
+// errUnsettled passes by itself, so it counts as a deadline does.
+type errUnsettled struct{}
+
+func (errUnsettled) Error() string { return "the document changes with every read: somebody is writing it" }
+
+func (errUnsettled) Unwrap() error { return context.DeadlineExceeded }
+
+// verify reads until the restored value shows, for about four seconds: reads are eventually consistent.
+func (e *Engine) verify(ctx context.Context, j job, outcome Outcome) Outcome {
+	waits := []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
+	var left []Diff
+	for _, wait := range waits {
+		if err := e.Sleep(ctx, wait); err != nil {
+			return outcome.fail(Failed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
+		}
+		plan, err := j.setting.plan(ctx, e.Clients, j.storage)
+		if err != nil {
+			return outcome.fail(Failed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
+		}
+		if len(plan.Diffs) == 0 {
+			outcome.Status = Restored
+			return outcome
+		}
+		left = plan.Diffs
+	}
+	outcome.Status, outcome.Diffs, outcome.Problem = StillDrifted, left, "it was written, but does not read back so"
+	return outcome
+}
+
+// finish adds the words that people need.
+func finish(j job, o Outcome) Outcome {
+	if o.Status != Clean && o.Status != Reported {
+		o.Breaks = j.setting.Breaks
+	}
+	o.ToDo = toDo(o, j.setting.ByHand(j.storage))
+	return o
+}
+
+// again decides whether and after how long to look again, and why. Zero: not at all.
+func again(l Look, o Outcome) (after time.Duration, reason string) {
+	delays := []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
+	switch o.Status {
+	case Clean:
+		// An event said "changed" and the look says "clean": the read may have been stale.
+		if len(l.Causes) > 0 && l.Attempt == 0 {
+			return 15 * time.Second, "second look: configuration reads are eventually consistent"
+		}
+	case Unknown, Failed, StillDrifted:
+		if l.Attempt < len(delays) {
+			return delays[l.Attempt], string(o.Status) + ": " + o.Problem
+		}
+	case Held:
+		return time.Minute, "held: " + o.Problem
+	case Reported, Drifted, Restored, Unrecoverable:
+	}
+	return 0, ""
+}
+
+// exhausted is the outcome when there will be no further look: what could not be done until now needs a person.
+func exhausted(o Outcome) Outcome {
+	if o.Status == Unknown || o.Status == Failed {
+		o.Status = Unrecoverable
+	}
+	return o
+}
+
+// Sleep waits for d or until the context ends.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

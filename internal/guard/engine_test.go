@@ -1,0 +1,103 @@
+package guard
+
+import (
+	"testing"
+	"time"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+func storage(name, bucket, role string) icaconfig.Storage {
+	return icaconfig.Storage{
+		Name: name, Mode: icaconfig.Enforce,
+		Bucket:   icaconfig.Bucket{Name: bucket, ARN: "arn:aws:s3:::" + bucket},
+		Role:     icaconfig.Role{Name: role, ARN: "arn:aws:iam::123456789012:role/" + role, Mode: icaconfig.Enforce},
+		Provider: icaconfig.Provider{ARN: "provider-of-" + name},
+	}
+}
+
+func TestManyLooksAtOneThingAreOneLook(t *testing.T) {
+	e := Engine{Settings: Settings(), Baseline: icaconfig.Baseline{Storages: []icaconfig.Storage{
+		storage("a", "bucket-a", "shared"), storage("b", "bucket-b", "shared"), storage("c", "bucket-c", "own"),
+	}}}
+	var looks []Look
+	for i := range 100 {
+		cause := Cause{EventID: string(rune('A' + i%20)), Event: "UpdateRole"}
+		looks = append(looks, Look{Storage: []string{"a", "b"}[i%2], Setting: "role-session-duration", Attempt: i % 3, Causes: []Cause{cause}})
+	}
+	jobs := e.jobs(looks)
+	if len(jobs) != 1 {
+		t.Fatalf("%d looks at one role, want 1", len(jobs))
+	}
+	got := jobs[0].look
+	if got.Storage != "a" || got.Attempt != 0 || len(got.Causes) != maxCauses || got.Causes[maxCauses-1].EventID != "T" {
+		t.Errorf("merged look: %+v", got)
+	}
+	if all := e.jobs([]Look{{}}); len(all) != 5 {
+		t.Errorf("a look at everything is %d looks, want 3 buckets and 2 roles", len(all))
+	}
+	if none := e.jobs([]Look{{Storage: "removed"}, {Setting: "unknown"}}); len(none) != 0 {
+		t.Errorf("looks at what is no longer configured: %+v", none)
+	}
+}
+
+func TestJobsFollowTheTable(t *testing.T) {
+	e := Engine{Settings: Settings(), Baseline: icaconfig.Baseline{Storages: []icaconfig.Storage{storage("a", "bucket-a", "role")}}}
+	jobs := e.jobs([]Look{{Setting: "role-session-duration"}, {Setting: "bucket-cors"}})
+	if jobs[0].setting.ID != "bucket-cors" || jobs[1].setting.ID != "role-session-duration" {
+		t.Errorf("order %s, %s: want the table's", jobs[0].setting.ID, jobs[1].setting.ID)
+	}
+}
+
+func TestStoragesThatShareAResourceAreOneGroup(t *testing.T) {
+	groups := sharing([]icaconfig.Storage{
+		storage("a", "bucket-a", "role-1"), storage("b", "bucket-b", "role-2"),
+		storage("c", "bucket-a", "role-2"), storage("d", "bucket-d", "role-4"),
+	})
+	if groups["a"] != groups["b"] || groups["b"] != groups["c"] || groups["a"] == groups["d"] {
+		t.Errorf("groups %v: want a, b, c together and d alone", groups)
+	}
+}
+
+func TestAgain(t *testing.T) {
+	stranger := []Cause{{EventID: "1"}}
+	for name, c := range map[string]struct {
+		look   Look
+		status Status
+		want   time.Duration
+	}{
+		"clean after a stranger's event": {Look{Causes: stranger}, Clean, 15 * time.Second},
+		"clean at the second look":       {Look{Causes: stranger, Attempt: 1}, Clean, 0},
+		"clean after our own echo":       {Look{}, Clean, 0},
+		"restored":                       {Look{Causes: stranger}, Restored, 0},
+		"drifted in observe":             {Look{Causes: stranger}, Drifted, 0},
+		"unknown":                        {Look{}, Unknown, 5 * time.Second},
+		"unknown for the fifth time":     {Look{Attempt: 4}, Unknown, 2 * time.Minute},
+		"unknown for the last time":      {Look{Attempt: 5}, Unknown, 0},
+		"failed":                         {Look{Attempt: 1}, Failed, 15 * time.Second},
+		"still drifted":                  {Look{Attempt: 2}, StillDrifted, 30 * time.Second},
+		"held, however long":             {Look{Attempt: 900}, Held, time.Minute},
+		"unrecoverable":                  {Look{}, Unrecoverable, 0},
+	} {
+		if after, reason := again(c.look, Outcome{Status: c.status}); after != c.want || (after > 0) != (reason != "") {
+			t.Errorf("%s: again after %s because %q, want %s", name, after, reason, c.want)
+		}
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	for code, statuses := range [][]Status{
+		{Clean, Reported, Restored},
+		{Drifted, StillDrifted, Unrecoverable, Held},
+		{Unknown, Failed},
+	} {
+		for _, status := range statuses {
+			if got := ExitCode([]Outcome{{Status: Clean}, {Status: status}}); got != code {
+				t.Errorf("exit code of %s is %d, want %d", status, got, code)
+			}
+		}
+	}
+	if got := ExitCode([]Outcome{{Status: Unknown}, {Status: Drifted}}); got != 2 {
+		t.Errorf("exit code of unknown and drifted is %d, want 2", got)
+	}
+}

@@ -1,0 +1,100 @@
+package guard
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Look asks to look at one setting of one storage. It is also the message on the guard's own queue: an empty Storage
+// or Setting there means all of them.
+type Look struct {
+	Storage string  `json:"storage,omitempty"`
+	Setting string  `json:"setting,omitempty"`
+	Attempt int     `json:"attempt,omitempty"` // how often it was looked at already
+	Reason  string  `json:"reason,omitempty"`
+	Causes  []Cause `json:"causes,omitempty"`
+}
+
+// Cause is an event that made us look: who did what, when.
+type Cause struct {
+	EventID string    `json:"eventId"`
+	Event   string    `json:"event"`
+	Time    time.Time `json:"time"`
+	Actor   Actor     `json:"actor"`
+}
+
+// maxCauses bounds what one look carries: 100 events on one role are one look, and SQS messages have a size limit.
+const maxCauses = 10
+
+// Message is what can stand in the queue: exactly one of its fields is set.
+type Message struct {
+	Event *Event
+	Look  *Look
+	// Notice is a message to people that could not be delivered and is tried again.
+	Notice *Notice
+}
+
+// wire is the JSON form of our own messages; "icaguard" tells them from AWS's events.
+type wire struct {
+	Kind   string  `json:"icaguard"`
+	Look   *Look   `json:"look,omitempty"`
+	Notice *Notice `json:"notice,omitempty"`
+}
+
+var errUnknownKind = errors.New("a message of ours of an unknown kind: it was written by another version of icaguard")
+
+// EncodeLook writes a look as a message for the guard's queue.
+func EncodeLook(l Look) (string, error) { return encode(wire{Kind: "look", Look: &l}) }
+
+// EncodeNotice writes an undelivered notice as a message for the guard's queue.
+func EncodeNotice(n Notice) (string, error) { return encode(wire{Kind: "notice", Notice: &n}) }
+
+func encode(w wire) (string, error) {
+	body, err := json.Marshal(w)
+	if err != nil {
+		return "", fmt.Errorf("message: encode: %w", err)
+	}
+	return string(body), nil
+}
+
+// ParseMessage reads a body from the queue: an event as EventBridge delivers it, or a message of ours.
+func ParseMessage(body []byte) (Message, error) {
+	var w wire
+	if err := json.Unmarshal(body, &w); err != nil {
+		return Message{}, fmt.Errorf("message: parse: %w", err)
+	}
+	switch {
+	case w.Kind == "look" && w.Look != nil:
+		return Message{Look: w.Look}, nil
+	case w.Kind == "notice" && w.Notice != nil:
+		return Message{Notice: w.Notice}, nil
+	case w.Kind != "":
+		return Message{}, fmt.Errorf("message: parse %q: %w", w.Kind, errUnknownKind)
+	}
+	event, err := ParseEvent(body)
+	if err != nil {
+		return Message{}, fmt.Errorf("message: %w", err)
+	}
+	return Message{Event: &event}, nil
+}
+
+// merge joins two looks at the same thing: all causes once, the newest kept, and the lower attempt, because a new event
+// deserves its second look also when it meets an old one's.
+func (l Look) merge(other Look) Look {
+	l.Attempt = min(l.Attempt, other.Attempt)
+	for _, cause := range other.Causes {
+		if !slices.Contains(l.Causes, cause) {
+			l.Causes = append(slices.Clip(l.Causes), cause)
+		}
+	}
+	if extra := len(l.Causes) - maxCauses; extra > 0 {
+		l.Causes = l.Causes[extra:]
+	}
+	if l.Reason == "" {
+		l.Reason = other.Reason
+	}
+	return l
+}

@@ -1,0 +1,81 @@
+package icaconfig
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSharedRole(t *testing.T) {
+	shared := strings.NewReplacer("Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", "/lab-test/", "/lab-prod/",
+		"      folder: ica\n", "").Replace(second)
+	b := mustBaseline(t, mustParse(t, plain+strings.Replace(shared, "icaRegion: US", "icaRegion: US\n    mode: observe", 1)))
+	golden(t, "testdata/golden/shared-role.json", indented(t, b))
+	if b.Storages[0].Mode != Enforce || b.Storages[0].Role.Mode != Observe || b.Storages[1].Role.Mode != Observe {
+		t.Errorf("modes %s, role %s and %s: one observing storage must make the shared role observe",
+			b.Storages[0].Mode, b.Storages[0].Role.Mode, b.Storages[1].Role.Mode)
+	}
+	if n := len(b.Storages[1].Role.Policy.Document.Statement); n != 4 {
+		t.Errorf("%d statements, want 2 for each of 2 buckets", n)
+	}
+}
+
+func TestModes(t *testing.T) {
+	adopted := map[string]string{
+		"bucket":       strings.Replace(plain, "folder: ica", "existing: true", 1),
+		"role":         strings.Replace(plain, "    role:", "    role:\n      existing: true", 1),
+		"oidcProvider": plain + "    oidcProvider: {existing: true}\n",
+	}
+	for name, text := range adopted {
+		f := mustParse(t, text)
+		if f.Storages[0].Mode != Observe {
+			t.Errorf("adopted %s: mode %s, want observe", name, f.Storages[0].Mode)
+		}
+		own := strings.Replace(text, "icaRegion: US", "icaRegion: US\n    mode: enforce", 1)
+		if f := mustParse(t, own); f.Storages[0].Mode != Enforce {
+			t.Errorf("adopted %s with its own mode enforce: %s", name, f.Storages[0].Mode)
+		}
+	}
+	if f := mustParse(t, "mode: observe\n"+plain); f.Storages[0].Mode != Observe {
+		t.Errorf("mode of the file is not that of the storage: %s", f.Storages[0].Mode)
+	}
+	if f := mustParse(t, plain); f.Storages[0].Mode != Enforce {
+		t.Errorf("default mode %s", f.Storages[0].Mode)
+	}
+}
+
+func TestDefaultsThatDepend(t *testing.T) {
+	f := mustParse(t, plain)
+	if f.HomeRegion != "us-east-1" || !f.Storages[0].Bucket.RequireTLS || f.Storages[0].Role.Boundary != "icaguard" {
+		t.Errorf("%+v", f)
+	}
+	adopted := strings.Replace(strings.Replace(plain, "folder: ica", "existing: true\n      requireTLS: false", 1), "    role:", "    role:\n      existing: true\n      boundary: none", 1)
+	f = mustParse(t, adopted)
+	if f.Storages[0].Bucket.RequireTLS || f.Storages[0].Role.Boundary != "none" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestBaselineRefuses(t *testing.T) {
+	f := mustParse(t, plain)
+	for _, tc := range []struct{ account, partition, want string }{
+		{"210987654321", "aws", "config: baseline: ica.yaml:1 asks for account 123456789012, but the credentials are those of 210987654321: use the other credentials, or correct account"},
+		{"123456789012", "aws-cn", `config: baseline: ICA does not exist in AWS partition "aws-cn": use an account of partition "aws"`},
+		{"12", "aws", `config: baseline: "12" is not an AWS account id: 12 digits are needed`},
+	} {
+		if _, err := f.Baseline(tc.account, tc.partition); err == nil || err.Error() != tc.want {
+			t.Errorf("got  %v\nwant %s", err, tc.want)
+		}
+	}
+	if _, err := mustParse(t, strings.Replace(plain, "account: \"123456789012\"\n", "", 1)).Baseline("210987654321", "aws"); err != nil {
+		t.Errorf("without account: any account goes: %v", err)
+	}
+}
+
+func TestProviderOverrides(t *testing.T) {
+	f := mustParse(t, plain)
+	f.Storages[0].ICARegion, f.Storages[0].OIDCProvider.Namespace = "IN", "aps3"
+	s := mustBaseline(t, f).Storages[0]
+	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" || !strings.Contains(s.TrustPolicy("PREFIX").Statement[0].Condition["StringLike"][s.Provider.Host+":sub"], "irsa-aps3-gds*") {
+		t.Errorf("%+v", s.Region)
+	}
+}

@@ -1,0 +1,468 @@
+package icaconfig
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// position is a place in the file, both counted from 1.
+type position struct{ line, column int }
+
+// source says where each key of a file stands. It holds no values, so that printing a File shows no secret.
+type source struct {
+	name string
+	at   map[string]position // path → where its value stands, for keys that were written
+}
+
+// where is the place of a key's value, or of what it would stand in if it was left out.
+func (s source) where(path string) position {
+	for ; path != ""; path = parent(path) {
+		if p, ok := s.at[path]; ok {
+			return p
+		}
+	}
+	return position{1, 1}
+}
+
+// decoder walks YAML nodes and the tags of File side by side and collects faults.
+type decoder struct {
+	source
+	keys   map[string]Key
+	faults Faults
+}
+
+// decode gives the File that the text describes, as far as it can be read. Values with a fault are left empty.
+func decode(name string, data []byte) (*decoder, *File) {
+	d := &decoder{source: source{name: name, at: map[string]position{}}, keys: map[string]Key{}}
+	for _, k := range append(Keys(), mappingsOf("", reflect.TypeFor[File]())...) {
+		d.keys[k.Path] = k
+	}
+	f := &File{src: d.source}
+	if root := d.root(data); root != nil {
+		d.structure("", root, reflect.ValueOf(f).Elem())
+	}
+	f.derive()
+	return d, f
+}
+
+// root reads the one YAML document of the text, nil if there is none to go on with.
+func (d *decoder) root(data []byte) *yaml.Node {
+	if bad, p := unreadable(data); bad {
+		d.add(Fault{Line: p.line, Column: p.column, What: "a character that is not UTF-8 text; save the file as UTF-8 without control characters"})
+		return nil
+	}
+	reader := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	switch err := reader.Decode(&doc); {
+	case errors.Is(err, io.EOF), err == nil && isNull(doc.Content[0]):
+		d.add(Fault{Line: 1, Column: 1, What: "the file is empty; copy ica.example.yaml and fill it in"})
+		return nil
+	case err != nil:
+		d.syntax(data, err)
+		return nil
+	}
+	switch err := reader.Decode(&second); {
+	case err == nil:
+		d.add(Fault{Line: second.Line, Column: max(second.Column, 1), What: "a second YAML document (after ---) begins here; one file describes one account"})
+	case !errors.Is(err, io.EOF):
+		d.syntax(data, err)
+	}
+	return doc.Content[0]
+}
+
+// syntax reports what the YAML parser found. Its messages quote the text in one case, the name of an anchor, which could be a prefix;
+// there it does not say the line either.
+func (d *decoder) syntax(data []byte, err error) {
+	f := Fault{Line: 1, Column: 1, What: strings.TrimPrefix(err.Error(), "yaml: ")}
+	if m := regexp.MustCompile(`(?s)^line (\d+): (.*)$`).FindStringSubmatch(f.What); m != nil {
+		f.Line, _ = strconv.Atoi(m[1])
+		f.What = m[2]
+	}
+	if m := regexp.MustCompile(`(?s)^unknown anchor '(.*)' referenced$`).FindStringSubmatch(f.What); m != nil {
+		p := placeOf(data, max(bytes.Index(data, []byte("*"+m[1])), 0))
+		f.Line, f.Column, f.What = p.line, p.column, "a value begins with *, which YAML reads as an alias; write it in quotes"
+	}
+	f.What = "not YAML: " + f.What + " (look at indentation and quotes around this line)"
+	d.add(f)
+}
+
+// unreadable finds the first character that YAML does not allow, whose place the parser does not tell.
+func unreadable(data []byte) (bool, position) {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		control := r < ' ' && !strings.ContainsRune("\t\n\r", r) || r >= 0x7f && r < 0xa0 && r != 0x85
+		if control || r == utf8.RuneError && size == 1 {
+			return true, placeOf(data, i)
+		}
+		i += size
+	}
+	return false, position{}
+}
+
+func placeOf(data []byte, offset int) position {
+	before := data[:offset]
+	return position{
+		line:   bytes.Count(before, []byte("\n")) + 1,
+		column: utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1,
+	}
+}
+
+func (d *decoder) add(f Fault) {
+	f.File = d.name
+	f.Line = max(f.Line, 1)
+	d.faults = append(d.faults, f)
+}
+
+// fault reports a key, with what its tags allow.
+func (d *decoder) fault(path, what string) {
+	d.faultAt(path, d.where(path), what)
+}
+
+func (d *decoder) faultAt(path string, p position, what string) {
+	k := d.key(path)
+	f := Fault{Key: path, Line: p.line, Column: p.column, What: what, Allowed: k.Allowed}
+	if k.Example != "" {
+		f.Example = strings.TrimPrefix(k.Path[strings.LastIndex(k.Path, ".")+1:]+": ", ": ") + k.Example
+	}
+	d.add(f)
+}
+
+// key finds a path's row: "storages[2].name" is that of "storages[].name", "tags.owner" that of "tags".
+func (d *decoder) key(path string) Key {
+	general := regexp.MustCompile(`\[\d+\]`).ReplaceAllString(path, "[]")
+	for {
+		if k, ok := d.keys[general]; ok || general == "" {
+			return k
+		}
+		general = parent(general)
+	}
+}
+
+// structure fills v from a mapping; n is nil where the mapping was left out and only defaults apply.
+func (d *decoder) structure(path string, n *yaml.Node, v reflect.Value) {
+	given := map[string]*yaml.Node{}
+	if n != nil && !isNull(n) {
+		if n.Kind != yaml.MappingNode {
+			d.wrongType(path, n, reflect.Struct)
+			return
+		}
+		given = d.entries(path, n, keyNames(v.Type()))
+	}
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name := field.Tag.Get("yaml")
+		if name == "" {
+			continue
+		}
+		at := join(path, name)
+		switch child, ok := given[name]; {
+		case ok:
+			d.value(at, child, v, i)
+		case field.Type.Kind() == reflect.Struct:
+			d.structure(at, nil, v.Field(i))
+		case field.Tag.Get("required") != "":
+			d.fault(at, "is missing")
+		default:
+			setText(v.Field(i), defaultOf(v, field))
+		}
+	}
+}
+
+// entries gives the known keys of a mapping and reports the others. A key with nothing behind it counts as left out.
+// known is nil where every key is allowed.
+func (d *decoder) entries(path string, n *yaml.Node, known []string) map[string]*yaml.Node {
+	given := map[string]*yaml.Node{}
+	lines := map[string]int{}
+	for pair := range slices.Chunk(n.Content, 2) {
+		key, value := pair[0], pair[1]
+		name := key.Value
+		at := join(path, shown(name))
+		switch line, twice := lines[name]; {
+		case key.Kind != yaml.ScalarNode || key.Anchor != "":
+			d.add(Fault{Key: path, Line: key.Line, Column: key.Column, What: "a key must be a plain word, without anchors and aliases"})
+			continue
+		case twice:
+			d.add(Fault{Key: at, Line: key.Line, Column: key.Column, What: fmt.Sprintf("stands here a second time, first in line %d; keep one", line)})
+			continue
+		case known != nil && !slices.Contains(known, name):
+			d.unknown(path, key, known)
+		case known == nil || !isNull(value):
+			given[name] = value
+		}
+		lines[name] = key.Line
+	}
+	return given
+}
+
+func (d *decoder) unknown(path string, key *yaml.Node, known []string) {
+	what := "unknown key"
+	if near := closest(key.Value, known); near != "" {
+		what += "; did you mean " + near + "?"
+	} else if home := d.elsewhere(key.Value); home != "" {
+		what += " here; it belongs to " + home + " (look at the indentation)"
+	}
+	d.add(Fault{
+		Key: join(path, shown(key.Value)), Line: key.Line, Column: key.Column, What: what,
+		Allowed: strings.Join(known, ", "),
+	})
+}
+
+// elsewhere finds the only other place where a key of that name is known: wrong indentation is YAML's commonest mistake.
+func (d *decoder) elsewhere(name string) string {
+	homes := map[string]bool{}
+	for path := range d.keys {
+		for ; path != ""; path = parent(path) {
+			if home, ok := strings.CutSuffix(path, "."+name); ok && name != "" {
+				homes[home] = true
+			}
+		}
+	}
+	if len(homes) != 1 {
+		return ""
+	}
+	return slices.Collect(maps.Keys(homes))[0]
+}
+
+// value fills field i of the struct v from a node.
+func (d *decoder) value(path string, n *yaml.Node, v reflect.Value, i int) {
+	field, target := v.Type().Field(i), v.Field(i)
+	d.at[path] = position{n.Line, n.Column}
+	if !d.plain(path, n) {
+		return
+	}
+	switch target.Kind() {
+	case reflect.Struct:
+		d.structure(path, n, target)
+	case reflect.Slice:
+		d.list(path, n, target, field.Tag)
+	case reflect.Map:
+		d.pairs(path, n, target)
+	case reflect.Bool, reflect.String:
+		if d.scalar(path, n, target, field.Tag) {
+			d.onlyDefault(path, target, field.Tag, defaultOf(v, field))
+		}
+	default:
+		panic("icaconfig: no rule for fields of type " + field.Type.String()) // a mistake in File, found by any test
+	}
+}
+
+// plain refuses anchors and aliases: a value must stand where it is used, or its line means nothing to who reads a fault.
+func (d *decoder) plain(path string, n *yaml.Node) bool {
+	if n.Kind != yaml.AliasNode && n.Anchor == "" {
+		return true
+	}
+	d.fault(path, "YAML anchors (&) and aliases (*) are not used in this file; write the value out, in quotes if it begins with & or *")
+	return false
+}
+
+func (d *decoder) list(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) {
+	if n.Kind != yaml.SequenceNode {
+		d.wrongType(path, n, reflect.Slice)
+		return
+	}
+	target.Set(reflect.MakeSlice(target.Type(), len(n.Content), len(n.Content)))
+	for i, item := range n.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		d.at[at] = position{item.Line, item.Column}
+		switch {
+		case !d.plain(at, item):
+		case target.Type().Elem().Kind() == reflect.Struct:
+			d.structure(at, item, target.Index(i))
+		default:
+			d.scalar(at, item, target.Index(i), `required:"true" `+tag)
+		}
+	}
+}
+
+func (d *decoder) pairs(path string, n *yaml.Node, target reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		d.wrongType(path, n, reflect.Map)
+		return
+	}
+	given := d.entries(path, n, nil)
+	target.Set(reflect.MakeMapWithSize(target.Type(), len(given)))
+	for name, item := range given {
+		at := tagPath(name)
+		d.at[at] = position{item.Line, item.Column}
+		text := reflect.New(target.Type().Elem()).Elem()
+		if d.plain(at, item) && d.scalar(at, item, text, "") {
+			target.SetMapIndex(reflect.ValueOf(name), text)
+		}
+	}
+}
+
+// scalar fills a text or a bool and says whether it could. Numbers are taken as the text that stands there, so that an account
+// number without quotes keeps its leading zero.
+func (d *decoder) scalar(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) bool {
+	isBool := n.ShortTag() == "!!bool"
+	if n.Kind != yaml.ScalarNode || isNull(n) || isBool != (target.Kind() == reflect.Bool) {
+		d.wrongType(path, n, target.Kind())
+		return false
+	}
+	if isBool {
+		return setText(target, strings.ToLower(n.Value))
+	}
+	if what := mismatch(n.Value, tag); what != "" {
+		d.fault(path, what)
+		return false
+	}
+	return setText(target, n.Value)
+}
+
+// mismatch says what is wrong with a text, "" if nothing is. An empty text is the same as none. A key of a later version is left to
+// onlyDefault: who corrected its form would be refused next.
+func mismatch(text string, tag reflect.StructTag) string {
+	if tag.Get("later") != "" {
+		return ""
+	}
+	if values := tag.Get("allowed"); values != "" {
+		return notAmong(text, strings.Split(values, "|"))
+	}
+	f := formats()[tag.Get("format")]
+	optional := tag.Get("required") == "" && tag.Get("default") == ""
+	if f.pattern == "" || text == "" && optional || f.match(text) {
+		return ""
+	}
+	return fmt.Sprintf("%s is not %s", quoted(text), f.noun)
+}
+
+func notAmong(text string, values []string) string {
+	if slices.Contains(values, text) {
+		return ""
+	}
+	if near := closest(text, values); near != "" {
+		return fmt.Sprintf("%s is not known; did you mean %s?", quoted(text), near)
+	}
+	return quoted(text) + " is not known"
+}
+
+// onlyDefault refuses another value than the default for a key that works from a later version.
+func (d *decoder) onlyDefault(path string, target reflect.Value, tag reflect.StructTag, fallback string) {
+	if tag.Get("later") == "" || fmt.Sprint(target.Interface()) == fallback {
+		return
+	}
+	if fallback == "" {
+		fallback = `""`
+	}
+	d.limit(path, "another value than the default is not supported yet", fallback+", until a later version", "leave the key out")
+}
+
+func (d *decoder) wrongType(path string, n *yaml.Node, want reflect.Kind) {
+	what := "is " + kindOf(n) + ", not " + typeName(want)
+	if path == "" {
+		what = "the file " + what
+	}
+	d.faultAt(path, position{n.Line, n.Column}, what)
+}
+
+func kindOf(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case isNull(n):
+		return "empty"
+	case n.ShortTag() == "!!bool":
+		return "true or false (without quotes)"
+	case n.ShortTag() == "!!int", n.ShortTag() == "!!float":
+		return "a number"
+	default:
+		return "text"
+	}
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// keyNames lists the keys of a struct in the order of its fields.
+func keyNames(t reflect.Type) []string {
+	var names []string
+	for field := range t.Fields() {
+		if name := field.Tag.Get("yaml"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// defaultOf is the literal default of a field of the struct v; what is adopted may have another one.
+func defaultOf(v reflect.Value, field reflect.StructField) string {
+	text := field.Tag.Get("default")
+	if existing := v.FieldByName("Existing"); existing.IsValid() && existing.Bool() {
+		text = cmp.Or(field.Tag.Get("adopted"), text)
+	}
+	if field.Type.Kind() == reflect.Bool {
+		return cmp.Or(text, "false")
+	}
+	return text
+}
+
+// setText puts a checked text into a text or bool; other kinds keep their empty value.
+func setText(target reflect.Value, text string) bool {
+	if target.Kind() == reflect.Bool {
+		target.SetBool(text == "true")
+	} else if target.Kind() == reflect.String {
+		target.SetString(text)
+	}
+	return true
+}
+
+// shown is the part of an unknown key that may be printed: in {sessionNamePrefix:abc} YAML takes the prefix for a part of the key.
+func shown(key string) string {
+	if m := regexp.MustCompile(`^[A-Za-z0-9_-]*`).FindString(key); m != key {
+		return m + "…"
+	}
+	return key
+}
+
+// quoted is a value as a message shows it, on one line and not too long.
+func quoted(text string) string {
+	if r := []rune(text); len(r) > 80 {
+		text = string(r[:80]) + "…"
+	}
+	return strconv.Quote(text)
+}
+
+// closest finds the word that was probably meant, "" if none is near.
+func closest(word string, known []string) string {
+	best, least := "", 3
+	for _, k := range known {
+		if n := edits(strings.ToLower(word), strings.ToLower(k)); n < least && n < len(k)/2+1 {
+			best, least = k, n
+		}
+	}
+	return best
+}
+
+// edits counts the letters to insert, delete or replace between two words (Levenshtein).
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

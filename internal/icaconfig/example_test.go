@@ -1,0 +1,32 @@
+package icaconfig
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"testing"
+)
+
+// TestExample holds ica.example.yaml against the code: it is valid, and with every #key taken from its comment it means the same. So
+// the defaults that it documents are the real ones, and no key is missing.
+func TestExample(t *testing.T) {
+	data, err := os.ReadFile("../../ica.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := mustParse(t, string(data))
+	if w := short.Warnings(); len(w) > 0 {
+		t.Errorf("warnings: %q", w)
+	}
+	full := mustParse(t, regexp.MustCompile(`(?m)^( *)#((?:  )?\w+:)`).ReplaceAllString(string(data), "$1$2"))
+	for _, k := range Keys() {
+		path := regexp.MustCompile(`\[\]`).ReplaceAllString(k.Path, "[0]")
+		if _, ok := full.src.at[path]; !ok {
+			t.Errorf("%s is not in the example", k.Path)
+		}
+	}
+	short.src, full.src = source{}, source{}
+	if !reflect.DeepEqual(short, full) {
+		t.Errorf("a documented default is not the real one:\n%+v\n%+v", short, full)
+	}
+}

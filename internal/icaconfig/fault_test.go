@@ -1,0 +1,313 @@
+package icaconfig
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// edit is a bad file made from plain: old → new, pairwise, or only the text to put at its end.
+func edit(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(plain) }
+
+func bad() []struct{ name, text string } {
+	const prefix = "ssm:/ica/lab-prod/session-name-prefix"
+	both := plain + second
+	edit2 := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(both) }
+	return []struct{ name, text string }{
+		{"empty file", ""},
+		{"only comments", "# nothing\n"},
+		{"only null", "---\n~\n"},
+		{"a list as the file", "- name: x\n"},
+		{"a word as the file", "hello\n"},
+		{"not YAML", edit("    bucket:", "  bucket:")},
+		{"tab", edit("    bucket:", "\tbucket:")},
+		{"unclosed quote", edit("name: lab-prod-ica", `name: "lab-prod-ica`)},
+		{"control character", edit("lab-prod-ica", "lab\x00")},
+		{"not UTF-8", edit("lab-prod-ica", "lab\xff")},
+		{"two documents", plain + "---\n" + plain},
+		{"broken second document", plain + "---\na: [\n"},
+		{"prefix read as an alias", edit(prefix, "*"+testPrefix)},
+		{"alias", edit("account: ", "account: &a ", "name: lab-prod\n", "name: *a\n")},
+		{"anchor in a list", edit("[storage", "[&a storage")},
+		{"anchor on a tag", "tags: {owner: &a x}\n" + plain},
+		{"anchor on a mapping", edit("bucket:", "bucket: &b")},
+		{"merge key", plain + "    <<: {mode: observe}\n"},
+		{"key that is a list", plain + "    ? [a]\n    : b\n"},
+		{"duplicate key", edit("      folder: ica", "      folder: ica\n      folder: other")},
+		{"duplicate tag", "tags: {owner: a, owner: b}\n" + plain},
+		{"unknown key", "colour: red\n" + plain},
+		{"unknown key, near", edit("icaRegion", "icaregion")},
+		{"unknown key, near, with a secret", edit("sessionNamePrefix: "+prefix, "sesionNamePrefix: "+testPrefix)},
+		{"unknown key at another place", edit("    icaRegion: US", "    icaRegion: US\n    folder: ica")},
+		{"unknown mapping at another place", "bucket: {name: x}\n" + plain},
+		{"secret glued to its key", edit("    role:\n      sessionNamePrefix: "+prefix, "    role: {sessionNamePrefix:"+testPrefix+"}")},
+		{"missing storages", "account: \"123456789012\"\n"},
+		{"null storages", "storages:\n"},
+		{"no storage", "storages: []\n"},
+		{"null storage", "storages:\n  -\n"},
+		{"storages is a mapping", "storages: {name: lab-prod}\n"},
+		{"missing name", edit("- name: lab-prod\n    icaRegion", "- icaRegion")},
+		{"missing region", edit("    icaRegion: US\n", "")},
+		{"missing bucket", edit("    bucket:\n      name: lab-prod-ica\n      folder: ica\n", "")},
+		{"missing bucket name", edit("      name: lab-prod-ica\n", "")},
+		{"missing prefix", edit("      sessionNamePrefix: "+prefix, "      path: /")},
+		{"null prefix", edit(prefix, "")},
+		{"text where a mapping belongs", edit("    bucket:\n      name: lab-prod-ica\n      folder: ica\n", "    bucket: lab-prod-ica\n")},
+		{"secret where a mapping belongs", edit("    role:\n      sessionNamePrefix: "+prefix, "    role: "+testPrefix)},
+		{"list where text belongs", edit("lab-prod-ica", "[a, b]")},
+		{"mapping as a prefix", edit(prefix, "{"+testPrefix+": x}")},
+		{"true where text belongs", edit("name: lab-prod\n", "name: true\n")},
+		{"text where true or false belongs", edit("folder: ica", "existing: yes")},
+		{"quoted false", edit("folder: ica", `existing: "false"`)},
+		{"text where a list belongs", edit("[storage-oncall@example.org]", "storage-oncall@example.org")},
+		{"list where tags belong", "tags: [owner]\n" + plain},
+		{"account", edit("123456789012", "12345")},
+		{"home region", "homeRegion: Virginia\n" + plain},
+		{"other home region", "homeRegion: eu-central-1\n" + plain},
+		{"mode", "mode: enforced\n" + plain},
+		{"mode of a storage", edit("icaRegion: US", "icaRegion: US\n    mode: fix")},
+		{"e-mail", edit("storage-oncall@example.org", "storage-oncall")},
+		{"e-mail twice", edit("[storage-oncall@example.org]", "[storage-oncall@example.org, Storage-Oncall@example.org]")},
+		{"empty e-mail", edit("[storage-oncall@example.org]", `[""]`)},
+		{"null e-mail", edit("[storage-oncall@example.org]", "[~]")},
+		{"tag of AWS", "tags: {AWS:owner: a}\n" + plain},
+		{"tag with a strange key", "tags: {\"own<er\\n\": a}\n" + plain},
+		{"tag with a strange value", "tags: {owner: \"a;b\"}\n" + plain},
+		{"tag with a long value", "tags: {owner: " + strings.Repeat("a", 257) + "}\n" + plain},
+		{"tag without a value", "tags: {owner: }\n" + plain},
+		{"tags that differ by capitals", "tags: {owner: a, Owner: b}\n" + plain},
+		{"too many tags", "tags:\n" + manyTags(51) + plain},
+		{"storage name", edit("name: lab-prod\n", "name: Lab_Prod\n")},
+		{"storage named all", edit("name: lab-prod\n", "name: all\n")},
+		{"long storage name", edit("name: lab-prod\n", "name: "+strings.Repeat("a", 33)+"\n")},
+		{"storage name twice", edit2("lab-test\n", "lab-prod\n")},
+		{"unknown region", edit("US", "us-east-1")},
+		{"region of other AWS region", edit("US", "AU")},
+		{"region in doubt", edit("US", "IN")},
+		{"region without provider", edit("US", "IL")},
+		{"region with provider of one's own", edit("US", "AE") + "    oidcProvider: {id: 10FBA7EDEB5930CCFC300EF5AC3DB2FE, namespace: mec1}\n"},
+		{"bucket with capitals", edit("lab-prod-ica", "Lab-Prod")},
+		{"short bucket", edit("lab-prod-ica", "ab")},
+		{"long bucket", edit("lab-prod-ica", strings.Repeat("a", 64))},
+		{"bucket like an address", edit("lab-prod-ica", "192.168.0.1")},
+		{"bucket with two dots", edit("lab-prod-ica", "lab..ica")},
+		{"bucket beginning with xn--", edit("lab-prod-ica", "xn--lab")},
+		{"bucket beginning with sthree-", edit("lab-prod-ica", "sthree-lab")},
+		{"bucket beginning with amzn-s3-demo-", edit("lab-prod-ica", "amzn-s3-demo-lab")},
+		{"bucket ending in -s3alias", edit("lab-prod-ica", "lab-s3alias")},
+		{"bucket ending in --ol-s3", edit("lab-prod-ica", "lab--ol-s3")},
+		{"bucket ending in a hyphen", edit("lab-prod-ica", "lab-")},
+		{"bucket twice", edit2("lab-test-ica", "lab-prod-ica")},
+		{"folder with a slash before", edit("folder: ica", "folder: /ica")},
+		{"folder with a slash behind", edit("folder: ica", "folder: ica/")},
+		{"folder with a wildcard", edit("folder: ica", "folder: ica*")},
+		{"folder with a question mark", edit("folder: ica", "folder: ic?")},
+		{"folder with a variable", edit("folder: ica", "folder: a/${aws:username}")},
+		{"folder with two slashes", edit("folder: ica", "folder: a//b")},
+		{"folder that goes up", edit("folder: ica", "folder: a/../b")},
+		{"role name", edit("    role:", "    role:\n      name: My Role")},
+		{"empty role name", edit("    role:", "    role:\n      name: \"\"")},
+		{"path", edit("    role:", "    role:\n      path: ica")},
+		{"path with a wildcard", edit("    role:", "    role:\n      path: /ic*/")},
+		{"path of AWS", edit("    role:", "    role:\n      path: /aws-service-role/x/")},
+		{"description", edit("    role:", "    role:\n      description: \"für €\"")},
+		{"long description", edit("    role:", "    role:\n      description: "+strings.Repeat("a", 1001))},
+		{"policy name", edit("    role:", "    role:\n      policyName: a/b")},
+		{"policy of two roles", edit2("      policyName: test-policy\n", "")},
+		{"policy too large", plain + manyStorages(20)},
+		{"wildcard prefix", edit(prefix, `"*"`)},
+		{"prefix with a wildcard", edit(prefix, testPrefix+"*")},
+		{"short prefix", edit(prefix, "Xy12")},
+		{"long prefix", edit(prefix, strings.Repeat(testPrefix, 4))},
+		{"prefix with a space", edit(prefix, testPrefix+" "+testPrefix)},
+		{"empty prefix", edit(prefix, `""`)},
+		{"parameter without a slash", edit(prefix, "ssm:"+testPrefix)},
+		{"parameter of AWS", edit(prefix, "ssm:/aws/x")},
+		{"shared role, all differs", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "other-policy\n      path: /x/\n      description: x\n      existing: true\n")},
+		{"shared role, literal prefixes differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", prefix, testPrefix, "ssm:/ica/lab-test/session-name-prefix", testPrefix+"2")},
+		{"roles that differ by capitals", edit2("Test_Role", "illumina_ica_role", "test-policy", "illumina-ica-admin-policy", "lab-test/session", "lab-prod/session")},
+		{"provider adopted by one storage only", both + "    oidcProvider: {existing: true}\n"},
+		{"schedule", "schedule: 5m\n" + plain},
+		{"trail", "trail: create\n" + plain},
+		{"IAM events", "iamEvents: sweep\n" + plain},
+		{"versioning", edit("folder: ica", "versioning: enabled")},
+		{"public access", edit("folder: ica", "publicAccessBlock: false")},
+		{"TLS", edit("folder: ica", "requireTLS: false")},
+		{"TLS on an existing bucket", edit("folder: ica", "existing: true\n      requireTLS: true")},
+		{"key", edit("folder: ica", "kmsKeyArn: arn:aws:kms:us-east-1:123456789012:key/1")},
+		{"object tags", edit("folder: ica", "objectTags: true")},
+		{"cross-account", edit("folder: ica", "crossAccountCopy: true")},
+		{"lifecycle", edit("folder: ica", "lifecycle: expected")},
+		{"strict", edit("    role:", "    role:\n      strict: true")},
+		{"boundary", edit("    role:", "    role:\n      boundary: none")},
+		{"KMS restore", plain + "    kms: {restore: true}\n"},
+		{"documents", plain + "    documents: {cors: my-cors.json}\n"},
+	}
+}
+
+func manyTags(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  tag%d: x\n", i)
+	}
+	return b.String()
+}
+
+// manyStorages share the role of plain.
+func manyStorages(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  - name: lab-%d\n    icaRegion: US\n    bucket: {name: lab-%d-ica}\n    role: {sessionNamePrefix: \"ssm:/ica/lab-prod/session-name-prefix\"}\n", i, i)
+	}
+	return b.String()
+}
+
+// TestBadInput holds every message, to the word, in one file that can be read from top to bottom.
+func TestBadInput(t *testing.T) {
+	var all strings.Builder
+	for _, tc := range bad() {
+		if tc.text == plain {
+			t.Errorf("%s: the edit changes nothing", tc.name)
+		}
+		f, err := Parse("ica.yaml", []byte(tc.text))
+		if err == nil || f != nil {
+			t.Errorf("%s: accepted", tc.name)
+			continue
+		}
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) == 0 {
+			t.Errorf("%s: %T is not Faults", tc.name, err)
+		}
+		if strings.Contains(err.Error(), testPrefix) {
+			t.Errorf("%s: the message shows the prefix: %v", tc.name, err)
+		}
+		if strings.Count(err.Error(), "\n") != len(faults)-1 {
+			t.Errorf("%s: not one line for each fault", tc.name)
+		}
+		fmt.Fprintf(&all, "## %s\n%v\n\n", tc.name, err)
+	}
+	golden(t, "testdata/golden/faults.txt", []byte(all.String()))
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	const text = `account: 12
+colour: red
+schedule: 2h
+storages:
+  - name: Lab
+    icaRegion: XX
+    bucket: {name: A, folder: "a*"}
+    role:
+      path: x
+      sessionNamePrefix: "*"
+  - bucket: []
+`
+	_, err := Parse("ica.yaml", []byte(text))
+	var faults Faults
+	if !errors.As(err, &faults) {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range faults {
+		got = append(got, fmt.Sprintf("%d:%d %s", f.Line, f.Column, f.Key))
+	}
+	want := []string{
+		"1:10 account", "2:1 colour", "3:11 schedule", "5:11 storages[0].name", "6:16 storages[0].icaRegion", "7:20 storages[0].bucket.name",
+		"7:31 storages[0].bucket.folder", "9:13 storages[0].role.path", "10:26 storages[0].role.sessionNamePrefix",
+		"11:5 storages[1].name", "11:5 storages[1].icaRegion", "11:5 storages[1].role.sessionNamePrefix", "11:13 storages[1].bucket",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var one Fault
+	if !errors.As(err, &one) || one != faults[0] {
+		t.Error("errors.As does not reach a single fault")
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ica.yaml")
+	_, err := Load(path)
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "config: read: ") || !strings.Contains(err.Error(), "copy ica.example.yaml") {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := Load(t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "config: read: ") {
+		t.Errorf("directory: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("mode: x\n"+plain), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+":1:7: mode: ") {
+		t.Errorf("bad file: %v", err)
+	}
+}
+
+func TestSaneForms(t *testing.T) {
+	for name, text := range map[string]string{
+		"account without quotes":        edit(`"123456789012"`, "012345678901"),
+		"defaults of a later version":   "schedule: 1h\ntrail: existing\n" + plain + "    kms: {restore: false}\n    documents: {}\n",
+		"keys with nothing behind them": "mode:\ntags:\nhomeRegion: ~\n" + plain + "    kms:\n    oidcProvider:\n",
+		"JSON":                          `{"storages":[{"name":"a","icaRegion":"US","bucket":{"name":"abc"},"role":{"sessionNamePrefix":"ssm:/a"}}]}`,
+		"numbers as tags":               "tags: {cost: 0042, since: 2024-01-01, empty: \"\"}\n" + plain,
+		"document end":                  "---\n" + plain + "...\n",
+		"Windows line ends":             strings.ReplaceAll(plain, "\n", "\r\n"),
+		"home region":                   "homeRegion: us-east-1\n" + plain,
+	} {
+		if _, err := Parse("ica.yaml", []byte(text)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if f := mustParse(t, "tags: {cost: 0042}\n"+plain); f.Tags["cost"] != "0042" {
+		t.Errorf("a number is not taken as written: %q", f.Tags["cost"])
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	f := mustParse(t, edit("alerts:\n  emails: [storage-oncall@example.org]\n", "", "      folder: ica\n", "", "ssm:/ica/lab-prod/session-name-prefix", testPrefix))
+	f.Storages[0].ICARegion = "IN" // not supported yet, so Parse cannot give it
+	want := `ica.yaml:1: alerts.emails: nobody gets a mail about what no program may repair; give at least one address, for example emails: [storage-oncall@example.org]
+ica.yaml:6: storages[0].bucket.folder: ICA gets the whole bucket; Illumina advises a folder, for example folder: ica
+ica.yaml:4: storages[0].icaRegion: the page gives namespace aps1 (also Singapore's) but cross-account role aps3; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace
+ica.yaml:8: storages[0].role.sessionNamePrefix: a literal prefix also stands in the template and in the Lambda's file; better keep it in a String parameter of the home region, for example sessionNamePrefix: "ssm:/ica/lab-prod/session-name-prefix"`
+	if got := strings.Join(f.Warnings(), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	adopted := mustParse(t, edit("    role:", "    role:\n      existing: true")).Warnings()
+	if len(adopted) != 1 || !strings.HasPrefix(adopted[0], "ica.yaml:5: storages[0].oidcProvider.existing: ") {
+		t.Errorf("adopted role, provider to be created: %q", adopted)
+	}
+	if w := mustParse(t, plain).Warnings(); len(w) > 0 {
+		t.Errorf("warnings without a cause: %q", w)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, tc := range bad() {
+		f.Add([]byte(tc.text))
+	}
+	f.Add([]byte(plain + second))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse("ica.yaml", data)
+		if err == nil {
+			if _, err := file.Baseline(file.Account+testAccount[len(file.Account):], "aws"); err != nil {
+				t.Errorf("a file without faults has no baseline: %v", err)
+			}
+			file.Warnings()
+			return
+		}
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) == 0 || file != nil {
+			t.Errorf("%T: %v", err, err)
+		}
+		for _, fault := range faults {
+			if fault.Line < 1 || fault.Column < 1 || fault.What == "" || strings.Contains(fault.Error(), "\n") {
+				t.Errorf("%#v", fault)
+			}
+		}
+	})
+}

@@ -1,0 +1,179 @@
+// Package icaconfig turns ica.yaml into the Baseline: what ICA needs in an AWS account, as plain data. It reads one file and never AWS,
+// and the same file gives the same Baseline, byte for byte. A file with any fault gives no Baseline at all: no key and no value is
+// silently ignored.
+package icaconfig
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Mode says what the guard does about drift.
+type Mode string
+
+// The two modes.
+const (
+	Enforce Mode = "enforce" // put it right
+	Observe Mode = "observe" // report it, change nothing
+)
+
+// File is ica.yaml as the user wrote it, with defaults applied. The tags of it and of the structs below are the only list of keys:
+//
+//	yaml      the key
+//	help      one line for people
+//	required  the key has no default
+//	default   its default; without this tag the empty value
+//	adopted   the default beside `existing: true`, where that is another one
+//	derived   in words, where the default comes from if it depends on other keys
+//	allowed   the values, separated by |
+//	format    else the row of formats() that a text, each text of a list or each pair of a mapping has to match
+//	example   an example value; else the one of the format
+//	later     the key works from a later version; until then only its default is accepted: "value" where the default itself holds
+//	          already, "default" where not even that is built
+type File struct {
+	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
+	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
+	Mode       Mode              `yaml:"mode" help:"enforce puts drift right, observe reports it and changes nothing; a storage may set its own" allowed:"enforce|observe" default:"enforce"`
+	Alerts     AlertsSpec        `yaml:"alerts" help:"who is told"`
+	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h" later:"default"`
+	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing" later:"default"`
+	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay" later:"default"`
+	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
+	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
+
+	src source
+}
+
+// AlertsSpec says who is told.
+type AlertsSpec struct {
+	Emails []string `yaml:"emails" help:"get what no program may repair; each has to confirm AWS's mail once" format:"email"`
+}
+
+// StorageSpec is one ICA storage configuration.
+type StorageSpec struct {
+	Name         string           `yaml:"name" help:"unique; names resources and reports" required:"true" format:"storage"`
+	ICARegion    string           `yaml:"icaRegion" help:"ICA's identifier of the project's region; gives the bucket's AWS region" required:"true" format:"icaRegion"`
+	Mode         Mode             `yaml:"mode" help:"as mode of the file, for this storage" allowed:"enforce|observe" derived:"the file's; observe where something existing is adopted"`
+	Bucket       BucketSpec       `yaml:"bucket" help:"the S3 bucket"`
+	Role         RoleSpec         `yaml:"role" help:"the IAM role that ICA assumes"`
+	OIDCProvider OIDCProviderSpec `yaml:"oidcProvider" help:"the OIDC provider in IAM that stands for ICA"`
+	KMS          KMSSpec          `yaml:"kms" help:"the key of bucket.kmsKeyArn"`
+	Documents    DocumentsSpec    `yaml:"documents" help:"files of your own, beside ica.yaml, in place of our documents"`
+}
+
+// BucketSpec is the storage's bucket.
+type BucketSpec struct {
+	Name              string `yaml:"name" help:"the bucket" required:"true" format:"bucket"`
+	Existing          bool   `yaml:"existing" help:"true: adopt a bucket that is already there"`
+	Folder            string `yaml:"folder" help:"limit ICA to one folder; empty is the whole bucket, with a warning" format:"folder"`
+	Versioning        string `yaml:"versioning" help:"auto: permissions follow the bucket; never: a versioned bucket is an alert; enabled: kept on" allowed:"auto|never|enabled" default:"auto" later:"default"`
+	PublicAccessBlock bool   `yaml:"publicAccessBlock" help:"keep all four public access blocks on" default:"true" later:"default"`
+	RequireTLS        bool   `yaml:"requireTLS" help:"refuse requests without TLS in the bucket policy" default:"true" adopted:"false" later:"default"`
+	KMSKeyARN         string `yaml:"kmsKeyArn" help:"encrypt with this KMS key; empty: SSE-S3" format:"kmsKey" later:"value"`
+	ObjectTags        bool   `yaml:"objectTags" help:"let ICA copy object tags" later:"value"`
+	CrossAccountCopy  bool   `yaml:"crossAccountCopy" help:"let ICA copy and move between this bucket and other accounts" later:"value"`
+	Lifecycle         string `yaml:"lifecycle" help:"expected: rules that expire or archive in ICA's folder are on purpose" allowed:"warn|expected" default:"warn" later:"default"`
+}
+
+// RoleSpec is the role that ICA assumes. Storages with the same name share it and must agree in every key.
+type RoleSpec struct {
+	Name              string `yaml:"name" help:"storages with the same name share the role" format:"role" default:"Illumina_ICA_Role"`
+	Path              string `yaml:"path" help:"IAM path of the role" format:"path" default:"/"`
+	Description       string `yaml:"description" help:"what people read in IAM" format:"description"`
+	PolicyName        string `yaml:"policyName" help:"the role's managed policy; each role needs its own" format:"policy" default:"illumina-ica-admin-policy"`
+	Existing          bool   `yaml:"existing" help:"true: adopt a role that is already there"`
+	Strict            bool   `yaml:"strict" help:"remove policies of others from the role" later:"value"`
+	Boundary          string `yaml:"boundary" help:"permissions boundary: icaguard (ours), none, or the ARN that your organisation demands" format:"boundary" default:"icaguard" adopted:"none" later:"default"`
+	SessionNamePrefix Secret `yaml:"sessionNamePrefix" help:"the RoleSessionName prefix that ICA generated: ssm: and a String parameter of the home region, or the prefix itself" required:"true" format:"prefix"`
+}
+
+// OIDCProviderSpec is the OIDC provider. An account holds each once, so storages of a region share it and must agree.
+type OIDCProviderSpec struct {
+	Existing  bool   `yaml:"existing" help:"true: adopt a provider that is already there"`
+	ID        string `yaml:"id" help:"overrides the id of the region table" format:"providerID" derived:"the region table's" later:"value"`
+	Namespace string `yaml:"namespace" help:"overrides the namespace of the region table, for example for IN" format:"namespace" derived:"the region table's" later:"value"`
+}
+
+// KMSSpec says what the guard may do with the key.
+type KMSSpec struct {
+	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements" later:"value"`
+}
+
+// DocumentsSpec names the user's own documents.
+type DocumentsSpec struct {
+	PermissionPolicy       string `yaml:"permissionPolicy" help:"the role's permission policy" format:"document" later:"value"`
+	TrustPolicy            string `yaml:"trustPolicy" help:"the role's trust policy" format:"document" later:"value"`
+	CrossAccountStatements string `yaml:"crossAccountStatements" help:"statements of the bucket policy" format:"document" later:"value"`
+	CORS                   string `yaml:"cors" help:"the bucket's CORS rule" format:"document" later:"value"`
+}
+
+// Load reads and checks the file at path. The error is Faults if the file was read and cannot be used.
+func Load(path string) (*File, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("config: read: %w: copy ica.example.yaml there and fill it in, or name the file you use", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("config: read: %w: name a file that you may read", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse checks the text of an ica.yaml; name stands for the file in messages. The error is always Faults, with everything that is wrong.
+func Parse(name string, data []byte) (*File, error) {
+	d, f := decode(name, data)
+	d.check(f)
+	d.notYet(f)
+	if len(d.faults) > 0 {
+		d.faults.sort()
+		return nil, d.faults
+	}
+	return f, nil
+}
+
+// derive fills in the defaults that depend on other keys.
+func (f *File) derive() {
+	for i := range f.Storages {
+		s := &f.Storages[i]
+		if s.Mode != "" {
+			continue
+		}
+		s.Mode = f.Mode
+		if s.Bucket.Existing || s.Role.Existing || s.OIDCProvider.Existing {
+			s.Mode = Observe
+		}
+	}
+	if f.HomeRegion == "" && len(f.Storages) > 0 {
+		f.HomeRegion = f.Storages[0].region().AWS
+	}
+}
+
+// Warnings lists what may be meant but deserves a second thought, each as file:line: key: text. It never shows a literal prefix.
+func (f *File) Warnings() []string {
+	var all []string
+	warn := func(key, text string) {
+		all = append(all, fmt.Sprintf("%s:%d: %s: %s", f.src.name, f.src.where(key).line, key, text))
+	}
+	if len(f.Alerts.Emails) == 0 {
+		warn("alerts.emails", "nobody gets a mail about what no program may repair; give at least one address, for example emails: [storage-oncall@example.org]")
+	}
+	for i, s := range f.Storages {
+		at := fmt.Sprintf("storages[%d].", i)
+		if s.Bucket.Folder == "" {
+			warn(at+"bucket.folder", "ICA gets the whole bucket; Illumina advises a folder, for example folder: ica")
+		}
+		if s.Role.Existing && !s.OIDCProvider.Existing {
+			warn(at+"oidcProvider.existing", "an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set oidcProvider: {existing: true}")
+		}
+		if doubt := s.region().Doubt; doubt != "" {
+			warn(at+"icaRegion", doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace")
+		}
+		if p, err := parsePrefix(s.Role.SessionNamePrefix); err == nil && p.Literal != "" {
+			warn(at+"role.sessionNamePrefix", "a literal prefix also stands in the template and in the Lambda's file; "+
+				"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats()["prefix"].example)
+		}
+	}
+	return all
+}

@@ -1,0 +1,82 @@
+package icaconfig
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestFormatsMatchTheirExamples(t *testing.T) {
+	for name, f := range formats() {
+		if f.noun == "" {
+			t.Errorf("%s has no noun", name)
+		}
+		if example := strings.Trim(f.example, `"`); f.pattern != "" && example != "" && !f.match(example) {
+			t.Errorf("%s: the example %s does not match", name, f.example)
+		}
+	}
+}
+
+// TestTags finds misspelt tags: File is the only list of keys, so a wrong word there is a wrong rule.
+func TestTags(t *testing.T) {
+	known := "yaml help required default adopted derived allowed format example later"
+	walkFields(reflect.TypeFor[File](), func(field reflect.StructField) {
+		for _, tag := range strings.Fields(strings.ReplaceAll(stripQuoted(string(field.Tag)), ":", "")) {
+			if !strings.Contains(" "+known+" ", " "+tag+" ") {
+				t.Errorf("%s: tag %q is not known", field.Name, tag)
+			}
+		}
+		if field.Tag.Get("help") == "" {
+			t.Errorf("%s has no help", field.Name)
+		}
+		format, ok := formats()[field.Tag.Get("format")]
+		if field.Tag.Get("format") != "" && !ok {
+			t.Errorf("%s: no format %q", field.Name, field.Tag.Get("format"))
+		}
+		if def := field.Tag.Get("default"); def != "" && format.pattern != "" && !format.match(def) {
+			t.Errorf("%s: default %q does not match its format", field.Name, def)
+		}
+		if later := field.Tag.Get("later"); later != "" && later != "value" && later != "default" {
+			t.Errorf("%s: later %q", field.Name, later)
+		}
+	})
+}
+
+func walkFields(t reflect.Type, visit func(reflect.StructField)) {
+	for field := range t.Fields() {
+		if field.Tag.Get("yaml") == "" {
+			continue
+		}
+		visit(field)
+		inner := field.Type
+		if inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct {
+			walkFields(inner, visit)
+		}
+	}
+}
+
+func stripQuoted(tag string) string {
+	var b strings.Builder
+	for i, part := range strings.Split(tag, `"`) {
+		if i%2 == 0 {
+			b.WriteString(part)
+		}
+	}
+	return b.String()
+}
+
+func TestKeysAndLater(t *testing.T) {
+	var b strings.Builder
+	for _, k := range Keys() {
+		fmt.Fprintf(&b, "%s (%s)\n  help: %s\n  allowed: %s\n  default: %s\n  adopted: %s\n  example: %s\n  required: %t, later: %s\n",
+			k.Path, k.Type, k.Help, k.Allowed, k.Default, k.Adopted, k.Example, k.Required, k.Later)
+	}
+	for _, l := range mustParse(t, plain).Later() {
+		fmt.Fprintf(&b, "later: %s: %s (%s)\n", l.Key, l.Default, l.Help)
+	}
+	golden(t, "testdata/golden/keys.txt", []byte(strings.ReplaceAll(b.String(), ": \n", ":\n")))
+}

@@ -1,0 +1,142 @@
+// Package deployed is icaguard itself, deployed into a local AWS by the project's own CDK app and command line, with
+// the real function binaries running. The demo and the end-to-end tests share it.
+//
+// Invariant: what runs is what was deployed: environment, timeout and names of the functions are read back from the
+// local AWS, never repeated here.
+package deployed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/localaws"
+)
+
+const region = "us-east-1"
+
+// Options of a deployment.
+type Options struct {
+	Config string    // path of ica.yaml
+	CDKLog io.Writer // what the CDK command line prints; nil discards it
+	Log    io.Writer // what the functions log; nil discards it
+}
+
+// Guard is a deployed icaguard.
+type Guard struct {
+	Remediate, Validate *localaws.Function
+	TopicARN            string
+	QueueURL            string
+
+	local *localaws.AWS
+	sqs   *sqs.Client
+	dir   string
+}
+
+// Deploy builds the functions for this machine, deploys the app and makes the functions ready. Close removes all files.
+func Deploy(ctx context.Context, local *localaws.AWS, options Options) (*Guard, error) {
+	dir, err := os.MkdirTemp("", "icaguard-")
+	if err != nil {
+		return nil, fmt.Errorf("deploy: make a folder for the build: %w", err)
+	}
+	g := &Guard{local: local, dir: dir, sqs: sqs.NewFromConfig(local.DirectConfig(region))}
+	if err := errors.Join(g.runCDK(ctx, options), ctx.Err()); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	if err := g.start(ctx, options.Log); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+func (g *Guard) runCDK(ctx context.Context, options Options) error {
+	config, err := filepath.Abs(options.Config)
+	if err != nil {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	cdk := localaws.CDKOptions{Log: options.CDKLog, Env: map[string]string{
+		"CONFIG": config, "DIST": g.dist(), "GOOS": runtime.GOOS, "GOARCH": runtime.GOARCH,
+	}}
+	if err := g.local.CDK(ctx, cdk, "bootstrap", "aws://"+g.local.Account()+"/"+region); err != nil {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	err = g.local.CDK(ctx, cdk, "deploy", "--all", "--require-approval", "never", "--method", "direct",
+		"--output", filepath.Join(g.dir, "cdk.out"))
+	if err != nil {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	return nil
+}
+
+func (g *Guard) dist() string { return filepath.Join(g.dir, "dist") }
+
+// start makes the functions ready as they were deployed.
+func (g *Guard) start(ctx context.Context, log io.Writer) (err error) {
+	if g.Remediate, err = g.function(ctx, guard.RemediateFunction, "remediate", log); err != nil {
+		return err
+	}
+	g.Validate, err = g.function(ctx, guard.ValidateFunction, "validate", log)
+	return err
+}
+
+func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer) (*localaws.Function, error) {
+	deployed, err := lambda.NewFromConfig(g.local.DirectConfig(region)).
+		GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
+	if err != nil {
+		return nil, fmt.Errorf("deploy: read function %s back: %w", name, err)
+	}
+	key := "ASIA" + name
+	g.local.Recorder().Identify(key, localaws.AssumedRole(g.local.Account(), name, name))
+	env := g.local.FunctionEnv(key)
+	if deployed.Environment != nil {
+		for k, v := range deployed.Environment.Variables {
+			env[k] = v
+		}
+	}
+	if topic := env[guard.EnvTopicARN]; topic != "" {
+		g.TopicARN, g.QueueURL = topic, env[guard.EnvQueueURL]
+	}
+	f, err := localaws.StartFunction(ctx, localaws.FunctionConfig{
+		Name: name, ARN: aws.ToString(deployed.FunctionArn), Binary: filepath.Join(g.dist(), folder, "bootstrap"), Env: env,
+		Timeout: time.Duration(aws.ToInt32(deployed.Timeout)) * time.Second, MemoryMB: int(aws.ToInt32(deployed.MemorySize)), Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("deploy: start function %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// Poller is the event source mapping from the guard's queue to remediate.
+func (g *Guard) Poller(ctx context.Context, observe func(localaws.Batch)) (localaws.PollerConfig, error) {
+	out, err := g.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &g.QueueURL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		return localaws.PollerConfig{}, fmt.Errorf("deploy: read queue %s: %w", g.QueueURL, err)
+	}
+	return localaws.PollerConfig{
+		SQS: g.sqs, QueueURL: g.QueueURL, QueueARN: out.Attributes["QueueArn"], Function: g.Remediate, Observe: observe,
+	}, nil
+}
+
+// Close ends the functions and removes the build.
+func (g *Guard) Close() error {
+	var errs []error
+	for _, f := range []*localaws.Function{g.Remediate, g.Validate} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(g.dir))...)
+}

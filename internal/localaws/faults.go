@@ -1,0 +1,166 @@
+package localaws
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Kind is what goes wrong.
+type Kind string
+
+// The kinds of faults. Except for Slow and Lost, the call never reaches moto.
+const (
+	Denied       Kind = "denied"        // no policy allows it: may be IAM still spreading a change
+	ExplicitDeny Kind = "explicit deny" // a service control policy denies it: final
+	Throttled    Kind = "throttled"     // too many calls
+	ServerError  Kind = "server error"  // AWS is broken for a moment
+	Slow         Kind = "slow"          // the answer is right and comes after Delay
+	Cut          Kind = "cut"           // the connection breaks, nothing was done
+	Lost         Kind = "lost"          // the connection breaks after the call was done
+	Malformed    Kind = "malformed"     // 200 with a body that does not parse, nothing was done
+)
+
+// Fault is what the recorder does to calls.
+type Fault struct {
+	// Service (signing name: s3, iam, sqs …) and Operation (the SDK's name) choose the calls; empty: any.
+	Service, Operation string
+	// AccessKeyID limits the fault to one caller; empty: all.
+	AccessKeyID string
+	Kind        Kind
+	// Times is how many calls it hits (the SDK's own retries count); 0: all, until it is removed.
+	Times int
+	// Delay is how long a call waits before anything else happens, for every kind.
+	Delay time.Duration
+}
+
+// errCut makes the recorder break the connection to the caller.
+var errCut = errors.New("connection cut by an injected fault")
+
+func (f Fault) matches(call request) bool {
+	matches := func(wanted, got string) bool { return wanted == "" || wanted == got }
+	return matches(f.Service, call.Service) && matches(f.Operation, call.Operation) && matches(f.AccessKeyID, call.AccessKeyID)
+}
+
+func (f Fault) wait(ctx context.Context) error {
+	timer := time.NewTimer(f.Delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// replaces tells whether the fault answers in moto's place.
+func (f Fault) replaces() bool { return f.Kind != Slow && f.Kind != Lost && f.Kind != "" }
+
+// answer is AWS's own for that fault, in the protocol of the call.
+func (f Fault) answer(call request, who Identity) answer {
+	sender := http.StatusBadRequest
+	switch f.Kind {
+	case Denied:
+		return errorAnswer(call, http.StatusForbidden, "AccessDenied", accessDenied(call, who)+
+			" because no identity-based policy allows the "+call.Action+" action")
+	case ExplicitDeny:
+		return errorAnswer(call, http.StatusForbidden, "AccessDenied", accessDenied(call, who)+
+			" with an explicit deny in a service control policy")
+	case Throttled:
+		if call.Service == "s3" {
+			return errorAnswer(call, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
+		}
+		return errorAnswer(call, sender, "Throttling", "Rate exceeded")
+	case ServerError:
+		return serverError(call)
+	default: // Malformed
+		return answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte("<Broken><answer")}
+	}
+}
+
+func serverError(call request) answer {
+	const status = http.StatusInternalServerError
+	switch call.Service {
+	case "s3":
+		return errorAnswer(call, status, "InternalError", "We encountered an internal error. Please try again.")
+	case "iam":
+		return errorAnswer(call, status, "ServiceFailure",
+			"The request processing has failed because of an unknown error, exception or failure.")
+	default:
+		return errorAnswer(call, status, "InternalFailure", "The request processing has failed because of an unknown error.")
+	}
+}
+
+// accessDenied is the beginning of AWS's message, up to the reason.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+func accessDenied(call request, who Identity) string {
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", who.ARN(), call.Action, resourceOf(call))
+}
+
+// resourceOf names the resource as the services' own messages do: S3 quotes an ARN, IAM says "role NAME".
+func resourceOf(call request) string {
+	switch call.Service {
+	case "s3":
+		if call.Bucket == "" {
+			return `"*"`
+		}
+		return `"arn:aws:s3:::` + call.Bucket + `"`
+	case "iam":
+		form, _ := url.ParseQuery(string(call.Body))
+		for _, named := range []struct{ parameter, kind string }{
+			{"RoleName", "role "}, {"UserName", "user "}, {"PolicyArn", "policy "}, {"OpenIDConnectProviderArn", ""},
+		} {
+			if name := form.Get(named.parameter); name != "" {
+				return named.kind + name
+			}
+		}
+	case "kms":
+		if resources := keyResources(call.Region, jsonObject(call.Body), nil); resources != nil {
+			return resources[0].ARN
+		}
+	}
+	return "*"
+}
+
+// errorAnswer writes an error in the protocol that the call came in: S3's XML, the query protocol's XML, or JSON.
+func errorAnswer(call request, status int, code, message string) answer {
+	id := newUUID()
+	header := http.Header{"X-Amzn-Requestid": {id}}
+	switch {
+	case call.Service == "s3":
+		header.Set("X-Amz-Request-Id", id)
+		header.Set("Content-Type", "application/xml")
+		return answer{status, header, fmt.Appendf(nil,
+			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message><RequestId>%s</RequestId></Error>",
+			code, escapeXML(message), id)}
+	case call.Header.Get("Content-Type") == "application/x-www-form-urlencoded":
+		fault := "Sender"
+		if status >= http.StatusInternalServerError {
+			fault = "Receiver"
+		}
+		header.Set("Content-Type", "text/xml")
+		return answer{status, header, fmt.Appendf(nil,
+			"<ErrorResponse><Error><Type>%s</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
+			fault, code, escapeXML(message), id)}
+	default:
+		if status < http.StatusInternalServerError {
+			status, code = http.StatusBadRequest, code+"Exception"
+		}
+		header.Set("Content-Type", "application/x-amz-json-1.1")
+		header.Set("X-Amzn-Errortype", code)
+		body, _ := json.Marshal(map[string]string{"__type": code, "message": message}) // strings always marshal
+		return answer{status, header, body}
+	}
+}
+
+func escapeXML(text string) string {
+	var escaped strings.Builder
+	_ = xml.EscapeText(&escaped, []byte(text)) // a strings.Builder never fails
+	return escaped.String()
+}

@@ -1,0 +1,161 @@
+package localaws_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+
+	"github.com/icaguard/icaguard/internal/localaws"
+)
+
+// once makes clients show a fault instead of retrying it away.
+func (b *bench) once() {
+	config := b.Config("us-east-1", personKey)
+	config.RetryMaxAttempts = 1
+	b.iam, b.s3, b.kms = iam.NewFromConfig(config), s3.NewFromConfig(config), kms.NewFromConfig(config)
+}
+
+func TestFaultsReachTheSDKAsAWSWritesThem(t *testing.T) {
+	b := newBench(t)
+	b.once()
+	ctx := t.Context()
+	calls := map[string]func() error{
+		"s3": func() error {
+			_, err := b.s3.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: aws.String("lab")})
+			return err
+		},
+		"iam": func() error {
+			_, err := b.iam.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: aws.String("ica")})
+			return err
+		},
+		"kms": func() error {
+			_, err := b.kms.EnableKey(ctx, &kms.EnableKeyInput{KeyId: aws.String("1234")})
+			return err
+		},
+	}
+	const s3Denied = `User: arn:aws:iam::123456789012:user/pat is not authorized to perform: s3:PutBucketCORS on resource: "arn:aws:s3:::lab"`
+	const iamDenied = "User: arn:aws:iam::123456789012:user/pat is not authorized to perform: iam:UpdateRole on resource: role ica"
+	tests := []struct {
+		service       string
+		kind          localaws.Kind
+		code, message string
+		event         string // errorCode of the event; empty: none
+	}{
+		{"s3", localaws.Denied, "AccessDenied", s3Denied + " because no identity-based policy allows the s3:PutBucketCORS action", "AccessDenied"},
+		{"s3", localaws.ExplicitDeny, "AccessDenied", s3Denied + " with an explicit deny in a service control policy", "AccessDenied"},
+		{"s3", localaws.Throttled, "SlowDown", "Please reduce your request rate.", "SlowDown"},
+		{"s3", localaws.ServerError, "InternalError", "We encountered an internal error. Please try again.", "InternalError"},
+		{"iam", localaws.Denied, "AccessDenied", iamDenied + " because no identity-based policy allows the iam:UpdateRole action", "AccessDenied"},
+		{"iam", localaws.ExplicitDeny, "AccessDenied", iamDenied + " with an explicit deny in a service control policy", "AccessDenied"},
+		{"iam", localaws.Throttled, "Throttling", "Rate exceeded", "ThrottlingException"},
+		{"iam", localaws.ServerError, "ServiceFailure", "The request processing has failed because of an unknown error, exception or failure.", "ServiceFailureException"},
+		{"kms", localaws.Denied, "AccessDeniedException", "User: arn:aws:iam::123456789012:user/pat is not authorized to perform: kms:EnableKey on resource: " +
+			"arn:aws:kms:us-east-1:123456789012:key/1234 because no identity-based policy allows the kms:EnableKey action", "AccessDeniedException"},
+		{"kms", localaws.Throttled, "ThrottlingException", "Rate exceeded", "ThrottlingException"},
+		{"kms", localaws.ServerError, "InternalFailure", "The request processing has failed because of an unknown error.", "InternalFailure"},
+	}
+	for _, test := range tests {
+		t.Run(test.service+" "+string(test.kind), func(t *testing.T) {
+			defer b.Recorder().Inject(localaws.Fault{Service: test.service, Kind: test.kind})()
+			err := calls[test.service]()
+			var api smithy.APIError
+			if !errors.As(err, &api) {
+				t.Fatalf("error %v", err)
+			}
+			equal(t, "code", api.ErrorCode(), test.code)
+			equal(t, "message", api.ErrorMessage(), test.message)
+			events := b.take()
+			if len(events) != 1 {
+				t.Fatalf("events %v", names(events))
+			}
+			equal(t, "event's code", events[0].Detail.ErrorCode, test.event)
+			lost := test.service != "s3" && strings.HasPrefix(test.code, "AccessDenied")
+			equal(t, "event without parameters", events[0].Detail.RequestParameters == nil, lost)
+		})
+	}
+}
+
+func TestFaultsWithoutAnAnswer(t *testing.T) {
+	b := newBench(t)
+	b.once()
+	create := func(name string) error {
+		_, err := b.iam.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(trust)})
+		return err
+	}
+	exists := func(name string) bool {
+		_, err := b.iam.GetRole(t.Context(), &iam.GetRoleInput{RoleName: &name})
+		return err == nil
+	}
+	for _, test := range []struct {
+		kind localaws.Kind
+		done bool
+	}{{localaws.Cut, false}, {localaws.Malformed, false}, {localaws.Lost, true}} {
+		name := string(test.kind)
+		remove := b.Recorder().Inject(localaws.Fault{Operation: "CreateRole", Kind: test.kind})
+		err := create(name)
+		var api smithy.APIError
+		if err == nil || errors.As(err, &api) && test.kind != localaws.Malformed {
+			t.Errorf("%s: error %v", name, err)
+		}
+		remove()
+		remove()
+		equal(t, name+": done", exists(name), test.done)
+		equal(t, name+": events", len(b.take()) == 1, test.done)
+	}
+	if err := create("after"); err != nil {
+		t.Errorf("a removed fault: %v", err)
+	}
+}
+
+func TestFaultsHitWhomTheyName(t *testing.T) {
+	b := newBench(t)
+	list := func(key string) error {
+		config := b.Config("us-east-1", key)
+		config.RetryMaxAttempts = 1
+		_, err := iam.NewFromConfig(config).ListRoles(t.Context(), &iam.ListRolesInput{})
+		return err
+	}
+	b.Recorder().Inject(localaws.Fault{Service: "iam", Operation: "ListRoles", AccessKeyID: "AKIAGUARD00000000000", Kind: localaws.Denied, Times: 2})
+	for i, wantDenied := range []bool{true, true, false} {
+		if err := list(personKey); err != nil {
+			t.Errorf("another caller: %v", err)
+		}
+		if err := list("AKIAGUARD00000000000"); (err != nil) != wantDenied {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
+}
+
+func TestTheSDKRetriesAFaultAway(t *testing.T) {
+	b := newBench(t)
+	b.Recorder().Inject(localaws.Fault{Operation: "ListRoles", Kind: localaws.Throttled, Times: 1})
+	if _, err := b.iam.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil {
+		t.Error(err)
+	}
+	var statuses []int
+	for _, call := range b.Recorder().Calls() {
+		statuses = append(statuses, call.Status)
+	}
+	if len(statuses) != 2 || statuses[0] != 400 || statuses[1] != 200 {
+		t.Errorf("statuses %v", statuses)
+	}
+}
+
+func TestSlow(t *testing.T) {
+	b := newBench(t)
+	b.Recorder().Inject(localaws.Fault{Operation: "ListRoles", Kind: localaws.Slow, Delay: 200 * time.Millisecond, Times: 1})
+	began := time.Now()
+	if _, err := b.iam.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 200*time.Millisecond {
+		t.Errorf("took %s", took)
+	}
+}

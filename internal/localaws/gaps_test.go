@@ -1,0 +1,547 @@
+package localaws_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+)
+
+// gapChecks has, for each gap that gaps.py emulates, what AWS's documentation says: nil when that holds.
+func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
+	return map[string]func(context.Context, *localaws.AWS) error{
+		"cfn-oidc-provider":           checkOIDCProvider,
+		"cfn-bucket-properties":       checkBucketProperties,
+		"cfn-dynamic-references":      checkDynamicReferences,
+		"cfn-subscription":            checkSubscription,
+		"s3-new-bucket-defaults":      checkBucketDefaults,
+		"s3-expected-bucket-owner":    checkExpectedOwner,
+		"s3-wrong-region":             checkWrongRegion,
+		"s3-malformed-bucket-policy":  checkMalformedPolicy,
+		"s3-block-public-policy":      checkPublicPolicy,
+		"s3-acl-not-supported":        checkACL,
+		"iam-update-role":             checkUpdateRole,
+		"iam-oidc-client-ids":         checkClientIDs,
+		"iam-policy-version-encoding": checkPolicyVersion,
+		"events-delivered-envelope":   checkDeliveredEnvelope,
+		"lambda-event-source-mapping": checkEventSourceMapping,
+	}
+}
+
+// Each emulation makes its check hold, and the check is worth something: without the emulation it does not.
+func TestEmulatedGaps(t *testing.T) {
+	list, err := localaws.Gaps(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var emulated []string
+	for _, gap := range list {
+		if strings.HasPrefix(gap.By, "gaps.py") {
+			emulated = append(emulated, gap.ID)
+		}
+	}
+	with := localawstest.Start(t)
+	without := localawstest.StartWith(t, localaws.Options{WithoutGaps: emulated})
+	checks := gapChecks()
+	for _, id := range emulated {
+		t.Run(id, func(t *testing.T) {
+			check, ok := checks[id]
+			if !ok {
+				t.Fatal("has no check")
+			}
+			if err := check(t.Context(), with); err != nil {
+				t.Errorf("with the emulation: %v", err)
+			}
+			if err := check(t.Context(), without); err == nil {
+				t.Error("the check holds without the emulation")
+			}
+		})
+	}
+	equal(t, "checks", len(checks), len(emulated))
+}
+
+func TestListOfGaps(t *testing.T) {
+	list, err := localaws.Gaps(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, gap := range list {
+		if seen[gap.ID] {
+			t.Errorf("%s stands twice", gap.ID)
+		}
+		seen[gap.ID] = true
+		if gap.Moto == "" || gap.AWS == "" || !strings.HasPrefix(gap.Doc, "https://docs.aws.amazon.com/") {
+			t.Errorf("%s is not complete: %+v", gap.ID, gap)
+		}
+		if gap.Emulated != (gap.By != "") {
+			t.Errorf("%s: emulated %t by %q", gap.ID, gap.Emulated, gap.By)
+		}
+	}
+}
+
+func deploy(ctx context.Context, local *localaws.AWS, stack string, resources map[string]any) error {
+	client := cloudformation.NewFromConfig(local.DirectConfig("us-east-1"))
+	template, err := json.Marshal(map[string]any{"Resources": resources, "Outputs": map[string]any{}})
+	if err != nil {
+		return err
+	}
+	_, err = client.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))})
+	var exists *smithy.GenericAPIError
+	if errors.As(err, &exists) && exists.Code == "AlreadyExistsException" || err != nil && strings.Contains(err.Error(), "AlreadyExists") {
+		_, err = client.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))})
+	}
+	return err
+}
+
+func resource(kind string, properties map[string]any) map[string]any {
+	return map[string]any{"Type": kind, "Properties": properties}
+}
+
+func checkOIDCProvider(ctx context.Context, local *localaws.AWS) error {
+	const arn = "arn:aws:iam::123456789012:oidc-provider/ica.example/tenant"
+	client := iam.NewFromConfig(local.DirectConfig("us-east-1"))
+	stack := func(clientIDs ...string) map[string]any {
+		return map[string]any{
+			"Provider": resource("AWS::IAM::OIDCProvider", map[string]any{"Url": "https://ica.example/tenant", "ClientIdList": clientIDs}),
+			"Ref":      resource("AWS::SSM::Parameter", map[string]any{"Name": "/ref", "Type": "String", "Value": map[string]any{"Ref": "Provider"}}),
+			"Arn":      resource("AWS::SSM::Parameter", map[string]any{"Name": "/arn", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Provider", "Arn"}}}),
+		}
+	}
+	for _, clientIDs := range [][]string{{"sts.amazonaws.com"}, {"sts.amazonaws.com", "other"}} { // create, update
+		if err := deploy(ctx, local, "oidc", stack(clientIDs...)); err != nil {
+			return err
+		}
+		provider, err := client.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)})
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(provider.ClientIDList, clientIDs) {
+			return fmt.Errorf("client ids %v, want %v", provider.ClientIDList, clientIDs)
+		}
+	}
+	for _, name := range []string{"/ref", "/arn"} {
+		parameter, err := ssm.NewFromConfig(local.DirectConfig("us-east-1")).GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+		if err != nil {
+			return err
+		}
+		if got := aws.ToString(parameter.Parameter.Value); got != arn {
+			return fmt.Errorf("%s is %s", name, got)
+		}
+	}
+	if _, err := cloudformation.NewFromConfig(local.DirectConfig("us-east-1")).DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String("oidc")}); err != nil {
+		return err
+	}
+	if _, err := client.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)}); err == nil {
+		return errors.New("the provider outlived its stack")
+	}
+	return nil
+}
+
+func checkBucketProperties(ctx context.Context, local *localaws.AWS) error {
+	client := direct(local)
+	for _, seconds := range []int32{3000, 600} { // create, update
+		if err := deploy(ctx, local, "bucket", map[string]any{"Bucket": resource("AWS::S3::Bucket", map[string]any{
+			"BucketName": "from-stack",
+			"CorsConfiguration": map[string]any{"CorsRules": []any{map[string]any{
+				"AllowedMethods": []string{"GET", "PUT"}, "AllowedOrigins": []string{"*"}, "AllowedHeaders": []string{"*"},
+				"ExposedHeaders": []string{"ETag"}, "MaxAge": seconds, "Id": "ica",
+			}}},
+			"PublicAccessBlockConfiguration": map[string]any{"BlockPublicAcls": true},
+			"VersioningConfiguration":        map[string]any{"Status": "Enabled"},
+			"OwnershipControls":              map[string]any{"Rules": []any{map[string]any{"ObjectOwnership": "BucketOwnerPreferred"}}},
+		})}); err != nil {
+			return err
+		}
+		cors, err := client.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: aws.String("from-stack")})
+		if err != nil {
+			return err
+		}
+		rule := cors.CORSRules[0]
+		if aws.ToInt32(rule.MaxAgeSeconds) != seconds || aws.ToString(rule.ID) != "ica" || len(rule.AllowedMethods) != 2 || len(rule.ExposeHeaders) != 1 {
+			return fmt.Errorf("rule %+v", rule)
+		}
+	}
+	block, err := client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: aws.String("from-stack")})
+	if err != nil {
+		return err
+	}
+	if c := block.PublicAccessBlockConfiguration; !aws.ToBool(c.BlockPublicAcls) || aws.ToBool(c.BlockPublicPolicy) {
+		return fmt.Errorf("public access block %+v", c)
+	}
+	versioning, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: aws.String("from-stack")})
+	if err != nil || versioning.Status != s3types.BucketVersioningStatusEnabled {
+		return fmt.Errorf("versioning %v %w", versioning, err)
+	}
+	ownership, err := client.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: aws.String("from-stack")})
+	if err != nil {
+		return err
+	}
+	if rule := ownership.OwnershipControls.Rules[0].ObjectOwnership; rule != s3types.ObjectOwnershipBucketOwnerPreferred {
+		return fmt.Errorf("ownership %s", rule)
+	}
+	return nil
+}
+
+func checkDynamicReferences(ctx context.Context, local *localaws.AWS) error {
+	client := ssm.NewFromConfig(local.DirectConfig("us-east-1"))
+	for _, value := range []string{"first", "second"} {
+		if _, err := client.PutParameter(ctx, &ssm.PutParameterInput{
+			Name: aws.String("/ica/prefix"), Value: &value, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true),
+		}); err != nil {
+			return err
+		}
+	}
+	if err := deploy(ctx, local, "references", map[string]any{"Copy": resource("AWS::SSM::Parameter", map[string]any{
+		"Name": "/copy", "Type": "String", "Value": "{{resolve:ssm:/ica/prefix}}-{{resolve:ssm:/ica/prefix:1}}",
+	})}); err != nil {
+		return err
+	}
+	copied, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/copy")})
+	if err != nil {
+		return err
+	}
+	if got := aws.ToString(copied.Parameter.Value); got != "second-first" {
+		return fmt.Errorf("resolved to %q", got)
+	}
+	if err := deploy(ctx, local, "missing", map[string]any{"Copy": resource("AWS::SSM::Parameter", map[string]any{
+		"Name": "/copy2", "Type": "String", "Value": "{{resolve:ssm:/no/such}}",
+	})}); err == nil {
+		return errors.New("a missing parameter was accepted")
+	}
+	return nil
+}
+
+func checkSubscription(ctx context.Context, local *localaws.AWS) error {
+	if err := deploy(ctx, local, "topic", map[string]any{
+		"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"}),
+		"Mail": resource("AWS::SNS::Subscription", map[string]any{
+			"TopicArn": map[string]any{"Ref": "Topic"}, "Protocol": "email", "Endpoint": "storage-oncall@example.org",
+		}),
+	}); err != nil {
+		return err
+	}
+	subscriptions, err := sns.NewFromConfig(local.DirectConfig("us-east-1")).ListSubscriptions(ctx, &sns.ListSubscriptionsInput{})
+	if err != nil {
+		return err
+	}
+	if len(subscriptions.Subscriptions) != 1 || aws.ToString(subscriptions.Subscriptions[0].Endpoint) != "storage-oncall@example.org" {
+		return fmt.Errorf("subscriptions %v", subscriptions.Subscriptions)
+	}
+	return nil
+}
+
+func checkBucketDefaults(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("defaults")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	block, err := client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: bucket})
+	if err != nil {
+		return err
+	}
+	if c := block.PublicAccessBlockConfiguration; !aws.ToBool(c.BlockPublicAcls) || !aws.ToBool(c.RestrictPublicBuckets) {
+		return fmt.Errorf("public access block %+v", c)
+	}
+	if _, err := client.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	encryption, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: bucket})
+	if err != nil {
+		return err
+	}
+	if got := encryption.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm; got != s3types.ServerSideEncryptionAes256 {
+		return fmt.Errorf("encryption %s", got)
+	}
+	ownership, err := client.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: bucket})
+	if err != nil {
+		return err
+	}
+	if rule := ownership.OwnershipControls.Rules[0].ObjectOwnership; rule != s3types.ObjectOwnershipBucketOwnerEnforced {
+		return fmt.Errorf("ownership %s", rule)
+	}
+	return nil
+}
+
+func checkExpectedOwner(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("owned")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	if _, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: bucket, ExpectedBucketOwner: aws.String(local.Account())}); err != nil {
+		return fmt.Errorf("the right owner: %w", err)
+	}
+	_, err := client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket: bucket, ExpectedBucketOwner: aws.String("111122223333"),
+		VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled},
+	})
+	return wantCode(err, "AccessDenied")
+}
+
+func checkWrongRegion(ctx context.Context, local *localaws.AWS) error {
+	bucket := aws.String("in-frankfurt")
+	frankfurt := s3.NewFromConfig(local.DirectConfig("eu-central-1"), func(o *s3.Options) { o.UsePathStyle = true })
+	if _, err := frankfurt.CreateBucket(ctx, &s3.CreateBucketInput{
+		Bucket: bucket, CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
+	}); err != nil {
+		return err
+	}
+	if _, err := frankfurt.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	client := direct(local)
+	location, err := client.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: bucket})
+	if err != nil || location.LocationConstraint != "eu-central-1" {
+		return fmt.Errorf("location %v %w", location, err)
+	}
+	_, err = client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: bucket})
+	return wantCode(err, "PermanentRedirect")
+}
+
+func checkMalformedPolicy(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("policies")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	put := func(document string) error {
+		_, err := client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &document})
+		return err
+	}
+	statement := func(principal string) string {
+		return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":` + principal + `,"Action":"s3:GetObject","Resource":"arn:aws:s3:::policies/*"}}`
+	}
+	for _, principal := range []string{
+		`{"AWS":"arn:aws:iam::123456789012:root"}`, `{"AWS":["123456789012","arn:aws:iam::111122223333:role/theirs"]}`, `{"Service":"cloudtrail.amazonaws.com"}`,
+	} {
+		if err := put(statement(principal)); err != nil {
+			return fmt.Errorf("%s: %w", principal, err)
+		}
+	}
+	for _, document := range []string{"[1]", "{", `{"Version":"2012-10-17"}`, statement(`{"AWS":"arn:aws:iam::123456789012:role/no-such"}`)} {
+		if err := wantCode(put(document), "MalformedPolicy"); err != nil {
+			return fmt.Errorf("%s: %w", document, err)
+		}
+	}
+	return nil
+}
+
+func checkPublicPolicy(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("public")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	if _, err := client.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+		Bucket: bucket, PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{BlockPublicPolicy: aws.Bool(true)},
+	}); err != nil {
+		return err
+	}
+	_, err := client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::public/*"}]}`)})
+	return wantCode(err, "AccessDenied")
+}
+
+func checkACL(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("acls")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipBucketOwnerEnforced}); err != nil {
+		return err
+	}
+	_, err := client.PutBucketAcl(ctx, &s3.PutBucketAclInput{Bucket: bucket, ACL: s3types.BucketCannedACLPublicRead})
+	return wantCode(err, "AccessControlListNotSupported")
+}
+
+func checkUpdateRole(ctx context.Context, local *localaws.AWS) error {
+	client, role := iam.NewFromConfig(local.DirectConfig("us-east-1")), aws.String("updated")
+	if _, err := client.CreateRole(ctx, &iam.CreateRoleInput{
+		RoleName: role, AssumeRolePolicyDocument: aws.String(trust), Description: aws.String("ours"), MaxSessionDuration: aws.Int32(7200),
+	}); err != nil {
+		return err
+	}
+	if _, err := client.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: role, MaxSessionDuration: aws.Int32(43200)}); err != nil {
+		return err
+	}
+	if err := wantRole(ctx, client, role, "ours", 43200); err != nil {
+		return err
+	}
+	if _, err := client.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: role, Description: aws.String("theirs")}); err != nil {
+		return err
+	}
+	return wantRole(ctx, client, role, "theirs", 3600)
+}
+
+func wantRole(ctx context.Context, client *iam.Client, name *string, description string, duration int32) error {
+	role, err := client.GetRole(ctx, &iam.GetRoleInput{RoleName: name})
+	if err != nil {
+		return err
+	}
+	if got := aws.ToString(role.Role.Description); got != description || aws.ToInt32(role.Role.MaxSessionDuration) != duration {
+		return fmt.Errorf("role has %q, %d s", got, aws.ToInt32(role.Role.MaxSessionDuration))
+	}
+	return nil
+}
+
+func checkClientIDs(ctx context.Context, local *localaws.AWS) error {
+	client := iam.NewFromConfig(local.DirectConfig("us-east-1"), func(o *iam.Options) { o.RetryMaxAttempts = 1 })
+	provider, err := client.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
+		Url: aws.String("https://ids.example"), ClientIDList: []string{"one"},
+	})
+	if err != nil {
+		return err
+	}
+	arn := provider.OpenIDConnectProviderArn
+	for range 2 {
+		if _, err := client.AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("two")}); err != nil {
+			return err
+		}
+	}
+	if _, err := client.RemoveClientIDFromOpenIDConnectProvider(ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("one")}); err != nil {
+		return err
+	}
+	got, err := client.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn})
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(got.ClientIDList, []string{"two"}) {
+		return fmt.Errorf("client ids %v", got.ClientIDList)
+	}
+	return nil
+}
+
+func checkPolicyVersion(ctx context.Context, local *localaws.AWS) error {
+	client := iam.NewFromConfig(local.DirectConfig("us-east-1"))
+	created, err := client.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("encoded"), PolicyDocument: aws.String(policy)})
+	if err != nil {
+		return err
+	}
+	version, err := client.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: created.Policy.Arn, VersionId: aws.String("v1")})
+	if err != nil {
+		return err
+	}
+	got := aws.ToString(version.PolicyVersion.Document)
+	if decoded, err := url.QueryUnescape(got); err != nil || decoded != policy || got == policy {
+		return fmt.Errorf("document %s", got)
+	}
+	return nil
+}
+
+func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
+	queue, err := queueBehindRule(ctx, local, "envelope", `{"source":["lab"]}`)
+	if err != nil {
+		return err
+	}
+	if _, err := eventbridge.NewFromConfig(local.DirectConfig("us-east-1")).PutEvents(ctx, &eventbridge.PutEventsInput{
+		Entries: []ebtypes.PutEventsRequestEntry{{Source: aws.String("lab"), DetailType: aws.String("test"), Detail: aws.String(`{"text":"<source>"}`)}},
+	}); err != nil {
+		return err
+	}
+	received, err := sqs.NewFromConfig(local.DirectConfig("us-east-1")).ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue})
+	if err != nil || len(received.Messages) != 1 {
+		return fmt.Errorf("received %v %w", received, err)
+	}
+	var event struct {
+		Account string
+		Detail  struct{ Text string }
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(received.Messages[0].Body)), &event); err != nil {
+		return err
+	}
+	if event.Account != local.Account() || event.Detail.Text != "<source>" {
+		return fmt.Errorf("event %+v", event)
+	}
+	return nil
+}
+
+// A mapping must leave the queue's messages to the Poller.
+func checkEventSourceMapping(ctx context.Context, local *localaws.AWS) error {
+	config := local.DirectConfig("us-east-1")
+	queues, functions := sqs.NewFromConfig(config), lambda.NewFromConfig(config)
+	role, err := iam.NewFromConfig(config).CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("runs-it"), AssumeRolePolicyDocument: aws.String(trust)})
+	if err != nil {
+		return err
+	}
+	queue, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("mapped")})
+	if err != nil {
+		return err
+	}
+	if err := deploy(ctx, local, "mapping", map[string]any{
+		"Function": resource("AWS::Lambda::Function", map[string]any{
+			"FunctionName": "mapped", "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": aws.ToString(role.Role.Arn),
+			"Code": map[string]any{"ZipFile": "x"},
+		}),
+		"Mapping": resource("AWS::Lambda::EventSourceMapping", map[string]any{
+			"FunctionName": map[string]any{"Ref": "Function"}, "EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:mapped",
+			"FunctionResponseTypes": []string{"ReportBatchItemFailures"},
+		}),
+	}); err != nil {
+		return err
+	}
+	mappings, err := functions.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{})
+	if err != nil || len(mappings.EventSourceMappings) != 1 {
+		return fmt.Errorf("mappings %v %w", mappings, err)
+	}
+	if _, err := queues.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: queue.QueueUrl, MessageBody: aws.String("x")}); err != nil {
+		return err
+	}
+	received, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: queue.QueueUrl, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameAll},
+	})
+	if err != nil || len(received.Messages) != 1 {
+		return fmt.Errorf("received %v %w", received, err)
+	}
+	if count := received.Messages[0].Attributes["ApproximateReceiveCount"]; count != "1" {
+		return fmt.Errorf("received for the %s. time: moto took it before", count)
+	}
+	return nil
+}
+
+// queueBehindRule makes a queue that gets what matches a pattern on the default bus.
+func queueBehindRule(ctx context.Context, local *localaws.AWS, name, pattern string) (queueURL string, err error) {
+	config := local.DirectConfig("us-east-1")
+	queue, err := sqs.NewFromConfig(config).CreateQueue(ctx, &sqs.CreateQueueInput{
+		QueueName: &name, Attributes: map[string]string{"VisibilityTimeout": "1"},
+	})
+	if err != nil {
+		return "", err
+	}
+	bus := eventbridge.NewFromConfig(config)
+	if _, err := bus.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventPattern: &pattern}); err != nil {
+		return "", err
+	}
+	_, err = bus.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, Targets: []ebtypes.Target{{
+		Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:us-east-1:" + local.Account() + ":" + name),
+	}}})
+	return aws.ToString(queue.QueueUrl), err
+}
+
+func direct(local *localaws.AWS) *s3.Client {
+	return s3.NewFromConfig(local.DirectConfig("us-east-1"), func(o *s3.Options) { o.UsePathStyle = true })
+}
+
+func wantCode(err error, code string) error {
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() != code {
+		return fmt.Errorf("error %w, want %s", err, code)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+// Package report tells people and machines about outcomes: structured log, SNS message, terminal table.
+//
+// Invariant: every outcome that is not clean reaches the log, and every one that people should know of makes a notice;
+// no text here holds more than the outcome says.
+package report
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sns/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Log writes one line per outcome, at the level that its status deserves.
+func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
+	log.Log(ctx, level(o.Status), "outcome",
+		"status", o.Status, "setting", o.Setting, "storage", o.Storage, "resource", o.Resource,
+		"diffs", o.Diffs, "causes", o.Causes, "problem", o.Problem)
+}
+
+func level(s guard.Status) slog.Level {
+	switch s {
+	case guard.Clean, guard.Reported, guard.Restored:
+		return slog.LevelInfo
+	case guard.Drifted, guard.Held, guard.Unknown, guard.Failed:
+		return slog.LevelWarn
+	case guard.StillDrifted, guard.Unrecoverable:
+	}
+	return slog.LevelError
+}
+
+// severity sorts notices for subscribers: "alert" needs a person, "info" is good to know, "" makes no notice.
+func severity(s guard.Status) string {
+	switch s {
+	case guard.Drifted, guard.StillDrifted, guard.Unrecoverable:
+		return "alert"
+	case guard.Restored:
+		return "info"
+	case guard.Clean, guard.Reported, guard.Held, guard.Unknown, guard.Failed:
+		// Held, Unknown and Failed are looked at again; what remains of them ends as one of the above.
+	}
+	return ""
+}
+
+// NoticeFor writes the message to people about an outcome, if it deserves one.
+func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
+	how := severity(o.Status)
+	if how == "" {
+		return guard.Notice{}, false
+	}
+	return guard.Notice{
+		Subject: subject(fmt.Sprintf("[icaguard] %s: %s %s", o.Storage, o.Setting, o.Status)),
+		Body:    body(o),
+		Filter: map[string]string{
+			"severity": how, "status": string(o.Status), "setting": o.Setting, "storage": o.Storage,
+		},
+	}, true
+}
+
+// subject keeps SNS's limit of 100 characters for e-mail subjects.
+func subject(s string) string {
+	const limit = 100
+	if len(s) > limit {
+		return s[:limit]
+	}
+	return s
+}
+
+func body(o guard.Outcome) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\nstorage   %s\nresource  %s\nstatus    %s\n", o.Title, o.Storage, o.Resource, o.Status)
+	for _, d := range o.Diffs {
+		fmt.Fprintf(&b, "differed  %s: found %s, ICA needs %s\n", d.Path, d.Got, d.Want)
+	}
+	for _, c := range o.Causes {
+		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
+	}
+	for _, line := range [][2]string{{"problem", o.Problem}, {"without", o.Breaks}, {"to do", o.ToDo}} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
+		}
+	}
+	return b.String()
+}
+
+// Table prints outcomes for a terminal: a line each, and under it what differs and what to do.
+func Table(w io.Writer, outcomes []guard.Outcome) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "STORAGE\tSETTING\tSTATUS\tRESOURCE")
+	for _, o := range outcomes {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", o.Storage, o.Setting, o.Status, o.Resource)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("report: print table: %w", err)
+	}
+	for _, o := range outcomes {
+		if o.Status != guard.Clean {
+			fmt.Fprintf(w, "\n%s", body(o))
+		}
+	}
+	return nil
+}
+
+// Topic publishes notices to one SNS topic.
+type Topic struct {
+	SNS *sns.Client
+	ARN string
+}
+
+// Publish sends one notice.
+func (t Topic) Publish(ctx context.Context, n guard.Notice) error {
+	attributes := map[string]types.MessageAttributeValue{}
+	for name, value := range n.Filter {
+		attributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
+	}
+	_, err := t.SNS.Publish(ctx, &sns.PublishInput{
+		TopicArn: &t.ARN, Subject: &n.Subject, Message: &n.Body, MessageAttributes: attributes,
+	})
+	if err != nil {
+		return fmt.Errorf("report: publish to %s: %w", t.ARN, err)
+	}
+	return nil
+}
+
+// Report is the result of an audit.
+type Report struct {
+	ExitCode int               `json:"exitCode"` // 0 all is well, 1 something differs, 2 something is not known
+	Outcomes []guard.Outcome   `json:"outcomes"`
+	Warnings []string          `json:"warnings,omitempty"`
+	Later    []icaconfig.Later `json:"fromALaterVersion,omitempty"` // defaults of ica.yaml that nothing guards yet
+}
+
+// New makes the report of an audit of what the file describes.
+func New(file *icaconfig.File, outcomes []guard.Outcome) Report {
+	return Report{ExitCode: guard.ExitCode(outcomes), Outcomes: outcomes, Warnings: file.Warnings(), Later: file.Later()}
+}
+
+// Print writes the report for a terminal.
+func (r Report) Print(w io.Writer) error {
+	if err := Table(w, r.Outcomes); err != nil {
+		return err
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(w, "\nwarning: %s", warning)
+	}
+	if len(r.Later) > 0 {
+		fmt.Fprintf(w, "\nFrom a later version (these defaults of ica.yaml are not deployed or guarded yet):\n")
+	}
+	for _, later := range r.Later {
+		fmt.Fprintf(w, "  %s: %s\n", later.Key, later.Default)
+	}
+	return nil
+}

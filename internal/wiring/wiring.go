@@ -1,0 +1,104 @@
+// Package wiring is what both functions do at start: read the configuration beside the binary, set up log and AWS.
+//
+// Invariant: starting makes no call to AWS; account, partition and region come from the invoked function's ARN.
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// EnvConfig names the environment variable that overrides the configuration file beside the binary.
+const EnvConfig = "ICAGUARD_CONFIG"
+
+// Function is a started function.
+type Function struct {
+	File *icaconfig.File
+	AWS  aws.Config
+	Log  *slog.Logger
+}
+
+// Start reads the configuration and sets up the AWS clients' configuration.
+func Start(ctx context.Context) (Function, error) {
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	path, err := configPath()
+	if err != nil {
+		return Function{Log: log}, err
+	}
+	file, err := icaconfig.Load(path)
+	if err != nil {
+		return Function{Log: log}, fmt.Errorf("start: %w", err)
+	}
+	cfg, err := awslore.LoadConfig(ctx, "")
+	if err != nil {
+		return Function{Log: log}, fmt.Errorf("start: %w", err)
+	}
+	return Function{File: file, AWS: cfg, Log: log}, nil
+}
+
+func configPath() (string, error) {
+	if path := os.Getenv(EnvConfig); path != "" {
+		return path, nil
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("start: find the configuration beside the binary: %w", err)
+	}
+	return filepath.Join(filepath.Dir(binary), "ica.yaml"), nil
+}
+
+// Self is what an invocation tells a function about itself.
+type Self struct {
+	Account, Partition, Region, Name string
+}
+
+var errNoFunctionARN = errors.New("the invocation names no function ARN: icaguard's functions run in AWS Lambda only")
+
+// SelfFrom reads the ARN of the invoked function from the invocation.
+func SelfFrom(ctx context.Context) (Self, error) {
+	invocation, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return Self{}, errNoFunctionARN
+	}
+	parsed, err := arn.Parse(invocation.InvokedFunctionArn)
+	if err != nil {
+		return Self{}, fmt.Errorf("%w: %q: %w", errNoFunctionARN, invocation.InvokedFunctionArn, err)
+	}
+	return Self{
+		Account: parsed.AccountID, Partition: parsed.Partition, Region: parsed.Region, Name: lambdacontext.FunctionName,
+	}, nil
+}
+
+// Session is the ARN under which CloudTrail shows the function's own calls: its role has the function's name, and
+// Lambda names the session after the function.
+func (s Self) Session() string {
+	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", s.Partition, s.Account, s.Name, s.Name)
+}
+
+// Engine makes the engine for one invocation, with no queue to look again.
+func (f Function) Engine(self Self) (*guard.Engine, error) {
+	baseline, err := f.File.Baseline(self.Account, self.Partition)
+	if err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	cfg := f.AWS.Copy()
+	cfg.Region = self.Region
+	return &guard.Engine{
+		Baseline: baseline,
+		Settings: guard.Settings(),
+		Clients:  guard.Clients{Config: cfg, Account: self.Account},
+		Sleep:    guard.Sleep,
+	}, nil
+}
