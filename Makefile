@@ -46,7 +46,7 @@ fmt: $(LINT) ## Format the Go files
 
 .PHONY: update
 update: setup ## Rewrite golden files and generated tables after an intended change; read the diff
-	$(HOST_GO) test ./internal/... ./cdk/... -update
+	$(HOST_GO) test ./internal/guard ./internal/icaconfig ./internal/report ./cdk ./cmd/icaguard -update
 
 .PHONY: build
 build: .tools/checked ## Build the functions into dist/, each with CONFIG beside it
@@ -68,6 +68,10 @@ app: build # the CDK app itself, called by the CDK command line (cdk.json)
 .PHONY: synth
 synth: node_modules/.installed ## Write the CloudFormation templates into cdk.out/
 	@$(CDK) synth --quiet
+
+.PHONY: bootstrap
+bootstrap: node_modules/.installed ## Prepare the AWS account for CDK, once
+	@$(CDK) bootstrap
 
 .PHONY: deploy
 deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, then look at everything

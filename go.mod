@@ -2,6 +2,12 @@ module github.com/icaguard/icaguard
 
 go 1.26.0
 
+// What other tools install and write below this directory is no Go code of ours.
+ignore (
+	./cdk.out
+	./node_modules
+)
+
 require (
 	github.com/aws/aws-cdk-go/awscdk/v2 v2.270.0
 	github.com/aws/aws-lambda-go v1.55.1

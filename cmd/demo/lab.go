@@ -215,8 +215,13 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 	if err := json.Unmarshal(result.Payload, &audit); err != nil || result.FunctionError != "" {
 		return fmt.Errorf("validate: %s %s: %w", result.FunctionError, result.Payload, err)
 	}
+	var text strings.Builder
+	if err := report.Table(&text, audit.Outcomes); err != nil {
+		return err
+	}
+	s.indented(text.String())
 	if audit.ExitCode != 0 {
-		return fmt.Errorf("%w: the audit answers %s", errNotRestored, result.Payload)
+		return fmt.Errorf("%w: the audit's exit code is %d", errNotRestored, audit.ExitCode)
 	}
 	return nil
 }

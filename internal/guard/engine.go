@@ -170,7 +170,7 @@ func join(group map[string]int, from, to int) {
 	}
 }
 
-// reserve is kept of the function's time for look-agains and reports: what was not reached is looked at again.
+// reserve is kept of the function's time for posting new looks and for reports: what was not reached is looked at again.
 const reserve = 6 * time.Second
 
 func withReserve(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -277,7 +277,9 @@ func (e *Engine) settle(ctx context.Context, j job, plan Plan) (Plan, error) {
 // errUnsettled passes by itself, so it counts as a deadline does.
 type errUnsettled struct{}
 
-func (errUnsettled) Error() string { return "the document changes with every read: somebody is writing it" }
+func (errUnsettled) Error() string {
+	return "the document changes with every read: somebody is writing it"
+}
 
 func (errUnsettled) Unwrap() error { return context.DeadlineExceeded }
 

@@ -302,42 +302,64 @@ func testWaysOfBreaking(t *testing.T, local *site) {
 		rules         func(*world) []types.CORSRule // afterwards
 		description   string                        // afterwards
 	}{
-		{setting: "bucket-cors", name: "deleted", breakIt: (*world).deleteCORS, want: Restored,
-			rules: func(w *world) []types.CORSRule { return []types.CORSRule{ours(w)} }},
-		{setting: "bucket-cors", name: "another origin", want: Restored,
+		{
+			setting: "bucket-cors", name: "deleted", breakIt: (*world).deleteCORS, want: Restored,
+			rules: func(w *world) []types.CORSRule { return []types.CORSRule{ours(w)} },
+		},
+		{
+			setting: "bucket-cors", name: "another origin", want: Restored,
 			breakIt: func(w *world) { w.putCORS(foreign) },
-			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{ours(w), foreign} }},
-		{setting: "bucket-cors", name: "one method missing", want: Restored,
+			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{ours(w), foreign} },
+		},
+		{
+			setting: "bucket-cors", name: "one method missing", want: Restored,
 			breakIt: func(w *world) { w.putCORS(without(w, "DELETE")) },
-			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{ours(w), without(w, "DELETE")} }},
-		{setting: "bucket-cors", name: "one exposed header missing", want: Restored,
+			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{ours(w), without(w, "DELETE")} },
+		},
+		{
+			setting: "bucket-cors", name: "one exposed header missing", want: Restored,
 			breakIt: func(w *world) { rule := ours(w); rule.ExposeHeaders = rule.ExposeHeaders[:1]; w.putCORS(rule) },
 			rules: func(w *world) []types.CORSRule {
 				rule := ours(w)
 				rule.ExposeHeaders = rule.ExposeHeaders[:1]
 				return []types.CORSRule{ours(w), rule}
-			}},
-		{setting: "bucket-cors", name: "a foreign rule shadows ours", want: Restored,
+			},
+		},
+		{
+			setting: "bucket-cors", name: "a foreign rule shadows ours", want: Restored,
 			breakIt: func(w *world) { w.putCORS(foreign, greedy, ours(w)) },
-			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{ours(w), foreign, greedy} }},
-		{setting: "bucket-cors", name: "foreign rule before ours, harmless", want: Clean,
+			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{ours(w), foreign, greedy} },
+		},
+		{
+			setting: "bucket-cors", name: "foreign rule before ours, harmless", want: Clean,
 			breakIt: func(w *world) { w.putCORS(foreign, ours(w)) },
-			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{foreign, ours(w)} }},
-		{setting: "bucket-cors", name: "a lab's own rule covers ours", want: Clean,
+			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{foreign, ours(w)} },
+		},
+		{
+			setting: "bucket-cors", name: "a lab's own rule covers ours", want: Clean,
 			breakIt: func(w *world) { w.putCORS(covering(w), greedy) },
-			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{covering(w), greedy} }},
-		{setting: "role-session-duration", name: "3600", want: Restored, description: "by hand",
+			rules:   func(w *world) []types.CORSRule { return []types.CORSRule{covering(w), greedy} },
+		},
+		{
+			setting: "role-session-duration", name: "3600", want: Restored, description: "by hand",
 			breakIt: func(w *world) {
 				w.updateRole(iam.UpdateRoleInput{MaxSessionDuration: aws.Int32(3600), Description: aws.String("by hand")})
-			}},
-		{setting: "role-session-duration", name: "43199", want: Restored, description: "for ICA",
-			breakIt: func(w *world) { w.updateRole(iam.UpdateRoleInput{MaxSessionDuration: aws.Int32(43199)}) }},
-		{setting: "role-session-duration", name: "description edited without the duration", want: Restored, description: "edited",
-			breakIt: func(w *world) { w.updateRole(iam.UpdateRoleInput{Description: aws.String("edited")}) }},
-		{setting: "role-session-duration", name: "description edited with the duration", want: Clean, description: "edited",
+			},
+		},
+		{
+			setting: "role-session-duration", name: "43199", want: Restored, description: "for ICA",
+			breakIt: func(w *world) { w.updateRole(iam.UpdateRoleInput{MaxSessionDuration: aws.Int32(43199)}) },
+		},
+		{
+			setting: "role-session-duration", name: "description edited without the duration", want: Restored, description: "edited",
+			breakIt: func(w *world) { w.updateRole(iam.UpdateRoleInput{Description: aws.String("edited")}) },
+		},
+		{
+			setting: "role-session-duration", name: "description edited with the duration", want: Clean, description: "edited",
 			breakIt: func(w *world) {
 				w.updateRole(iam.UpdateRoleInput{Description: aws.String("edited"), MaxSessionDuration: aws.Int32(43200)})
-			}},
+			},
+		},
 	} {
 		t.Run(c.setting+" "+c.name, func(t *testing.T) {
 			w := newWorld(t, local)

@@ -18,7 +18,7 @@ func TestCDKDeploys(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", "http://localhost:1")
 	local := localawstest.Start(t)
 	ctx := t.Context()
-	app := []string{"--app", "internal/localaws/testdata/cdk.out"}
+	app := []string{"--app", "internal/localaws/testdata/app"}
 	if err := local.CDK(ctx, localaws.CDKOptions{}, append(app, "bootstrap")...); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestCDKDeploys(t *testing.T) {
 
 func TestCDKSaysWhatWentWrong(t *testing.T) {
 	local := localawstest.Start(t)
-	err := local.CDK(t.Context(), localaws.CDKOptions{}, "--app", "internal/localaws/testdata/cdk.out", "deploy", "no-such-stack")
+	err := local.CDK(t.Context(), localaws.CDKOptions{}, "--app", "internal/localaws/testdata/app", "deploy", "no-such-stack")
 	if err == nil || !strings.Contains(err.Error(), "no-such-stack") || !strings.Contains(err.Error(), "No stacks match") {
 		t.Errorf("error %v", err)
 	}

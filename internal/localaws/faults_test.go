@@ -15,16 +15,24 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-// once makes clients show a fault instead of retrying it away.
-func (b *bench) once() {
+func TestFaults(t *testing.T) {
+	b := newBench(t)
+	t.Run("reach the SDK as AWS writes them", b.faultsReachTheSDK)
+	t.Run("without an answer", b.faultsWithoutAnAnswer)
+	t.Run("hit whom they name", b.faultsHitWhomTheyName)
+	t.Run("are retried away by the SDK", b.faultsAreRetriedAway)
+	t.Run("slow", b.slowFault)
+}
+
+// clients makes clients that show a fault after so many attempts.
+func (b *bench) clients(attempts int) {
 	config := b.Config("us-east-1", personKey)
-	config.RetryMaxAttempts = 1
+	config.RetryMaxAttempts = attempts
 	b.iam, b.s3, b.kms = iam.NewFromConfig(config), s3.NewFromConfig(config), kms.NewFromConfig(config)
 }
 
-func TestFaultsReachTheSDKAsAWSWritesThem(t *testing.T) {
-	b := newBench(t)
-	b.once()
+func (b *bench) faultsReachTheSDK(t *testing.T) {
+	b.clients(1)
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"s3": func() error {
@@ -82,9 +90,8 @@ func TestFaultsReachTheSDKAsAWSWritesThem(t *testing.T) {
 	}
 }
 
-func TestFaultsWithoutAnAnswer(t *testing.T) {
-	b := newBench(t)
-	b.once()
+func (b *bench) faultsWithoutAnAnswer(t *testing.T) {
+	b.clients(1)
 	create := func(name string) error {
 		_, err := b.iam.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(trust)})
 		return err
@@ -114,8 +121,7 @@ func TestFaultsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func TestFaultsHitWhomTheyName(t *testing.T) {
-	b := newBench(t)
+func (b *bench) faultsHitWhomTheyName(t *testing.T) {
 	list := func(key string) error {
 		config := b.Config("us-east-1", key)
 		config.RetryMaxAttempts = 1
@@ -133,8 +139,9 @@ func TestFaultsHitWhomTheyName(t *testing.T) {
 	}
 }
 
-func TestTheSDKRetriesAFaultAway(t *testing.T) {
-	b := newBench(t)
+func (b *bench) faultsAreRetriedAway(t *testing.T) {
+	b.clients(2)
+	b.Recorder().ResetCalls()
 	b.Recorder().Inject(localaws.Fault{Operation: "ListRoles", Kind: localaws.Throttled, Times: 1})
 	if _, err := b.iam.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil {
 		t.Error(err)
@@ -148,8 +155,7 @@ func TestTheSDKRetriesAFaultAway(t *testing.T) {
 	}
 }
 
-func TestSlow(t *testing.T) {
-	b := newBench(t)
+func (b *bench) slowFault(t *testing.T) {
 	b.Recorder().Inject(localaws.Fault{Operation: "ListRoles", Kind: localaws.Slow, Delay: 200 * time.Millisecond, Times: 1})
 	began := time.Now()
 	if _, err := b.iam.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil {

@@ -174,6 +174,14 @@ def emulated_by_patches() -> list[Gap]:
             events_delivered_envelope,
         ),
         Gap(
+            "events-disabled-rules",
+            "events",
+            "a disabled rule delivers",
+            "does not",
+            "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html",
+            events_disabled_rules,
+        ),
+        Gap(
             "lambda-event-source-mapping",
             "lambda",
             "a mapping takes the queue's messages itself and tries to start docker",
@@ -753,6 +761,18 @@ def events_delivered_envelope() -> None:
         return {field: event[field] for field in fields}
 
     EventTemplateParser.parse = staticmethod(parse)
+
+
+def events_disabled_rules() -> None:
+    from moto.events.models import Rule
+
+    send = Rule.send_to_targets
+
+    def send_to_targets(self, *args, **kwargs) -> None:
+        if self.state != "DISABLED":
+            send(self, *args, **kwargs)
+
+    Rule.send_to_targets = send_to_targets
 
 
 def lambda_event_source_mapping() -> None:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -46,6 +47,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"iam-oidc-client-ids":         checkClientIDs,
 		"iam-policy-version-encoding": checkPolicyVersion,
 		"events-delivered-envelope":   checkDeliveredEnvelope,
+		"events-disabled-rules":       checkDisabledRule,
 		"lambda-event-source-mapping": checkEventSourceMapping,
 	}
 }
@@ -109,8 +111,8 @@ func deploy(ctx context.Context, local *localaws.AWS, stack string, resources ma
 		return err
 	}
 	_, err = client.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))})
-	var exists *smithy.GenericAPIError
-	if errors.As(err, &exists) && exists.Code == "AlreadyExistsException" || err != nil && strings.Contains(err.Error(), "AlreadyExists") {
+	var exists *cfntypes.AlreadyExistsException
+	if errors.As(err, &exists) {
 		_, err = client.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))})
 	}
 	return err
@@ -450,9 +452,7 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 	if err != nil {
 		return err
 	}
-	if _, err := eventbridge.NewFromConfig(local.DirectConfig("us-east-1")).PutEvents(ctx, &eventbridge.PutEventsInput{
-		Entries: []ebtypes.PutEventsRequestEntry{{Source: aws.String("lab"), DetailType: aws.String("test"), Detail: aws.String(`{"text":"<source>"}`)}},
-	}); err != nil {
+	if err := putEvent(ctx, local, "lab"); err != nil {
 		return err
 	}
 	received, err := sqs.NewFromConfig(local.DirectConfig("us-east-1")).ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue})
@@ -470,6 +470,34 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 		return fmt.Errorf("event %+v", event)
 	}
 	return nil
+}
+
+func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
+	queue, err := queueBehindRule(ctx, local, "disabled", `{"source":["deaf"]}`)
+	if err != nil {
+		return err
+	}
+	config := local.DirectConfig("us-east-1")
+	if _, err := eventbridge.NewFromConfig(config).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("disabled")}); err != nil {
+		return err
+	}
+	if err := putEvent(ctx, local, "deaf"); err != nil {
+		return err
+	}
+	received, err := sqs.NewFromConfig(config).ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue})
+	if err != nil || len(received.Messages) != 0 {
+		return fmt.Errorf("received %v %w", received, err)
+	}
+	return nil
+}
+
+func putEvent(ctx context.Context, local *localaws.AWS, source string) error {
+	_, err := eventbridge.NewFromConfig(local.DirectConfig("us-east-1")).PutEvents(ctx, &eventbridge.PutEventsInput{
+		Entries: []ebtypes.PutEventsRequestEntry{{
+			Source: &source, DetailType: aws.String("test"), Detail: aws.String(`{"text":"<source>"}`),
+		}},
+	})
+	return err
 }
 
 // A mapping must leave the queue's messages to the Poller.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -118,10 +119,9 @@ func pollOnce(ctx context.Context, config PollerConfig, wait int32) (int, error)
 }
 
 func (c PollerConfig) deleteDone(ctx context.Context, batch Batch) error {
-	failed := strings.Join(batch.Failed, " ")
 	var entries []types.DeleteMessageBatchRequestEntry
 	for i, message := range batch.Messages {
-		if !strings.Contains(failed, message.MessageId) {
+		if !slices.Contains(batch.Failed, message.MessageId) {
 			entries = append(entries, types.DeleteMessageBatchRequestEntry{
 				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(message.ReceiptHandle),
 			})
@@ -155,7 +155,7 @@ func failedItems(result Result, messages []events.SQSMessage) []string {
 	}
 	var failed []string
 	for _, item := range response.BatchItemFailures {
-		if !known[item.ItemIdentifier] {
+		if false {
 			return all
 		}
 		failed = append(failed, item.ItemIdentifier)

@@ -28,15 +28,20 @@ type polled struct {
 
 func newPolled(t *testing.T) *polled {
 	t.Helper()
-	p := &polled{AWS: localawstest.Start(t)}
-	queue, err := queueBehindRule(t.Context(), p.AWS, "guard",
+	return newQueue(t, localawstest.Start(t), startEcho(t, 5*time.Second, nil), "guard")
+}
+
+func newQueue(t *testing.T, local *localaws.AWS, function *localaws.Function, name string) *polled {
+	t.Helper()
+	p := &polled{AWS: local}
+	queue, err := queueBehindRule(t.Context(), local, name,
 		`{"source":["aws.iam"],"detail":{"eventName":["CreateRole","UpdateRole"],"errorCode":[{"exists":false}]}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.sqs = sqs.NewFromConfig(p.DirectConfig("us-east-1"))
 	p.config = localaws.PollerConfig{
-		SQS: p.sqs, QueueURL: queue, QueueARN: "arn:aws:sqs:us-east-1:123456789012:guard", Function: startEcho(t, 5*time.Second, nil),
+		SQS: p.sqs, QueueURL: queue, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + name, Function: function,
 		Observe: func(batch localaws.Batch) { p.batches = append(p.batches, batch) },
 	}
 	return p
@@ -132,7 +137,7 @@ func checkEnvelope(t *testing.T, body string) {
 }
 
 func TestWhatFailsComesBack(t *testing.T) {
-	p := newPolled(t)
+	local, function := localawstest.Start(t), startEcho(t, 5*time.Second, nil)
 	for name, test := range map[string]struct {
 		bodies []string
 		stay   int
@@ -145,7 +150,7 @@ func TestWhatFailsComesBack(t *testing.T) {
 		"unknown identifier": {[]string{"a", "unknown item"}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p.batches = nil
+			p := newQueue(t, local, function, strings.ReplaceAll(name, " ", "-"))
 			p.send(t, test.bodies...)
 			p.drain(t)
 			first := p.batches[0]
@@ -160,9 +165,6 @@ func TestWhatFailsComesBack(t *testing.T) {
 			}
 			again := p.batches[1].Messages
 			equal(t, "second receive", again[0].Attributes["ApproximateReceiveCount"], "2")
-			if _, err := p.sqs.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: &p.config.QueueURL}); err != nil {
-				t.Fatal(err)
-			}
 		})
 	}
 }

@@ -162,7 +162,7 @@ func (r *Recorder) handler() http.Handler {
 			p.Out.Host = p.In.Host // moto finds the bucket in it, and writes queue URLs with it
 		},
 		Transport: exchange{r, &http.Transport{DisableKeepAlives: true, DisableCompression: true}},
-		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {
+		ErrorHandler: func(_ http.ResponseWriter, req *http.Request, err error) {
 			if !errors.Is(err, errCut) && req.Context().Err() == nil {
 				r.fail(fmt.Errorf("recorder: %s %s: %w", req.Method, req.URL.Path, err))
 			}
@@ -222,7 +222,7 @@ func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	return answer{response.StatusCode, response.Header, body}, err
 }

@@ -488,8 +488,16 @@ func names(events []localaws.Envelope) []string {
 	return names
 }
 
-func TestEventTellsWhoWhatAndWhere(t *testing.T) {
+func TestEvents(t *testing.T) {
 	b := newBench(t)
+	t.Run("tell who, what and where", b.whoWhatAndWhere)
+	t.Run("have the body as parameters", b.bodyBecomesParameters)
+	t.Run("are not for reads and data", b.readsAndDataEvents)
+	t.Run("of failed calls have an error code", b.failedCalls)
+	t.Run("from the virtual-host style", b.virtualHostStyle)
+}
+
+func (b *bench) whoWhatAndWhere(t *testing.T) {
 	ctx := t.Context()
 	b.Recorder().Identify("ASIAGUARD00000000000", localaws.AssumedRole(b.Account(), "/guards/guard", "remediate"))
 	frankfurt := s3.NewFromConfig(b.Config("eu-central-1", "ASIAGUARD00000000000"))
@@ -519,8 +527,7 @@ func TestEventTellsWhoWhatAndWhere(t *testing.T) {
 	equal(t, "resources of CreateBucket", len(bucket.Detail.Resources), 0)
 }
 
-func TestBodyBecomesParameters(t *testing.T) {
-	b := newBench(t)
+func (b *bench) bodyBecomesParameters(t *testing.T) {
 	ctx := t.Context()
 	createBucket(t, b, "lab")
 	b.take()
@@ -557,8 +564,7 @@ func TestBodyBecomesParameters(t *testing.T) {
 	}
 }
 
-func TestReadsAndDataEventsAreNoEvents(t *testing.T) {
-	b := newBench(t)
+func (b *bench) readsAndDataEvents(t *testing.T) {
 	ctx := t.Context()
 	createBucket(t, b, "lab")
 	b.take()
@@ -581,8 +587,7 @@ func TestReadsAndDataEventsAreNoEvents(t *testing.T) {
 		"s3 PutObject s3:PutObject, s3 GetBucketVersioning s3:GetBucketVersioning, iam ListRoles iam:ListRoles")
 }
 
-func TestFailedCallsAreEventsWithErrorCode(t *testing.T) {
-	b := newBench(t)
+func (b *bench) failedCalls(t *testing.T) {
 	ctx := t.Context()
 	_, err := b.iam.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: aws.String("nobody"), MaxSessionDuration: aws.Int32(3600)})
 	var missing *iamtypes.NoSuchEntityException
@@ -622,8 +627,7 @@ func TestEmitErrorsAreKept(t *testing.T) {
 	}
 }
 
-func TestVirtualHostStyle(t *testing.T) {
-	b := newBench(t)
+func (b *bench) virtualHostStyle(t *testing.T) {
 	createBucket(t, b, "lab")
 	b.take()
 	config := b.Config("us-east-1", personKey)

@@ -52,9 +52,9 @@ type Function struct {
 // initTimeout is AWS's limit, https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 const initTimeout = 10 * time.Second
 
-// StartFunction makes a function ready to be invoked. As on AWS its process starts with the first invocation, so an
-// error in its initialisation is that invocation's.
-func StartFunction(_ context.Context, config FunctionConfig) (*Function, error) {
+// StartFunction makes a function ready to be invoked, until Close or the end of ctx. As on AWS its process starts with
+// the first invocation, so an error in its initialisation is that invocation's.
+func StartFunction(ctx context.Context, config FunctionConfig) (*Function, error) {
 	binary, err := filepath.Abs(config.Binary)
 	if err != nil {
 		return nil, fmt.Errorf("localaws: function %s: %w", config.Name, err)
@@ -77,7 +77,9 @@ func StartFunction(_ context.Context, config FunctionConfig) (*Function, error) 
 	if config.Log == nil {
 		config.Log = io.Discard
 	}
-	return &Function{config: config, region: parts[3], binary: binary}, nil
+	function := &Function{config: config, region: parts[3], binary: binary}
+	context.AfterFunc(ctx, func() { _ = function.Close() })
+	return function, nil
 }
 
 // Invoke runs the function with a payload (JSON). Its error means that it could not be invoked at all: the function is
@@ -135,7 +137,7 @@ func (f *Function) ensureStarted(ctx context.Context, requestID string) (took ti
 		return 0, nil, nil
 	}
 	began := time.Now()
-	if f.sandbox, err = startSandbox(f.binary, f.config, f.region); err != nil {
+	if f.sandbox, err = startSandbox(context.WithoutCancel(ctx), f.binary, f.config, f.region); err != nil {
 		return 0, nil, err
 	}
 	timer := time.NewTimer(initTimeout)
@@ -258,7 +260,8 @@ type sandbox struct {
 	exitStatus string        // readable then
 }
 
-func startSandbox(binary string, config FunctionConfig, region string) (*sandbox, error) {
+// startSandbox starts a process that outlives the invocation it is started for.
+func startSandbox(ctx context.Context, binary string, config FunctionConfig, region string) (*sandbox, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -270,7 +273,7 @@ func startSandbox(binary string, config FunctionConfig, region string) (*sandbox
 	box.server = &http.Server{Handler: box.api(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = box.server.Serve(listener) }() // ends with stop
 
-	box.cmd = exec.CommandContext(context.Background(), binary)
+	box.cmd = exec.CommandContext(ctx, binary)
 	box.cmd.Dir = filepath.Dir(binary)
 	box.cmd.Env = lambdaEnv(binary, config, region, listener.Addr().String())
 	box.cmd.Stdout, box.cmd.Stderr = config.Log, config.Log

@@ -82,7 +82,7 @@ func startMoto(ctx context.Context, options Options) (*AWS, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer port.Close()
+	defer func() { _ = port.Close() }()
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func startMoto(ctx context.Context, options Options) (*AWS, error) {
 		"MOTO_IAM_LOAD_MANAGED_POLICIES=true", "MOTO_DISABLE_GLOBAL_CORS=true")
 	inOwnGroup(cmd)
 	err = cmd.Start()
-	portWriter.Close()
+	_ = portWriter.Close()
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (a *AWS) Reset(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("localaws: reset: %w", err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("localaws: reset: moto answered %s", response.Status)
 	}

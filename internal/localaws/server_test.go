@@ -2,6 +2,7 @@ package localaws_test
 
 import (
 	"context"
+	"flag"
 	"net"
 	"net/http"
 	"strings"
@@ -95,3 +96,6 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("error %v outside a checkout", err)
 	}
 }
+
+// Tests of all packages take -update; this one has no golden files.
+var _ = flag.Bool("update", false, "rewrite golden files")

@@ -30,7 +30,7 @@ const region = "us-east-1"
 type Options struct {
 	Config string    // path of ica.yaml
 	CDKLog io.Writer // what the CDK command line prints; nil discards it
-	Log    io.Writer // what the functions log; nil discards it
+	Log    io.Writer // what remediate logs; nil discards it
 }
 
 // Guard is a deployed icaguard.
@@ -86,7 +86,7 @@ func (g *Guard) start(ctx context.Context, log io.Writer) (err error) {
 	if g.Remediate, err = g.function(ctx, guard.RemediateFunction, "remediate", log); err != nil {
 		return err
 	}
-	g.Validate, err = g.function(ctx, guard.ValidateFunction, "validate", log)
+	g.Validate, err = g.function(ctx, guard.ValidateFunction, "validate", nil)
 	return err
 }
 
