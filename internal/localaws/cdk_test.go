@@ -15,7 +15,7 @@ import (
 // The real command line deploys a synthesised app, and the developer's own settings do not reach it.
 func TestCDKDeploys(t *testing.T) {
 	t.Setenv("AWS_PROFILE", "the-developers-own")
-	t.Setenv("AWS_ENDPOINT_URL", "http://localhost:1")
+	t.Setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://localhost:1")
 	local := localawstest.Start(t)
 	ctx := t.Context()
 	app := []string{"--app", "internal/localaws/testdata/app"}

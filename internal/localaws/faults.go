@@ -79,9 +79,11 @@ func (f Fault) answer(call request, who Identity) answer {
 		return errorAnswer(call, sender, "Throttling", "Rate exceeded")
 	case ServerError:
 		return serverError(call)
-	default: // Malformed
+	case Malformed:
 		return answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte("<Broken><answer")}
+	case Slow, Cut, Lost: // moto answers, or nobody
 	}
+	return answer{}
 }
 
 func serverError(call request) answer {

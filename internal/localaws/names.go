@@ -173,7 +173,7 @@ type s3Operation struct{ method, sub, operation, action, event string }
 //
 // Names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html and the service
 // authorization reference. PutBucketObjectLockConfiguration, the request payment's, and the inventory's are inferred from the rule.
-func s3BucketOperations() []s3Operation {
+func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 	const get, put, del, head, post = http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodPost
 	return []s3Operation{
 		{get, "cors", "GetBucketCors", "GetBucketCORS", ""},

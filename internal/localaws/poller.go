@@ -155,7 +155,7 @@ func failedItems(result Result, messages []events.SQSMessage) []string {
 	}
 	var failed []string
 	for _, item := range response.BatchItemFailures {
-		if false {
+		if !known[item.ItemIdentifier] {
 			return all
 		}
 		failed = append(failed, item.ItemIdentifier)

@@ -157,7 +157,7 @@ func TestWhatFailsComesBack(t *testing.T) {
 			equal(t, "messages", len(first.Messages), len(test.bodies))
 			equal(t, "failed", len(first.Failed), test.stay)
 			equal(t, "left in the queue", p.left(t) > 0, test.stay > 0)
-			if test.stay == 0 {
+			if test.stay == 0 || t.Failed() {
 				return
 			}
 			for len(p.batches) < 2 { // until the visibility timeout is over

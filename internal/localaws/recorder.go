@@ -51,12 +51,12 @@ type Recorder struct {
 	failures   []error
 }
 
-func startRecorder(local *AWS) (*Recorder, error) {
+func startRecorder(ctx context.Context, local *AWS) (*Recorder, error) {
 	target, err := url.Parse(local.endpoint)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -138,15 +138,10 @@ func (r *Recorder) forget() {
 	r.calls, r.faults = nil, nil
 }
 
-func (r *Recorder) close() error {
-	if err := r.server.Close(); err != nil {
-		r.fail(fmt.Errorf("recorder: close: %w", err))
-	}
-	return r.Err()
-}
+func (r *Recorder) close() error { return errors.Join(r.server.Close(), r.Err()) }
 
-func (r *Recorder) fail(err error) {
-	r.log.Error("recorder", "error", err)
+func (r *Recorder) fail(ctx context.Context, err error) {
+	r.log.ErrorContext(ctx, "recorder", "error", err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, err)
@@ -164,7 +159,7 @@ func (r *Recorder) handler() http.Handler {
 		Transport: exchange{r, &http.Transport{DisableKeepAlives: true, DisableCompression: true}},
 		ErrorHandler: func(_ http.ResponseWriter, req *http.Request, err error) {
 			if !errors.Is(err, errCut) && req.Context().Err() == nil {
-				r.fail(fmt.Errorf("recorder: %s %s: %w", req.Method, req.URL.Path, err))
+				r.fail(req.Context(), fmt.Errorf("recorder: %s %s: %w", req.Method, req.URL.Path, err))
 			}
 			panic(http.ErrAbortHandler) // breaks the connection
 		},
@@ -249,7 +244,7 @@ func (r *Recorder) record(ctx context.Context, call request, got answer) {
 	r.mu.Unlock()
 	// The change is made: a caller who hangs up does not keep its event from happening.
 	if err := emit(context.WithoutCancel(ctx), event); err != nil {
-		r.fail(fmt.Errorf("recorder: emit %s: %w", call.EventName, err))
+		r.fail(ctx, fmt.Errorf("recorder: emit %s: %w", call.EventName, err))
 	}
 }
 

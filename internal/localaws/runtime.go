@@ -262,7 +262,7 @@ type sandbox struct {
 
 // startSandbox starts a process that outlives the invocation it is started for.
 func startSandbox(ctx context.Context, binary string, config FunctionConfig, region string) (*sandbox, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

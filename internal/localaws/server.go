@@ -26,7 +26,7 @@ const (
 	// account is moto's default, and AWS's example account.
 	account = "123456789012"
 	// setUpKey is the access key of calls that set the stage and pass by the recorder.
-	setUpKey = "AKIAICAGUARDSETUP000"
+	setUpKey = "set-up"
 	// home is the region of the set-up calls, and the only one where IAM's events appear.
 	home = "us-east-1"
 
@@ -65,7 +65,7 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("localaws: start moto: %w", err)
 	}
-	if local.recorder, err = startRecorder(local); err != nil {
+	if local.recorder, err = startRecorder(ctx, local); err != nil {
 		return nil, errors.Join(fmt.Errorf("localaws: start recorder: %w", err), local.Close())
 	}
 	return local, nil
