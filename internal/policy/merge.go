@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
+
+// Merge puts our statements into a document that others own too. Theirs, the Id and the version stay as they are, in their order.
+//
+// A statement under one of our Sids is ours: it is put right in its place unless it means the same. A statement of ours that is not there
+// is appended, unless one of theirs Covers it. The differences say what is changed; without any the result is present, nothing is to be written.
+//
+// It fails where doing so would harm: a Deny stands under the Sid of our Allow (an explicit Deny is a decision of people), or ours has a
+// policy variable and the document is of 2008-10-17, where it would be plain text (IAM: Version).
+func Merge(present Document, ours []Statement) (Document, []Difference, error) {
+	merged := Document{version: present.version, id: present.id, statements: slices.Clone(present.statements)}
+	if present.Empty() {
+		merged = Document{version: versionCurrent}
+	}
+	var all []Difference
+	for _, need := range ours {
+		if merged.version != versionCurrent && bytes.Contains(need.raw, []byte("${")) {
+			return Document{}, nil, fmt.Errorf("policy: merge: Sid %q of ours has a policy variable, which version %s does not know: "+
+				"change the document's Version to %s after checking its other statements", need.sid, merged.version, versionCurrent)
+		}
+		changes, err := merged.require(need)
+		if err != nil {
+			return Document{}, nil, fmt.Errorf("policy: merge: %w", err)
+		}
+		all = append(all, changes...)
+	}
+	if len(all) == 0 {
+		return present, nil, nil
+	}
+	return merged, all, nil
+}
+
+// require makes one statement of ours true in the document.
+func (d *Document) require(need Statement) ([]Difference, error) {
+	var ours []placed
+	for _, s := range d.placed() {
+		if need.sid != "" && s.sid == need.sid {
+			ours = append(ours, s)
+		}
+	}
+	for _, s := range ours {
+		if s.effect == deny && need.effect == allow {
+			return nil, fmt.Errorf("%v is a Deny, and an explicit Deny is never removed: give it another Sid or delete it", s.Place)
+		}
+	}
+	if len(ours) == 0 {
+		return d.add(need), nil
+	}
+	return d.correct(need, ours), nil
+}
+
+func (d *Document) add(need Statement) []Difference {
+	if slices.ContainsFunc(d.statements, func(have Statement) bool { return Covers(have, need) }) {
+		return nil
+	}
+	d.statements = append(d.statements, need)
+	return []Difference{missing(placed{Place{len(d.statements), need.sid}, need})}
+}
+
+// correct leaves one statement under our Sid, the wanted one, where the first stood.
+func (d *Document) correct(need Statement, ours []placed) []Difference {
+	var all []Difference
+	if first := ours[0]; !Same(first.Statement, need) {
+		d.statements[first.Number-1] = need
+		all = differences(first.Place, need, first.Statement)
+	}
+	for _, more := range slices.Backward(ours[1:]) {
+		d.statements = slices.Delete(d.statements, more.Number-1, more.Number)
+		all = append(all, Difference{Statement: more.Place, Element: "statement", Got: more.summary()})
+	}
+	return all
+}
+
+// Without returns the document without the statements that have one of the Sids.
+func (d Document) Without(sids ...string) Document {
+	rest := slices.DeleteFunc(d.Statements(), func(s Statement) bool { return s.sid != "" && slices.Contains(sids, s.sid) })
+	return Document{version: d.version, id: d.id, statements: rest}
+}

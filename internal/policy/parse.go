@@ -1,0 +1,364 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Parse reads a policy document: JSON, or URL-encoded JSON as IAM returns it (API_GetRole: RFC 3986). Whatever it does not know for
+// certain is an error that says where: keys that are unknown or stand twice, wrong types, empty lists, no Version or another one than
+// 2012-10-17 and 2008-10-17, data after the document, text that is not UTF-8. Errors name keys, Effect and Version, no other value.
+func Parse(text string) (Document, error) {
+	doc, err := parse(text)
+	if err != nil {
+		return Document{}, fmt.Errorf("policy: parse: %w", err)
+	}
+	return doc, nil
+}
+
+func parse(text string) (Document, error) {
+	raw, err := decode(text)
+	if err != nil {
+		return Document{}, err
+	}
+	top, err := object(raw, "Version", "Id", "Statement")
+	if err != nil {
+		return Document{}, err
+	}
+	var doc Document
+	if doc.version, err = version(top["Version"]); err != nil {
+		return Document{}, err
+	}
+	if doc.id = top["Id"]; doc.id != nil {
+		if _, err := str(doc.id); err != nil {
+			return Document{}, fmt.Errorf("in Id: %w", err)
+		}
+	}
+	doc.statements, err = statements(top["Statement"])
+	return doc, err
+}
+
+// decode gives the document's JSON, which is valid.
+func decode(text string) ([]byte, error) {
+	if !utf8.ValidString(text) {
+		return nil, errors.New("it is not UTF-8")
+	}
+	if strings.HasPrefix(text, "%") {
+		decoded, err := url.PathUnescape(text)
+		if err != nil || !utf8.ValidString(decoded) {
+			return nil, errors.New("it is neither JSON nor URL-encoded JSON")
+		}
+		text = decoded
+	}
+	var raw json.RawMessage
+	err := json.Unmarshal([]byte(text), &raw)
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return nil, fmt.Errorf("line %d: %w", 1+strings.Count(text[:min(int(syntax.Offset), len(text))], "\n"), err)
+	}
+	return raw, err
+}
+
+func version(raw json.RawMessage) (string, error) {
+	if raw == nil {
+		return "", errors.New(`no Version: AWS then assumes 2008-10-17; write "Version": "2012-10-17"`)
+	}
+	v, err := str(raw)
+	if err != nil {
+		return "", fmt.Errorf("in Version: %w", err)
+	}
+	if v != versionCurrent && v != versionOld {
+		return "", fmt.Errorf("unknown Version %.20q: write %q", v, versionCurrent)
+	}
+	return v, nil
+}
+
+// statements reads a list of statements, or one that stands alone.
+func statements(raw json.RawMessage) ([]Statement, error) {
+	if raw == nil {
+		return nil, errors.New("no Statement")
+	}
+	items, err := items(raw)
+	if err != nil {
+		return nil, fmt.Errorf("in Statement: %w", err)
+	}
+	all := make([]Statement, len(items))
+	for i, item := range items {
+		if err := all[i].read(item); err != nil {
+			return nil, fmt.Errorf("%v: %w", Place{i + 1, all[i].sid}, err)
+		}
+	}
+	return all, nil
+}
+
+// read sets the Sid first, so that errors can name it.
+func (s *Statement) read(raw json.RawMessage) error {
+	m, err := object(raw, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+	if err != nil {
+		return err
+	}
+	s.raw = raw
+	if m["Sid"] != nil {
+		if s.sid, err = str(m["Sid"]); err != nil {
+			return fmt.Errorf("in Sid: %w", err)
+		}
+	}
+	if s.effect, err = effect(m["Effect"]); err != nil {
+		return err
+	}
+	if s.principals, err = readPrincipals(m); err != nil {
+		return err
+	}
+	if s.actions, err = readList(m, "Action"); err != nil {
+		return err
+	}
+	if len(s.actions.values) == 0 {
+		return errors.New("no Action and no NotAction")
+	}
+	if s.resources, err = readList(m, "Resource"); err != nil {
+		return err
+	}
+	s.conditions, err = conditions(m["Condition"])
+	return err
+}
+
+func effect(raw json.RawMessage) (string, error) {
+	if raw == nil {
+		return "", errors.New("no Effect")
+	}
+	e, err := str(raw)
+	if err != nil {
+		return "", fmt.Errorf("in Effect: %w", err)
+	}
+	if e != allow && e != deny {
+		return "", fmt.Errorf("unknown Effect %.20q: write Allow or Deny", e)
+	}
+	return e, nil
+}
+
+// either picks the element or its Not… form; both together are an error, and both may be absent.
+func either(m map[string]json.RawMessage, name string) (raw json.RawMessage, key string, err error) {
+	plain, not := m[name], m["Not"+name]
+	switch {
+	case plain != nil && not != nil:
+		return nil, "", fmt.Errorf("it has both %s and Not%s", name, name)
+	case not != nil:
+		return not, "Not" + name, nil
+	}
+	return plain, name, nil
+}
+
+func readList(m map[string]json.RawMessage, name string) (list, error) {
+	raw, key, err := either(m, name)
+	if raw == nil || err != nil {
+		return list{}, err
+	}
+	values, err := values(raw, str)
+	if err != nil {
+		return list{}, fmt.Errorf("in %s: %w", key, err)
+	}
+	return list{not: key != name, values: values}, nil
+}
+
+// readPrincipals accepts "*" or kinds with names, as AWS's grammar does; kinds that it does not know are kept as they are.
+func readPrincipals(m map[string]json.RawMessage) (principals, error) {
+	raw, key, err := either(m, "Principal")
+	if raw == nil || err != nil {
+		return principals{}, err
+	}
+	p := principals{not: key != "Principal"}
+	if raw[0] == '"' {
+		name, err := str(raw)
+		if err != nil || name != "*" {
+			return principals{}, fmt.Errorf(`in %s: it is text other than "*": write {"AWS": …}`, key)
+		}
+		p.names = []principal{{"", "*"}}
+		return p, nil
+	}
+	kinds, err := members(raw)
+	if err != nil {
+		return principals{}, fmt.Errorf("in %s: %w", key, err)
+	}
+	for _, kind := range kinds {
+		names, err := values(kind.value, str)
+		if err != nil {
+			return principals{}, fmt.Errorf("in %s %s: %w", key, kind.key, err)
+		}
+		for _, name := range names {
+			p.names = append(p.names, principal{kind.key, name})
+		}
+	}
+	if len(p.names) == 0 {
+		return principals{}, fmt.Errorf("in %s: it is empty", key)
+	}
+	return p, nil
+}
+
+// conditions reads operator → key → values. Keys that differ only in case are the same key (IAM: Condition), so they stand twice.
+func conditions(raw json.RawMessage) ([]condition, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	operators, err := members(raw)
+	if err != nil {
+		return nil, fmt.Errorf("in Condition: %w", err)
+	}
+	if len(operators) == 0 {
+		return []condition{{}}, nil
+	}
+	var all []condition
+	for _, operator := range operators {
+		under, err := conditionKeys(operator)
+		if err != nil {
+			return nil, fmt.Errorf("in Condition %s: %w", operator.key, err)
+		}
+		all = append(all, under...)
+	}
+	return all, nil
+}
+
+func conditionKeys(operator member) ([]condition, error) {
+	keys, err := members(operator.value)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return []condition{{operator: operator.key}}, nil
+	}
+	var all []condition
+	for _, key := range keys {
+		if slices.ContainsFunc(all, func(c condition) bool { return lower(c.key) == lower(key.key) }) {
+			return nil, fmt.Errorf("key %s stands twice", key.key)
+		}
+		values, err := values(key.value, scalar)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", key.key, err)
+		}
+		all = append(all, condition{operator.key, key.key, values})
+	}
+	return all, nil
+}
+
+// member is a key of a JSON object with its value as it was read.
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// members reads a JSON object in its order. Keys that stand twice are an error: encoding/json would silently take the last one, AWS another.
+func members(raw json.RawMessage) ([]member, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return nil, fmt.Errorf("it is %s, not an object", kindOf(raw))
+	}
+	var all []member
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{key: fmt.Sprint(token)}
+		if strings.ContainsRune(m.key, utf8.RuneError) {
+			return nil, errors.New("a key has a character that is not Unicode")
+		}
+		if slices.ContainsFunc(all, func(o member) bool { return o.key == m.key }) {
+			return nil, fmt.Errorf("key %.60q stands twice", m.key)
+		}
+		if err := dec.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// object reads a JSON object that may have only these keys. What is absent is nil.
+func object(raw json.RawMessage, allowed ...string) (map[string]json.RawMessage, error) {
+	all, err := members(raw)
+	if err != nil {
+		return nil, err
+	}
+	m := make(map[string]json.RawMessage, len(all))
+	for _, one := range all {
+		if !slices.Contains(allowed, one.key) {
+			return nil, fmt.Errorf("key %.60q is unknown", one.key)
+		}
+		m[one.key] = one.value
+	}
+	return m, nil
+}
+
+// items are the elements of a JSON list, or the one value that stands without a list.
+func items(raw json.RawMessage) ([]json.RawMessage, error) {
+	if raw[0] != '[' {
+		return []json.RawMessage{raw}, nil
+	}
+	var all []json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	return all, nil
+}
+
+func values(raw json.RawMessage, one func(json.RawMessage) (string, error)) ([]string, error) {
+	items, err := items(raw)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]string, len(items))
+	for i, item := range items {
+		if all[i], err = one(item); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// str reads one JSON string. Half a surrogate pair is an error: encoding/json reads each as the same replacement character.
+func str(raw json.RawMessage) (string, error) {
+	if raw[0] != '"' {
+		return "", fmt.Errorf("it is %s, not text", kindOf(raw))
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return "", err
+	}
+	if strings.ContainsRune(s, utf8.RuneError) {
+		return "", errors.New("it has a character that is not Unicode")
+	}
+	return s, nil
+}
+
+// scalar reads text, a number or a truth value as text: quotation marks are optional for the latter two (IAM: Grammar).
+func scalar(raw json.RawMessage) (string, error) {
+	switch kindOf(raw) {
+	case "a number", "true or false":
+		return string(raw), nil
+	}
+	return str(raw)
+}
+
+func kindOf(raw json.RawMessage) string {
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "text"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
