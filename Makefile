@@ -32,7 +32,11 @@ demo: .tools/checked node_modules/.installed .venv/.installed ## See it work: de
 
 .PHONY: test
 test: setup lint ## Run every check and test
-	$(HOST_GO) test -race -shuffle=on ./...
+	@$(HOST_GO) test -v -race -shuffle=on ./... >.tools/test.log 2>&1 || failed=1; \
+	grep -E '^(ok|FAIL|panic:|-test.shuffle)|^\s*--- FAIL' .tools/test.log; \
+	if [ -n "$${failed:-}" ]; then grep -vE '^(===|\s*--- PASS|ok|PASS)' .tools/test.log | tail -n 200; exit 1; fi
+	@tools/check-secrets.sh .tools/test.log
+	@cat docs/coverage.md
 
 .PHONY: lint
 lint: setup ## Check style, format and the module files
@@ -54,7 +58,7 @@ build: .tools/checked ## Build the functions into dist/, each with CONFIG beside
 	@for function in remediate validate; do \
 	  CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -ldflags '-s -w' -tags lambda.norpc \
 	    -o '$(DIST)'/$$function/bootstrap ./functions/$$function; \
-	  cp '$(CONFIG)' '$(DIST)'/$$function/ica.yaml; \
+	  $(HOST_GO) run ./cmd/icaguard bundle '$(DIST)'/$$function --config '$(CONFIG)'; \
 	done
 
 .PHONY: cli

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -17,16 +19,20 @@ func addAccess(stack awscdk.Stack, b icaconfig.Baseline) {
 	providers := map[string]awsiam.CfnOIDCProvider{}
 	roles := map[string]bool{}
 	for _, s := range b.Storages {
-		if s.Role.Existing || roles[s.Role.Name] {
+		if roles[s.Role.Name] {
 			continue
 		}
 		roles[s.Role.Name] = true
+		boundary := newBoundary(stack, s.Role)
+		if s.Role.Existing {
+			continue
+		}
 		provider, exists := providers[s.Provider.URL]
 		if !exists && !s.Provider.Existing {
 			provider = newProvider(stack, s)
 			providers[s.Provider.URL] = provider
 		}
-		role := newRole(stack, s)
+		role := newRole(stack, s, boundary)
 		if provider != nil {
 			// The trust policy names the provider by an ARN made from its name, so CloudFormation sees no reference.
 			role.AddResourceDependency(provider, nil)
@@ -41,7 +47,7 @@ func newProvider(stack awscdk.Stack, s icaconfig.Storage) awsiam.CfnOIDCProvider
 	})
 }
 
-func newRole(stack awscdk.Stack, s icaconfig.Storage) awsiam.CfnRole {
+func newRole(stack awscdk.Stack, s icaconfig.Storage, boundary *string) awsiam.CfnRole {
 	own := scope(stack, s.Role.Name)
 	policy := awsiam.NewCfnManagedPolicy(own, jsii.String("Policy"), &awsiam.CfnManagedPolicyProps{
 		ManagedPolicyName: &s.Role.Policy.Name,
@@ -54,7 +60,31 @@ func newRole(stack awscdk.Stack, s icaconfig.Storage) awsiam.CfnRole {
 		MaxSessionDuration:       jsii.Number(float64(s.Role.MaxSessionDuration)),
 		AssumeRolePolicyDocument: plain(s.TrustPolicy(prefixReference(s.Role.Prefix))),
 		ManagedPolicyArns:        &[]any{policy.Ref()},
+		PermissionsBoundary:      boundary,
+		Tags:                     roleTags(s.Role.Tags),
 	})
+}
+
+// newBoundary creates our permissions boundary where ica.yaml asks for it, and names the one that it asks for. Ours is
+// CloudFormation's alone: the guard may set it on the role and never change it, so whatever the guard is made to do, the
+// role can do no more than ICA needs.
+func newBoundary(stack awscdk.Stack, role icaconfig.Role) *string {
+	if !role.Boundary.Ours {
+		return optional(role.Boundary.ARN)
+	}
+	return awsiam.NewCfnManagedPolicy(scope(stack, role.Name+"-boundary"), jsii.String("Boundary"), &awsiam.CfnManagedPolicyProps{
+		ManagedPolicyName: &role.Boundary.Name,
+		Description:       jsii.String("The most that role " + role.Name + " can ever do"),
+		PolicyDocument:    plain(role.BoundaryDocument()),
+	}).Ref()
+}
+
+func roleTags(tags map[string]string) *[]*awscdk.CfnTag {
+	var list []*awscdk.CfnTag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, &awscdk.CfnTag{Key: &key, Value: jsii.String(tags[key])})
+	}
+	return &list
 }
 
 // prefixReference lets CloudFormation read the parameter at deploy time, so that its value is in no template.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/ledger"
 )
 
 const (
@@ -48,6 +50,7 @@ func addGuard(stack awscdk.Stack, in input) {
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(maxReceives)},
 	})
 	topic := newTopic(stack, in.baseline.Emails)
+	memory := newLedger(stack)
 	addRules(stack, settings, queue, deadLetters)
 
 	remediate := newFunction(stack, in, "Remediate", guard.RemediateFunction, map[string]*string{
@@ -58,6 +61,7 @@ func addGuard(stack awscdk.Stack, in input) {
 	queue.GrantSendMessages(remediate)
 	deadLetters.GrantSendMessages(remediate)
 	topic.GrantPublish(remediate)
+	memory.Grant(remediate, jsii.String("dynamodb:PutItem"), jsii.String("dynamodb:GetItem"))
 	remediate.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
 		BatchSize:               jsii.Number(batchSize),
 		ReportBatchItemFailures: jsii.Bool(true),
@@ -66,6 +70,22 @@ func addGuard(stack awscdk.Stack, in input) {
 
 	validate := newFunction(stack, in, "Validate", guard.ValidateFunction, nil)
 	allow(validate, guard.ReadStatements(settings, storages)...)
+	memory.Grant(validate, jsii.String("dynamodb:GetItem"))
+}
+
+// newLedger creates the guard's memory. It holds what restores replaced, so it stays when the stack goes.
+func newLedger(stack awscdk.Stack) awsdynamodb.Table {
+	return awsdynamodb.NewTable(stack, jsii.String("Ledger"), &awsdynamodb.TableProps{
+		TableName:    jsii.String(guard.LedgerTable),
+		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String(ledger.PartitionKey), Type: awsdynamodb.AttributeType_STRING},
+		SortKey:      &awsdynamodb.Attribute{Name: jsii.String(ledger.SortKey), Type: awsdynamodb.AttributeType_STRING},
+		BillingMode:  awsdynamodb.BillingMode_PAY_PER_REQUEST,
+		Encryption:   awsdynamodb.TableEncryption_AWS_MANAGED,
+		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
+			PointInTimeRecoveryEnabled: jsii.Bool(true),
+		},
+		RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
+	})
 }
 
 // newTopic has no encryption key: the managed key alias/aws/sns keeps AWS services from publishing, and notices hold

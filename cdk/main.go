@@ -57,6 +57,7 @@ type input struct {
 
 var (
 	errNoAccount = errors.New(`which account? Give the CDK command line AWS credentials, or write account: "123456789012" into ica.yaml`)
+	errRegion    = errors.New("deploying to another region than us-east-1 is not supported yet; validate and render work for every region")
 	errStale     = errors.New("the functions were built with another configuration")
 	errNotLinux  = errors.New("the functions were not built for Linux, which AWS Lambda runs: make build GOOS=linux")
 )
@@ -77,32 +78,61 @@ func loadInput(config, dist string) (input, error) {
 	if err != nil {
 		return input{}, fmt.Errorf("synth: %w", err)
 	}
-	goarch, err := checkBuild(config, dist)
+	if err := oneRegion(baseline); err != nil {
+		return input{}, fmt.Errorf("synth: %w", err)
+	}
+	goarch, err := checkBuild(config, icaconfig.DocumentFiles(file), dist)
 	if err != nil {
 		return input{}, fmt.Errorf("synth: %w", err)
 	}
 	return input{baseline: baseline, warnings: file.Warnings(), dist: dist, goarch: goarch}, nil
 }
 
-// checkBuild makes sure that what is deployed is what is configured, and tells for which processor it was built.
-func checkBuild(config, dist string) (goarch string, err error) {
-	want, err := os.ReadFile(config)
-	if err != nil {
-		return "", fmt.Errorf("read configuration: %w", err)
+// oneRegion refuses what needs more than one region: IAM's events appear in us-east-1 only, a bucket's in its region.
+func oneRegion(b icaconfig.Baseline) error {
+	const only = "us-east-1"
+	if b.HomeRegion != only {
+		return fmt.Errorf("homeRegion %s: %w", b.HomeRegion, errRegion)
 	}
+	for _, s := range b.Storages {
+		if s.Region.AWS != only {
+			return fmt.Errorf("storage %s is in %s: %w", s.Name, s.Region.AWS, errRegion)
+		}
+	}
+	return nil
+}
+
+// checkBuild makes sure that what is deployed is what is configured, and tells for which processor it was built.
+func checkBuild(config string, documents []string, dist string) (goarch string, err error) {
 	for _, function := range []string{"remediate", "validate"} {
-		got, err := os.ReadFile(filepath.Join(dist, function, "ica.yaml"))
+		folder := filepath.Join(dist, function)
+		err := sameFile(config, filepath.Join(folder, "ica.yaml"))
+		for _, document := range documents {
+			err = errors.Join(err, sameFile(filepath.Join(filepath.Dir(config), document), filepath.Join(folder, document)))
+		}
 		if err != nil {
-			return "", fmt.Errorf("read the build's configuration: %w: make build CONFIG=%s", err, config)
+			return "", fmt.Errorf("%w: make build CONFIG=%s", err, config)
 		}
-		if !bytes.Equal(got, want) {
-			return "", fmt.Errorf("%s: %w: make build CONFIG=%s", filepath.Join(dist, function), errStale, config)
-		}
-		if goarch, err = builtFor(filepath.Join(dist, function, "bootstrap")); err != nil {
+		if goarch, err = builtFor(filepath.Join(folder, "bootstrap")); err != nil {
 			return "", err
 		}
 	}
 	return goarch, nil
+}
+
+func sameFile(configured, built string) error {
+	want, err := os.ReadFile(configured)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	got, err := os.ReadFile(built)
+	if err != nil {
+		return fmt.Errorf("read the build's configuration: %w", err)
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("%s: %w", built, errStale)
+	}
+	return nil
 }
 
 func builtFor(binary string) (goarch string, err error) {

@@ -226,25 +226,37 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 	return nil
 }
 
-// showNotices prints the messages that the subscriber got, and waits for as many as there were changes.
+// showNotices prints the messages that the subscriber got: all that wait, and at least as many as are wanted.
 func (l *lab) showNotices(ctx context.Context, s *screen, want int) error {
 	client := sqs.NewFromConfig(l.direct)
-	for got, deadline := 0, time.Now().Add(patience); got < want; {
-		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &l.inbox, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
-		if err != nil {
+	for got, deadline := 0, time.Now().Add(patience); ; {
+		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &l.inbox, MaxNumberOfMessages: 10})
+		switch {
+		case err != nil:
 			return fmt.Errorf("read the subscriber's queue: %w", err)
-		}
-		if len(out.Messages) == 0 && time.Now().After(deadline) {
+		case len(out.Messages) == 0 && got >= want:
+			return nil
+		case len(out.Messages) == 0 && time.Now().After(deadline):
 			return fmt.Errorf("the subscriber got %d of %d messages: %w", got, want, io.ErrUnexpectedEOF)
 		}
-		for _, m := range out.Messages {
-			var notice struct{ Subject, Message string }
-			if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &notice); err != nil {
-				return fmt.Errorf("read a notice: %w", err)
-			}
-			got++
-			s.indented(notice.Subject + "\n\n" + notice.Message)
-			s.print("\n")
+		got += len(out.Messages)
+		if err := l.showMessages(ctx, s, out.Messages); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lab) showMessages(ctx context.Context, s *screen, messages []sqstypes.Message) error {
+	for _, m := range messages {
+		var notice struct{ Subject, Message string }
+		if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &notice); err != nil {
+			return fmt.Errorf("read a notice: %w", err)
+		}
+		s.indented(notice.Subject + "\n\n" + notice.Message)
+		s.print("\n")
+		_, err := sqs.NewFromConfig(l.direct).DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &l.inbox, ReceiptHandle: m.ReceiptHandle})
+		if err != nil {
+			return fmt.Errorf("delete a read notice: %w", err)
 		}
 	}
 	return nil

@@ -75,6 +75,10 @@ func act(ctx context.Context, s *screen, lab *lab, icaguard *deployed.Guard) err
 	if err := errors.Join(lab.lookAtAll(ctx, icaguard.QueueURL), lab.awaitQuiet(ctx, icaguard.QueueURL)); err != nil {
 		return err
 	}
+	s.line("subscriber", "got:")
+	if err := lab.showNotices(ctx, s, 0); err != nil {
+		return err
+	}
 	rows := [][]string{{"SETTING", "BEFORE", "BROKEN", "AFTER", "RESTORED IN"}}
 	for _, c := range lab.changes() {
 		row, err := playChange(ctx, s, lab, c, before)

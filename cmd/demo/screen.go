@@ -79,7 +79,7 @@ func (s *screen) logLine(line []byte) {
 	case entry.Msg == "outcome":
 		s.line("Lambda", "%s of %s: %s %s", entry.Setting, entry.Storage, entry.Status, entry.Problem)
 		for _, d := range entry.Diffs {
-			s.line("", "%s: found %s; ICA needs %s", d.Path, d.Got, d.Want)
+			s.line("", "%s: found %s, wanted %s", d.Path, d.Got, d.Want)
 		}
 	case entry.Level != "INFO":
 		s.line("Lambda", "%s %s %s", entry.Level, entry.Msg, entry.Error)

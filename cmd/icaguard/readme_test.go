@@ -22,7 +22,7 @@ func TestREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(data)
-	for name, text := range map[string]string{"settings": settingsTable(), "later": laterList()} {
+	for name, text := range map[string]string{"settings": settingsTable(), "later": laterList(), "documents": documentsTable()} {
 		want = between(t, want, name, text)
 	}
 	if want == string(data) {
@@ -56,6 +56,15 @@ func settingsTable() string {
 			events = append(events, trigger.Events...)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.ID, s.Title, s.Breaks, strings.Join(events, ", "))
+	}
+	return b.String()
+}
+
+func documentsTable() string {
+	var b strings.Builder
+	b.WriteString("| document | from | |\n|---|---|---|\n")
+	for _, source := range icaconfig.Sources() {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", source.Document, source.Sure, source.Why)
 	}
 	return b.String()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -12,6 +13,7 @@ import (
 	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/ledger"
 )
 
 // session is a configuration with the account of the credentials at hand.
@@ -48,7 +50,7 @@ func newSession(cmd *cobra.Command) (session, error) {
 func whoAmI(ctx context.Context, cfg aws.Config) (account, partition string, err error) {
 	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return "", "", fmt.Errorf("credentials: ask AWS who we are: %w: log in as the AWS CLI does, and check with: aws sts get-caller-identity", err)
+		return "", "", fmt.Errorf("credentials: ask AWS who we are: %w: log in as the AWS CLI does, or mend the network (proxy, AWS_ENDPOINT_URL), and check with: aws sts get-caller-identity", err)
 	}
 	parsed, err := arn.Parse(aws.ToString(identity.Arn))
 	if err != nil {
@@ -61,7 +63,10 @@ func (s session) engine() *guard.Engine {
 	return &guard.Engine{
 		Baseline: s.baseline,
 		Settings: guard.Settings(),
-		Clients:  guard.Clients{Config: s.aws, Account: s.baseline.Account},
-		Sleep:    guard.Sleep,
+		Clients: guard.Clients{
+			Config: s.aws, Account: s.baseline.Account,
+			Memory: ledger.Ledger{Config: s.aws, Table: guard.LedgerTable, Now: time.Now},
+		},
+		Sleep: guard.Sleep,
 	}
 }

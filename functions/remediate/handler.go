@@ -98,7 +98,7 @@ func (h *handler) take(ctx context.Context, message guard.Message) ([]guard.Look
 		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "reason", guard.WhyIgnored(*event, h.engine.Settings, h.engine.Baseline))
 		return nil, nil
 	}
-	h.log.InfoContext(ctx, "event", "source", event.Source, "event", event.Name, "eventId", event.ID, "actor", event.Actor, "looks", len(looks))
+	h.log.InfoContext(ctx, "event", "source", event.Source, "event", event.Name, "eventId", event.ID, "causes", looks[0].Causes, "looks", len(looks))
 	return looks, nil
 }
 
@@ -147,7 +147,7 @@ const maxNotifications = 15
 // notify sends a notice. One that SNS does not take now is put on the queue: the restore that it tells of happened
 // once and would not be told again. One that SNS never takes ends in the dead-letter queue, with the reason.
 func (h *handler) notify(ctx context.Context, n guard.Notice) error {
-	err := h.topic.Publish(ctx, n)
+	err := h.publish(ctx, n)
 	if err == nil {
 		return nil
 	}
@@ -158,4 +158,16 @@ func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 		return errors.Join(encodeErr, h.queue.Bury(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)))
 	}
 	return h.queue.NotifyAgain(ctx, n, time.Duration(n.Attempts)*time.Minute)
+}
+
+// posting is kept of the function's time for the queue: a slow SNS must not take the time to keep what it does not take.
+const posting = 3 * time.Second
+
+func (h *handler) publish(ctx context.Context, n guard.Notice) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-posting))
+		defer cancel()
+	}
+	return h.topic.Publish(ctx, n)
 }

@@ -3,12 +3,16 @@ package awslore
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	transport "github.com/aws/smithy-go/endpoints"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // callTimeout bounds one HTTP exchange. AWS answers configuration calls in well under a second; with three tries a
@@ -35,4 +39,34 @@ func S3(cfg aws.Config, region string) *s3.Client {
 		o.Region = region
 		o.UsePathStyle = o.BaseEndpoint != nil
 	})
+}
+
+// S3Control makes a client for the account's own settings of S3 in one region. AWS has the account id in front of the
+// host; a custom endpoint has no such name, so there it is the host as it is.
+func S3Control(cfg aws.Config, region string) *s3control.Client {
+	return s3control.NewFromConfig(cfg, func(o *s3control.Options) {
+		o.Region = region
+		if o.BaseEndpoint != nil {
+			o.EndpointResolverV2 = asItIs(*o.BaseEndpoint)
+			o.APIOptions = append(o.APIOptions, withoutHostPrefix)
+		}
+	})
+}
+
+// asItIs is an endpoint that nothing is added to.
+type asItIs string
+
+// ResolveEndpoint fails if the endpoint is not a URL.
+func (e asItIs) ResolveEndpoint(context.Context, s3control.EndpointParameters) (transport.Endpoint, error) {
+	u, err := url.Parse(string(e))
+	if err != nil {
+		return transport.Endpoint{}, fmt.Errorf("aws config: endpoint: %w", err)
+	}
+	return transport.Endpoint{URI: *u}, nil
+}
+
+// withoutHostPrefix removes the step of operations that puts the account id in front of any resolver's host.
+func withoutHostPrefix(stack *middleware.Stack) error {
+	_, _ = stack.Finalize.Remove("EndpointHostPrefix") // an operation without one is right already
+	return nil
 }

@@ -50,10 +50,23 @@ func Classify(err error) Class {
 		return classifyDenial(api)
 	case "ServiceUnavailable", "InternalError", "ServiceFailure", "ServiceFailureException", "RequestTimeout", "SlowDown",
 		// IAM answers a write that meets another write on the same entity with this; it asks to try again.
-		"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAborted":
+		"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAborted",
+		// Somebody changed the key between the read and the write: the next look sees what it is now.
+		"KMSInvalidStateException":
 		return Transient
+	case "MalformedPolicy", "MalformedPolicyDocument", "MalformedPolicyDocumentException":
+		return classifyMalformed(api)
 	}
 	return classifyStatus(err)
+}
+
+// classifyMalformed: a principal that was just created is not known everywhere yet
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html, "eventual consistency").
+func classifyMalformed(api smithy.APIError) Class {
+	if strings.Contains(strings.ToLower(api.ErrorMessage()), "invalid principal") {
+		return Transient
+	}
+	return Final
 }
 
 func classifyDenial(api smithy.APIError) Class {
@@ -81,11 +94,14 @@ func classifyStatus(err error) Class {
 	return Final
 }
 
+// ErrBroken is for an answer that cannot be AWS's and that the SDK does not check itself, such as S3's bare policy text.
+var ErrBroken = errors.New("the answer is broken")
+
 // classifyTransport sorts what is not an answer of AWS's: no connection, a time-out, a body that does not parse. The call
 // may or may not have arrived, and the next one may well succeed.
 func classifyTransport(err error) Class {
 	var operation *smithy.OperationError
-	if errors.As(err, &operation) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if errors.As(err, &operation) || errors.Is(err, ErrBroken) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return Transient
 	}
 	return Final
@@ -95,5 +111,21 @@ func classifyTransport(err error) Class {
 // untyped in SDK v2 (https://github.com/aws/aws-sdk-go-v2/issues/1110), hence the match by code.
 func IsAbsent(err error) bool {
 	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == "NoSuchCORSConfiguration"
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "NoSuchCORSConfiguration", "NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration", "OwnershipControlsNotFoundError",
+		"ServerSideEncryptionConfigurationNotFoundError", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError":
+		return true
+	}
+	return false
+}
+
+// IsTargetRefused reports whether S3 refused a notification configuration because a queue, topic or function in it is
+// gone or does not let S3 in. It does not say which (https://repost.aws/knowledge-center/unable-validate-destination-s3).
+func IsTargetRefused(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "InvalidArgument" &&
+		strings.Contains(api.ErrorMessage(), "Unable to validate the following destination configurations")
 }

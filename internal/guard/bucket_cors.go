@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -26,26 +27,25 @@ func bucketCORS() Setting {
 		},
 		On:       OnBucket,
 		Triggers: []Trigger{bucketEvents("PutBucketCors", "DeleteBucketCors")},
-		Reads:    []Action{{"s3:GetBucketCORS", OnBucket}},
-		Writes:   []Action{{"s3:PutBucketCORS", OnBucket}},
-	}, spec[[]types.CORSRule]{
-		want:   wantCORS,
-		read:   readCORS,
-		diff:   diffCORS,
-		put:    putCORS,
-		merges: true,
-	})
+		Reads:    on(OnBucket, "s3:GetBucketCORS"),
+		Writes:   on(OnBucket, "s3:PutBucketCORS"),
+	}, spec[[]types.CORSRule]{read: readCORS, judge: judgeCORS, put: putCORS, merges: true})
 }
 
 // wantCORS is the one rule that ICA needs; the bucket may have others.
-func wantCORS(s icaconfig.Storage) []types.CORSRule {
+func wantCORS(s icaconfig.Storage) types.CORSRule {
 	rule := s.Bucket.CORS
-	return []types.CORSRule{{
+	want := types.CORSRule{
+		ID:             optional(rule.ID),
 		AllowedHeaders: rule.AllowedHeaders,
 		AllowedMethods: rule.AllowedMethods,
 		AllowedOrigins: rule.AllowedOrigins,
 		ExposeHeaders:  rule.ExposeHeaders,
-	}}
+	}
+	if rule.MaxAgeSeconds != 0 {
+		want.MaxAgeSeconds = &rule.MaxAgeSeconds
+	}
+	return want
 }
 
 func readCORS(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.CORSRule, error) {
@@ -62,11 +62,11 @@ func readCORS(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.CORS
 	return out.CORSRules, nil
 }
 
-// diffCORS asks what S3 would answer ICA's pages: S3 uses the first rule that matches origin and method of a request
+// judgeCORS asks what S3 would answer ICA's pages: S3 uses the first rule that matches origin and method of a request
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html), so for every method of ours that first rule must
 // also give our headers. Methods that suffer the same fault share one difference.
-func diffCORS(want, got []types.CORSRule) []Diff {
-	ours := want[0]
+func judgeCORS(s icaconfig.Storage, got []types.CORSRule) Verdict {
+	ours := wantCORS(s)
 	var diffs []Diff
 	for _, origin := range ours.AllowedOrigins {
 		for _, method := range ours.AllowedMethods {
@@ -83,7 +83,7 @@ func diffCORS(want, got []types.CORSRule) []Diff {
 			}
 		}
 	}
-	return diffs
+	return Verdict{Diffs: diffs}
 }
 
 // faultOfRequest says what is wrong with the answer to ICA's request, or nothing.
@@ -126,10 +126,11 @@ func lacking(have, need []string) []string {
 
 // putCORS writes our rule first and every other rule after it, unchanged and in order. A rule that is exactly ours is
 // moved, not doubled.
-func putCORS(ctx context.Context, c Clients, s icaconfig.Storage, want, got []types.CORSRule) error {
-	rules := slices.Clone(want)
+func putCORS(ctx context.Context, c Clients, s icaconfig.Storage, got []types.CORSRule) error {
+	ours := wantCORS(s)
+	rules := []types.CORSRule{ours}
 	for _, rule := range got {
-		if !sameRule(rule, want[0]) {
+		if !sameRule(rule, ours) {
 			rules = append(rules, rule)
 		}
 	}
@@ -147,9 +148,9 @@ func putCORS(ctx context.Context, c Clients, s icaconfig.Storage, want, got []ty
 	return nil
 }
 
-// sameRule compares the four lists as sets; a rule with an ID, a MaxAge or anything more is somebody's own.
+// sameRule compares the four lists as sets; a rule with another ID or age is somebody's own.
 func sameRule(a, b types.CORSRule) bool {
-	return a.ID == nil && a.MaxAgeSeconds == nil &&
+	return aws.ToString(a.ID) == aws.ToString(b.ID) && aws.ToInt32(a.MaxAgeSeconds) == aws.ToInt32(b.MaxAgeSeconds) &&
 		sameSet(a.AllowedHeaders, b.AllowedHeaders) && sameSet(a.AllowedMethods, b.AllowedMethods) &&
 		sameSet(a.AllowedOrigins, b.AllowedOrigins) && sameSet(a.ExposeHeaders, b.ExposeHeaders)
 }

@@ -1,9 +1,15 @@
 package guard
 
 import (
+	"context"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -14,8 +20,52 @@ type Clients struct {
 	Config aws.Config
 	// Account is sent as ExpectedBucketOwner with every S3 call: a bucket deleted and taken by a stranger is never touched.
 	Account string
+	// Memory keeps what a later look or a person may need. It is nil where there is none (the command line before a deploy).
+	Memory Memory
+}
+
+// Memory is what the guard keeps between looks. An implementation connects when it is first used, so that a look that
+// finds nothing costs nothing.
+type Memory interface {
+	// Keep stores a value that a restore is about to replace, in the original.
+	Keep(ctx context.Context, r Replaced) error
+	// Remember stores the latest value of something about a resource.
+	Remember(ctx context.Context, resource, what, value string) error
+	// Recall returns what was remembered, "" if nothing was.
+	Recall(ctx context.Context, resource, what string) (string, error)
+}
+
+// Replaced is a value that a restore replaced, so that it can be undone.
+type Replaced struct {
+	Resource, Setting string
+	Value             string // JSON of the setting's state
+	Causes            []Cause
 }
 
 func (c Clients) s3(s icaconfig.Storage) *s3.Client { return awslore.S3(c.Config, s.Region.AWS) }
 
+// s3control is for the account's own settings of S3; their calls name the account themselves.
+func (c Clients) s3control(s icaconfig.Storage) *s3control.Client {
+	return awslore.S3Control(c.Config, s.Region.AWS)
+}
+
 func (c Clients) iam() *iam.Client { return iam.NewFromConfig(c.Config) }
+
+// ssm is a client for the region of the storage's parameter, which is the guard's home.
+func (c Clients) ssm(s icaconfig.Storage) *ssm.Client {
+	return ssm.NewFromConfig(c.Config, func(o *ssm.Options) { o.Region = regionOfARN(s.Role.Prefix.ARN, o.Region) })
+}
+
+// kms is a client for the region of the storage's key.
+func (c Clients) kms(s icaconfig.Storage) *kms.Client {
+	return kms.NewFromConfig(c.Config, func(o *kms.Options) { o.Region = regionOfARN(s.Key.ARN, o.Region) })
+}
+
+// regionOfARN is the ARN's region, or the fallback for an ARN without one.
+func regionOfARN(text, fallback string) string {
+	parsed, err := arn.Parse(text)
+	if err != nil || parsed.Region == "" {
+		return fallback
+	}
+	return parsed.Region
+}

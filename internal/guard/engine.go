@@ -67,18 +67,10 @@ func (e *Engine) Audit(ctx context.Context, looks ...Look) []Outcome {
 	}
 	var outcomes []Outcome
 	for _, j := range e.jobs(looks) {
-		plan, outcome := e.plan(ctx, j)
-		outcomes = append(outcomes, finish(j, e.classify(plan, outcome)))
+		_, outcome := e.plan(ctx, j)
+		outcomes = append(outcomes, finish(j, outcome))
 	}
 	return outcomes
-}
-
-// classify is the verdict of a look that may not write.
-func (e *Engine) classify(plan Plan, o Outcome) Outcome {
-	if o.Status == Clean && len(plan.Diffs) > 0 {
-		o.Status, o.Diffs = Drifted, plan.Diffs
-	}
-	return o
 }
 
 // job is one coalesced look with what it names.
@@ -118,8 +110,9 @@ func (e *Engine) jobs(looks []Look) []job {
 	return jobs
 }
 
+// asksFor reports whether the look asks for the setting of the storage, if the storage has what the setting stands on.
 func (l Look) asksFor(s icaconfig.Storage, setting Setting) bool {
-	return (l.Storage == "" || l.Storage == s.Name) && (l.Setting == "" || l.Setting == setting.ID)
+	return setting.On.ARN(s) != "" && (l.Storage == "" || l.Storage == s.Name) && (l.Setting == "" || l.Setting == setting.ID)
 }
 
 // AsksFor reports whether the look asked for what the result is about.
@@ -150,9 +143,9 @@ func sharing(storages []icaconfig.Storage) map[string]int {
 	owner := map[string]int{}
 	for i, s := range storages {
 		group[s.Name] = i
-		for _, resource := range []string{s.Bucket.ARN, s.Role.ARN, s.Provider.ARN} {
+		for _, resource := range []string{s.Bucket.ARN, s.Role.ARN, s.Provider.ARN, s.Key.ARN} {
 			other, shared := owner[resource]
-			if !shared {
+			if !shared || resource == "" {
 				owner[resource] = i
 				continue
 			}
@@ -199,14 +192,12 @@ func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 
 // look reads, compares and, where it may, restores.
 func (e *Engine) look(ctx context.Context, j job) Outcome {
+	notKept := e.learn(ctx, j)
 	plan, outcome := e.plan(ctx, j)
-	if outcome.Status != Clean || len(plan.Diffs) == 0 {
+	outcome.NotKept = notKept
+	if len(plan.Diffs) == 0 || j.setting.On.Mode(j.storage) == icaconfig.Observe {
 		return outcome
 	}
-	if j.setting.On.Mode(j.storage) == icaconfig.Observe {
-		return e.classify(plan, outcome)
-	}
-	outcome.Diffs = plan.Diffs
 	for _, gate := range e.Gates {
 		reason, err := gate(ctx, j.storage, j.setting)
 		if err != nil {
@@ -220,16 +211,28 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 	return e.restore(ctx, j, plan, outcome)
 }
 
+// plan reads and compares; the outcome is that of a look that may not write.
 func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	outcome := Outcome{
 		Storage: j.storage.Name, Setting: j.setting.ID, Title: j.setting.Title,
-		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Status: Clean,
+		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, on: j.setting.On,
 	}
 	plan, err := j.setting.plan(ctx, e.Clients, j.storage)
 	if err != nil {
 		return Plan{}, outcome.fail(Unknown, err)
 	}
-	return plan, outcome
+	return plan, outcome.found(plan.Verdict)
+}
+
+// learn lets a setting keep what the events that caused the look show, if any did. Failing that, the look goes on and says so.
+func (e *Engine) learn(ctx context.Context, j job) (notKept string) {
+	if j.setting.learn == nil || e.Clients.Memory == nil {
+		return ""
+	}
+	if err := j.setting.learn(ctx, e.Clients, j.storage, j.look.Causes); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // restore writes and reads back.
@@ -239,14 +242,31 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 	case err != nil:
 		return outcome.fail(Failed, err)
 	case len(plan.Diffs) == 0:
-		outcome.Diffs = nil
-		return outcome
+		return outcome.found(plan.Verdict)
 	}
 	outcome.Diffs = plan.Diffs
+	outcome.NotKept = e.keep(ctx, j, plan)
 	if err := plan.restore(ctx); err != nil {
 		return outcome.fail(Failed, err)
 	}
 	return e.verify(ctx, j, outcome)
+}
+
+// keep stores what is about to be replaced. A memory that is away does not keep a storage offline: the outcome says so.
+func (e *Engine) keep(ctx context.Context, j job, plan Plan) (notKept string) {
+	if e.Clients.Memory == nil {
+		return "there is no ledger here"
+	}
+	original, err := plan.original()
+	if err == nil {
+		err = e.Clients.Memory.Keep(ctx, Replaced{
+			Resource: j.setting.On.ARN(j.storage), Setting: j.setting.ID, Value: original, Causes: j.look.Causes,
+		})
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // settleFor is the least time between two equal reads before a document that others also write is replaced. S3 has no
@@ -296,8 +316,7 @@ func (e *Engine) verify(ctx context.Context, j job, outcome Outcome) Outcome {
 			return outcome.fail(Failed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
 		}
 		if len(plan.Diffs) == 0 {
-			outcome.Status = Restored
-			return outcome
+			return outcome.restored(plan.Verdict)
 		}
 		left = plan.Diffs
 	}
@@ -310,7 +329,7 @@ func finish(j job, o Outcome) Outcome {
 	if o.Status != Clean && o.Status != Reported {
 		o.Breaks = j.setting.Breaks
 	}
-	o.ToDo = toDo(o, j.setting.ByHand(j.storage))
+	o.ToDo = toDo(o, j.setting.ByHand(j.storage), j.setting.On.Mode(j.storage))
 	return o
 }
 
@@ -318,8 +337,8 @@ func finish(j job, o Outcome) Outcome {
 func again(l Look, o Outcome) (after time.Duration, reason string) {
 	delays := []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 	switch o.Status {
-	case Clean:
-		// An event said "changed" and the look says "clean": the read may have been stale.
+	case Clean, Reported:
+		// An event said "changed" and the look says that nothing has to be done: the read may have been stale.
 		if len(l.Causes) > 0 && l.Attempt == 0 {
 			return 15 * time.Second, "second look: configuration reads are eventually consistent"
 		}
@@ -329,7 +348,7 @@ func again(l Look, o Outcome) (after time.Duration, reason string) {
 		}
 	case Held:
 		return time.Minute, "held: " + o.Problem
-	case Reported, Drifted, Restored, Unrecoverable:
+	case Drifted, Restored, Unrecoverable:
 	}
 	return 0, ""
 }

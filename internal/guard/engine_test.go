@@ -17,7 +17,7 @@ func storage(name, bucket, role string) icaconfig.Storage {
 }
 
 func TestManyLooksAtOneThingAreOneLook(t *testing.T) {
-	e := Engine{Settings: Settings(), Baseline: icaconfig.Baseline{Storages: []icaconfig.Storage{
+	e := Engine{Settings: []Setting{bucketCORS(), roleSessionDuration()}, Baseline: icaconfig.Baseline{Storages: []icaconfig.Storage{
 		storage("a", "bucket-a", "shared"), storage("b", "bucket-b", "shared"), storage("c", "bucket-c", "own"),
 	}}}
 	var looks []Look
@@ -66,18 +66,19 @@ func TestAgain(t *testing.T) {
 		status Status
 		want   time.Duration
 	}{
-		"clean after a stranger's event": {Look{Causes: stranger}, Clean, 15 * time.Second},
-		"clean at the second look":       {Look{Causes: stranger, Attempt: 1}, Clean, 0},
-		"clean after our own echo":       {Look{}, Clean, 0},
-		"restored":                       {Look{Causes: stranger}, Restored, 0},
-		"drifted in observe":             {Look{Causes: stranger}, Drifted, 0},
-		"unknown":                        {Look{}, Unknown, 5 * time.Second},
-		"unknown for the fifth time":     {Look{Attempt: 4}, Unknown, 2 * time.Minute},
-		"unknown for the last time":      {Look{Attempt: 5}, Unknown, 0},
-		"failed":                         {Look{Attempt: 1}, Failed, 15 * time.Second},
-		"still drifted":                  {Look{Attempt: 2}, StillDrifted, 30 * time.Second},
-		"held, however long":             {Look{Attempt: 900}, Held, time.Minute},
-		"unrecoverable":                  {Look{}, Unrecoverable, 0},
+		"clean after a stranger's event":    {Look{Causes: stranger}, Clean, 15 * time.Second},
+		"reported after a stranger's event": {Look{Causes: stranger}, Reported, 15 * time.Second},
+		"clean at the second look":          {Look{Causes: stranger, Attempt: 1}, Clean, 0},
+		"clean after our own echo":          {Look{}, Clean, 0},
+		"restored":                          {Look{Causes: stranger}, Restored, 0},
+		"drifted in observe":                {Look{Causes: stranger}, Drifted, 0},
+		"unknown":                           {Look{}, Unknown, 5 * time.Second},
+		"unknown for the fifth time":        {Look{Attempt: 4}, Unknown, 2 * time.Minute},
+		"unknown for the last time":         {Look{Attempt: 5}, Unknown, 0},
+		"failed":                            {Look{Attempt: 1}, Failed, 15 * time.Second},
+		"still drifted":                     {Look{Attempt: 2}, StillDrifted, 30 * time.Second},
+		"held, however long":                {Look{Attempt: 900}, Held, time.Minute},
+		"unrecoverable":                     {Look{}, Unrecoverable, 0},
 	} {
 		if after, reason := again(c.look, Outcome{Status: c.status}); after != c.want || (after > 0) != (reason != "") {
 			t.Errorf("%s: again after %s because %q, want %s", name, after, reason, c.want)
@@ -96,6 +97,9 @@ func TestExitCode(t *testing.T) {
 				t.Errorf("exit code of %s is %d, want %d", status, got, code)
 			}
 		}
+	}
+	if got := ExitCode([]Outcome{{Status: Unknown, ToldBy: "role"}, {Status: Clean}}); got != 1 {
+		t.Errorf("exit code of what is unknown for a known cause is %d, want 1", got)
 	}
 	if got := ExitCode([]Outcome{{Status: Unknown}, {Status: Drifted}}); got != 2 {
 		t.Errorf("exit code of unknown and drifted is %d, want 2", got)

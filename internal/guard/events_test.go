@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -51,13 +51,30 @@ func samples(t *testing.T) map[string]Event {
 	return events
 }
 
-// baselineOf is a configuration whose bucket and role are those that the event names.
+// baselineOf is a configuration whose resources are those that the event names, in whatever way it names them.
 func baselineOf(e Event) icaconfig.Baseline {
-	return icaconfig.Baseline{Account: e.Account, Storages: []icaconfig.Storage{{
-		Name:   "sample",
-		Bucket: icaconfig.Bucket{Name: cmp.Or(e.parameter("bucketName"), "none")},
-		Role:   icaconfig.Role{Name: cmp.Or(e.parameter("roleName"), "none")},
-	}}}
+	named := func(parameters ...string) string {
+		for _, p := range parameters {
+			if value := e.parameter(p); value != "" {
+				return value
+			}
+		}
+		return "none"
+	}
+	s := icaconfig.Storage{Name: "sample"}
+	s.Bucket.Name = named("bucketName")
+	s.Bucket.ARN = "arn:aws:s3:::" + s.Bucket.Name
+	s.Role.Name = named("roleName")
+	s.Role.ARN = "arn:aws:iam::" + e.Account + ":role/" + s.Role.Name
+	s.Role.Policy.Name = named("policyName")
+	s.Role.Policy.ARN = named("policyArn")
+	s.Role.Prefix.Parameter, s.Role.Prefix.ARN = named("name"), "arn:aws:ssm:us-east-1:"+e.Account+":parameter/none"
+	s.Provider.ARN, s.Provider.URL = named("openIDConnectProviderArn"), named("url")
+	s.Key.ARN = named("keyId")
+	if e.Source == "aws.kms" && len(e.resources) > 0 {
+		s.Key.ARN = e.resources[0]
+	}
+	return icaconfig.Baseline{Account: e.Account, Storages: []icaconfig.Storage{s}}
 }
 
 func TestSamplesParse(t *testing.T) {
@@ -83,7 +100,7 @@ func TestSamplesRoute(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s → %s\n", name, result))
 	}
 	slices.Sort(lines)
-	golden(t, filepath.Join(eventsDir, "routes.golden"), strings.Join(lines, ""))
+	golden.Check(t, *update, filepath.Join(eventsDir, "routes.golden"), strings.Join(lines, ""))
 }
 
 func TestEveryTriggerHasASampleAndEveryConstructedSampleATrigger(t *testing.T) {
@@ -114,7 +131,7 @@ func TestEveryTriggerHasASampleAndEveryConstructedSampleATrigger(t *testing.T) {
 func TestEventsForOthersAreIgnored(t *testing.T) {
 	for name, event := range samples(t) {
 		other := baselineOf(event)
-		other.Storages[0].Bucket.Name, other.Storages[0].Role.Name = "another-bucket", "AnotherRole"
+		other.Storages = baselineOf(Event{Account: event.Account}).Storages
 		if looks := Route(event, "", Settings(), other); len(looks) != 0 {
 			t.Errorf("%s: looks at another's resource: %v", name, looks)
 		}
@@ -173,18 +190,24 @@ func TestOddParametersParse(t *testing.T) {
 	}
 }
 
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+// TestSessionsOfICAShowNoPrefix: ICA names its sessions PREFIX-…, so an event of ICA's own must not show the session.
+func TestSessionsOfICAShowNoPrefix(t *testing.T) {
+	for name, federated := range map[string]string{"as CloudTrail tells a web identity": `{"federatedProvider":"arn:aws:iam::123456789012:oidc-provider/x"}`, "by the issuer": `{}`} {
+		event, err := ParseEvent([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","recipientAccountId":"123456789012",
+			"requestParameters":{"bucketName":"b"},"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::123456789012:assumed-role/ICA/` + sessionNamePrefix + `-1",
+			"sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::123456789012:role/ICA"},"webIdFederationData":` + federated + `}}}`))
+		if err != nil {
 			t.Fatal(err)
 		}
+		b := baselineOf(event)
+		b.Storages[0].Role.ARN = event.Actor.Issuer
+		looks := Route(event, "", Settings(), b)
+		if len(looks) == 0 || len(looks[0].Causes) != 1 || looks[0].Causes[0].Actor.ARN != "arn:aws:sts::123456789012:assumed-role/ICA/***" {
+			t.Errorf("%s: the session is not masked, or the cause is lost", name)
+		}
 	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run make update and read the diff. Got:\n%s", path, got)
+	console, err := ParseEvent([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","userIdentity":{"arn":"arn:aws:sts::123456789012:assumed-role/Admin/who"}}`))
+	if err != nil || console.Actor.ARN != "arn:aws:sts::123456789012:assumed-role/Admin/who" {
+		t.Errorf("people are named by their session: %v %v", console.Actor, err)
 	}
 }

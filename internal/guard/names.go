@@ -8,6 +8,7 @@ const (
 	LookQueue         = "icaguard-looks"
 	DeadLetterQueue   = "icaguard-dead-letters"
 	AlertTopic        = "icaguard-alerts"
+	LedgerTable       = "icaguard-ledger"
 )
 
 // The environment of the functions, set by the stack.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 // Status is the result of a look. The set is closed; every switch over it is exhaustive.
@@ -30,12 +31,20 @@ type Outcome struct {
 	Title    string  `json:"title"`
 	Resource string  `json:"resource"`
 	Status   Status  `json:"status"`
-	Diffs    []Diff  `json:"diffs,omitempty"`
+	Diffs    []Diff  `json:"diffs,omitempty"` // what differed
 	Causes   []Cause `json:"causes,omitempty"`
-	Problem  string  `json:"problem,omitempty"` // the error, or why it is held
-	Breaks   string  `json:"breaks,omitempty"`  // what stops working in ICA without it; only where it was not clean
-	ToDo     string  `json:"toDo,omitempty"`    // what a person should do, only where one is needed
+	// Alerts need a person, Reports are worth knowing; no restore puts them right.
+	Alerts  []Finding `json:"alerts,omitempty"`
+	Reports []Finding `json:"reports,omitempty"`
+	Problem string    `json:"problem,omitempty"` // the error, or why it is held
+	NotKept string    `json:"notKept,omitempty"` // why the value that was replaced is not in the guard's memory
+	Breaks  string    `json:"breaks,omitempty"`  // what stops working in ICA without it; only where it was not clean
+	ToDo    string    `json:"toDo,omitempty"`    // what a person should do, only where one is needed
 
+	// ToldBy is the setting that tells people about the cause, when this one only suffers from it.
+	ToldBy string `json:"toldBy,omitempty"`
+
+	on  Kind
 	err error
 }
 
@@ -46,9 +55,12 @@ func ExitCode(outcomes []Outcome) int {
 		switch o.Status {
 		case Clean, Reported, Restored:
 		case Drifted, StillDrifted, Unrecoverable, Held:
-			code = max(code, 1)
+			code = 1
 		case Unknown, Failed:
-			code = 2
+			if o.ToldBy == "" {
+				return 2
+			}
+			code = 1 // what is not known here has its cause in another setting's outcome
 		}
 	}
 	return code
@@ -56,23 +68,70 @@ func ExitCode(outcomes []Outcome) int {
 
 var errFull = errors.New("no room for ICA's part")
 
+// found is the outcome of comparing: it takes over the verdict, and no restore is needed or allowed.
+func (o Outcome) found(v Verdict) Outcome {
+	o.Diffs, o.Alerts, o.Reports = v.Diffs, v.Alerts, v.Reports
+	switch {
+	case len(v.Alerts) > 0:
+		o.Status = Unrecoverable
+	case len(v.Diffs) > 0:
+		o.Status = Drifted
+	case len(v.Reports) > 0:
+		o.Status = Reported
+	default:
+		o.Status = Clean
+	}
+	return o
+}
+
+// restored is the outcome after a restore that was read back: what differed stays told, what a person must do stays open.
+func (o Outcome) restored(v Verdict) Outcome {
+	differed := o.Diffs
+	o = o.found(v)
+	o.Diffs = differed
+	if len(v.Alerts) == 0 {
+		o.Status = Restored
+	}
+	return o
+}
+
 // fail turns an error into the outcome: what may pass by itself keeps the status given, all else needs a person.
 func (o Outcome) fail(status Status, err error) Outcome {
 	o.Status, o.err, o.Problem = status, err, err.Error()
+	if errors.Is(err, errOtherPath) && o.Setting != OnRole.teller() {
+		o.ToldBy = OnRole.teller()
+	}
 	switch awslore.Classify(err) {
 	case awslore.Transient, awslore.Denied:
-	case awslore.Final, awslore.ExplicitDeny, awslore.Gone:
+	case awslore.Gone:
+		return o.gone()
+	case awslore.Final, awslore.ExplicitDeny:
+		o.Status = Unrecoverable
+	}
+	return o
+}
+
+// gone: what the guard recreates will be there at the next look. All else is told once, by the setting of the resource
+// itself, not by every setting on it.
+func (o Outcome) gone() Outcome {
+	if teller := o.on.teller(); teller != o.Setting {
+		o.ToldBy = teller
+	}
+	if !o.on.recreated() {
 		o.Status = Unrecoverable
 	}
 	return o
 }
 
 // toDo advises a person; the cause of a failure comes first, because doing by hand may fail for the same reason.
-func toDo(o Outcome, byHand string) string {
+func toDo(o Outcome, byHand string, mode icaconfig.Mode) string {
 	switch o.Status {
 	case Clean, Reported, Restored:
 		return ""
 	case Drifted:
+		if mode == icaconfig.Enforce { // an audit found it
+			return "let the deployed guard restore it: icaguard look --all; or by hand: " + byHand
+		}
 		return byHand + "; or set the storage's mode to enforce and deploy"
 	case StillDrifted:
 		return byHand + "; something may be changing it back: look who did, in CloudTrail"

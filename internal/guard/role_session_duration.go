@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -11,10 +12,11 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// roleSession is what UpdateRole writes. The description is carried along, never compared: it is the user's.
+// roleSession is what UpdateRole writes. The description is carried along, never compared: it is the
+// user's; only where there is none, as on a role recreated by hand, it is that of ica.yaml.
 type roleSession struct {
-	seconds     int32
-	description *string
+	Seconds     int32
+	Description string
 }
 
 func roleSessionDuration() Setting {
@@ -28,40 +30,35 @@ func roleSessionDuration() Setting {
 		},
 		On:       OnRole,
 		Triggers: []Trigger{roleEvents("UpdateRole", "UpdateRoleDescription")},
-		Reads:    []Action{{"iam:GetRole", OnRole}},
-		Writes:   []Action{{"iam:UpdateRole", OnRole}},
-	}, spec[roleSession]{
-		want: func(s icaconfig.Storage) roleSession { return roleSession{seconds: s.Role.MaxSessionDuration} },
-		read: readRoleSession,
-		diff: diffRoleSession,
-		put:  putRoleSession,
-	})
+		Reads:    on(OnRole, "iam:GetRole"),
+		Writes:   on(OnRole, "iam:UpdateRole"),
+	}, spec[roleSession]{read: readRoleSession, judge: judgeRoleSession, put: putRoleSession})
 }
 
 func readRoleSession(ctx context.Context, c Clients, s icaconfig.Storage) (roleSession, error) {
-	out, err := c.iam().GetRole(ctx, &iam.GetRoleInput{RoleName: &s.Role.Name})
+	role, err := c.ourRole(ctx, s)
 	if err != nil {
-		return roleSession{}, fmt.Errorf("get role %s: %w", s.Role.Name, err)
+		return roleSession{}, err
 	}
-	return roleSession{seconds: aws.ToInt32(out.Role.MaxSessionDuration), description: out.Role.Description}, nil
+	return roleSession{Seconds: aws.ToInt32(role.MaxSessionDuration), Description: aws.ToString(role.Description)}, nil
 }
 
-func diffRoleSession(want, got roleSession) []Diff {
-	if got.seconds == want.seconds {
-		return nil
+func judgeRoleSession(s icaconfig.Storage, got roleSession) Verdict {
+	if got.Seconds == s.Role.MaxSessionDuration {
+		return Verdict{}
 	}
-	return []Diff{{Path: "MaxSessionDuration", Want: seconds(want.seconds), Got: seconds(got.seconds)}}
+	return Verdict{Diffs: []Diff{{Path: "MaxSessionDuration", Want: seconds(s.Role.MaxSessionDuration), Got: seconds(got.Seconds)}}}
 }
 
 func seconds(n int32) string { return strconv.Itoa(int(n)) + " s" }
 
 // putRoleSession sends duration and present description together: UpdateRole resets an omitted duration to one hour
 // (https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html), and an omitted description may be lost.
-func putRoleSession(ctx context.Context, c Clients, s icaconfig.Storage, want, got roleSession) error {
+func putRoleSession(ctx context.Context, c Clients, s icaconfig.Storage, got roleSession) error {
 	_, err := c.iam().UpdateRole(ctx, &iam.UpdateRoleInput{
 		RoleName:           &s.Role.Name,
-		MaxSessionDuration: &want.seconds,
-		Description:        got.description,
+		MaxSessionDuration: &s.Role.MaxSessionDuration,
+		Description:        optional(cmp.Or(got.Description, s.Role.Description)),
 	})
 	if err != nil {
 		return fmt.Errorf("update role %s: %w", s.Role.Name, err)

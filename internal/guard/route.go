@@ -13,6 +13,10 @@ func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Loo
 	if e.ErrorCode != "" || e.Account != b.Account {
 		return nil
 	}
+	// CloudTrail tells a web identity's session; should it ever not, a session of ICA's role is still known by its issuer.
+	if slices.ContainsFunc(b.Storages, func(s icaconfig.Storage) bool { return s.Role.ARN == e.Actor.Issuer }) {
+		e.Actor = e.Actor.withoutSession()
+	}
 	var causes []Cause
 	if self == "" || e.Actor.ARN != self {
 		causes = []Cause{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: e.Actor}}
@@ -20,7 +24,7 @@ func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Loo
 	var looks []Look
 	for _, storage := range b.Storages {
 		for _, setting := range settings {
-			if slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.concerns(e, storage) }) {
+			if setting.On.ARN(storage) != "" && slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.concerns(e, storage) }) {
 				looks = append(looks, Look{Storage: storage.Name, Setting: setting.ID, Causes: causes, Reason: "event " + e.Name})
 			}
 		}
@@ -42,7 +46,11 @@ func WhyIgnored(e Event, settings []Setting, b icaconfig.Baseline) string {
 }
 
 func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
-	return t.Source == e.Source && slices.Contains(t.Events, e.Name) && e.parameter(t.Parameter) == t.Name(s)
+	if t.Source != e.Source || !slices.Contains(t.Events, e.Name) {
+		return false
+	}
+	named := append([]string{e.parameter(t.Parameter)}, e.resources...)
+	return slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && slices.Contains(named, name) })
 }
 
 // Sources lists the EventBridge sources of the table with the event names heard from each, sorted. Rule patterns hold
@@ -88,8 +96,9 @@ func statements(settings []Setting, storages []icaconfig.Storage, actions func(S
 	for _, storage := range storages {
 		for _, setting := range settings {
 			for _, action := range actions(setting, storage) {
-				arn := action.On.ARN(storage)
-				byResource[arn] = append(byResource[arn], action.Name)
+				if arn := action.On.ARN(storage); arn != "" && (action.If == nil || action.If(storage)) {
+					byResource[arn] = append(byResource[arn], action.Name)
+				}
 			}
 		}
 	}

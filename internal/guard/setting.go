@@ -7,7 +7,9 @@ package guard
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -25,48 +27,120 @@ type Setting struct {
 	Writes   []Action
 
 	plan func(context.Context, Clients, icaconfig.Storage) (Plan, error)
+	// learn keeps what an event shows and no later look could: who put the present state. A look without cause comes here
+	// too: the first look finds what was there before all events.
+	learn func(context.Context, Clients, icaconfig.Storage, []Cause) error
 }
 
-// Kind is a kind of guarded resource.
+// Kind is a kind of resource that settings stand on and that IAM actions are allowed on.
 type Kind string
 
-// The kinds of guarded resources.
+// The kinds of resources.
 const (
-	OnBucket Kind = "bucket"
-	OnRole   Kind = "role"
+	OnBucket    Kind = "bucket"
+	OnKey       Kind = "key"
+	OnProvider  Kind = "provider"
+	OnRole      Kind = "role"
+	OnPolicy    Kind = "policy"
+	OnParameter Kind = "parameter"
+	OnPolicies  Kind = "policies" // every managed policy, AWS's own included: read only
+	OnAccount   Kind = "account"  // for actions that AWS allows on "*" only
 )
 
-// ARN names the storage's resource of this kind, as IAM statements and outcomes do.
+// ARN names the storage's resource of this kind, as IAM statements and outcomes do; "" if the storage has none.
 func (k Kind) ARN(s icaconfig.Storage) string {
 	switch k {
 	case OnBucket:
 		return s.Bucket.ARN
+	case OnKey:
+		return s.Key.ARN
+	case OnProvider:
+		return s.Provider.ARN
 	case OnRole:
 		return s.Role.ARN
+	case OnPolicy:
+		return s.Role.Policy.ARN
+	case OnParameter:
+		return s.Role.Prefix.ARN
+	case OnPolicies:
+		partition, _, _ := strings.Cut(strings.TrimPrefix(s.Role.ARN, "arn:"), ":")
+		return "arn:" + partition + ":iam::*:policy/*"
+	case OnAccount:
+		return "*"
 	}
 	panic("guard: no ARN for kind " + string(k))
 }
 
-// Mode is the mode in which the storage's resource of this kind is guarded: a shared role has one of its own.
+// Mode is the mode in which the storage's resource of this kind is guarded: what storages share has one of its own.
 func (k Kind) Mode(s icaconfig.Storage) icaconfig.Mode {
-	if k == OnRole {
+	switch k {
+	case OnBucket, OnAccount:
+		return s.Mode
+	case OnKey:
+		return s.Key.Mode
+	case OnProvider:
+		return s.Provider.Mode
+	case OnRole, OnPolicy, OnPolicies, OnParameter:
 		return s.Role.Mode
 	}
-	return s.Mode
+	panic("guard: no mode for kind " + string(k))
+}
+
+// recreated tells whether the guard creates a resource of this kind again when it is gone. A bucket's data and a key's
+// are lost with it, and a bucket's name can be taken by strangers, so those are a person's.
+func (k Kind) recreated() bool { return k == OnProvider || k == OnRole || k == OnPolicy }
+
+// teller is the setting that tells people when a resource of this kind is gone.
+func (k Kind) teller() string {
+	switch k {
+	case OnBucket:
+		return "bucket"
+	case OnKey:
+		return "kms-key-state"
+	case OnProvider:
+		return "oidc-provider"
+	case OnRole:
+		return "role"
+	case OnPolicy:
+		return "permission-policy"
+	case OnParameter:
+		return "role-trust"
+	case OnPolicies, OnAccount:
+	}
+	return ""
 }
 
 // Action is an IAM action and the kind of resource it is allowed on.
 type Action struct {
 	Name string // "s3:PutBucketCORS"
 	On   Kind
+	// If limits the action to the storages that need it; nil: all.
+	If func(icaconfig.Storage) bool
+}
+
+// on lists actions on one kind of resource.
+func on(kind Kind, names ...string) []Action {
+	actions := make([]Action, len(names))
+	for i, name := range names {
+		actions[i] = Action{Name: name, On: kind}
+	}
+	return actions
+}
+
+// where limits actions to the storages that need them, so that power is granted where it is used only.
+func where(needed func(icaconfig.Storage) bool, actions []Action) []Action {
+	for i := range actions {
+		actions[i].If = needed
+	}
+	return actions
 }
 
 // Trigger names CloudTrail events that may have changed a setting, and where they name the resource.
 type Trigger struct {
 	Source    string   // EventBridge source: "aws.s3"
 	Events    []string // CloudTrail event names
-	Parameter string   // the key of requestParameters that names the resource
-	Name      func(icaconfig.Storage) string
+	Parameter string   // the key of requestParameters that names the resource; resources[].ARN counts too
+	Names     func(icaconfig.Storage) []string
 }
 
 // bucketEvents is a trigger for the bucket. Events that create or delete it concern every setting on it.
@@ -75,7 +149,7 @@ func bucketEvents(names ...string) Trigger {
 		Source:    "aws.s3",
 		Events:    append(names, "CreateBucket", "DeleteBucket"),
 		Parameter: "bucketName",
-		Name:      func(s icaconfig.Storage) string { return s.Bucket.Name },
+		Names:     func(s icaconfig.Storage) []string { return []string{s.Bucket.Name} },
 	}
 }
 
@@ -85,17 +159,39 @@ func roleEvents(names ...string) Trigger {
 		Source:    "aws.iam",
 		Events:    append(names, "CreateRole", "DeleteRole"),
 		Parameter: "roleName",
-		Name:      func(s icaconfig.Storage) string { return s.Role.Name },
+		Names:     func(s icaconfig.Storage) []string { return []string{s.Role.Name} },
 	}
 }
 
-// Plan is what a look found. No diffs: clean.
+// Finding is something that no restore puts right.
+type Finding struct {
+	What string `json:"what"`
+	ToDo string `json:"toDo,omitempty"`
+}
+
+// Verdict is what comparing found: what a restore puts right, what needs a person, and what is worth knowing.
+type Verdict struct {
+	Diffs   []Diff
+	Alerts  []Finding
+	Reports []Finding
+}
+
+// Plan is what a look found. An empty verdict: clean.
 type Plan struct {
-	Diffs []Diff
+	Verdict
 	// merges: restoring keeps parts that others own, so the state must be settled before it is written.
 	merges   bool
 	observed any
 	restore  func(context.Context) error
+}
+
+// original is the observed state in full, for the guard's memory; never for people, as it may hold the prefix.
+func (p Plan) original() (string, error) {
+	text, err := json.Marshal(p.observed)
+	if err != nil {
+		return "", fmt.Errorf("keep the replaced value: %w", err)
+	}
+	return string(text), nil
 }
 
 // Diff is one difference, in the words of the setting's own document.
@@ -105,32 +201,32 @@ type Diff struct {
 	Got  string `json:"got"`
 }
 
-// spec is the typed half of a setting: four small functions over one type of state.
+// spec is the typed half of a setting: small functions over one type of state.
 type spec[T any] struct {
-	want func(icaconfig.Storage) T
 	// read returns the zero state for "no such configuration"; only a missing resource is an error.
 	read func(context.Context, Clients, icaconfig.Storage) (T, error)
-	diff func(want, got T) []Diff
-	// put sees the observed state too, because AWS's writes replace or reset what they are not given.
-	put    func(ctx context.Context, c Clients, s icaconfig.Storage, want, got T) error
+	// judge is pure.
+	judge func(icaconfig.Storage, T) Verdict
+	// put sees the observed state too, because AWS's writes replace or reset what they are not given. A setting that is
+	// only watched has none.
+	put    func(context.Context, Clients, icaconfig.Storage, T) error
 	merges bool
 }
 
 // define joins a row with its typed half.
 func define[T any](s Setting, sp spec[T]) Setting {
 	s.plan = func(ctx context.Context, c Clients, st icaconfig.Storage) (Plan, error) {
-		want := sp.want(st)
 		got, err := sp.read(ctx, c, st)
 		if err != nil {
 			return Plan{}, fmt.Errorf("%s: read: %w", s.ID, err)
 		}
 		restore := func(ctx context.Context) error {
-			if err := sp.put(ctx, c, st, want, got); err != nil {
+			if err := sp.put(ctx, c, st, got); err != nil {
 				return fmt.Errorf("%s: restore: %w", s.ID, err)
 			}
 			return nil
 		}
-		return Plan{Diffs: sp.diff(want, got), merges: sp.merges, observed: got, restore: restore}, nil
+		return Plan{Verdict: sp.judge(st, got), merges: sp.merges, observed: got, restore: restore}, nil
 	}
 	return s
 }

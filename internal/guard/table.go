@@ -4,7 +4,25 @@ package guard
 // needs it). Adding a setting is one file and one word here.
 func Settings() []Setting {
 	return []Setting{
+		bucket(),
+		bucketPublicAccess(),
+		bucketOwnership(),
+		bucketEncryption(),
+		bucketVersioning(),
 		bucketCORS(),
+		bucketLifecycle(),
+		bucketObjectLock(),
+		kmsKeyState(),
+		oidcProvider(),
+		role(),
+		roleBoundary(),
+		roleTrustPolicy(),
 		roleSessionDuration(),
+		permissionPolicy(),
+		permissionPolicyAttached(),
+		roleForeignPolicies(),
+		bucketPolicy(),
+		kmsKeyPolicy(),
+		bucketNotification(),
 	}
 }

@@ -1,6 +1,7 @@
 package icaconfig
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -72,10 +73,65 @@ func TestBaselineRefuses(t *testing.T) {
 }
 
 func TestProviderOverrides(t *testing.T) {
-	f := mustParse(t, plain)
-	f.Storages[0].ICARegion, f.Storages[0].OIDCProvider.Namespace = "IN", "aps3"
-	s := mustBaseline(t, f).Storages[0]
-	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" || !strings.Contains(s.TrustPolicy("PREFIX").Statement[0].Condition["StringLike"][s.Provider.Host+":sub"], "irsa-aps3-gds*") {
+	s := mustBaseline(t, mustParse(t, strings.Replace(plain, "icaRegion: US", "icaRegion: IN", 1)+"    oidcProvider: {namespace: aps3}\n")).Storages[0]
+	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" || !strings.Contains(s.TrustPolicy("PREFIX").Statement[0].Condition["StringLike"][s.Provider.Host+":sub"][0], "irsa-aps3-gds*") {
 		t.Errorf("%+v", s.Region)
+	}
+}
+
+// several are three storages with different options: two share a role and a key, and the third differs in all.
+const several = `account: "123456789012"
+homeRegion: eu-west-1
+alerts: {emails: [storage-oncall@example.org]}
+tags: {owner: genomics}
+storages:
+  - name: a
+    icaRegion: US
+    bucket: {name: lab-a, versioning: enabled, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/k", crossAccountCopy: true, objectTags: true}
+    role: {sessionNamePrefix: "ssm:/x/y", strict: true}
+    kms: {restore: true}
+  - name: b
+    icaRegion: US
+    mode: observe
+    bucket: {name: lab-b, folder: ica, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/k", publicAccessBlock: false, requireTLS: false, lifecycle: expected}
+    role: {sessionNamePrefix: "ssm:/x/y", strict: true}
+    kms: {restore: true}
+  - name: c
+    icaRegion: AE
+    bucket: {name: lab-c, existing: true, versioning: never}
+    role: {name: C, path: /ica/, policyName: c, sessionNamePrefix: Xy12PrefixOfTest, boundary: "arn:aws:iam::123456789012:policy/org"}
+    oidcProvider: {id: 10FBA7EDEB5930CCFC300EF5AC3DB2FE, namespace: mec1}
+`
+
+func TestSeveralStorages(t *testing.T) {
+	b := mustBaseline(t, mustParse(t, several))
+	golden(t, "testdata/golden/several.json", indented(t, b))
+	a, c := b.Storages[0], b.Storages[2]
+	if got := a.Role.Prefix.ARN; got != "arn:aws:ssm:eu-west-1:123456789012:parameter/x/y" || c.Role.Prefix.ARN != "" {
+		t.Errorf("parameters %q and %q, want that of the home region and none for the literal", got, c.Role.Prefix.ARN)
+	}
+	if a.Provider.Mode != Observe || a.Key.Mode != Observe || c.Provider.Mode != Observe || a.Mode != Enforce {
+		t.Error("what is shared observes as soon as one storage does")
+	}
+	if !b.Storages[1].Key.CrossAccountCopy || len(b.Storages[1].Key.Roles) != 1 || len(b.Storages[1].KeyStatements()) != 1 || len(c.KeyStatements()) != 0 {
+		t.Errorf("a key has one policy for all its storages: %+v", b.Storages[1].Key)
+	}
+	if got := a.Role.Policy.Document; !slices.Contains(got.Statement[0].Action, "s3:ListBucketVersions") || slices.Contains(got.Statement[2].Action, "s3:ListBucketVersions") {
+		t.Error("each bucket has its own variant in the template")
+	}
+	if a.Role.Boundary != (Boundary{ARN: "arn:aws:iam::123456789012:policy/icaguard-boundary-Illumina_ICA_Role", Ours: true, Name: "icaguard-boundary-Illumina_ICA_Role"}) ||
+		c.Role.Boundary != (Boundary{ARN: "arn:aws:iam::123456789012:policy/org"}) {
+		t.Errorf("boundaries %+v and %+v", a.Role.Boundary, c.Role.Boundary)
+	}
+	if len(c.BucketStatements(true)) != 0 || len(b.Storages[1].BucketStatements(false)) != 0 || len(a.BucketStatements(false)) != 2 {
+		t.Error("statements of bucket policies")
+	}
+}
+
+func TestSources(t *testing.T) {
+	for _, s := range Sources() {
+		if s.Document == "" || s.Why == "" || strings.Contains(s.Why, "\n") || strings.Trim(s.Sure, "abcdefghijklmnopqrstuvwxyz, ") != "" {
+			t.Errorf("%+v", s)
+		}
 	}
 }

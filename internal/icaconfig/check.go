@@ -1,7 +1,6 @@
 package icaconfig
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -18,11 +17,13 @@ func (d *decoder) check(f *File) {
 	d.checkEmails(f)
 	d.checkTags(f)
 	d.checkPrefixes(f)
+	d.checkRegions(f)
 	d.checkUnique(f, "name", func(s StorageSpec) string { return s.Name })
 	d.checkUnique(f, "bucket.name", func(s StorageSpec) string { return s.Bucket.Name })
 	d.checkRoles(f)
 	d.checkPolicies(f)
 	d.checkProviders(f)
+	d.checkKeys(f)
 }
 
 // checkEmails refuses a second subscription of one address to the topic, which AWS would silently merge.
@@ -35,10 +36,12 @@ func (d *decoder) checkEmails(f *File) {
 	}
 }
 
+// mostTags: IAM takes 50 on a role, and one is ours.
+const mostTags = 49
+
 // checkTags holds the limits that all services share. IAM tells tag keys apart without regard to case, S3 does not.
 func (d *decoder) checkTags(f *File) {
-	const most = 50
-	if len(f.Tags) > most {
+	if len(f.Tags) > mostTags {
 		d.fault("tags", fmt.Sprintf("has %d tags", len(f.Tags)))
 	}
 	seen := map[string]string{}
@@ -46,6 +49,9 @@ func (d *decoder) checkTags(f *File) {
 		at := tagPath(key)
 		if !formats()["tagKey"].match(key) {
 			d.fault(at, quoted(key)+" is not a tag's key")
+		}
+		if strings.EqualFold(key, MarkerTag) {
+			d.fault(at, quoted(key)+" is the tag with which icaguard marks what it manages")
 		}
 		if value := f.Tags[key]; !formats()["tagValue"].match(value) {
 			d.fault(at, quoted(value)+" is not a tag's value")
@@ -91,18 +97,30 @@ func (d *decoder) checkUnique(f *File, key string, value func(StorageSpec) strin
 	}
 }
 
+// checkRegions refuses regions for which nobody knows what the role has to trust.
+func (d *decoder) checkRegions(f *File) {
+	for i, s := range f.Storages {
+		if r := s.region(); s.ICARegion != "" && !r.described() && !d.faulty(at(i, "oidcProvider.id")) && !d.faulty(at(i, "oidcProvider.namespace")) {
+			d.limit(at(i, "icaRegion"), fmt.Sprintf("Illumina's page has no OIDC provider for %s (%s): ask Illumina support for its id and namespace, and give both",
+				r.ID, r.Name), r.ID+" with oidcProvider.id and oidcProvider.namespace", "oidcProvider: {id: <id>, namespace: <namespace>}")
+		}
+	}
+}
+
 // roleKeys are the keys in which storages that share a role must agree: a role has one of each.
 func roleKeys() map[string]func(StorageSpec) string {
 	return map[string]func(StorageSpec) string{
-		"icaRegion":              func(s StorageSpec) string { return s.ICARegion },
-		"role.name":              func(s StorageSpec) string { return s.Role.Name }, // IAM does not tell Role from role
-		"role.path":              func(s StorageSpec) string { return s.Role.Path },
-		"role.description":       func(s StorageSpec) string { return s.Role.Description },
-		"role.policyName":        func(s StorageSpec) string { return s.Role.PolicyName },
-		"role.existing":          func(s StorageSpec) string { return strconv.FormatBool(s.Role.Existing) },
-		"role.strict":            func(s StorageSpec) string { return strconv.FormatBool(s.Role.Strict) },
-		"role.boundary":          func(s StorageSpec) string { return s.Role.Boundary },
-		"role.sessionNamePrefix": func(s StorageSpec) string { return s.Role.SessionNamePrefix.Reveal() },
+		"icaRegion":                  func(s StorageSpec) string { return s.ICARegion },
+		"role.name":                  func(s StorageSpec) string { return s.Role.Name }, // IAM does not tell Role from role
+		"role.path":                  func(s StorageSpec) string { return s.Role.Path },
+		"role.description":           func(s StorageSpec) string { return s.Role.Description },
+		"role.policyName":            func(s StorageSpec) string { return s.Role.PolicyName },
+		"role.existing":              func(s StorageSpec) string { return strconv.FormatBool(s.Role.Existing) },
+		"role.strict":                func(s StorageSpec) string { return strconv.FormatBool(s.Role.Strict) },
+		"role.boundary":              func(s StorageSpec) string { return s.Role.Boundary },
+		"role.sessionNamePrefix":     func(s StorageSpec) string { return s.Role.SessionNamePrefix.Reveal() },
+		"documents.permissionPolicy": func(s StorageSpec) string { return s.Documents.PermissionPolicy },
+		"documents.trustPolicy":      func(s StorageSpec) string { return s.Documents.TrustPolicy },
 	}
 }
 
@@ -111,6 +129,9 @@ func (d *decoder) checkRoles(f *File) {
 		if j := f.earlier(i, sameRole); j >= 0 {
 			d.agree(f, i, j, roleKeys(), "storages that share role "+s.Role.Name,
 				"the same in both, or another role.name", "role: {name: "+s.Role.Name+"_2}")
+		}
+		if s.Role.Existing && s.Role.Strict {
+			d.limit(at(i, "role.strict"), "policies of others are never taken from an adopted role; they are reported", "false with role.existing: true", "strict: false")
 		}
 	}
 }
@@ -126,13 +147,37 @@ func providerKeys() map[string]func(StorageSpec) string {
 
 func (d *decoder) checkProviders(f *File) {
 	for i, s := range f.Storages {
-		j := f.earlier(i, func(a, b StorageSpec) bool { return a.ICARegion != "" && a.ICARegion == b.ICARegion })
-		if j >= 0 {
+		if j := f.earlier(i, sameRegion); j >= 0 {
 			d.agree(f, i, j, providerKeys(), "storages of region "+s.ICARegion+" share its provider and",
 				"the same in both", "oidcProvider: {existing: true} in both")
 		}
 	}
 }
+
+// checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS).
+func (d *decoder) checkKeys(f *File) {
+	restore := map[string]func(StorageSpec) string{"kms.restore": func(s StorageSpec) string { return strconv.FormatBool(s.KMS.Restore) }}
+	for i, s := range f.Storages {
+		path := at(i, "bucket.kmsKeyArn")
+		switch {
+		case d.faulty(path) || s.ICARegion == "":
+			continue
+		case s.Bucket.KMSKeyARN == "" && s.KMS.Restore:
+			d.limit(at(i, "kms.restore"), "no key is named in bucket.kmsKeyArn, so there is nothing to restore", "false without a key", "restore: false")
+		case s.Bucket.KMSKeyARN != "" && keyRegion(s) != s.region().AWS:
+			d.limit(path, fmt.Sprintf("the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
+				keyRegion(s), s.ICARegion, s.region().AWS), "a key in "+s.region().AWS, "kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(s), s.region().AWS, 1))
+		}
+		if j := f.earlier(i, sameKey); j >= 0 {
+			d.agree(f, i, j, restore, "storages that share a key", "the same in both", "kms: {restore: true} in both")
+		}
+	}
+}
+
+// keyRegion and keyAccount are parts of the ARN arn:partition:kms:region:account:key/id, whose form was checked.
+func keyRegion(s StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[3] }
+
+func keyAccount(s StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[4] }
 
 // agree refuses keys in which storage i differs from the earlier storage j. It prints no values: one of them is a secret.
 func (d *decoder) agree(f *File, i, j int, keys map[string]func(StorageSpec) string, who, allowed, example string) {
@@ -147,7 +192,7 @@ func (d *decoder) agree(f *File, i, j int, keys map[string]func(StorageSpec) str
 	}
 }
 
-// checkPolicies refuses one policy for two roles: it belongs to its role and covers the role's buckets. It also has to fit in IAM's limit.
+// checkPolicies refuses one policy for two roles: it belongs to its role and covers the role's buckets.
 func (d *decoder) checkPolicies(f *File) {
 	for i, s := range f.Storages {
 		if s.Role.Name == "" || f.earlier(i, sameRole) >= 0 {
@@ -160,51 +205,13 @@ func (d *decoder) checkPolicies(f *File) {
 			d.limit(at(i, "role.policyName"), fmt.Sprintf("%s is the policy of another role, %s", quoted(s.Role.PolicyName), d.line(at(j, "role.policyName"))),
 				"a name that no other role's policy has", "policyName: "+s.Role.PolicyName+"-2")
 		}
-		d.checkPolicySize(i, f.sharing(s.Role.Name))
 	}
-}
-
-func (d *decoder) checkPolicySize(first int, sharing []StorageSpec) {
-	const most = 6144 // characters of a managed policy, IAM quota
-	doc, err := json.Marshal(permissionPolicy(bucketsOf(sharing, partitionWithICA)))
-	if err != nil || len(doc) > most {
-		d.limit(at(first, "role.name"), fmt.Sprintf("the permission policy for the %d buckets of this role has %d characters", len(sharing), len(doc)),
-			fmt.Sprintf("%d characters in IAM; use a second role for some storages", most), "role: {name: "+sharing[0].Role.Name+"_2}")
-	}
-}
-
-func sameRole(a, b StorageSpec) bool {
-	return a.Role.Name != "" && strings.EqualFold(a.Role.Name, b.Role.Name)
 }
 
 // earlier finds the first storage before i that is the same in some way, -1 if there is none.
 func (f *File) earlier(i int, same func(a, b StorageSpec) bool) int {
 	return slices.IndexFunc(f.Storages[:i], func(s StorageSpec) bool { return same(f.Storages[i], s) })
 }
-
-// notYet refuses what a later version brings and no tag can say. Everything that it refuses is valid.
-func (d *decoder) notYet(f *File) {
-	for i, s := range f.Storages {
-		r := s.region()
-		switch {
-		case s.ICARegion == "" || r.AWS == onlyAWSRegion:
-		case !r.described():
-			d.limit(at(i, "icaRegion"), fmt.Sprintf("Illumina's page has no OIDC provider for %s (%s): ask Illumina support for its id and namespace, and give both",
-				r.ID, r.Name), "with oidcProvider.id and oidcProvider.namespace, from a later version; now US", "icaRegion: US")
-		default:
-			d.limit(at(i, "icaRegion"), fmt.Sprintf("%s (%s, %s) needs a second AWS region, not supported yet", r.ID, r.Name, r.AWS), "US, until a later version", "icaRegion: US")
-		}
-	}
-	if len(f.Storages) == 0 || f.HomeRegion == "" || f.Storages[0].ICARegion == "" {
-		return
-	}
-	if first := f.Storages[0].region().AWS; f.HomeRegion != first {
-		d.limit("homeRegion", "another region than that of the first storage is not supported yet", first+", until a later version", "homeRegion: "+first)
-	}
-}
-
-// onlyAWSRegion is the one in which S3's and IAM's events both appear, so that a single stack region is right.
-const onlyAWSRegion = "us-east-1"
 
 // limit reports a key whose value is well formed but does not fit here; so what fits is not what its tags say.
 func (d *decoder) limit(path, what, allowed, example string) {

@@ -1,49 +1,17 @@
 package icaconfig
 
-import "encoding/json"
-
-// Document is an IAM policy document. It marshals to the same bytes each time, members in the order of AWS's examples.
-type Document struct {
-	Version   string
-	Statement []Statement
-}
-
-// Statement is one statement of a Document; members that are empty are left out.
-type Statement struct {
-	Sid       string            `json:",omitempty"`
-	Effect    string            // Allow or Deny
-	Principal map[string]string `json:",omitempty"` // kind, for example Federated → ARN
-	Action    Actions
-	Resource  []string                     `json:",omitempty"`
-	Condition map[string]map[string]string `json:",omitempty"` // operator → key → value
-}
-
-// Actions is a list of IAM actions; a single one is written as a plain string, as AWS's console does in trust policies.
-type Actions []string
-
-// MarshalJSON writes one action as a string and several as a list.
-func (a Actions) MarshalJSON() ([]byte, error) {
-	if len(a) == 1 {
-		return json.Marshal(a[0])
-	}
-	return json.Marshal([]string(a))
-}
-
-// UnmarshalJSON reads both forms.
-func (a *Actions) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*a = Actions{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]string)(a))
-}
+import (
+	"slices"
+)
 
 const policyVersion = "2012-10-17"
 
-// CORSRule is one CORS rule of a bucket. The order of its lists has no meaning.
+// CORSRule is one CORS rule of a bucket, its members named as S3's console takes them. The order of its lists has no meaning. Ours has
+// neither ID nor age.
 type CORSRule struct {
+	ID                                                            string `json:",omitempty"`
 	AllowedHeaders, AllowedMethods, AllowedOrigins, ExposeHeaders []string
+	MaxAgeSeconds                                                 int32 `json:",omitempty"`
 }
 
 // CORS is the rule that ICA's browser uploads need. Source: Illumina, "IAM Role Method", section 1, to the word.
@@ -57,42 +25,155 @@ func CORS() CORSRule {
 }
 
 // TrustPolicy is the role's trust policy for ICA's prefix (one that passed CheckPrefix, or a CloudFormation reference to it). The document
-// shows the prefix: mask it before printing. Source: built from the fields that section 4 of the "IAM Role Method" page gives in words.
+// shows the prefix: mask it before printing.
 func (s Storage) TrustPolicy(prefix string) Document {
+	if len(s.Own.Trust.Statement) > 0 {
+		return s.Own.Trust.filled(map[string]string{"PREFIX": prefix})
+	}
 	ns := s.Region.Namespace
-	return Document{Version: policyVersion, Statement: []Statement{{
+	return document(Statement{
 		Effect:    "Allow",
-		Principal: map[string]string{"Federated": s.Provider.ARN},
-		Action:    Actions{"sts:AssumeRoleWithWebIdentity"},
-		Condition: map[string]map[string]string{
-			"StringEquals": {s.Provider.Host + ":aud": s.Provider.Audience},
+		Principal: Principal{"Federated": {s.Provider.ARN}},
+		Action:    Values{"sts:AssumeRoleWithWebIdentity"},
+		Condition: Condition{
+			"StringEquals": {s.Provider.Host + ":aud": {s.Provider.Audience}},
 			"StringLike": {
-				s.Provider.Host + ":sub": "system:serviceaccount:" + ns + ":irsa-" + ns + "-gds*",
-				"sts:RoleSessionName":    prefix + "-*",
+				s.Provider.Host + ":sub": {"system:serviceaccount:" + ns + ":irsa-" + ns + "-gds*"},
+				"sts:RoleSessionName":    {prefix + "-*"},
 			},
 		},
-	}}}
+	})
 }
 
-// permissionPolicy is what ICA may do with the buckets of one role, two statements for each. Source: Illumina's SSE-KMS page and labs in
-// production, variant for unversioned buckets.
-func permissionPolicy(buckets []Bucket) Document {
-	doc := Document{Version: policyVersion}
-	for _, b := range buckets {
-		doc.Statement = append(doc.Statement,
-			Statement{
-				Effect:   "Allow",
-				Action:   Actions{"s3:PutBucketNotification", "s3:ListBucket", "s3:GetBucketNotification", "s3:GetBucketLocation"},
-				Resource: []string{b.ARN},
-			},
-			Statement{
-				Effect:   "Allow",
-				Action:   Actions{"s3:PutObject", "s3:GetObject", "s3:RestoreObject", "s3:DeleteObject"},
-				Resource: []string{b.objects()},
-			})
+// PermissionPolicy is what ICA may do with the buckets of the role: two statements for each, and one for all keys. versioned says which
+// buckets are versioned or suspended. The user's own policy has no variants.
+func (r Role) PermissionPolicy(versioned func(Bucket) bool) Document {
+	if len(r.Own.Statement) > 0 {
+		return r.Own
 	}
-	return doc
+	var statements []Statement
+	for _, b := range r.Buckets {
+		statements = append(statements,
+			Statement{Effect: "Allow", Action: bucketActions(versioned(b)), Resource: List{b.ARN}},
+			Statement{Effect: "Allow", Action: objectActions(versioned(b), b.ObjectTags), Resource: List{b.objects()}})
+	}
+	return document(append(statements, r.keyUse()...)...)
 }
+
+// keyUse is a statement of its own, so that S3's actions do not get the keys' ARNs; none where no bucket has a key.
+func (r Role) keyUse() []Statement {
+	var keys List
+	for _, b := range r.Buckets {
+		if b.KMSKeyARN != "" {
+			keys = appendNew(keys, b.KMSKeyARN)
+		}
+	}
+	if keys == nil {
+		return nil
+	}
+	return []Statement{{Effect: "Allow", Action: keyActions(), Resource: keys}}
+}
+
+// BoundaryDocument is the permissions boundary of ours: the most that any variant of the permission policy permits on the role's buckets
+// and keys, and what the user's own policy permits. So a change of versioning or tags needs no other boundary.
+func (r Role) BoundaryDocument() Document {
+	buckets := Statement{Effect: "Allow", Action: bucketActions(true)}
+	objects := Statement{Effect: "Allow", Action: objectActions(true, true)}
+	for _, b := range r.Buckets {
+		buckets.Resource = append(buckets.Resource, b.ARN)
+		objects.Resource = append(objects.Resource, b.objects())
+	}
+	allowed := slices.DeleteFunc(slices.Clone(r.Own.Statement), func(s Statement) bool { return s.Effect != "Allow" })
+	return document(slices.Concat([]Statement{buckets, objects}, r.keyUse(), allowed)...)
+}
+
+// Sids of our statements in documents that others own too.
+const (
+	SidRequireTLS       = "IcaguardRequireTLS"
+	SidCrossAccountCopy = "IcaCrossAccountCopy"
+	SidRole             = "IcaRole"
+)
+
+// BucketStatements are ours in the bucket policy; ICA itself needs none. versioned: the bucket is versioned or suspended.
+func (s Storage) BucketStatements(versioned bool) []Statement {
+	var ours []Statement
+	if s.Bucket.RequireTLS {
+		ours = append(ours, s.Bucket.requireTLS())
+	}
+	switch {
+	case !s.Bucket.CrossAccountCopy:
+	case len(s.Own.CrossAccount) > 0:
+		ours = append(ours, s.Own.CrossAccount...)
+	default:
+		ours = append(ours, s.crossAccountCopy(versioned))
+	}
+	return ours
+}
+
+// requireTLS is usual practice in AWS; ICA's calls use TLS anyway.
+func (b Bucket) requireTLS() Statement {
+	return Statement{
+		Sid: SidRequireTLS, Effect: "Deny", Principal: Everyone(), Action: Values{"s3:*"}, Resource: List{b.ARN, b.ARN + "/*"},
+		Condition: Condition{"Bool": {"aws:SecureTransport": {"false"}}},
+	}
+}
+
+func (s Storage) crossAccountCopy(versioned bool) Statement {
+	actions := Values{"s3:PutObject", "s3:DeleteObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload", "s3:GetObject"}
+	return Statement{
+		Sid: SidCrossAccountCopy, Effect: "Allow", Principal: Principal{"AWS": {s.CrossAccount}},
+		Action:   append(actions, versionAndTagActions(versioned, s.Bucket.ObjectTags)...),
+		Resource: List{s.Bucket.ARN, s.Bucket.ARN + "/*"},
+	}
+}
+
+// KeyStatements are ours in the key policy, whatever else stands there: cross-account copy, if a storage with this key asks for it.
+func (s Storage) KeyStatements() []Statement {
+	if !s.Key.CrossAccountCopy {
+		return nil
+	}
+	return []Statement{{
+		Sid: SidCrossAccountCopy, Effect: "Allow", Principal: Principal{"AWS": {s.CrossAccount}}, Action: keyActions(), Resource: List{"*"},
+	}}
+}
+
+// KeyRoleStatement lets the roles use the key. It is for key policies that do not let the account's IAM policies decide (the usual root
+// statement); where they do, it is not needed and not put.
+func (s Storage) KeyRoleStatement() Statement {
+	return Statement{
+		Sid: SidRole, Effect: "Allow", Principal: Principal{"AWS": slices.Clone(s.Key.Roles)}, Action: keyActions(), Resource: List{"*"},
+	}
+}
+
+func bucketActions(versioned bool) Values {
+	actions := Values{"s3:PutBucketNotification", "s3:ListBucket", "s3:GetBucketNotification", "s3:GetBucketLocation"}
+	if versioned {
+		// Illumina also prints s3:ListObjectVersions, which is no IAM action.
+		actions = append(actions, "s3:ListBucketVersions", "s3:GetBucketVersioning")
+	}
+	return actions
+}
+
+func objectActions(versioned, tags bool) Values {
+	actions := Values{"s3:PutObject", "s3:GetObject", "s3:RestoreObject", "s3:DeleteObject"}
+	return append(actions, versionAndTagActions(versioned, tags)...)
+}
+
+func versionAndTagActions(versioned, tags bool) Values {
+	var actions Values
+	if versioned {
+		actions = append(actions, "s3:GetObjectVersion", "s3:DeleteObjectVersion")
+	}
+	if tags {
+		actions = append(actions, "s3:GetObjectTagging", "s3:PutObjectTagging")
+	}
+	if versioned && tags {
+		actions = append(actions, "s3:GetObjectVersionTagging", "s3:PutObjectVersionTagging")
+	}
+	return actions
+}
+
+func keyActions() Values { return Values{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"} }
 
 // objects is the ARN pattern of what ICA may touch in the bucket.
 func (b Bucket) objects() string {
@@ -100,4 +181,23 @@ func (b Bucket) objects() string {
 		return b.ARN + "/*"
 	}
 	return b.ARN + "/" + b.Folder + "/*"
+}
+
+// Source says how sure a document is.
+type Source struct {
+	Document string // cors, permission-policy, trust-policy, bucket-policy, key-policy, boundary
+	Sure     string // page: Illumina's "IAM Role Method"; illumina: another page of Illumina's help; lab: labs in production; built: ours
+	Why      string
+}
+
+// Sources lists our documents and where each comes from.
+func Sources() []Source {
+	return []Source{
+		{"cors", "page", `to the word, section 1 of "IAM Role Method"`},
+		{"permission-policy", "illumina, lab", "Illumina's SSE-KMS page; the actions on versions' tags as labs in production have them"},
+		{"trust-policy", "built", `put together from the fields, the sub line and the "-*" that section 4 of "IAM Role Method" gives in words`},
+		{"bucket-policy", "page, lab", `cross-account copy is section 8 of "IAM Role Method" in words, the statement as labs in production have it; TLS only is AWS's usual practice`},
+		{"key-policy", "illumina", "Illumina's SSE-KMS page"},
+		{"boundary", "built", "all variants of the permission policy in one; Illumina asks for no boundary"},
+	}
 }

@@ -18,7 +18,7 @@ func TestExample(t *testing.T) {
 	if w := short.Warnings(); len(w) > 0 {
 		t.Errorf("warnings: %q", w)
 	}
-	full := mustParse(t, regexp.MustCompile(`(?m)^( *)#((?:  )?\w+:)`).ReplaceAllString(string(data), "$1$2"))
+	full := mustParse(t, uncommented(string(data)))
 	for _, k := range Keys() {
 		path := regexp.MustCompile(`\[\]`).ReplaceAllString(k.Path, "[0]")
 		if _, ok := full.src.at[path]; !ok {
@@ -29,4 +29,9 @@ func TestExample(t *testing.T) {
 	if !reflect.DeepEqual(short, full) {
 		t.Errorf("a documented default is not the real one:\n%+v\n%+v", short, full)
 	}
+}
+
+// uncommented takes every #key from its comment.
+func uncommented(text string) string {
+	return regexp.MustCompile(`(?m)^( *)#((?:  )?\w+:)`).ReplaceAllString(text, "$1$2")
 }

@@ -68,7 +68,8 @@ func bad() []struct{ name, text string } {
 		{"list where tags belong", "tags: [owner]\n" + plain},
 		{"account", edit("123456789012", "12345")},
 		{"home region", "homeRegion: Virginia\n" + plain},
-		{"other home region", "homeRegion: eu-central-1\n" + plain},
+		{"home region misspelt", "homeRegion: us-esat-1\n" + plain},
+		{"home region of another partition", "homeRegion: us-gov-west-1\n" + plain},
 		{"mode", "mode: enforced\n" + plain},
 		{"mode of a storage", edit("icaRegion: US", "icaRegion: US\n    mode: fix")},
 		{"e-mail", edit("storage-oncall@example.org", "storage-oncall")},
@@ -80,17 +81,17 @@ func bad() []struct{ name, text string } {
 		{"tag with a strange value", "tags: {owner: \"a;b\"}\n" + plain},
 		{"tag with a long value", "tags: {owner: " + strings.Repeat("a", 257) + "}\n" + plain},
 		{"tag without a value", "tags: {owner: }\n" + plain},
+		{"tag of ours", "tags: {Icaguard: mine}\n" + plain},
 		{"tags that differ by capitals", "tags: {owner: a, Owner: b}\n" + plain},
-		{"too many tags", "tags:\n" + manyTags(51) + plain},
+		{"too many tags", "tags:\n" + manyTags(50) + plain},
 		{"storage name", edit("name: lab-prod\n", "name: Lab_Prod\n")},
 		{"storage named all", edit("name: lab-prod\n", "name: all\n")},
 		{"long storage name", edit("name: lab-prod\n", "name: "+strings.Repeat("a", 33)+"\n")},
 		{"storage name twice", edit2("lab-test\n", "lab-prod\n")},
 		{"unknown region", edit("US", "us-east-1")},
-		{"region of other AWS region", edit("US", "AU")},
-		{"region in doubt", edit("US", "IN")},
 		{"region without provider", edit("US", "IL")},
-		{"region with provider of one's own", edit("US", "AE") + "    oidcProvider: {id: 10FBA7EDEB5930CCFC300EF5AC3DB2FE, namespace: mec1}\n"},
+		{"region without provider, only the id given", edit("US", "ID") + "    oidcProvider: {id: 10FBA7EDEB5930CCFC300EF5AC3DB2FE}\n"},
+		{"region without provider, bad id given", edit("US", "AE") + "    oidcProvider: {id: 10fb, namespace: mec1}\n"},
 		{"bucket with capitals", edit("lab-prod-ica", "Lab-Prod")},
 		{"short bucket", edit("lab-prod-ica", "ab")},
 		{"long bucket", edit("lab-prod-ica", strings.Repeat("a", 64))},
@@ -118,6 +119,7 @@ func bad() []struct{ name, text string } {
 		{"description", edit("    role:", "    role:\n      description: \"für €\"")},
 		{"long description", edit("    role:", "    role:\n      description: "+strings.Repeat("a", 1001))},
 		{"policy name", edit("    role:", "    role:\n      policyName: a/b")},
+		{"policy named like a boundary", edit("    role:", "    role:\n      policyName: icaguard-boundary-x")},
 		{"policy of two roles", edit2("      policyName: test-policy\n", "")},
 		{"policy too large", plain + manyStorages(20)},
 		{"wildcard prefix", edit(prefix, `"*"`)},
@@ -132,21 +134,25 @@ func bad() []struct{ name, text string } {
 		{"shared role, literal prefixes differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", prefix, testPrefix, "ssm:/ica/lab-test/session-name-prefix", testPrefix+"2")},
 		{"roles that differ by capitals", edit2("Test_Role", "illumina_ica_role", "test-policy", "illumina-ica-admin-policy", "lab-test/session", "lab-prod/session")},
 		{"provider adopted by one storage only", both + "    oidcProvider: {existing: true}\n"},
+		{"versioning", edit("folder: ica", "versioning: on")},
+		{"empty versioning", edit("folder: ica", "versioning: \"\"")},
+		{"public access", edit("folder: ica", "publicAccessBlock: \"no\"")},
+		{"lifecycle", edit("folder: ica", "lifecycle: expect")},
+		{"alias as key", edit("folder: ica", "kmsKeyArn: arn:aws:kms:us-east-1:123456789012:alias/lab")},
+		{"key of another region", edit("folder: ica", "kmsKeyArn: "+keyIn("eu-west-1"))},
+		{"key of another partition", edit("folder: ica", "kmsKeyArn: "+strings.Replace(keyIn("us-east-1"), "aws", "aws-cn", 1))},
+		{"KMS restore without a key", plain + "    kms: {restore: true}\n"},
+		{"shared key, restore differs", edit2("folder: ica\n", "kmsKeyArn: "+keyIn("us-east-1")+"\n") + "    kms: {restore: true}\n"},
+		{"strict with an adopted role", edit("    role:", "    role:\n      existing: true\n      strict: true")},
+		{"boundary", edit("    role:", "    role:\n      boundary: yes-please")},
+		{"shared role, strict and boundary differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n      strict: true\n      boundary: none\n", "lab-test/session", "lab-prod/session")},
+		{"shared role in two regions", edit2("name: lab-test\n    icaRegion: US", "name: lab-test\n    icaRegion: CA", "Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n", "lab-test/session", "lab-prod/session")},
+		{"shared role, documents differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n", "lab-test/session", "lab-prod/session") + "    documents: {trustPolicy: my.json}\n"},
+		{"documents without a folder", plain + "    documents: {cors: my-cors.json}\n"},
+		{"document in another folder", plain + "    documents: {cors: ../my-cors.json}\n"},
 		{"schedule", "schedule: 5m\n" + plain},
 		{"trail", "trail: create\n" + plain},
 		{"IAM events", "iamEvents: sweep\n" + plain},
-		{"versioning", edit("folder: ica", "versioning: enabled")},
-		{"public access", edit("folder: ica", "publicAccessBlock: false")},
-		{"TLS", edit("folder: ica", "requireTLS: false")},
-		{"TLS on an existing bucket", edit("folder: ica", "existing: true\n      requireTLS: true")},
-		{"key", edit("folder: ica", "kmsKeyArn: arn:aws:kms:us-east-1:123456789012:key/1")},
-		{"object tags", edit("folder: ica", "objectTags: true")},
-		{"cross-account", edit("folder: ica", "crossAccountCopy: true")},
-		{"lifecycle", edit("folder: ica", "lifecycle: expected")},
-		{"strict", edit("    role:", "    role:\n      strict: true")},
-		{"boundary", edit("    role:", "    role:\n      boundary: none")},
-		{"KMS restore", plain + "    kms: {restore: true}\n"},
-		{"documents", plain + "    documents: {cors: my-cors.json}\n"},
 	}
 }
 
@@ -268,8 +274,7 @@ func TestSaneForms(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	f := mustParse(t, edit("alerts:\n  emails: [storage-oncall@example.org]\n", "", "      folder: ica\n", "", "ssm:/ica/lab-prod/session-name-prefix", testPrefix))
-	f.Storages[0].ICARegion = "IN" // not supported yet, so Parse cannot give it
+	f := mustParse(t, edit("alerts:\n  emails: [storage-oncall@example.org]\n", "", "      folder: ica\n", "", "ssm:/ica/lab-prod/session-name-prefix", testPrefix, "icaRegion: US", "icaRegion: IN"))
 	want := `ica.yaml:1: alerts.emails: nobody gets a mail about what no program may repair; give at least one address, for example emails: [storage-oncall@example.org]
 ica.yaml:6: storages[0].bucket.folder: ICA gets the whole bucket; Illumina advises a folder, for example folder: ica
 ica.yaml:4: storages[0].icaRegion: the page gives namespace aps1 (also Singapore's) but cross-account role aps3; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace
@@ -280,6 +285,21 @@ ica.yaml:8: storages[0].role.sessionNamePrefix: a literal prefix also stands in 
 	adopted := mustParse(t, edit("    role:", "    role:\n      existing: true")).Warnings()
 	if len(adopted) != 1 || !strings.HasPrefix(adopted[0], "ica.yaml:5: storages[0].oidcProvider.existing: ") {
 		t.Errorf("adopted role, provider to be created: %q", adopted)
+	}
+	for text, want := range map[string]string{
+		edit("folder: ica", "folder: ica\n      existing: true"):                                                        "ica.yaml:8: storages[0].bucket.versioning: if this bucket is versioned,",
+		edit("folder: ica", "folder: ica\n      existing: true\n      versioning: never"):                               "",
+		edit("folder: ica", "folder: ica\n      versioning: never\n      existing: true\n      crossAccountCopy: true"): "ica.yaml:12: storages[0].bucket.crossAccountCopy: on an adopted bucket",
+		edit("folder: ica", "folder: ica\n      crossAccountCopy: true"):                                                "",
+		edit("folder: ica", "folder: ica\n      kmsKeyArn: arn:aws:kms:us-east-1:210987654321:key/k"):                   "ica.yaml:10: storages[0].bucket.kmsKeyArn: the key is in another account",
+		edit("    role:", "    role:\n      boundary: none"):                                                            "ica.yaml:11: storages[0].role.boundary: without a permissions boundary",
+		plain + "    oidcProvider: {existing: true}\n":                                                                  "",
+		edit("icaRegion: US", "icaRegion: IN") + "    oidcProvider: {namespace: aps3}\n":                                "",
+	} {
+		got := mustParse(t, text).Warnings()
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], want)) {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 	if w := mustParse(t, plain).Warnings(); len(w) > 0 {
 		t.Errorf("warnings without a cause: %q", w)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Mode says what the guard does about drift.
@@ -30,20 +31,20 @@ const (
 //	allowed   the values, separated by |
 //	format    else the row of formats() that a text, each text of a list or each pair of a mapping has to match
 //	example   an example value; else the one of the format
-//	later     the key works from a later version; until then only its default is accepted: "value" where the default itself holds
-//	          already, "default" where not even that is built
+//	later     not even the default is built yet; until a later version no other value is accepted
 type File struct {
 	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
 	Mode       Mode              `yaml:"mode" help:"enforce puts drift right, observe reports it and changes nothing; a storage may set its own" allowed:"enforce|observe" default:"enforce"`
 	Alerts     AlertsSpec        `yaml:"alerts" help:"who is told"`
-	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h" later:"default"`
-	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing" later:"default"`
-	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay" later:"default"`
+	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h" later:"yes"`
+	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing" later:"yes"`
+	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay" later:"yes"`
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
 
-	src source
+	src   source
+	texts map[string][]byte // the user's own documents by file name
 }
 
 // AlertsSpec says who is told.
@@ -68,13 +69,13 @@ type BucketSpec struct {
 	Name              string `yaml:"name" help:"the bucket" required:"true" format:"bucket"`
 	Existing          bool   `yaml:"existing" help:"true: adopt a bucket that is already there"`
 	Folder            string `yaml:"folder" help:"limit ICA to one folder; empty is the whole bucket, with a warning" format:"folder"`
-	Versioning        string `yaml:"versioning" help:"auto: permissions follow the bucket; never: a versioned bucket is an alert; enabled: kept on" allowed:"auto|never|enabled" default:"auto" later:"default"`
-	PublicAccessBlock bool   `yaml:"publicAccessBlock" help:"keep all four public access blocks on" default:"true" later:"default"`
-	RequireTLS        bool   `yaml:"requireTLS" help:"refuse requests without TLS in the bucket policy" default:"true" adopted:"false" later:"default"`
-	KMSKeyARN         string `yaml:"kmsKeyArn" help:"encrypt with this KMS key; empty: SSE-S3" format:"kmsKey" later:"value"`
-	ObjectTags        bool   `yaml:"objectTags" help:"let ICA copy object tags" later:"value"`
-	CrossAccountCopy  bool   `yaml:"crossAccountCopy" help:"let ICA copy and move between this bucket and other accounts" later:"value"`
-	Lifecycle         string `yaml:"lifecycle" help:"expected: rules that expire or archive in ICA's folder are on purpose" allowed:"warn|expected" default:"warn" later:"default"`
+	Versioning        string `yaml:"versioning" help:"auto: permissions follow the bucket; never: a versioned bucket is an alert; enabled: kept on" allowed:"auto|never|enabled" default:"auto"`
+	PublicAccessBlock bool   `yaml:"publicAccessBlock" help:"keep all four public access blocks on" default:"true"`
+	RequireTLS        bool   `yaml:"requireTLS" help:"refuse requests without TLS in the bucket policy" default:"true" adopted:"false"`
+	KMSKeyARN         string `yaml:"kmsKeyArn" help:"encrypt with this KMS key; empty: SSE-S3" format:"kmsKey"`
+	ObjectTags        bool   `yaml:"objectTags" help:"let ICA copy object tags"`
+	CrossAccountCopy  bool   `yaml:"crossAccountCopy" help:"let ICA copy and move between this bucket and other accounts"`
+	Lifecycle         string `yaml:"lifecycle" help:"expected: rules that expire or archive in ICA's folder are on purpose" allowed:"warn|expected" default:"warn"`
 }
 
 // RoleSpec is the role that ICA assumes. Storages with the same name share it and must agree in every key.
@@ -84,32 +85,32 @@ type RoleSpec struct {
 	Description       string `yaml:"description" help:"what people read in IAM" format:"description"`
 	PolicyName        string `yaml:"policyName" help:"the role's managed policy; each role needs its own" format:"policy" default:"illumina-ica-admin-policy"`
 	Existing          bool   `yaml:"existing" help:"true: adopt a role that is already there"`
-	Strict            bool   `yaml:"strict" help:"remove policies of others from the role" later:"value"`
-	Boundary          string `yaml:"boundary" help:"permissions boundary: icaguard (ours), none, or the ARN that your organisation demands" format:"boundary" default:"icaguard" adopted:"none" later:"default"`
+	Strict            bool   `yaml:"strict" help:"remove policies of others from the role"`
+	Boundary          string `yaml:"boundary" help:"permissions boundary: icaguard (ours), none, or the ARN that your organisation demands" format:"boundary" default:"icaguard" adopted:"none"`
 	SessionNamePrefix Secret `yaml:"sessionNamePrefix" help:"the RoleSessionName prefix that ICA generated: ssm: and a String parameter of the home region, or the prefix itself" required:"true" format:"prefix"`
 }
 
 // OIDCProviderSpec is the OIDC provider. An account holds each once, so storages of a region share it and must agree.
 type OIDCProviderSpec struct {
 	Existing  bool   `yaml:"existing" help:"true: adopt a provider that is already there"`
-	ID        string `yaml:"id" help:"overrides the id of the region table" format:"providerID" derived:"the region table's" later:"value"`
-	Namespace string `yaml:"namespace" help:"overrides the namespace of the region table, for example for IN" format:"namespace" derived:"the region table's" later:"value"`
+	ID        string `yaml:"id" help:"overrides the id of the region table" format:"providerID" derived:"the region table's"`
+	Namespace string `yaml:"namespace" help:"overrides the namespace of the region table, for example for IN" format:"namespace" derived:"the region table's"`
 }
 
 // KMSSpec says what the guard may do with the key.
 type KMSSpec struct {
-	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements" later:"value"`
+	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements"`
 }
 
 // DocumentsSpec names the user's own documents.
 type DocumentsSpec struct {
-	PermissionPolicy       string `yaml:"permissionPolicy" help:"the role's permission policy" format:"document" later:"value"`
-	TrustPolicy            string `yaml:"trustPolicy" help:"the role's trust policy" format:"document" later:"value"`
-	CrossAccountStatements string `yaml:"crossAccountStatements" help:"statements of the bucket policy" format:"document" later:"value"`
-	CORS                   string `yaml:"cors" help:"the bucket's CORS rule" format:"document" later:"value"`
+	PermissionPolicy       string `yaml:"permissionPolicy" help:"the role's permission policy" format:"document"`
+	TrustPolicy            string `yaml:"trustPolicy" help:"the role's trust policy" format:"document"`
+	CrossAccountStatements string `yaml:"crossAccountStatements" help:"statements of the bucket policy" format:"document"`
+	CORS                   string `yaml:"cors" help:"the bucket's CORS rule" format:"document"`
 }
 
-// Load reads and checks the file at path. The error is Faults if the file was read and cannot be used.
+// Load reads and checks the file at path, and the user's own documents beside it. The error is Faults if the file was read and cannot be used.
 func Load(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,14 +119,19 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: read: %w: name a file that you may read", err)
 	}
-	return Parse(path, data)
+	return ParseIn(os.DirFS(filepath.Dir(path)), path, data)
 }
 
-// Parse checks the text of an ica.yaml; name stands for the file in messages. The error is always Faults, with everything that is wrong.
-func Parse(name string, data []byte) (*File, error) {
+// Parse checks the text of an ica.yaml that stands alone: documents of the user's own are refused, as there is no place to read them from.
+func Parse(name string, data []byte) (*File, error) { return ParseIn(nil, name, data) }
+
+// ParseIn checks the text of an ica.yaml and the user's own documents, which stand in dir; name stands for the file in messages. The error
+// is always Faults, with everything that is wrong.
+func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 	d, f := decode(name, data)
 	d.check(f)
-	d.notYet(f)
+	d.readDocuments(f, dir)
+	d.checkDocuments(f)
 	if len(d.faults) > 0 {
 		d.faults.sort()
 		return nil, d.faults
@@ -160,20 +166,37 @@ func (f *File) Warnings() []string {
 		warn("alerts.emails", "nobody gets a mail about what no program may repair; give at least one address, for example emails: [storage-oncall@example.org]")
 	}
 	for i, s := range f.Storages {
-		at := fmt.Sprintf("storages[%d].", i)
-		if s.Bucket.Folder == "" {
-			warn(at+"bucket.folder", "ICA gets the whole bucket; Illumina advises a folder, for example folder: ica")
-		}
-		if s.Role.Existing && !s.OIDCProvider.Existing {
-			warn(at+"oidcProvider.existing", "an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set oidcProvider: {existing: true}")
-		}
-		if doubt := s.region().Doubt; doubt != "" {
-			warn(at+"icaRegion", doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace")
-		}
-		if p, err := parsePrefix(s.Role.SessionNamePrefix); err == nil && p.Literal != "" {
-			warn(at+"role.sessionNamePrefix", "a literal prefix also stands in the template and in the Lambda's file; "+
-				"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats()["prefix"].example)
+		for _, w := range f.warnings(s) {
+			warn(at(i, w.key), w.text)
 		}
 	}
+	return all
+}
+
+type warning struct{ key, text string }
+
+func (f *File) warnings(s StorageSpec) []warning {
+	var all []warning
+	warn := func(when bool, key, text string) {
+		if when {
+			all = append(all, warning{key, text})
+		}
+	}
+	prefix, err := parsePrefix(s.Role.SessionNamePrefix)
+	warn(s.Bucket.Folder == "", "bucket.folder", "ICA gets the whole bucket; Illumina advises a folder, for example folder: ica")
+	warn(s.Bucket.Existing && !s.Role.Existing && s.Bucket.Versioning == string(VersioningAuto), "bucket.versioning",
+		"if this bucket is versioned, write versioning: enabled; else each deploy puts the unversioned permissions back until the guard looks")
+	warn(s.Bucket.Existing && s.Bucket.CrossAccountCopy, "bucket.crossAccountCopy",
+		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes stays Illumina's and copies fail with 403")
+	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(s) != f.Account, "bucket.kmsKeyArn",
+		"the key is in another account, whose events the guard cannot hear; what happens to it is seen by the schedule only")
+	warn(s.Role.Existing && !s.OIDCProvider.Existing, "oidcProvider.existing",
+		"an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set oidcProvider: {existing: true}")
+	warn(!s.Role.Existing && s.Role.Boundary == "none", "role.boundary",
+		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better leave the key out")
+	doubt := s.region().Doubt
+	warn(doubt != "", "icaRegion", doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace")
+	warn(err == nil && prefix.Literal != "", "role.sessionNamePrefix", "a literal prefix also stands in the template and in the Lambda's file; "+
+		"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats()["prefix"].example)
 	return all
 }

@@ -28,8 +28,9 @@ func formats() map[string]format {
 			allowed: "12 digits, in quotes", example: `"123456789012"`,
 		},
 		"awsRegion": {
-			noun: "an AWS region", pattern: `[a-z]{2}(-[a-z]+)+-[0-9]`,
-			allowed: "the id of an AWS region, in lowercase", example: "us-east-1",
+			// Only partition aws, whose regions the AWS SDKs recognise by these beginnings, and only the words that AWS uses.
+			noun: "an AWS region", pattern: `(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central|northeast|southeast|northwest|southwest)-[0-9]{1,2}`,
+			allowed: "the id of a region of partition aws, in lowercase", example: "us-east-1",
 		},
 		"icaRegion": {
 			noun: "a region of ICA", pattern: strings.Join(ids, "|"),
@@ -55,12 +56,12 @@ func formats() map[string]format {
 				"none of S3's own beginnings (xn--, sthree-, amzn-s3-demo-) and endings (-s3alias, --ol-s3, .mrap, --x-s3, --table-s3)",
 			example: "lab-prod-ica",
 		},
-		"folder": { // it becomes part of an IAM resource, where * and ? are wildcards and ${ begins a variable
-			noun: "a folder", pattern: `[^/\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,898}[^/\x00-\x1f\x7f])?`, refused: `[*?]|\$\{|//|(^|/)\.{1,2}(/|$)`,
-			allowed: "a path without / at its ends, no //, no . or .. as a part, no *, ? or ${", example: "ica",
+		"folder": { // it becomes part of an IAM policy, which is Latin-1 and where * and ? are wildcards and ${ begins a variable
+			noun: "a folder", pattern: `[!-.0-~\x{a1}-\x{ff}]([ -~\x{a1}-\x{ff}]{0,898}[!-.0-~\x{a1}-\x{ff}])?`, refused: `[*?]|\$\{|//|(^|/)\.{1,2}(/|$)`,
+			allowed: "a path in Latin-1 without / or space at its ends, no //, no . or .. as a part, no *, ? or ${", example: "ica",
 		},
 		"kmsKey": {
-			noun: "the ARN of a KMS key", pattern: `arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`,
+			noun: "the ARN of a KMS key", pattern: `arn:` + partitionWithICA + `:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`,
 			allowed: "the ARN of a key, not of an alias", example: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 		},
 		"role": { // IAM API, CreateRole
@@ -77,11 +78,11 @@ func formats() map[string]format {
 			allowed: "up to 1000 characters of Latin-1", example: "Lets Illumina Connected Analytics use lab-prod-ica",
 		},
 		"policy": { // IAM API, CreatePolicy
-			noun: "a policy name", pattern: `[\w+=,.@-]{1,128}`,
-			allowed: "up to 128 letters, digits and _+=,.@-", example: "illumina-ica-admin-policy",
+			noun: "a policy name", pattern: `[\w+=,.@-]{1,128}`, refused: `^icaguard-boundary-`,
+			allowed: "up to 128 letters, digits and _+=,.@-, not beginning with icaguard-boundary-", example: "illumina-ica-admin-policy",
 		},
 		"boundary": {
-			noun: "a permissions boundary", pattern: `icaguard|none|arn:aws:iam::([0-9]{12}|aws):policy/[!-~]+`,
+			noun: "a permissions boundary", pattern: `icaguard|none|arn:` + partitionWithICA + `:iam::([0-9]{12}|aws):policy/[!-~]+`,
 			allowed: "icaguard, none, the ARN of a policy", example: "icaguard",
 		},
 		"prefix": { // checked by parsePrefix, whose error keeps the value to itself
@@ -89,7 +90,7 @@ func formats() map[string]format {
 			example: `"ssm:/ica/lab-prod/session-name-prefix"`,
 		},
 		"parameter": { // SSM API, PutParameter
-			noun: "a parameter name", pattern: `(/[A-Za-z0-9_.-]+){1,15}`, refused: `(?i)^/(aws|ssm)(/|$)|^.{901}`,
+			noun: "a parameter name", pattern: `(/[A-Za-z0-9_.-]+){1,15}`, refused: `^/([aA][wW][sS]|[sS][sS][mM])(/|$)|^.{901}`,
 			allowed: "1 to 15 parts of letters, digits and _.-, each after a /, the first not aws or ssm", example: "/ica/lab-prod/session-name-prefix",
 		},
 		"providerID": {
@@ -105,10 +106,10 @@ func formats() map[string]format {
 			allowed: "the name of a JSON file beside ica.yaml", example: "my-document.json",
 		},
 		"tags": {
-			noun: "tags", allowed: "up to 50 pairs; keys of 1 to 128, values of up to 256 letters, digits, spaces and _.:/=+-@; no key begins with aws:",
+			noun: "tags", allowed: "up to 49 pairs; keys of 1 to 128, values of up to 256 letters, digits, spaces and _.:/=+-@; no key begins with aws: or is icaguard",
 			example: "{owner: genomics}",
 		},
-		"tagKey":   {noun: "a tag's key", pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}`, refused: `(?i)^aws:`},
+		"tagKey":   {noun: "a tag's key", pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}`, refused: `^[aA][wW][sS]:`},
 		"tagValue": {noun: "a tag's value", pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}`},
 	}
 }

@@ -37,7 +37,7 @@ func TestTags(t *testing.T) {
 		if def := field.Tag.Get("default"); def != "" && format.pattern != "" && !format.match(def) {
 			t.Errorf("%s: default %q does not match its format", field.Name, def)
 		}
-		if later := field.Tag.Get("later"); later != "" && later != "value" && later != "default" {
+		if later := field.Tag.Get("later"); later != "" && later != "yes" {
 			t.Errorf("%s: later %q", field.Name, later)
 		}
 	})
@@ -72,7 +72,7 @@ func stripQuoted(tag string) string {
 func TestKeysAndLater(t *testing.T) {
 	var b strings.Builder
 	for _, k := range Keys() {
-		fmt.Fprintf(&b, "%s (%s)\n  help: %s\n  allowed: %s\n  default: %s\n  adopted: %s\n  example: %s\n  required: %t, later: %s\n",
+		fmt.Fprintf(&b, "%s (%s)\n  help: %s\n  allowed: %s\n  default: %s\n  adopted: %s\n  example: %s\n  required: %t, later: %t\n",
 			k.Path, k.Type, k.Help, k.Allowed, k.Default, k.Adopted, k.Example, k.Required, k.Later)
 	}
 	for _, l := range mustParse(t, plain).Later() {

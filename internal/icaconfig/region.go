@@ -16,6 +16,17 @@ type Region struct {
 // described says whether the page gives everything that the trust policy needs.
 func (r Region) described() bool { return r.OIDCProviderID != "" && r.Namespace != "" }
 
+// host is the OIDC provider's URL without its scheme, the prefix of its condition keys.
+func (r Region) host() string { return "oidc.eks." + r.AWS + ".amazonaws.com/id/" + r.OIDCProviderID }
+
+// crossAccount is the ARN of Illumina's role. Source: "IAM Role Method", section 8.
+func (r Region) crossAccount(partition string) string {
+	return "arn:" + partition + ":iam::" + crossAccountAccount + ":role/" + r.CrossAccountRole
+}
+
+// crossAccountAccount is the AWS account of Illumina's roles.
+const crossAccountAccount = "079623148045"
+
 // Regions returns the region table in the order of Illumina's page. Source: "IAM Role Method", OIDC reference table, OIDC provider
 // locations and section 8; the AWS regions of ID, IL and AE stand on "Connect AWS S3 bucket".
 func Regions() []Region {

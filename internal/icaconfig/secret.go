@@ -45,6 +45,7 @@ const parameterScheme = "ssm:"
 // SessionNamePrefix is where ICA's RoleSessionName prefix comes from: exactly one of the two is set.
 type SessionNamePrefix struct {
 	Parameter string // SSM parameter of the home region, "" if the prefix is literal
+	ARN       string // of the parameter
 	Literal   Secret
 }
 

@@ -24,6 +24,7 @@ const (
 	Slow         Kind = "slow"          // the answer is right and comes after Delay
 	Cut          Kind = "cut"           // the connection breaks, nothing was done
 	Lost         Kind = "lost"          // the connection breaks after the call was done
+	Gone         Kind = "gone"          // the resource does not exist: it was deleted, or the read is stale
 	Malformed    Kind = "malformed"     // 200 with a body that does not parse, nothing was done
 )
 
@@ -79,11 +80,27 @@ func (f Fault) answer(call request, who Identity) answer {
 		return errorAnswer(call, sender, "Throttling", "Rate exceeded")
 	case ServerError:
 		return serverError(call)
+	case Gone:
+		return gone(call)
 	case Malformed:
 		return answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte("<Broken><answer")}
 	case Slow, Cut, Lost: // moto answers, or nobody
 	}
 	return answer{}
+}
+
+// gone is the service's own way to say that a resource does not exist.
+func gone(call request) answer {
+	switch call.Service {
+	case "s3":
+		return errorAnswer(call, http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
+	case "iam":
+		return errorAnswer(call, http.StatusNotFound, "NoSuchEntity", "The entity cannot be found.")
+	case "ssm":
+		return errorAnswer(call, http.StatusBadRequest, "ParameterNotFound", "")
+	default:
+		return errorAnswer(call, http.StatusBadRequest, "NotFound", "It does not exist.") // KMS: NotFoundException
+	}
 }
 
 func serverError(call request) answer {

@@ -10,6 +10,7 @@ names the AWS documentation it follows. It is also the program that runs moto:
 ICAGUARD_GAPS_OFF (ids, separated by commas) switches emulations off, so that a test can show that it needs one.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -23,6 +24,8 @@ S3_API = "https://docs.aws.amazon.com/AmazonS3/latest/API/"
 S3_GUIDE = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/"
 IAM_API = "https://docs.aws.amazon.com/IAM/latest/APIReference/"
 IAM_GUIDE = "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
+KMS_API = "https://docs.aws.amazon.com/kms/latest/APIReference/"
+KMS_GUIDE = "https://docs.aws.amazon.com/kms/latest/developerguide/"
 CFN_GUIDE = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
 LAMBDA_GUIDE = "https://docs.aws.amazon.com/lambda/latest/dg/"
 EVENTS_GUIDE = "https://docs.aws.amazon.com/eventbridge/latest/userguide/"
@@ -77,6 +80,14 @@ def emulated_by_patches() -> list[Gap]:
             cfn_bucket_properties,
         ),
         Gap(
+            "cfn-role-policies",
+            "cloudformation",
+            "creates a role without its ManagedPolicyArns",
+            "attaches them",
+            CFN_GUIDE + "aws-resource-iam-role.html",
+            cfn_role_policies,
+        ),
+        Gap(
             "cfn-dynamic-references",
             "cloudformation",
             "leaves {{resolve:ssm:…}} as text",
@@ -101,6 +112,55 @@ def emulated_by_patches() -> list[Gap]:
             s3_new_bucket_defaults,
         ),
         Gap(
+            "s3-encryption-fields",
+            "s3",
+            "forgets which types of encryption a bucket refuses",
+            "GetBucketEncryption answers BlockedEncryptionTypes",
+            S3_API + "API_ServerSideEncryptionRule.html",
+            s3_encryption_fields,
+        ),
+        Gap(
+            "s3-mfa-delete",
+            "s3",
+            "ignores MfaDelete",
+            "keeps it; it is set, and versioning is then changed, only with a device (here any x-amz-mfa header will do)",
+            S3_GUIDE + "MultiFactorAuthenticationDelete.html",
+            s3_mfa_delete,
+        ),
+        Gap(
+            "s3-notification-eventbridge",
+            "s3",
+            "GetBucketNotificationConfiguration never answers EventBridgeConfiguration",
+            "answers it where it was put",
+            S3_API + "API_GetBucketNotificationConfiguration.html",
+            s3_notification_eventbridge,
+        ),
+        Gap(
+            "s3-notification-targets",
+            "s3",
+            "accepts notifications to queues and topics that do not exist",
+            "400 InvalidArgument, unless told to skip the validation (that the target lets S3 in is taken on trust here, "
+            "and so are functions)",
+            S3_API + "API_PutBucketNotificationConfiguration.html",
+            s3_notification_targets,
+        ),
+        Gap(
+            "s3-notification-overlap",
+            "s3",
+            "accepts two notifications for the same event and overlapping keys",
+            "400 InvalidArgument",
+            S3_GUIDE + "notification-how-to-filtering.html",
+            s3_notification_overlap,
+        ),
+        Gap(
+            "s3-ownership-acl",
+            "s3",
+            "accepts BucketOwnerEnforced on a bucket whose ACL grants something to others",
+            "400 InvalidBucketAclWithObjectOwnership",
+            S3_GUIDE + "object-ownership-error-responses.html",
+            s3_ownership_acl,
+        ),
+        Gap(
             "s3-acl-not-supported",
             "s3",
             "accepts ACLs on a bucket with BucketOwnerEnforced",
@@ -120,8 +180,8 @@ def emulated_by_patches() -> list[Gap]:
             "s3-malformed-bucket-policy",
             "s3",
             "accepts any bytes as a bucket policy",
-            "400 MalformedPolicy: not JSON, no Statement, or a principal of this account that does not exist "
-            "(principals of other accounts are taken on trust here)",
+            "400 MalformedPolicy: not JSON, no Statement, or a principal of this account that does not exist, by ARN or "
+            "by the unique id that it had (principals of other accounts are taken on trust here)",
             S3_API + "API_PutBucketPolicy.html",
             s3_malformed_bucket_policy,
         ),
@@ -164,6 +224,39 @@ def emulated_by_patches() -> list[Gap]:
             "URL-encoded (RFC 3986), like GetRole and GetRolePolicy",
             IAM_API + "API_PolicyVersion.html",
             iam_policy_version_encoding,
+        ),
+        Gap(
+            "iam-deleted-principals",
+            "iam",
+            "a deleted role or user stays named in policies",
+            "its unique id (AROA…, AIDA…) stands there instead, also when it is created again: in bucket policies, key "
+            "policies and trust policies here",
+            IAM_GUIDE + "reference_policies_elements_principal.html",
+            iam_deleted_principals,
+        ),
+        Gap(
+            "kms-malformed-key-policy",
+            "kms",
+            "accepts any text as a key policy",
+            "400 MalformedPolicyDocumentException, for the same faults as s3-malformed-bucket-policy",
+            KMS_API + "API_PutKeyPolicy.html",
+            kms_malformed_key_policy,
+        ),
+        Gap(
+            "kms-key-arns",
+            "kms",
+            "enables, disables and deletes keys by bare id only (HTTP 500 for an ARN)",
+            "takes the key's ARN as well",
+            KMS_API + "API_DisableKey.html",
+            kms_key_arns,
+        ),
+        Gap(
+            "kms-key-states",
+            "kms",
+            "enables a key that is pending deletion, and cancels a deletion that is not pending",
+            "400 KMSInvalidStateException for both",
+            KMS_GUIDE + "key-state.html",
+            kms_key_states,
         ),
         Gap(
             "events-delivered-envelope",
@@ -269,11 +362,19 @@ def not_shown() -> list[Gap]:
             IAM_API + "CommonErrors.html",
         ),
         Gap(
-            "iam-deleted-principals",
-            "iam",
-            "a deleted principal stays named in policies",
-            "turns into its unique id (AROA…)",
-            IAM_GUIDE + "reference_policies_elements_principal.html",
+            "kms-key-policies",
+            "kms",
+            "key policies are not evaluated (but for a Deny of DescribeKey); PutKeyPolicy has no lockout safety check",
+            "a key policy decides alone: without the account's root statement, IAM policies allow nothing; a policy "
+            "that its writer could not change again is refused",
+            KMS_GUIDE + "key-policies.html",
+        ),
+        Gap(
+            "kms-key-deletion",
+            "kms",
+            "a key that is scheduled for deletion never dies",
+            "is deleted after its window, which is the event DeleteKey, by AWS Internal",
+            KMS_GUIDE + "ct-delete-key.html",
         ),
         Gap(
             "iam-simulation",
@@ -309,13 +410,6 @@ def not_shown() -> list[Gap]:
             "BlockPublicAcls, IgnorePublicAcls and RestrictPublicBuckets have no effect",
             "refuse or ignore public access",
             S3_GUIDE + "access-control-block-public-access.html",
-        ),
-        Gap(
-            "s3-account-public-access-block",
-            "s3control",
-            "account calls go to a host with the account id in front, which is no loopback name",
-            "resolves",
-            S3_API + "API_control_PutPublicAccessBlock.html",
         ),
         Gap(
             "events-bus-target",
@@ -505,6 +599,22 @@ def cfn_bucket_properties() -> None:
         setattr(FakeBucket, name, applying(getattr(FakeBucket, name)))
 
 
+def cfn_role_policies() -> None:
+    from moto.utilities.utils import get_partition
+    from moto.iam.models import Role, iam_backends
+
+    original = Role.create_from_cloudformation_json
+
+    def create(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        role = original(resource_name, cloudformation_json, account_id, region_name, **kwargs)
+        backend = iam_backends[account_id][get_partition(region_name)]
+        for arn in cloudformation_json["Properties"].get("ManagedPolicyArns", []):
+            backend.attach_role_policy(arn, role.name)
+        return role
+
+    Role.create_from_cloudformation_json = classmethod(create)
+
+
 def cfn_dynamic_references() -> None:
     import re
 
@@ -594,38 +704,8 @@ def s3_expected_bucket_owner() -> None:
 
 
 def s3_malformed_bucket_policy() -> None:
-    from moto.iam.models import iam_backends
-
-    def known(principal: str) -> bool:
-        if not principal.startswith(f"arn:aws:iam::{ACCOUNT}:") or principal.endswith(":root"):
-            return True
-        backend = iam_backends[ACCOUNT]["aws"]
-        return principal in [entity.arn for entity in (*backend.roles.values(), *backend.users.values())]
-
-    def principals(document: dict) -> list[str]:
-        statements = document["Statement"]
-        found = []
-        for statement in statements if isinstance(statements, list) else [statements]:
-            principal = statement.get("Principal", {})
-            named = principal.get("AWS", []) if isinstance(principal, dict) else []
-            found += named if isinstance(named, list) else [named]
-        return found
-
-    def fault(body: bytes) -> str:
-        try:
-            document = json.loads(body)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            return "Policies must be valid JSON and the first byte must be '{'"
-        if "Statement" not in document:
-            return "Missing required field Statement"
-        if not all(known(principal) for principal in principals(document)):
-            return "Invalid principal in policy"
-        return ""
-
     def guard(call):
-        message = fault(call.body) if call.is_("PUT", "policy") else ""
+        message = policy_fault(call.body) if call.is_("PUT", "policy") else ""
         return call.error(400, "MalformedPolicy", message) if message else None
 
     guard_s3(guard)
@@ -652,6 +732,162 @@ def s3_acl_not_supported() -> None:
         return call.error(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")
 
     guard_s3(guard)
+
+
+def s3_ownership_acl() -> None:
+    from moto.s3.models import OWNER
+
+    def guard(call):
+        grantees = [grantee for grant in call.bucket.acl.grants for grantee in grant.grantees]
+        foreign = any(grantee.uri or grantee.id != OWNER for grantee in grantees)
+        if not call.is_("PUT", "ownershipControls") or b"BucketOwnerEnforced" not in call.body or not foreign:
+            return None
+        message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        return call.error(400, "InvalidBucketAclWithObjectOwnership", message)
+
+    guard_s3(guard)
+
+
+def s3_encryption_fields() -> None:
+    from moto.core.responses import ActionResult
+    from moto.s3.responses import S3Response
+
+    get = S3Response.get_bucket_encryption
+
+    def get_bucket_encryption(self):
+        rule = (self.backend.get_bucket_encryption(self.bucket_name) or {}).get("Rule", {})
+        blocked = rule.get("BlockedEncryptionTypes")
+        if not blocked:
+            return get(self)
+        answered = {
+            "ApplyServerSideEncryptionByDefault": rule["ApplyServerSideEncryptionByDefault"],
+            "BucketKeyEnabled": rule.get("BucketKeyEnabled") == "true",
+            "BlockedEncryptionTypes": {"EncryptionType": as_list(blocked["EncryptionType"])},
+        }
+        self.data["Action"] = "GetBucketEncryption"
+        return self.serialized(ActionResult({"ServerSideEncryptionConfiguration": {"Rules": [answered]}}))
+
+    S3Response.get_bucket_encryption = get_bucket_encryption
+
+
+def s3_mfa_delete() -> None:
+    from moto.core.responses import ActionResult
+    from moto.s3.responses import S3Response
+
+    def guard(call):
+        wanted = b"<MfaDelete>Enabled</MfaDelete>" in call.body
+        if not call.is_("PUT", "versioning"):
+            return None
+        if "x-amz-mfa" not in call.headers:
+            needed = wanted or getattr(call.bucket, "mfa_delete", False)
+            return call.error(403, "AccessDenied", "Access Denied") if needed else None
+        call.bucket.mfa_delete = wanted
+        return None
+
+    def get_bucket_versioning(self):
+        bucket = self.backend.get_bucket(self.bucket_name)
+        result = {"Status": bucket.versioning_status}
+        if hasattr(bucket, "mfa_delete"):
+            result["MFADelete"] = "Enabled" if bucket.mfa_delete else "Disabled"
+        self.data["Action"] = "GetBucketVersioning"
+        return self.serialized(ActionResult(result))
+
+    guard_s3(guard)
+    S3Response.get_bucket_versioning = get_bucket_versioning
+
+
+def s3_notification_eventbridge() -> None:
+    import re
+
+    from moto.s3.responses import S3Response
+
+    get = S3Response.get_bucket_notification
+
+    def get_bucket_notification(self):
+        configuration = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        status, headers, body = get(self)
+        if configuration and configuration.event_bridge is not None:
+            body = re.sub(r"/>\s*$", "></NotificationConfiguration>", body)  # it may have nothing else
+            end = body.rindex("</")
+            body = body[:end] + "<EventBridgeConfiguration></EventBridgeConfiguration>" + body[end:]
+        return status, headers, body
+
+    S3Response.get_bucket_notification = get_bucket_notification
+
+
+def s3_notification_targets() -> None:
+    from moto.sns.models import sns_backends
+    from moto.sqs.models import sqs_backends
+
+    def exists(target: str) -> bool:
+        _, _, service, region, account, name = target.split(":", 5)
+        if service == "sqs":
+            return name in sqs_backends[account][region].queues
+        return service != "sns" or target in sns_backends[account][region].topics
+
+    def guard(call):
+        unchecked = call.headers.get("x-amz-skip-destination-validation", "").lower() == "true"
+        if not call.is_("PUT", "notification") or unchecked:
+            return None
+        if all(exists(entry.target) for entry in notification_entries(call.body)):
+            return None
+        return call.error(400, "InvalidArgument", "Unable to validate the following destination configurations")
+
+    guard_s3(guard)
+
+
+def s3_notification_overlap() -> None:
+    def share_an_event(a, b) -> bool:
+        def covers(one: str, other: str) -> bool:
+            return one == other or (one.endswith("*") and other.startswith(one[:-1]))
+
+        return any(covers(x, y) or covers(y, x) for x in a.events for y in b.events)
+
+    def share_a_key(a, b) -> bool:
+        prefixes = a.prefix.startswith(b.prefix) or b.prefix.startswith(a.prefix)
+        return prefixes and (a.suffix.endswith(b.suffix) or b.suffix.endswith(a.suffix))
+
+    def guard(call):
+        entries = notification_entries(call.body) if call.is_("PUT", "notification") else []
+        pairs = itertools.combinations(entries, 2)
+        if not any(share_an_event(a, b) and share_a_key(a, b) for a, b in pairs):
+            return None
+        message = (
+            "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules "
+            "if the prefixes are overlapping for the same event type."
+        )
+        return call.error(400, "InvalidArgument", message)
+
+    guard_s3(guard)
+
+
+@dataclass(frozen=True)
+class NotificationEntry:
+    target: str
+    events: list[str]
+    prefix: str
+    suffix: str
+
+
+def notification_entries(body: bytes) -> list[NotificationEntry]:
+    import xmltodict
+
+    configuration = xmltodict.parse(body)["NotificationConfiguration"] or {}
+    entries = []
+    for kind in ("Topic", "Queue", "CloudFunction"):
+        for entry in as_list(configuration.get(f"{kind}Configuration")):
+            rules = as_list(((entry.get("Filter") or {}).get("S3Key") or {}).get("FilterRule"))
+            filters = {rule["Name"].lower(): rule["Value"] or "" for rule in rules}
+            prefix, suffix = filters.get("prefix", ""), filters.get("suffix", "")
+            entries.append(NotificationEntry(entry[kind], as_list(entry["Event"]), prefix, suffix))
+    return entries
+
+
+def as_list(value) -> list:
+    """What XML has once, several times or not at all."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 class S3Call:
@@ -744,6 +980,138 @@ def iam_policy_version_encoding() -> None:
     from moto.iam.responses import IamResponse, url_encode
 
     IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER["GetPolicyVersionResponse.PolicyVersion.Document"] = url_encode
+
+
+def iam_deleted_principals() -> None:
+    from moto.iam.models import IAMBackend, iam_backends
+    from moto.kms.models import kms_backends
+    from moto.s3.models import s3_backends
+
+    def orphan(arn: str, unique_id: str) -> None:
+        DELETED_PRINCIPALS.add(unique_id)
+        for bucket in s3_backends[ACCOUNT]["aws"].buckets.values():
+            if bucket.policy:
+                bucket.policy = renamed(bucket.policy.decode(), arn, unique_id).encode()
+        for backend in list(kms_backends[ACCOUNT].values()):
+            for key in backend.keys.values():
+                key.policy = renamed(key.policy, arn, unique_id)
+        for role in iam_backends[ACCOUNT]["aws"].roles.values():
+            role.assume_role_policy_document = renamed(role.assume_role_policy_document, arn, unique_id)
+
+    def orphaning(delete, get):
+        def delete_and_orphan(self, name: str) -> None:
+            entity = get(self, name)
+            delete(self, name)
+            orphan(entity.arn, entity.id)
+
+        return delete_and_orphan
+
+    IAMBackend.delete_role = orphaning(IAMBackend.delete_role, IAMBackend.get_role)
+    IAMBackend.delete_user = orphaning(IAMBackend.delete_user, IAMBackend.get_user)
+
+
+def renamed(text: str, old: str, new: str) -> str:
+    """The policy with another name under Principal; as it was if it does not name the old one there."""
+    document = json.loads(text)
+    found = False
+    for names in principal_lists(document):
+        for i, name in enumerate(names):
+            if name == old:
+                names[i], found = new, True
+    return json.dumps(document, separators=(",", ":")) if found else text
+
+
+# --- Policies on resources ------------------------------------------------------------------------------------------
+
+# Unique ids that stand for nobody any more.
+DELETED_PRINCIPALS: set[str] = set()
+
+
+def policy_fault(body: str | bytes) -> str:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        return "Policies must be valid JSON and the first byte must be '{'"
+    if "Statement" not in document:
+        return "Missing required field Statement"
+    if not all(principal_exists(name) for names in principal_lists(document) for name in names):
+        return "Invalid principal in policy"
+    return ""
+
+
+def principal_exists(name: str) -> bool:
+    from moto.iam.models import iam_backends
+
+    if name in DELETED_PRINCIPALS:
+        return False
+    if not name.startswith(f"arn:aws:iam::{ACCOUNT}:") or name.endswith(":root"):
+        return True
+    backend = iam_backends[ACCOUNT]["aws"]
+    return name in [entity.arn for entity in (*backend.roles.values(), *backend.users.values())]
+
+
+def principal_lists(document: dict) -> list[list[str]]:
+    """The names under Principal and NotPrincipal as lists that are part of the document."""
+    statements = document["Statement"]
+    found = []
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in ("Principal", "NotPrincipal"):
+            principal = statement.get(element)
+            if not isinstance(principal, dict) or "AWS" not in principal:
+                continue
+            if not isinstance(principal["AWS"], list):
+                principal["AWS"] = [principal["AWS"]]
+            found.append(principal["AWS"])
+    return found
+
+
+# --- KMS ------------------------------------------------------------------------------------------------------------
+
+
+def kms_malformed_key_policy() -> None:
+    from moto.core.exceptions import JsonRESTError
+    from moto.kms.responses import KmsResponse
+
+    put = KmsResponse.put_key_policy
+
+    def put_key_policy(self):
+        message = policy_fault(self._get_param("Policy"))
+        if message == "Invalid principal in policy":
+            message = "Policy contains a statement with one or more invalid principals."
+        if message:
+            raise JsonRESTError("MalformedPolicyDocumentException", message)
+        return put(self)
+
+    KmsResponse.put_key_policy = put_key_policy
+
+
+def kms_key_arns() -> None:
+    from moto.kms.models import KmsBackend
+
+    def by_id(change):
+        return lambda self, key_id, *args, **kwargs: change(self, self.get_key_id(key_id), *args, **kwargs)
+
+    for name in ("enable_key", "disable_key", "schedule_key_deletion", "cancel_key_deletion"):
+        setattr(KmsBackend, name, by_id(getattr(KmsBackend, name)))
+
+
+def kms_key_states() -> None:
+    from moto.core.exceptions import JsonRESTError
+    from moto.kms.models import KmsBackend
+
+    def only_if(pending: bool, change):
+        def checked(self, key_id: str) -> None:
+            key = self.keys[self.get_key_id(key_id)]
+            if (key.key_state == "PendingDeletion") != pending:
+                raise JsonRESTError("KMSInvalidStateException", f"{key.arn} is {key.key_state}.")
+            change(self, key_id)
+
+        return checked
+
+    KmsBackend.enable_key = only_if(False, KmsBackend.enable_key)
+    KmsBackend.cancel_key_deletion = only_if(True, KmsBackend.cancel_key_deletion)
 
 
 # --- EventBridge and Lambda -----------------------------------------------------------------------------------------

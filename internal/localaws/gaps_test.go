@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -35,6 +36,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 	return map[string]func(context.Context, *localaws.AWS) error{
 		"cfn-oidc-provider":           checkOIDCProvider,
 		"cfn-bucket-properties":       checkBucketProperties,
+		"cfn-role-policies":           checkRolePolicies,
 		"cfn-dynamic-references":      checkDynamicReferences,
 		"cfn-subscription":            checkSubscription,
 		"s3-new-bucket-defaults":      checkBucketDefaults,
@@ -43,9 +45,19 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"s3-malformed-bucket-policy":  checkMalformedPolicy,
 		"s3-block-public-policy":      checkPublicPolicy,
 		"s3-acl-not-supported":        checkACL,
+		"s3-encryption-fields":        checkEncryptionFields,
+		"s3-mfa-delete":               checkMFADelete,
+		"s3-notification-eventbridge": checkEventBridge,
+		"s3-notification-targets":     checkNotificationTargets,
+		"s3-notification-overlap":     checkNotificationOverlap,
+		"s3-ownership-acl":            checkOwnershipACL,
 		"iam-update-role":             checkUpdateRole,
 		"iam-oidc-client-ids":         checkClientIDs,
 		"iam-policy-version-encoding": checkPolicyVersion,
+		"iam-deleted-principals":      checkDeletedPrincipals,
+		"kms-malformed-key-policy":    checkMalformedKeyPolicy,
+		"kms-key-arns":                checkKeyARNs,
+		"kms-key-states":              checkKeyStates,
 		"events-delivered-envelope":   checkDeliveredEnvelope,
 		"events-disabled-rules":       checkDisabledRule,
 		"lambda-event-source-mapping": checkEventSourceMapping,
@@ -203,6 +215,25 @@ func checkBucketProperties(ctx context.Context, local *localaws.AWS) error {
 	}
 	if rule := ownership.OwnershipControls.Rules[0].ObjectOwnership; rule != s3types.ObjectOwnershipBucketOwnerPreferred {
 		return fmt.Errorf("ownership %s", rule)
+	}
+	return nil
+}
+
+func checkRolePolicies(ctx context.Context, local *localaws.AWS) error {
+	const policy = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+	if err := deploy(ctx, local, "role", map[string]any{"Role": resource("AWS::IAM::Role", map[string]any{
+		"RoleName": "role-from-stack", "ManagedPolicyArns": []string{policy},
+		"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{}},
+	})}); err != nil {
+		return err
+	}
+	out, err := iam.NewFromConfig(local.DirectConfig("us-east-1")).
+		ListAttachedRolePolicies(ctx, &iam.ListAttachedRolePoliciesInput{RoleName: aws.String("role-from-stack")})
+	if err != nil {
+		return err
+	}
+	if len(out.AttachedPolicies) != 1 || aws.ToString(out.AttachedPolicies[0].PolicyArn) != policy {
+		return fmt.Errorf("attached %v", out.AttachedPolicies)
 	}
 	return nil
 }
@@ -373,6 +404,164 @@ func checkACL(ctx context.Context, local *localaws.AWS) error {
 	return wantCode(err, "AccessControlListNotSupported")
 }
 
+func checkOwnershipACL(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("granted")
+	enforce := func() error {
+		return putOwnership(ctx, client, bucket, s3types.ObjectOwnershipBucketOwnerEnforced)
+	}
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipObjectWriter}); err != nil {
+		return err
+	}
+	if err := enforce(); err != nil {
+		return fmt.Errorf("with the first ACL: %w", err)
+	}
+	if err := putOwnership(ctx, client, bucket, s3types.ObjectOwnershipObjectWriter); err != nil {
+		return err
+	}
+	if _, err := client.PutBucketAcl(ctx, &s3.PutBucketAclInput{Bucket: bucket, ACL: s3types.BucketCannedACLAuthenticatedRead}); err != nil {
+		return err
+	}
+	return wantCode(enforce(), "InvalidBucketAclWithObjectOwnership")
+}
+
+func putOwnership(ctx context.Context, client *s3.Client, bucket *string, ownership s3types.ObjectOwnership) error {
+	_, err := client.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
+		Bucket: bucket, OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: ownership}}},
+	})
+	return err
+}
+
+func checkEncryptionFields(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("refusing")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
+		Bucket: bucket,
+		ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
+			ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms},
+			BucketKeyEnabled:                   aws.Bool(true),
+			BlockedEncryptionTypes:             &s3types.BlockedEncryptionTypes{EncryptionType: []s3types.EncryptionType{s3types.EncryptionTypeSseC}},
+		}}},
+	}); err != nil {
+		return err
+	}
+	out, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: bucket})
+	if err != nil {
+		return err
+	}
+	rule := out.ServerSideEncryptionConfiguration.Rules[0]
+	if blocked := rule.BlockedEncryptionTypes; blocked == nil || !slices.Equal(blocked.EncryptionType, []s3types.EncryptionType{s3types.EncryptionTypeSseC}) {
+		return fmt.Errorf("blocked types %+v", blocked)
+	}
+	if rule.ApplyServerSideEncryptionByDefault.SSEAlgorithm != s3types.ServerSideEncryptionAwsKms || !aws.ToBool(rule.BucketKeyEnabled) {
+		return fmt.Errorf("rule %+v", rule)
+	}
+	return nil
+}
+
+func checkMFADelete(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("with-device")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	put := func(mfa *string, mfaDelete s3types.MFADelete) error {
+		_, err := client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+			Bucket: bucket, MFA: mfa,
+			VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled, MFADelete: mfaDelete},
+		})
+		return err
+	}
+	device := aws.String("arn:aws:iam::123456789012:mfa/root-account-mfa-device 123456")
+	if err := put(nil, ""); err != nil {
+		return err
+	}
+	if err := wantCode(put(nil, s3types.MFADeleteEnabled), "AccessDenied"); err != nil {
+		return err
+	}
+	if err := put(device, s3types.MFADeleteEnabled); err != nil {
+		return err
+	}
+	if out, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: bucket}); err != nil || out.MFADelete != s3types.MFADeleteStatusEnabled {
+		return fmt.Errorf("versioning %+v %w", out, err)
+	}
+	if err := wantCode(put(nil, ""), "AccessDenied"); err != nil {
+		return err
+	}
+	return put(device, s3types.MFADeleteDisabled)
+}
+
+func putNotifications(ctx context.Context, local *localaws.AWS, bucket string, unchecked bool, n s3types.NotificationConfiguration) error {
+	client := direct(local)
+	var exists *s3types.BucketAlreadyExists
+	var owned *s3types.BucketAlreadyOwnedByYou
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil && !errors.As(err, &exists) && !errors.As(err, &owned) {
+		return err
+	}
+	_, err := client.PutBucketNotificationConfiguration(ctx, &s3.PutBucketNotificationConfigurationInput{
+		Bucket: &bucket, NotificationConfiguration: &n, SkipDestinationValidation: &unchecked,
+	})
+	return err
+}
+
+func checkEventBridge(ctx context.Context, local *localaws.AWS) error {
+	const bucket = "to-event-bridge"
+	for _, n := range []s3types.NotificationConfiguration{{}, {EventBridgeConfiguration: &s3types.EventBridgeConfiguration{}}} {
+		if err := putNotifications(ctx, local, bucket, false, n); err != nil {
+			return err
+		}
+		out, err := direct(local).GetBucketNotificationConfiguration(ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)})
+		if err != nil || (out.EventBridgeConfiguration == nil) != (n.EventBridgeConfiguration == nil) {
+			return fmt.Errorf("notifications %+v %w", out, err)
+		}
+	}
+	return nil
+}
+
+// toQueue is a notification of new objects under a prefix.
+func toQueue(name, prefix string, events ...s3types.Event) s3types.QueueConfiguration {
+	return s3types.QueueConfiguration{
+		QueueArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + name), Events: events,
+		Filter: &s3types.NotificationConfigurationFilter{Key: &s3types.S3KeyFilter{
+			FilterRules: []s3types.FilterRule{{Name: s3types.FilterRuleNamePrefix, Value: &prefix}},
+		}},
+	}
+}
+
+func checkNotificationTargets(ctx context.Context, local *localaws.AWS) error {
+	const bucket = "telling"
+	if _, err := sqs.NewFromConfig(local.DirectConfig("us-east-1")).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("told")}); err != nil {
+		return err
+	}
+	there := s3types.NotificationConfiguration{QueueConfigurations: []s3types.QueueConfiguration{toQueue("told", "a/", "s3:ObjectCreated:*")}}
+	if err := putNotifications(ctx, local, bucket, false, there); err != nil {
+		return err
+	}
+	gone := s3types.NotificationConfiguration{TopicConfigurations: []s3types.TopicConfiguration{{
+		TopicArn: aws.String("arn:aws:sns:us-east-1:111122223333:gone"), Events: []s3types.Event{"s3:ObjectCreated:*"},
+	}}}
+	if err := putNotifications(ctx, local, bucket, true, gone); err != nil {
+		return fmt.Errorf("unchecked: %w", err)
+	}
+	return wantCode(putNotifications(ctx, local, bucket, false, gone), "InvalidArgument")
+}
+
+func checkNotificationOverlap(ctx context.Context, local *localaws.AWS) error {
+	const bucket = "ambiguous"
+	put := func(queues ...s3types.QueueConfiguration) error {
+		return putNotifications(ctx, local, bucket, true, s3types.NotificationConfiguration{QueueConfigurations: queues})
+	}
+	created := toQueue("one", "a/", "s3:ObjectCreated:*")
+	for _, other := range []s3types.QueueConfiguration{
+		toQueue("two", "b/", "s3:ObjectCreated:*"), toQueue("two", "a/b/", "s3:ObjectRemoved:Delete"),
+	} {
+		if err := put(created, other); err != nil {
+			return err
+		}
+	}
+	return wantCode(put(created, toQueue("two", "a/b/", "s3:ObjectCreated:Put")), "InvalidArgument")
+}
+
 func checkUpdateRole(ctx context.Context, local *localaws.AWS) error {
 	client, role := iam.NewFromConfig(local.DirectConfig("us-east-1")), aws.String("updated")
 	if _, err := client.CreateRole(ctx, &iam.CreateRoleInput{
@@ -445,6 +634,112 @@ func checkPolicyVersion(ctx context.Context, local *localaws.AWS) error {
 		return fmt.Errorf("document %s", got)
 	}
 	return nil
+}
+
+// A role that is deleted leaves its unique id behind, which stays when the role comes back, and cannot be saved again.
+func checkDeletedPrincipals(ctx context.Context, local *localaws.AWS) error {
+	roles, buckets, bucket := iam.NewFromConfig(local.DirectConfig("us-east-1")), direct(local), aws.String("orphans")
+	create := func() (*iam.CreateRoleOutput, error) {
+		return roles.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("leaves"), AssumeRolePolicyDocument: aws.String(trust)})
+	}
+	role, err := create()
+	if err != nil {
+		return err
+	}
+	if _, err := buckets.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	put := func(document string) error {
+		_, err := buckets.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &document})
+		return err
+	}
+	arn := aws.ToString(role.Role.Arn)
+	named := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotPrincipal":{"AWS":["` + arn + `","123456789012"]},"Action":"s3:GetObject","Resource":"` + arn + `"}]}`
+	if err := put(named); err != nil {
+		return err
+	}
+	if _, err := roles.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: aws.String("leaves")}); err != nil {
+		return err
+	}
+	if _, err := create(); err != nil {
+		return err
+	}
+	got, err := buckets.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: bucket})
+	if err != nil {
+		return err
+	}
+	if want := strings.Replace(named, arn, aws.ToString(role.Role.RoleId), 1); aws.ToString(got.Policy) != want {
+		return fmt.Errorf("policy %s, want %s", aws.ToString(got.Policy), want)
+	}
+	return wantCode(put(aws.ToString(got.Policy)), "MalformedPolicy")
+}
+
+func checkMalformedKeyPolicy(ctx context.Context, local *localaws.AWS) error {
+	client := kms.NewFromConfig(local.DirectConfig("us-east-1"))
+	key, err := client.CreateKey(ctx, &kms.CreateKeyInput{})
+	if err != nil {
+		return err
+	}
+	put := func(document string) error {
+		_, err := client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: key.KeyMetadata.KeyId, PolicyName: aws.String("default"), Policy: &document})
+		return err
+	}
+	statement := func(principal string) string {
+		return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":` + principal + `,"Action":"kms:*","Resource":"*"}}`
+	}
+	if err := put(statement(`{"AWS":"arn:aws:iam::123456789012:root"}`)); err != nil {
+		return err
+	}
+	for _, document := range []string{"{", "{}", statement(`{"AWS":"arn:aws:iam::123456789012:role/no-such"}`)} {
+		if err := wantCode(put(document), "MalformedPolicyDocumentException"); err != nil {
+			return fmt.Errorf("%s: %w", document, err)
+		}
+	}
+	return nil
+}
+
+func checkKeyARNs(ctx context.Context, local *localaws.AWS) error {
+	client := kms.NewFromConfig(local.DirectConfig("us-east-1"), func(o *kms.Options) { o.RetryMaxAttempts = 1 })
+	key, err := client.CreateKey(ctx, &kms.CreateKeyInput{})
+	if err != nil {
+		return err
+	}
+	arn := key.KeyMetadata.Arn
+	if _, err := client.DisableKey(ctx, &kms.DisableKeyInput{KeyId: arn}); err != nil {
+		return err
+	}
+	if _, err := client.EnableKey(ctx, &kms.EnableKeyInput{KeyId: arn}); err != nil {
+		return err
+	}
+	if _, err := client.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: arn}); err != nil {
+		return err
+	}
+	_, err = client.CancelKeyDeletion(ctx, &kms.CancelKeyDeletionInput{KeyId: arn})
+	return err
+}
+
+func checkKeyStates(ctx context.Context, local *localaws.AWS) error {
+	client := kms.NewFromConfig(local.DirectConfig("us-east-1"))
+	key, err := client.CreateKey(ctx, &kms.CreateKeyInput{})
+	if err != nil {
+		return err
+	}
+	id := key.KeyMetadata.KeyId
+	_, notPending := client.CancelKeyDeletion(ctx, &kms.CancelKeyDeletionInput{KeyId: id})
+	if _, err := client.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: id}); err != nil {
+		return err
+	}
+	_, pending := client.EnableKey(ctx, &kms.EnableKeyInput{KeyId: id})
+	for _, err := range []error{notPending, pending} {
+		if err := wantCode(err, "KMSInvalidStateException"); err != nil {
+			return err
+		}
+	}
+	if _, err := client.CancelKeyDeletion(ctx, &kms.CancelKeyDeletionInput{KeyId: id}); err != nil {
+		return err
+	}
+	_, err = client.EnableKey(ctx, &kms.EnableKeyInput{KeyId: id})
+	return err
 }
 
 func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {

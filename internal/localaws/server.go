@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
@@ -48,6 +49,7 @@ type AWS struct {
 	lifeline io.Closer
 	output   *tail // of moto and of the recorder
 	recorder *Recorder
+	http     aws.HTTPClient
 
 	exited    chan struct{} // closed when moto is gone
 	closeOnce sync.Once
@@ -98,7 +100,7 @@ func startMoto(ctx context.Context, options Options) (*AWS, error) {
 	if err != nil {
 		return nil, err
 	}
-	local := &AWS{moto: cmd, lifeline: lifeline, output: output, exited: make(chan struct{})}
+	local := &AWS{moto: cmd, lifeline: lifeline, output: output, exited: make(chan struct{}), http: awshttp.NewBuildableClient()}
 	go func() {
 		_ = cmd.Wait() // how it ended is told by its output
 		close(local.exited)
@@ -137,13 +139,13 @@ func (a *AWS) Account() string { return account }
 
 // Config configures an SDK client that calls through the recorder, as the identity of that access key.
 func (a *AWS) Config(region, accessKeyID string) aws.Config {
-	return clientConfig(region, accessKeyID, a.recorder.URL())
+	return a.clientConfig(region, accessKeyID, a.recorder.URL())
 }
 
 // DirectConfig configures an SDK client that calls moto itself: nothing is recorded, no fault is injected.
 // S3 clients need UsePathStyle with it; with Config they do not.
 func (a *AWS) DirectConfig(region string) aws.Config {
-	return clientConfig(region, setUpKey, a.endpoint)
+	return a.clientConfig(region, setUpKey, a.endpoint)
 }
 
 // FunctionEnv is the environment by which the code of a Lambda function finds the local AWS, through the recorder.
@@ -261,8 +263,9 @@ func basics(name string) bool {
 	return slices.Contains([]string{"PATH", "HOME", "TMPDIR", "LANG", "XDG_CACHE_HOME"}, name)
 }
 
-func clientConfig(region, accessKeyID, endpoint string) aws.Config {
+func (a *AWS) clientConfig(region, accessKeyID, endpoint string) aws.Config {
 	return aws.Config{
+		HTTPClient:   a.http, // one for all clients, or every client made would keep connections of its own open
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider(accessKeyID, "test", ""),
 		BaseEndpoint: aws.String(endpoint),

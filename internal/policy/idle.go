@@ -51,4 +51,3 @@ func (s Statement) withActions(actions []string) Statement {
 	s.raw, s.actions.values = raw, actions
 	return s
 }
-

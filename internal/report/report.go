@@ -24,7 +24,7 @@ import (
 func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 	log.Log(ctx, level(o.Status), "outcome",
 		"status", o.Status, "setting", o.Setting, "storage", o.Storage, "resource", o.Resource,
-		"diffs", o.Diffs, "causes", o.Causes, "problem", o.Problem)
+		"diffs", o.Diffs, "alerts", o.Alerts, "reports", o.Reports, "causes", o.Causes, "problem", o.Problem, "notKept", o.NotKept)
 }
 
 func level(s guard.Status) slog.Level {
@@ -51,10 +51,10 @@ func severity(s guard.Status) string {
 	return ""
 }
 
-// NoticeFor writes the message to people about an outcome, if it deserves one.
+// NoticeFor writes the message to people about an outcome, if it deserves one and no other setting tells it.
 func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 	how := severity(o.Status)
-	if how == "" {
+	if how == "" || o.ToldBy != "" {
 		return guard.Notice{}, false
 	}
 	return guard.Notice{
@@ -79,17 +79,30 @@ func body(o guard.Outcome) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nstorage   %s\nresource  %s\nstatus    %s\n", o.Title, o.Storage, o.Resource, o.Status)
 	for _, d := range o.Diffs {
-		fmt.Fprintf(&b, "differed  %s: found %s, ICA needs %s\n", d.Path, d.Got, d.Want)
+		fmt.Fprintf(&b, "differed  %s: found %s, wanted %s\n", d.Path, d.Got, d.Want)
+	}
+	for _, a := range o.Alerts {
+		fmt.Fprintf(&b, "alert     %s\n          to do: %s\n", a.What, a.ToDo)
+	}
+	for _, r := range o.Reports {
+		fmt.Fprintf(&b, "report    %s\n", joined(r.What, r.ToDo))
 	}
 	for _, c := range o.Causes {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"without", o.Breaks}, {"to do", o.ToDo}} {
+	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"without", o.Breaks}, {"to do", o.ToDo}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
 		}
 	}
 	return b.String()
+}
+
+func joined(what, toDo string) string {
+	if toDo == "" {
+		return what
+	}
+	return what + "; " + toDo
 }
 
 // Table prints outcomes for a terminal: a line each, and under it what differs and what to do.
@@ -150,7 +163,7 @@ func (r Report) Print(w io.Writer) error {
 		return err
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintf(w, "\nwarning: %s", warning)
+		fmt.Fprintf(w, "\nwarning: %s\n", warning)
 	}
 	if len(r.Later) > 0 {
 		fmt.Fprintf(w, "\nFrom a later version (these defaults of ica.yaml are not deployed or guarded yet):\n")

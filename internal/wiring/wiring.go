@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +19,7 @@ import (
 	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/ledger"
 )
 
 // EnvConfig names the environment variable that overrides the configuration file beside the binary.
@@ -98,7 +100,10 @@ func (f Function) Engine(self Self) (*guard.Engine, error) {
 	return &guard.Engine{
 		Baseline: baseline,
 		Settings: guard.Settings(),
-		Clients:  guard.Clients{Config: cfg, Account: self.Account},
-		Sleep:    guard.Sleep,
+		Clients: guard.Clients{
+			Config: cfg, Account: self.Account,
+			Memory: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
+		},
+		Sleep: guard.Sleep,
 	}, nil
 }

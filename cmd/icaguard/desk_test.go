@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/icaguard/icaguard/internal/golden"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/localaws"
+)
+
+// asCommand makes the test binary be icaguard itself: its exit status and both outputs are then the real ones.
+const asCommand = "ICAGUARD_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// desk is where somebody types icaguard commands: a folder, an environment, and nothing else of this machine.
+type desk struct {
+	t   *testing.T
+	dir string
+	env map[string]string
+}
+
+func newDesk(t *testing.T, dir string, env map[string]string) *desk {
+	t.Helper()
+	d := &desk{t: t, dir: dir, env: map[string]string{
+		asCommand: "1", "HOME": t.TempDir(), "PATH": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED": "true",
+		"GORACE":                    "atexit_sleep_ms=0", // with -race every process would wait for a second at its end
+	}}
+	for name, value := range env {
+		d.env[name] = value
+	}
+	return d
+}
+
+// labDesk is a lab, and a desk with its ica.yaml and credentials.
+type labDesk struct {
+	*labtest.Lab
+	*desk
+}
+
+func newLabDesk(t *testing.T, local *localaws.AWS, name string) labDesk {
+	t.Helper()
+	return labDeskOf(t, labtest.New(t, local, name, icaconfig.Enforce))
+}
+
+func labDeskOf(t *testing.T, lab *labtest.Lab) labDesk {
+	t.Helper()
+	return labDesk{lab, newDesk(t, filepath.Dir(lab.Config), lab.Local.FunctionEnv(lab.Key()))}
+}
+
+// write puts a file into the desk's folder.
+func (d *desk) write(name, text string) {
+	d.t.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// answer is what a command answered.
+type answer struct {
+	args           []string
+	stdout, stderr string
+	code           int
+}
+
+func (d *desk) run(args ...string) answer {
+	d.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(d.t.Context(), self, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, &stdout, &stderr
+	for name, value := range d.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		d.t.Fatal(err)
+	}
+	return answer{args, stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// golden runs a command and compares all of its answer with testdata/NAME.txt.
+func (d *desk) golden(name string, args ...string) {
+	d.t.Helper()
+	golden.Check(d.t, *update, filepath.Join("testdata", name+".txt"), d.run(args...).transcript())
+}
+
+// transcript shows the answer as a terminal would. Request ids are chance.
+func (a answer) transcript() string {
+	var b strings.Builder
+	b.WriteString("$ icaguard " + strings.Join(a.args, " ") + "\n")
+	b.WriteString(regexp.MustCompile(`RequestID: [0-9A-Za-z-]+`).ReplaceAllString(a.stdout, "RequestID: …"))
+	for line := range strings.Lines(a.stderr) {
+		b.WriteString("stderr: " + line)
+	}
+	return b.String() + "exit status " + strconv.Itoa(a.code) + "\n"
+}
+
+// expectFailure runs a command that has to fail with all of these texts, and nothing but them to read.
+func (d *desk) expectFailure(args []string, texts ...string) {
+	d.t.Helper()
+	a := d.run(args...)
+	if a.code != 2 || a.stdout != "" || !strings.HasPrefix(a.stderr, "icaguard: ") {
+		d.t.Errorf("want exit status 2 and a message on standard error alone:\n%s", a.transcript())
+	}
+	for _, text := range texts {
+		if !strings.Contains(a.stderr, text) {
+			d.t.Errorf("the message lacks %q:\n%s", text, a.stderr)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/report"
+)
+
+func TestHelp(t *testing.T) {
+	d := newDesk(t, t.TempDir(), nil)
+	d.golden("help", "--help")
+	for _, command := range []string{"validate", "look", "replay"} {
+		d.golden("help-"+command, command, "--help")
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	d := newDesk(t, t.TempDir(), nil)
+	d.expectFailure([]string{"valdate"}, `unknown command "valdate"`, "Did you mean this?", "validate")
+	d.expectFailure([]string{"validate", "--jsn"}, "unknown flag: --jsn")
+	d.expectFailure([]string{"validate", "lab-prod"}, `unknown command "lab-prod" for "icaguard validate"`)
+	d.expectFailure([]string{"replay"}, "accepts 1 arg(s), received 0")
+	d.expectFailure([]string{"look"}, "at least one of the flags in the group [all storage setting] is required")
+	d.expectFailure([]string{"look", "--all", "--storage", "lab-prod"}, "if any flags in the group [all storage] are set none of the others can be")
+}
+
+func TestConfiguration(t *testing.T) {
+	d := newDesk(t, t.TempDir(), nil)
+	for _, args := range [][]string{{"validate"}, {"look", "--all"}} {
+		d.expectFailure(args, "config: read: open ica.yaml: no such file", "copy ica.example.yaml there")
+	}
+	d.write("faulty.yaml", `acount: "123456789012"
+mode: enforced
+storages:
+  - name: Lab
+    icaRegion: XX
+    bucket: {name: lab_prod}
+    role: {sessionNamePrefix: "*"}
+`)
+	d.golden("faulty-configuration", "validate", "--config", "faulty.yaml")
+}
+
+// TestOnLocalAWS runs commands against one local AWS, each in a lab of its own.
+func TestOnLocalAWS(t *testing.T) {
+	local := localawstest.Start(t)
+	for name, test := range map[string]func(*testing.T, *localaws.AWS){
+		"validate": testValidate, "credentials": testCredentials, "look": testLook, "replay": testReplay,
+		"replay of what is ignored": testReplayIgnores,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, local)
+		})
+	}
+}
+
+func testValidate(t *testing.T, local *localaws.AWS) {
+	d := newLabDesk(t, local, "clean")
+	d.golden("validate-clean", "validate")
+
+	d = newLabDesk(t, local, "drifted")
+	d.Break()
+	d.golden("validate-drift", "validate")
+	checkJSON(t, d, 1, guard.Drifted)
+	d.ExpectBroken()
+
+	d = newLabDesk(t, local, "unknown")
+	d.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
+	d.golden("validate-unknown", "validate", "--config", "ica.yaml")
+	checkJSON(t, d, 2, guard.Unknown)
+}
+
+// checkJSON wants a report as JSON, and nothing else, with this exit code and status of the role.
+func checkJSON(t *testing.T, d labDesk, code int, status guard.Status) {
+	t.Helper()
+	a := d.run("validate", "--json")
+	var got report.Report
+	if err := json.Unmarshal([]byte(a.stdout), &got); err != nil {
+		t.Fatalf("%v:\n%s", err, a.transcript())
+	}
+	role := slices.IndexFunc(got.Outcomes, func(o guard.Outcome) bool { return o.Setting == "role-session-duration" })
+	if a.code != code || got.ExitCode != code || role < 0 || got.Outcomes[role].Status != status || a.stderr != "" {
+		t.Errorf("want exit code %d and a role that is %s:\n%s", code, status, a.transcript())
+	}
+}
+
+func testCredentials(t *testing.T, local *localaws.AWS) {
+	const toDo = "log in as the AWS CLI does, or mend the network (proxy, AWS_ENDPOINT_URL), and check with: aws sts get-caller-identity"
+	d := newLabDesk(t, local, "nobody")
+	event := d.event("aws.s3.PutBucketCors.json")
+	for _, args := range [][]string{{"validate"}, {"look", "--all"}, {"replay", event}} {
+		delete(d.env, "AWS_ACCESS_KEY_ID")
+		d.expectFailure(args, "credentials: ask AWS who we are:", "get credentials: failed to refresh cached credentials", toDo)
+		d.env["AWS_ACCESS_KEY_ID"] = d.Key()
+		d.expectFailure(append(args, "--config", d.otherAccount()), "asks for account 999999999999", "those of "+local.Account())
+	}
+	d.Inject(localaws.Fault{Operation: "GetCallerIdentity", Kind: localaws.Denied})
+	d.expectFailure([]string{"validate"}, "AccessDenied", toDo)
+	d.env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
+	d.expectFailure([]string{"validate"}, "connection refused", toDo)
+}
+
+// otherAccount writes the configuration for another account and names the file.
+func (d labDesk) otherAccount() string {
+	d.t.Helper()
+	const name = "other.yaml"
+	text, err := os.ReadFile(d.Config)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.write(name, "account: \"999999999999\"\n"+string(text))
+	return name
+}
+
+func testLook(t *testing.T, local *localaws.AWS) {
+	d := newLabDesk(t, local, "looked-at")
+	d.expectFailure([]string{"look", "--all"}, "look: find the guard's queue icaguard-looks in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
+		"is icaguard deployed in account "+local.Account()+"? make deploy")
+	queue := newQueue(t, local)
+	d.expectFailure([]string{"look", "--storage", "lokked-at"}, `--storage "lokked-at": no such name: the configuration has looked-at`)
+	d.expectFailure([]string{"look", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
+	queue.expect(t)
+
+	d.golden("look", "look", "--all")
+	queue.expect(t, guard.Look{Reason: "icaguard look"})
+	d.mustRun("look", "--storage", "looked-at")
+	d.mustRun("look", "--setting", "bucket-cors")
+	d.mustRun("look", "--storage", "looked-at", "--setting", "role-session-duration")
+	queue.expect(t,
+		guard.Look{Storage: "looked-at", Reason: "icaguard look"},
+		guard.Look{Setting: "bucket-cors", Reason: "icaguard look"},
+		guard.Look{Storage: "looked-at", Setting: "role-session-duration", Reason: "icaguard look"})
+
+	d.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
+	d.expectFailure([]string{"look", "--all"}, "look: queue: send to http", "AccessDenied")
+}
+
+// settingIDs lists all settings as messages do.
+func settingIDs() string {
+	var ids []string
+	for _, setting := range guard.Settings() {
+		ids = append(ids, setting.ID)
+	}
+	return strings.Join(ids, ", ")
+}
+
+// mustRun runs a command that has to succeed.
+func (d *desk) mustRun(args ...string) {
+	d.t.Helper()
+	if a := d.run(args...); a.code != 0 {
+		d.t.Errorf("want exit status 0:\n%s", a.transcript())
+	}
+}
+
+// queue is that of the deployed guard.
+type queue struct {
+	sqs *sqs.Client
+	url *string
+}
+
+func newQueue(t *testing.T, local *localaws.AWS) queue {
+	t.Helper()
+	client := sqs.NewFromConfig(local.DirectConfig(labtest.Region))
+	out, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(guard.LookQueue)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queue{client, out.QueueUrl}
+}
+
+// expect takes all messages of the queue, which have to be these looks.
+func (q queue) expect(t *testing.T, want ...guard.Look) {
+	t.Helper()
+	out, err := q.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: q.url, MaxNumberOfMessages: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []guard.Look
+	for _, m := range out.Messages {
+		message, err := guard.ParseMessage([]byte(aws.ToString(m.Body)))
+		if err != nil || message.Look == nil {
+			t.Fatalf("no look: %v: %s", err, aws.ToString(m.Body))
+		}
+		got = append(got, *message.Look)
+		if _, err := q.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("looks on the queue (-want +got):\n%s", diff)
+	}
+}
+
+// event writes a sample event as it would be for this lab, and names the file.
+func (d labDesk) event(sample string) string {
+	d.t.Helper()
+	return d.copyEvent(sample, sample, "111122223333", d.Local.Account(),
+		"Illumina_ICA_Role", d.Storage.Role.Name, "lab-prod-ica", d.Storage.Bucket.Name)
+}
+
+// copyEvent writes a sample event under a name, with pairs of old and new text, and answers the name.
+func (d *desk) copyEvent(name, sample string, oldNew ...string) string {
+	d.t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../events", sample))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.write(name, strings.NewReplacer(oldNew...).Replace(string(text)))
+	return name
+}
+
+func testReplay(t *testing.T, local *localaws.AWS) {
+	d := newLabDesk(t, local, "replayed")
+	role, cors := d.event("aws.iam.UpdateRole.json"), d.event("aws.s3.DeleteBucketCors.json")
+	d.golden("replay-clean", "replay", role)
+	d.golden("replay-clean-enforce", "replay", "--enforce", role)
+	d.Break()
+	d.golden("replay-drift", "replay", role)
+	d.golden("replay-drift-bucket", "replay", cors)
+	d.ExpectBroken()
+	d.golden("replay-enforce", "replay", role, "--enforce")
+	d.ExpectSession(43200)
+	d.ExpectCORS() // the event says nothing of the bucket
+	d.mustRun("replay", cors, "--enforce")
+	d.ExpectRestored()
+
+	d.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
+	d.golden("replay-enforce-unknown", "replay", "--enforce", role)
+}
+
+func testReplayIgnores(t *testing.T, local *localaws.AWS) {
+	d := newLabDesk(t, local, "not-asked")
+	d.golden("replay-ignored-account", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json"))
+	ours := []string{"111122223333", local.Account()}
+	d.golden("replay-ignored-role", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json", ours...))
+	d.golden("replay-ignored-failed", "replay", d.copyEvent("event.json", "recorded/s3.amazonaws.com__DeleteBucket__3.json", ours...))
+	d.golden("replay-ignored-event", "replay", d.copyEvent("event.json", "recorded/kms.amazonaws.com__CreateKey__5.json", ours...))
+	if calls := labtest.Operations(d.Calls(), "iam", "s3", "sqs", "sns", "kms", "ssm"); len(calls) > 0 {
+		t.Errorf("calls %v for events that ask for nothing", calls)
+	}
+}
+
+func TestReplayOfBadFiles(t *testing.T) {
+	d := newDesk(t, t.TempDir(), nil)
+	d.write("half.json", `{"detail":`)
+	d.write("look.json", `{"icaguard":"look","look":{}}`)
+	d.expectFailure([]string{"replay", "none.json"}, "replay: open none.json: no such file or directory")
+	d.expectFailure([]string{"replay", "half.json"}, "replay: half.json: event: parse: unexpected end of JSON input")
+	d.expectFailure([]string{"replay", "look.json"}, `replay: look.json: event: parse: neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)
+}

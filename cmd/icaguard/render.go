@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/render"
+)
+
+// renderFlags are the flags of render, as typed.
+type renderFlags struct {
+	storage, account, out     string
+	versioned, versionedGiven bool
+	reveal                    bool
+}
+
+func newRender() *cobra.Command {
+	var flags renderFlags
+	names := render.Documents()
+	cmd := &cobra.Command{
+		Use:   "render DOCUMENT",
+		Short: "Print a document that ICA needs, and the AWS CLI command that applies it",
+		Long: `Print a document for one storage, ready to paste, for people who may not deploy. The document goes to standard output; how
+sure its source is, and the AWS CLI command that applies it, go to standard error, as a shell script.
+
+Documents: ` + strings.Join(names, ", ") + `.
+scp is a service control policy with which only icaguard and CloudFormation change these settings; without --storage it covers
+all storages.
+
+AWS is not asked, besides for the account where neither --account nor account: in the configuration says it. So the session-name
+prefix is not read: the trust policy holds a placeholder, and the command reads the parameter.`,
+		Example: `  icaguard render permission-policy --storage lab-prod --out permission-policy.json
+  icaguard render cors >cors.json 2>apply-cors.sh
+  icaguard render scp --account 123456789012`,
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: names,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.versionedGiven = cmd.Flags().Changed("versioned")
+			return renderDocument(cmd, args[0], flags)
+		},
+	}
+	cmd.Flags().StringVar(&flags.storage, "storage", "", "the storage; may be left out where there is only one")
+	cmd.Flags().StringVar(&flags.account, "account", "", "AWS account, 12 digits (default: account: of the configuration, else that of the credentials)")
+	cmd.Flags().StringVar(&flags.out, "out", "", "write the document into this file")
+	cmd.Flags().BoolVar(&flags.versioned, "versioned", false, "the variant for a bucket whose versioning is enabled or suspended (default: whether versioning: says enabled)")
+	cmd.Flags().BoolVar(&flags.reveal, "reveal", false, "show a session-name prefix that stands in the configuration")
+	return cmd
+}
+
+func renderDocument(cmd *cobra.Command, document string, flags renderFlags) error {
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return fmt.Errorf("flags: %w", err)
+	}
+	if err := render.Check(document); err != nil {
+		return err
+	}
+	file, err := icaconfig.Load(path)
+	if err != nil {
+		return err
+	}
+	baseline, err := baselineFor(cmd.Context(), file, flags.account)
+	if err != nil {
+		return err
+	}
+	request, err := flags.request(document, file, baseline)
+	if err != nil {
+		return err
+	}
+	request.Config = path
+	rendered, err := render.Document(document, request)
+	if err != nil {
+		return err
+	}
+	if flags.out != "" {
+		if err := os.WriteFile(flags.out, []byte(rendered.Document), 0o600); err != nil {
+			return fmt.Errorf("render: write: %w", err)
+		}
+		rendered.Document = ""
+	}
+	fmt.Fprint(cmd.OutOrStdout(), rendered.Document)
+	fmt.Fprint(cmd.ErrOrStderr(), rendered.Apply)
+	return nil
+}
+
+// baselineFor needs credentials only if nobody says which account it is for. ICA exists in one partition.
+func baselineFor(ctx context.Context, file *icaconfig.File, account string) (icaconfig.Baseline, error) {
+	partition := "aws"
+	if account = cmp.Or(account, file.Account); account == "" {
+		cfg, err := awslore.LoadConfig(ctx, file.HomeRegion)
+		if err != nil {
+			return icaconfig.Baseline{}, err
+		}
+		if account, partition, err = whoAmI(ctx, cfg); err != nil {
+			return icaconfig.Baseline{}, fmt.Errorf("%w; or say which account it is for: --account, or account: in the configuration", err)
+		}
+	}
+	return file.Baseline(account, partition)
+}
+
+func (f renderFlags) request(document string, file *icaconfig.File, b icaconfig.Baseline) (render.Request, error) {
+	r := render.Request{Account: b.Account, HomeRegion: b.HomeRegion, Reveal: f.reveal, File: cmp.Or(f.out, document+".json")}
+	at := slices.IndexFunc(b.Storages, func(s icaconfig.Storage) bool { return s.Name == f.storage })
+	switch {
+	case f.storage == "" && document == "scp":
+		at, r.Others = 0, b.Storages[1:]
+	case f.storage == "" && len(b.Storages) == 1:
+		at = 0
+	case at < 0:
+		var names []string
+		for _, s := range b.Storages {
+			names = append(names, s.Name)
+		}
+		return r, fmt.Errorf("--storage %q: %w: the configuration has %s", f.storage, errUnknownName, strings.Join(names, ", "))
+	}
+	r.Storage, r.Own = b.Storages[at], file.Storages[at].Documents
+	r.Versioned = f.versioned
+	if !f.versionedGiven {
+		r.Versioned = r.Storage.Bucket.Versioning == icaconfig.VersioningEnabled
+	}
+	return r, nil
+}

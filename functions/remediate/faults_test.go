@@ -1,0 +1,184 @@
+package main_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/localaws"
+)
+
+// shortTimeout leaves three seconds for looking: the engine keeps six for posting and reporting.
+const shortTimeout = 9 * time.Second
+
+// testDenied lets the look again arrive by itself, after its delay, when AWS allows the call again.
+func testDenied(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	allow := w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
+	w.done(event)
+	again := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 5*time.Second, "is not authorized to perform: iam:GetRole")
+	if causes := causesOf(t, again); !slices.Equal(causes, []string{eventID(t, event)}) {
+		t.Errorf("causes %v, want the event's", causes)
+	}
+	if notices := w.notices(); len(notices) != 0 {
+		t.Errorf("what may pass by itself is nobody's news yet: %+v", notices)
+	}
+	allow()
+	batches := w.poll(true)
+	if len(batches) != 1 || batches[0].Messages[0].Body != again {
+		t.Fatalf("want the look again to arrive: %+v", batches)
+	}
+	w.ExpectRestored()
+	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger)
+}
+
+func testExplicitDeny(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	w.Inject(localaws.Fault{Operation: "UpdateRole", Kind: localaws.ExplicitDeny})
+	w.done(event)
+	w.expectPosts(0)
+	w.expectNotice(guard.Unrecoverable, "alert", "user/"+labtest.Stranger, "iam:UpdateRole", "explicit deny in a service control policy",
+		"icaguard never works around one. Ask its owner for an exception", "the storage configuration goes offline")
+	w.ExpectSession(3600)
+}
+
+// testSlow lets AWS answer only after the function's time would be over.
+func testSlow(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.config.Timeout = shortTimeout
+	w.start()
+	events := w.breakIt()
+	var faster []func()
+	for _, service := range []string{"iam", "s3"} {
+		faster = append(faster, w.Inject(localaws.Fault{Service: service, Kind: localaws.Slow, Delay: time.Minute}))
+	}
+	w.done(events...) // the function answers: it was not killed
+	posts := w.expectPosts(2)
+	looks := []string{
+		w.expectAgain(posts[0], "bucket-cors", 5*time.Second, "deadline exceeded"),
+		w.expectAgain(posts[1], "role-session-duration", 5*time.Second, "deadline exceeded"),
+	}
+	for _, remove := range faster {
+		remove()
+	}
+	w.done(looks...)
+	w.ExpectRestored()
+}
+
+// testAway closes every endpoint to the function, its own queue's too.
+func testAway(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	events := w.breakIt()
+	const nowhere = "http://127.0.0.1:1" // nothing listens there
+	w.config.Env["AWS_ENDPOINT_URL"], w.config.Env["AWS_ENDPOINT_URL_SQS"] = nowhere, nowhere
+	w.start()
+	needed := slices.Concat(events, []string{`{"hello":"world"}`}) // its way to the dead-letter queue is closed too
+	ignored := strings.ReplaceAll(events[1], w.Storage.Role.Name, "AnotherRole")
+	if failed := w.failing(slices.Concat(needed, []string{ignored})...); !slices.Equal(failed, needed) {
+		t.Errorf("messages that come again: %s, want all but the one that asks for nothing", failed)
+	}
+	log := w.logged()
+	for _, text := range []string{"connection refused", "message comes again", "bucket-cors: look again: queue: send to"} {
+		if !strings.Contains(log, text) {
+			t.Errorf("the log lacks %q:\n%s", text, log)
+		}
+	}
+}
+
+// testLookAgainFails needs a look again at the role alone, and does not get it sent.
+func testLookAgainFails(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	cors, role := w.heardOne(w.DeleteCORS), w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	look := w.lookAt("", "role-session-duration")
+	ignored := strings.ReplaceAll(role, w.Storage.Role.Name, "AnotherRole")
+	w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
+	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
+	failed := w.failing(role, cors, ignored, look, w.lookAt("", "bucket-cors"))
+	if want := []string{role, look}; !slices.Equal(failed, want) {
+		t.Errorf("messages that come again: %s, want those that asked for the role: %s", failed, want)
+	}
+	w.ExpectCORS(w.NeededCORS())
+	w.expectNotice(guard.Restored, "info", "DeleteBucketCors by")
+}
+
+// testNoticeFails lets SNS refuse the notice of a restore, which must not be lost: the restore will not happen again.
+func testNoticeFails(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
+	w.done(event)
+	w.ExpectRestored()
+	first := w.expectNoticePosted(time.Minute, 1)
+	w.done(first) // still refused
+	second := w.expectNoticePosted(2*time.Minute, 2)
+	if notices := w.notices(); len(notices) != 0 {
+		t.Fatalf("SNS took what it refused: %+v", notices)
+	}
+	allow()
+	w.done(second)
+	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger, "found 3600 s, ICA needs 43200 s")
+	w.expectPosts(0)
+}
+
+// expectNoticePosted wants one notice on the queue, after this delay and so many attempts, and answers its body.
+func (w *world) expectNoticePosted(delay time.Duration, attempts int) string {
+	w.t.Helper()
+	p := w.expectPosts(1)[0]
+	message, err := guard.ParseMessage([]byte(p.MessageBody))
+	w.must(err)
+	if message.Notice == nil || message.Notice.Attempts != attempts || p.QueueURL != w.queues[looks] || p.DelaySeconds != int(delay.Seconds()) {
+		w.t.Errorf("%+v, want a notice after %s, attempt %d", p, delay, attempts)
+	}
+	return p.MessageBody
+}
+
+// testNoticeSlow lets SNS answer only after the function's time would be over: the notice of what was done stays.
+func testNoticeSlow(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.config.Timeout = shortTimeout
+	w.start()
+	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	faster := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Slow, Delay: time.Minute})
+	w.done(event)
+	w.ExpectRestored()
+	posted := w.expectNoticePosted(time.Minute, 1)
+	faster()
+	w.done(posted)
+	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger)
+}
+
+func testNoticeNeverSent(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
+	body, err := guard.EncodeNotice(guard.Notice{Subject: "[icaguard] test", Body: "tried 14 times", Attempts: 14})
+	w.must(err)
+	w.done(body)
+	if p := w.expectPosts(1)[0]; p.QueueURL != w.queues[deadLetters] {
+		t.Errorf("sent to %s, want the dead-letter queue", p.QueueURL)
+	}
+	buried := w.take(deadLetters)
+	if len(buried) != 1 || !strings.Contains(aws.ToString(buried[0].Body), "tried 14 times") {
+		t.Fatalf("dead letters %+v, want the notice", buried)
+	}
+	if reason := aws.ToString(buried[0].MessageAttributes["reason"].StringValue); !strings.Contains(reason, "notice not delivered 15 times: report: publish to") {
+		t.Errorf("reason %q", reason)
+	}
+}
+
+// testBuryFails has a message that nobody understands and no place to put it: it comes again, its neighbour is done.
+func testBuryFails(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
+	if failed := w.failing(`{"hello":"world"}`, event); !slices.Equal(failed, []string{`{"hello":"world"}`}) {
+		t.Errorf("messages that come again: %s, want the one that is not understood", failed)
+	}
+	w.ExpectRestored()
+}

@@ -1,0 +1,343 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/wiring"
+)
+
+// TestRemediate runs the real binary behind the Lambda runtime API. The worlds of its tests do not see each other.
+func TestRemediate(t *testing.T) {
+	s := newSite(t)
+	for name, test := range map[string]func(*testing.T, *site){
+		"malformed among good":         testMalformedAmongGood,
+		"nothing of ours":              testNothingOfOurs,
+		"recorded events":              testRecordedEvents,
+		"many events about one role":   testManyEventsAboutOneRole,
+		"bare event":                   testBareEvent,
+		"bare malformed":               testBareMalformed,
+		"bare look":                    testBareLook,
+		"queued look":                  testQueuedLook,
+		"configuration missing":        testConfigMissing,
+		"configuration faulty":         testConfigFaulty,
+		"configuration beside binary":  testConfigBesideBinary,
+		"another account":              testAnotherAccount,
+		"observe":                      testObserve,
+		"own echo":                     testOwnEcho,
+		"second look":                  testSecondLook,
+		"AWS refuses":                  testDenied,
+		"AWS refuses explicitly":       testExplicitDeny,
+		"AWS is slow":                  testSlow,
+		"AWS is away":                  testAway,
+		"look again cannot be sent":    testLookAgainFails,
+		"notice cannot be sent":        testNoticeFails,
+		"notice is slow":               testNoticeSlow,
+		"notice can never be sent":     testNoticeNeverSent,
+		"dead-letter queue is refused": testBuryFails,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s)
+		})
+	}
+}
+
+func testMalformedAmongGood(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	good := w.breakIt()
+	malformed := map[string]string{
+		`{"hello":"world"}`:   "neither an EventBridge event",
+		`{"detail":`:          "unexpected end of JSON input",
+		`{"icaguard":"sing"}`: `"sing": a message of ours of an unknown kind: it was written by another version of icaguard`,
+	}
+	batch := slices.Clone(good)
+	for body := range malformed {
+		batch = slices.Insert(batch, 1, body)
+	}
+	w.done(batch...)
+	w.ExpectRestored()
+	buried := w.take(deadLetters)
+	if len(buried) != len(malformed) {
+		t.Errorf("%d messages in the dead-letter queue, want the %d malformed ones", len(buried), len(malformed))
+	}
+	for _, message := range buried {
+		want, ours := malformed[aws.ToString(message.Body)]
+		if reason := aws.ToString(message.MessageAttributes["reason"].StringValue); !ours || !strings.Contains(reason, want) {
+			t.Errorf("%s: reason %q, want %q", aws.ToString(message.Body), reason, want)
+		}
+	}
+	if left := w.poll(true); len(left) != 0 {
+		t.Errorf("messages come again: %+v", left)
+	}
+}
+
+// others are events that ask for nothing here, with what the log says of each.
+func (w *world) others() map[string]string {
+	w.t.Helper()
+	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	replaced := func(old, text string) string {
+		if !strings.Contains(event, old) {
+			w.t.Fatalf("no %s in %s", old, event)
+		}
+		return strings.ReplaceAll(event, old, text)
+	}
+	role, account := w.Storage.Role.Name, w.site.Account()
+	return map[string]string{
+		replaced(role, "AnotherRole"):                                                         "it concerns no bucket or role of this configuration",
+		replaced(role, strings.ToUpper(role)):                                                 "it concerns no bucket or role of this configuration",
+		replaced(`"UpdateRole"`, `"UpdateFamily"`):                                            "no setting listens to aws.iam UpdateFamily",
+		replaced("iam.amazonaws", "sagemaker.amazonaws"):                                      "no setting listens to aws.sagemaker UpdateRole",
+		replaced(account, "999999999999"):                                                     "it happened in account 999999999999, not in " + account,
+		replaced(`"eventName"`, `"errorCode":"AccessDenied","eventName"`):                     "the call failed with AccessDenied, so nothing changed",
+		strings.ReplaceAll(w.heardOne(w.DeleteCORS), w.Storage.Bucket.Name, "another-bucket"): "it concerns no bucket or role of this configuration",
+	}
+}
+
+// heardOne is the one event of a change.
+func (w *world) heardOne(change func()) string {
+	w.t.Helper()
+	change()
+	events := w.heard()
+	if len(events) != 1 {
+		w.t.Fatalf("%d events, want one", len(events))
+	}
+	return events[0]
+}
+
+func testNothingOfOurs(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	others := w.others()
+	for event := range others {
+		w.done(event)
+		w.invoke(event)
+	}
+	w.expectCalls(w.Calls())
+	w.ExpectBroken()
+	log := w.logged()
+	for event, why := range others {
+		if !strings.Contains(log, why) {
+			t.Errorf("the log does not say %q of %s:\n%s", why, event, log)
+		}
+	}
+}
+
+// testRecordedEvents lets the function run in the account that the recordings show, so that routing decides.
+func testRecordedEvents(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.config.ARN = strings.Replace(w.config.ARN, s.Account(), "111122223333", 1)
+	w.start()
+	paths, err := filepath.Glob("../../events/recorded/*.json")
+	w.must(err)
+	if len(paths) < 34 {
+		t.Fatalf("%d recorded events, want 34", len(paths))
+	}
+	for batch := range slices.Chunk(paths, 10) {
+		var bodies []string
+		for _, path := range batch {
+			body, err := os.ReadFile(path)
+			w.must(err)
+			bodies = append(bodies, string(body))
+		}
+		w.done(bodies...)
+	}
+	w.expectCalls(w.Calls())
+	if buried := w.take(deadLetters); len(buried) != 0 {
+		t.Errorf("%d recorded events were not understood", len(buried))
+	}
+}
+
+func testManyEventsAboutOneRole(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	var people []string
+	for i := range 10 {
+		person := fmt.Sprintf("AKIAPERSON%d", i)
+		w.ShortenSession(person)
+		people = append(people, "arn:aws:iam::"+s.Account()+":user/"+person+" from")
+	}
+	w.done(w.heard()...)
+	if calls := labtest.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "UpdateRole", "GetRole"}) {
+		t.Errorf("calls %v, want one look, one restore, one reading back", calls)
+	}
+	w.expectNotice(guard.Restored, "info", people...)
+	w.ExpectRestored()
+}
+
+func testBareEvent(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	for _, event := range w.breakIt() {
+		w.invoke(event)
+	}
+	w.ExpectRestored()
+}
+
+func testBareMalformed(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	for payload, text := range map[string]string{
+		`{}`:                  `neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`,
+		`{"Records":[]}`:      "neither an EventBridge event",
+		`{"detail":"x"}`:      "event: parse record: json: cannot unmarshal string",
+		`{"icaguard":"sing"}`: "a message of ours of an unknown kind",
+		`[]`:                  "json: cannot unmarshal array",
+	} {
+		labtest.ExpectFailure(t, w.function, payload, text)
+	}
+	w.expectCalls(w.Calls())
+}
+
+// lookAt is the message that asks for a look.
+func (w *world) lookAt(storage, setting string) string {
+	w.t.Helper()
+	body, err := guard.EncodeLook(guard.Look{Storage: storage, Setting: setting, Reason: "test"})
+	w.must(err)
+	return body
+}
+
+func testBareLook(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.Break()
+	w.invoke(w.lookAt(w.Storage.Name, "bucket-cors"))
+	w.expectNotice(guard.Restored, "info", "resource  "+w.Storage.Bucket.ARN)
+	w.ExpectSession(3600) // nobody asked for it
+	w.invoke(w.lookAt("", "role-session-duration"))
+	w.expectNotice(guard.Restored, "info", "resource  "+w.Storage.Role.ARN)
+	w.ExpectRestored()
+	w.Break()
+	w.invoke(w.lookAt("", ""))
+	w.ExpectRestored()
+}
+
+func testQueuedLook(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.Break()
+	w.done(w.lookAt("", ""), w.lookAt("removed-storage", ""), w.lookAt("", "removed-setting"))
+	w.ExpectRestored()
+	mark := len(w.Calls())
+	w.done(w.lookAt("", "bucket-cors"), w.lookAt("", "role-session-duration")) // now all is well
+	w.expectCalls(w.Calls()[mark:], "GetBucketCors", "GetRole")
+	w.expectPosts(0)
+}
+
+func testConfigMissing(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(w.DeleteCORS)
+	w.config.Env[wiring.EnvConfig] = filepath.Join(t.TempDir(), "ica.yaml")
+	w.start()
+	for range 2 { // the message is the same when the process is warm
+		labtest.ExpectFailure(t, w.function, event, "config: read: open "+w.config.Env[wiring.EnvConfig], "no such file", "copy ica.example.yaml there")
+	}
+	w.expectCalls(w.Calls())
+}
+
+func testConfigFaulty(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(w.DeleteCORS)
+	w.must(os.WriteFile(w.Config, []byte("storages:\n  - name: lab-prod\n    icaRegion: XX\n    colour: red\n"), 0o600))
+	w.start()
+	for range 2 {
+		labtest.ExpectFailure(t, w.function, event,
+			w.Config+`:3:16: storages[0].icaRegion: `, "allowed: AU, CA,", "example: icaRegion: US",
+			w.Config+`:4:5: storages[0].colour: unknown key`, "storages[0].bucket.name: is missing")
+	}
+	w.expectCalls(w.Calls())
+}
+
+func testConfigBesideBinary(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(w.DeleteCORS)
+	delete(w.config.Env, wiring.EnvConfig)
+	w.config.Binary = filepath.Join(t.TempDir(), "bootstrap")
+	w.must(os.Link(s.binary, w.config.Binary))
+	beside := filepath.Join(filepath.Dir(w.config.Binary), "ica.yaml")
+	labtest.ExpectFailure(t, w.start().function, event, "config: read: open "+beside, "no such file")
+	text, err := os.ReadFile(w.Config)
+	w.must(err)
+	w.must(os.WriteFile(beside, text, 0o600))
+	w.start().invoke(event)
+	w.ExpectRestored()
+}
+
+func testAnotherAccount(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(w.DeleteCORS)
+	text, err := os.ReadFile(w.Config)
+	w.must(err)
+	w.must(os.WriteFile(w.Config, append([]byte("account: \"999999999999\"\n"), text...), 0o600))
+	labtest.ExpectFailure(t, w.start().function, event, "asks for account 999999999999", "those of "+s.Account(), "correct account")
+	w.expectCalls(w.Calls())
+}
+
+func testObserve(t *testing.T, s *site) {
+	w := newWorldIn(t, s, icaconfig.Observe)
+	w.done(w.heardOne(func() { w.ShortenSession(labtest.Stranger) }))
+	w.expectCalls(w.Calls(), "GetRole", "Publish")
+	w.ExpectSession(3600)
+	w.expectNotice(guard.Drifted, "alert", "user/"+labtest.Stranger, "found 3600 s, ICA needs 43200 s", "to do     IAM console, role "+w.Storage.Role.Name)
+	w.expectPosts(0)
+}
+
+// testOwnEcho delivers the events of the restore itself.
+func testOwnEcho(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.done(w.breakIt()...)
+	echoes := w.heard()
+	if len(echoes) != 2 || !strings.Contains(echoes[0], "assumed-role/"+guard.RemediateFunction+"/"+guard.RemediateFunction) {
+		t.Fatalf("want the events of the two restores: %s", echoes)
+	}
+	w.expectPosts(0)
+	mark := len(w.Calls())
+	w.done(echoes...)
+	w.expectCalls(w.Calls()[mark:], "GetBucketCors", "GetRole")
+	w.expectPosts(0)
+}
+
+// testSecondLook delivers an event that says "changed" while the look says "clean".
+func testSecondLook(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.done(w.heardOne(func() { w.Rename("renamed") }))
+	second := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 15*time.Second, "second look")
+	w.done(second)
+	w.expectPosts(0)
+	w.expectCalls(w.Calls(), "GetRole", "SendMessage", "GetRole")
+	if notices := w.notices(); len(notices) != 0 {
+		t.Errorf("a clean look is nobody's news: %+v", notices)
+	}
+}
+
+// causesOf are the ids of the events that a message carries as causes.
+func causesOf(t *testing.T, body string) []string {
+	t.Helper()
+	message, err := guard.ParseMessage([]byte(body))
+	if err != nil || message.Look == nil {
+		t.Fatalf("no look: %v: %s", err, body)
+	}
+	var ids []string
+	for _, cause := range message.Look.Causes {
+		ids = append(ids, cause.EventID)
+	}
+	return ids
+}
+
+func eventID(t *testing.T, body string) string {
+	t.Helper()
+	var event struct {
+		Detail struct {
+			EventID string `json:"eventID"`
+		} `json:"detail"`
+	}
+	if err := json.Unmarshal([]byte(body), &event); err != nil || event.Detail.EventID == "" {
+		t.Fatalf("no event: %v: %s", err, body)
+	}
+	return event.Detail.EventID
+}

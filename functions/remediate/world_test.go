@@ -1,0 +1,415 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+)
+
+// Tests of all packages take -update; this one has no golden files.
+var _ = flag.Bool("update", false, "rewrite golden files")
+
+// site is a local AWS with room for many worlds, and the binary that all of them run: both take their time to make.
+type site struct {
+	*localaws.AWS
+	binary string
+
+	mu     sync.Mutex
+	worlds int
+	events []localaws.Envelope // of all worlds, in place of a bus and its rules
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{AWS: localawstest.Start(t), binary: labtest.Build(t, "remediate")}
+	s.Recorder().SetEmit(s.hear)
+	return s
+}
+
+// world is a lab and the deployed parts around remediate: queue, dead-letter queue, topic with a subscriber.
+type world struct {
+	*labtest.Lab
+	t        *testing.T
+	site     *site
+	config   localaws.FunctionConfig // of function, which starts with the first invocation
+	function *localaws.Function
+	log      *buffer
+	queues   map[string]string // URLs by what they are for
+	posts    *postbox
+
+	sqs *sqs.Client // past the recorder
+}
+
+// The queues of a world.
+const (
+	looks       = "looks"
+	deadLetters = "dead-letters"
+	inbox       = "inbox" // the topic's subscriber
+)
+
+func newWorld(t *testing.T, s *site) *world { return newWorldIn(t, s, icaconfig.Enforce) }
+
+func newWorldIn(t *testing.T, s *site, mode icaconfig.Mode) *world {
+	t.Helper()
+	name := s.nextName()
+	w := &world{
+		Lab: labtest.New(t, s.AWS, name, mode), t: t, site: s, log: &buffer{}, queues: map[string]string{},
+		sqs: sqs.NewFromConfig(s.DirectConfig(labtest.Region)),
+	}
+	for _, queue := range []string{looks, deadLetters, inbox} {
+		out, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
+		w.must(err)
+		w.queues[queue] = aws.ToString(out.QueueUrl)
+	}
+	w.posts = newPostbox(t, s.Recorder().URL())
+	w.config = w.Function(guard.RemediateFunction, s.binary)
+	w.config.Log = w.log
+	w.config.Env[guard.EnvQueueURL] = w.queues[looks]
+	w.config.Env[guard.EnvDeadLetterURL] = w.queues[deadLetters]
+	w.config.Env[guard.EnvTopicARN] = w.subscribe(name)
+	w.config.Env["AWS_ENDPOINT_URL_SQS"] = w.posts.url
+	w.heard() // creating the lab is no change
+	return w.start()
+}
+
+func (s *site) nextName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.worlds++
+	return fmt.Sprintf("lab-%d", s.worlds)
+}
+
+// start makes the function ready as w.config describes it now.
+func (w *world) start() *world {
+	w.t.Helper()
+	w.function = labtest.Start(w.t, w.config)
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// subscribe makes a topic whose notices arrive in the inbox, and answers its ARN.
+func (w *world) subscribe(name string) string {
+	w.t.Helper()
+	client := sns.NewFromConfig(w.site.DirectConfig(labtest.Region))
+	topic, err := client.CreateTopic(w.t.Context(), &sns.CreateTopicInput{Name: aws.String(name)})
+	w.must(err)
+	_, err = client.Subscribe(w.t.Context(), &sns.SubscribeInput{
+		TopicArn: topic.TopicArn, Protocol: aws.String("sqs"), Endpoint: aws.String(w.queueARN(name + "-" + inbox)),
+	})
+	w.must(err)
+	return aws.ToString(topic.TopicArn)
+}
+
+func (w *world) queueARN(name string) string {
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", labtest.Region, w.site.Account(), name)
+}
+
+func (s *site) hear(_ context.Context, event localaws.Envelope) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, event)
+	return nil
+}
+
+// heard takes the events about this world since the last call, as EventBridge would put them into the queue.
+func (w *world) heard() []string {
+	w.t.Helper()
+	w.site.mu.Lock()
+	defer w.site.mu.Unlock()
+	var bodies []string
+	w.site.events = slices.DeleteFunc(w.site.events, func(e localaws.Envelope) bool {
+		of := e.Detail.RequestParameters
+		if of["bucketName"] != w.Storage.Bucket.Name && of["roleName"] != w.Storage.Role.Name {
+			return false
+		}
+		body, err := json.Marshal(e)
+		w.must(err)
+		bodies = append(bodies, string(body))
+		return true
+	})
+	return bodies
+}
+
+// breakIt breaks both settings and answers the two events.
+func (w *world) breakIt() []string {
+	w.t.Helper()
+	w.Break()
+	return w.heard()
+}
+
+// send puts messages on the queue of looks, in order.
+func (w *world) send(bodies ...string) {
+	w.t.Helper()
+	for _, body := range bodies {
+		_, err := w.sqs.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues[looks]), MessageBody: &body})
+		w.must(err)
+	}
+}
+
+// deliver sends messages, lets the function work on all that are visible, and answers the batches.
+func (w *world) deliver(bodies ...string) []localaws.Batch {
+	w.t.Helper()
+	w.send(bodies...)
+	return w.poll(false)
+}
+
+// poll drains the queue of looks; all waits for delayed messages too.
+func (w *world) poll(all bool) []localaws.Batch {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute) // should messages come again for ever
+	defer cancel()
+	var batches []localaws.Batch
+	_, err := localaws.Drain(ctx, localaws.PollerConfig{
+		SQS: w.sqs, QueueURL: w.queues[looks], QueueARN: w.queueARN(w.Storage.Name + "-" + looks), Function: w.function, AwaitAll: all,
+		Observe: func(b localaws.Batch) { batches = append(batches, b) },
+	})
+	w.must(err)
+	return batches
+}
+
+// done delivers messages that all have to be done in one batch.
+func (w *world) done(bodies ...string) {
+	w.t.Helper()
+	if failed := w.failing(bodies...); len(failed) > 0 {
+		w.t.Errorf("%d messages come again, want none: %s", len(failed), failed)
+	}
+}
+
+// failing delivers messages in one batch that the function has to answer, and answers the bodies that come again.
+func (w *world) failing(bodies ...string) []string {
+	w.t.Helper()
+	batches := w.deliver(bodies...)
+	if len(batches) != 1 || len(batches[0].Messages) != len(bodies) {
+		w.t.Fatalf("%d batches, want one of %d messages", len(batches), len(bodies))
+	}
+	b := batches[0]
+	if b.Result.FunctionError != "" {
+		w.t.Fatalf("the function failed: %s", b.Result.Payload)
+	}
+	var failed []string
+	for _, message := range b.Messages {
+		if slices.Contains(b.Failed, message.MessageId) {
+			failed = append(failed, message.Body)
+		}
+	}
+	return failed
+}
+
+// invoke invokes the function without a queue, as `aws lambda invoke` does; it has to answer that all is done.
+func (w *world) invoke(payload string) {
+	w.t.Helper()
+	var response events.SQSEventResponse
+	labtest.Invoke(w.t, w.function, payload, &response)
+	if len(response.BatchItemFailures) > 0 {
+		w.t.Errorf("no batch, but failures in it: %v", response)
+	}
+}
+
+// take receives and deletes what a queue holds.
+func (w *world) take(queue string) []types.Message {
+	w.t.Helper()
+	var all []types.Message
+	for {
+		out, err := w.sqs.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: aws.String(w.queues[queue]), MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
+		})
+		w.must(err)
+		if len(out.Messages) == 0 {
+			return all
+		}
+		for _, message := range out.Messages {
+			_, err := w.sqs.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{
+				QueueUrl: aws.String(w.queues[queue]), ReceiptHandle: message.ReceiptHandle,
+			})
+			w.must(err)
+		}
+		all = append(all, out.Messages...)
+	}
+}
+
+// notices takes what the topic's subscriber got.
+func (w *world) notices() []notice {
+	w.t.Helper()
+	var all []notice
+	for _, message := range w.take(inbox) {
+		var n notice
+		w.must(json.Unmarshal([]byte(aws.ToString(message.Body)), &n))
+		all = append(all, n)
+	}
+	return all
+}
+
+// notice is SNS's form of a notice in a subscribed queue.
+type notice struct {
+	Subject, Message  string
+	MessageAttributes map[string]struct{ Value string }
+}
+
+// expectNotice wants exactly one notice, with this status, severity and these texts.
+func (w *world) expectNotice(status guard.Status, severity string, texts ...string) {
+	w.t.Helper()
+	all := w.notices()
+	if len(all) != 1 {
+		w.t.Fatalf("%d notices, want one that is %s: %+v", len(all), status, all)
+	}
+	got := all[0]
+	if got.MessageAttributes["status"].Value != string(status) || got.MessageAttributes["severity"].Value != severity {
+		w.t.Errorf("notice %+v, want status %s and severity %s", got.MessageAttributes, status, severity)
+	}
+	for _, text := range texts {
+		if !strings.Contains(got.Message, text) {
+			w.t.Errorf("the notice lacks %q:\n%s", text, got.Message)
+		}
+	}
+}
+
+// expectAgain wants the post to be a first look again, with this delay and reason, and answers its body.
+func (w *world) expectAgain(p post, setting string, delay time.Duration, reason string) string {
+	w.t.Helper()
+	message, err := guard.ParseMessage([]byte(p.MessageBody))
+	w.must(err)
+	look := message.Look
+	if look == nil || p.QueueURL != w.queues[looks] {
+		w.t.Fatalf("no look on the queue of looks: %+v", p)
+	}
+	if look.Storage != w.Storage.Name || look.Setting != setting || look.Attempt != 1 || !strings.Contains(look.Reason, reason) {
+		w.t.Errorf("look %+v, want attempt 1 at %s of %s because %q", look, setting, w.Storage.Name, reason)
+	}
+	if got := time.Duration(p.DelaySeconds) * time.Second; got != delay {
+		w.t.Errorf("look at %s after %s, want after %s", setting, got, delay)
+	}
+	return p.MessageBody
+}
+
+// expectPosts wants so many messages of the function since the last call, and answers them.
+func (w *world) expectPosts(want int) []post {
+	w.t.Helper()
+	posts := w.posts.take()
+	if len(posts) != want {
+		w.t.Fatalf("the function sent %d messages, want %d: %+v", len(posts), want, posts)
+	}
+	return posts
+}
+
+// logged ends the function and answers all that it logged: only the end of a process surely flushes its output.
+func (w *world) logged() string {
+	w.t.Helper()
+	w.must(w.function.Close())
+	return w.log.String()
+}
+
+// expectCalls wants exactly these operations.
+func (w *world) expectCalls(calls []localaws.Call, want ...string) {
+	w.t.Helper()
+	if got := labtest.Operations(calls); !slices.Equal(got, want) {
+		w.t.Errorf("calls %v, want %v", got, want)
+	}
+}
+
+// post is a message that the function sent to a queue.
+type post struct {
+	QueueURL     string `json:"QueueUrl"`
+	MessageBody  string
+	DelaySeconds int
+}
+
+// postbox stands before the recorder for SQS alone and notes what the function sends: a queue shows nobody a message
+// that is delayed, nor how long it is.
+type postbox struct {
+	url string
+
+	mu    sync.Mutex
+	posts []post
+}
+
+func newPostbox(t *testing.T, endpoint string) *postbox {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &postbox{}
+	server := httptest.NewServer(&httputil.ReverseProxy{Transport: p, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }})
+	t.Cleanup(server.Close)
+	p.url = server.URL
+	return p
+}
+
+// RoundTrip passes a call on and notes it if it was a message that SQS took.
+func (p *postbox) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	onward := r.Clone(r.Context())
+	onward.Body = io.NopCloser(bytes.NewReader(body))
+	response, err := http.DefaultTransport.RoundTrip(onward)
+	if err == nil && response.StatusCode == http.StatusOK && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".SendMessage") {
+		p.note(body)
+	}
+	return response, err
+}
+
+func (p *postbox) note(body []byte) {
+	var sent post
+	_ = json.Unmarshal(body, &sent) // SQS took it, so it is JSON
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.posts = append(p.posts, sent)
+}
+
+func (p *postbox) take() []post {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := p.posts
+	p.posts = nil
+	return taken
+}
+
+// buffer collects a function's log.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

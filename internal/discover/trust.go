@@ -1,0 +1,141 @@
+package discover
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// aboutEKS says that a trust policy, as IAM returns it, has to do with an OIDC provider of EKS, as ICA's are.
+func aboutEKS(encoded string) bool {
+	return strings.Contains(decoded(encoded), ":oidc-provider/oidc.eks.")
+}
+
+// decoded undoes the URL encoding in which IAM returns documents (IAM API, GetRole).
+func decoded(text string) string {
+	plain, err := url.PathUnescape(text)
+	if err != nil || strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return text
+	}
+	return plain
+}
+
+// notUnderstood keeps the text to itself: it may hold the prefix.
+const notUnderstood = "its trust policy is not understood"
+
+// trusts reads the statements that let tokens of EKS in, and the prefixes, by which the caller can tell texts that hold one.
+func trusts(encoded string) (all []Trust, prefixes []icaconfig.Secret, problem string) {
+	list, path, ok := statementsOf(decoded(encoded))
+	if !ok {
+		return nil, nil, notUnderstood
+	}
+	for i, raw := range list {
+		var s icaconfig.Statement
+		if json.Unmarshal(raw, &s) != nil {
+			return nil, nil, notUnderstood
+		}
+		hosts := admitted(s)
+		if len(hosts) == 0 {
+			continue
+		}
+		name := sessionName(raw, path(i))
+		prefixes = append(prefixes, name.prefix)
+		for _, host := range hosts {
+			all = append(all, Trust{Host: host, Subject: subject(s, host), Query: name.query, Problem: name.problem})
+		}
+	}
+	return all, prefixes, ""
+}
+
+// statementsOf splits a document, in which one statement may stand without a list, and says where each stands.
+func statementsOf(text string) (list []json.RawMessage, path func(int) string, ok bool) {
+	const all = "Role.AssumeRolePolicyDocument.Statement"
+	var doc struct{ Statement json.RawMessage }
+	if json.Unmarshal([]byte(text), &doc) != nil {
+		return nil, nil, false
+	}
+	if !strings.HasPrefix(string(doc.Statement), "[") {
+		return []json.RawMessage{doc.Statement}, func(int) string { return all }, true
+	}
+	ok = json.Unmarshal(doc.Statement, &list) == nil
+	return list, func(i int) string { return fmt.Sprintf("%s[%d]", all, i) }, ok
+}
+
+// admitted are the providers of EKS whose tokens the statement lets in.
+func admitted(s icaconfig.Statement) []string {
+	web := func(action string) bool {
+		return strings.EqualFold(action, "sts:AssumeRoleWithWebIdentity") || strings.EqualFold(action, "sts:*") || action == "*"
+	}
+	if s.Effect != "Allow" || !slices.ContainsFunc(s.Action, web) {
+		return nil
+	}
+	var hosts []string
+	for _, provider := range s.Principal["Federated"] {
+		if _, host, ok := strings.Cut(provider, ":oidc-provider/"); ok && strings.HasPrefix(host, "oidc.eks.") {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+func subject(s icaconfig.Statement, host string) string {
+	for _, keys := range s.Condition {
+		for key, values := range keys {
+			if strings.EqualFold(key, host+":sub") && len(values) > 0 {
+				return values[0]
+			}
+		}
+	}
+	return ""
+}
+
+// named is where a statement asks for a session name.
+type named struct {
+	query, problem string
+	prefix         icaconfig.Secret
+}
+
+// sessionName finds the condition on the session name. The query is made after the document's own shape, as a statement, and
+// a value, may stand alone or in a list.
+func sessionName(statement json.RawMessage, path string) named {
+	var s struct {
+		Condition map[string]map[string]json.RawMessage
+	}
+	if json.Unmarshal(statement, &s) != nil {
+		return named{problem: notUnderstood}
+	}
+	for operator, keys := range s.Condition {
+		for key, raw := range keys {
+			if strings.EqualFold(key, "sts:RoleSessionName") {
+				return pattern(raw, fmt.Sprintf("%s.Condition.%q.%q", path, operator, key))
+			}
+		}
+	}
+	return named{problem: "the trust policy asks for no session name: every ICA tenant of the region could take the role"}
+}
+
+// pattern checks the value of the condition. No text of it holds the value.
+func pattern(raw json.RawMessage, query string) named {
+	var values icaconfig.Values
+	if json.Unmarshal(raw, &values) != nil || len(values) == 0 {
+		return named{problem: notUnderstood}
+	}
+	if strings.HasPrefix(string(raw), "[") {
+		query += "[0]"
+	}
+	prefix, ends := strings.CutSuffix(values[0], "-*")
+	found := named{query: query, prefix: icaconfig.Secret(prefix)}
+	switch err := icaconfig.CheckPrefix(prefix); {
+	case err != nil:
+		found.query, found.problem = "", "the session name that the trust policy asks for is no prefix of ICA's: "+err.Error()
+	case len(values) > 1:
+		found.problem = fmt.Sprintf("the trust policy takes %d session names; the first is used", len(values))
+	case !ends:
+		found.problem = "the session name that the trust policy asks for does not end with -*"
+	}
+	return found
+}

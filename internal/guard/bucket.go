@@ -1,0 +1,97 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// bucketPlace is where the bucket is, if it is there and ours.
+type bucketPlace struct {
+	Exists  bool
+	Foreign bool   // the name belongs to another account
+	Region  string // AWS region
+}
+
+// bucket is watched: recreating a deleted bucket would hide that its data is gone.
+func bucket() Setting {
+	return define(Setting{
+		ID:     "bucket",
+		Title:  "The bucket exists, in our account and in the AWS region of the ICA region",
+		Breaks: "all of the storage: ICA shows NoSuchBucket, or 301 PermanentRedirect where the region is wrong",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("create bucket %s in %s by hand, now, and restore its data", s.Bucket.Name, s.Region.AWS)
+		},
+		On:       OnBucket,
+		Triggers: []Trigger{bucketEvents()},
+		Reads:    append(on(OnBucket, "s3:GetBucketLocation"), on(OnAccount, "s3:ListAllMyBuckets")...),
+	}, spec[bucketPlace]{read: readBucketPlace, judge: judgeBucketPlace})
+}
+
+func readBucketPlace(ctx context.Context, c Clients, s icaconfig.Storage) (bucketPlace, error) {
+	out, err := c.s3(s).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	if err == nil {
+		return bucketPlace{Exists: true, Region: regionOf(string(out.LocationConstraint))}, nil
+	}
+	err = fmt.Errorf("get location of bucket %s: %w", s.Bucket.Name, err)
+	switch awslore.Classify(err) {
+	case awslore.Gone:
+		return bucketPlace{}, nil
+	case awslore.Denied:
+		return placeIfForeign(ctx, c, s, err)
+	case awslore.Final, awslore.Transient, awslore.ExplicitDeny:
+	}
+	return bucketPlace{}, err
+}
+
+// placeIfForeign tells a bucket of another account from one of ours that we may not look at: both are a plain 403.
+func placeIfForeign(ctx context.Context, c Clients, s icaconfig.Storage, denied error) (bucketPlace, error) {
+	out, err := c.s3(s).ListBuckets(ctx, &s3.ListBucketsInput{Prefix: &s.Bucket.Name})
+	if err != nil {
+		return bucketPlace{}, fmt.Errorf("%w; list own buckets: %w", denied, err)
+	}
+	for _, bucket := range out.Buckets {
+		if aws.ToString(bucket.Name) == s.Bucket.Name {
+			return bucketPlace{}, denied
+		}
+	}
+	return bucketPlace{Exists: true, Foreign: true}, nil
+}
+
+// regionOf reads a location constraint; the two oldest regions have names of their own
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html).
+func regionOf(constraint string) string {
+	switch constraint {
+	case "":
+		return "us-east-1"
+	case "EU":
+		return "eu-west-1"
+	}
+	return constraint
+}
+
+func judgeBucketPlace(s icaconfig.Storage, got bucketPlace) Verdict {
+	switch {
+	case !got.Exists:
+		return alert("bucket "+s.Bucket.Name+" was deleted: its data is gone, and anyone in any account can take the name",
+			fmt.Sprintf("create %s in %s again by hand, now; icaguard then restores its settings. Restore the data from a copy", s.Bucket.Name, s.Region.AWS))
+	case got.Foreign:
+		return alert("bucket "+s.Bucket.Name+" belongs to another account: ICA would read and write a stranger's bucket",
+			"detach the permission policy from role "+s.Role.Name+", choose another bucket name, and ask AWS Support about the old one")
+	case got.Region != s.Region.AWS:
+		return alert(fmt.Sprintf("bucket %s is in %s, but ICA region %s needs %s", s.Bucket.Name, got.Region, s.Region.ID, s.Region.AWS),
+			"correct icaRegion in ica.yaml, or use a bucket in "+s.Region.AWS)
+	}
+	return Verdict{}
+}
+
+// alert is a verdict that needs a person.
+func alert(what, toDo string) Verdict { return Verdict{Alerts: []Finding{{What: what, ToDo: toDo}}} }
+
+// report is a verdict that is worth knowing.
+func report(what, toDo string) Verdict { return Verdict{Reports: []Finding{{What: what, ToDo: toDo}}} }

@@ -1,0 +1,113 @@
+package guard
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func bucketEncryptionWays() []way {
+	const id = "bucket-encryption"
+	keyed := variant{key: true}
+	// put makes a way that encrypts by a rule that it makes of the one wanted.
+	put := func(name string, want Status, v variant, rule func(*world) types.ServerSideEncryptionRule, check func(*world, Outcome)) way {
+		return way{setting: id, name: name, want: want, variant: v, check: check, breakIt: func(w *world) { w.putEncryption(rule(w)) }}
+	}
+	by := func(algorithm types.ServerSideEncryption, key func(*world) *string) func(*world) types.ServerSideEncryptionRule {
+		return func(w *world) types.ServerSideEncryptionRule { return encryptionRule(algorithm, key(w), true) }
+	}
+	named := func(w *world) *string { return &w.storage.Bucket.KMSKeyARN }
+	none := func(*world) *string { return nil }
+	bareID := func(w *world) *string {
+		_, id, _ := strings.Cut(w.storage.Bucket.KMSKeyARN, "key/")
+		return &id
+	}
+	refusing := func(rule types.ServerSideEncryptionRule) types.ServerSideEncryptionRule {
+		rule.BlockedEncryptionTypes = &types.BlockedEncryptionTypes{EncryptionType: []types.EncryptionType{types.EncryptionTypeSseC}}
+		return rule
+	}
+	wanted := func(w *world) types.ServerSideEncryptionRule {
+		return encryptionRule(types.ServerSideEncryptionAwsKms, named(w), true)
+	}
+	return []way{
+		put("back to SSE-S3", Restored, keyed, by(types.ServerSideEncryptionAes256, none), nil),
+		{
+			setting: id, name: "removed", want: Restored, variant: keyed,
+			breakIt: func(w *world) {
+				w.must(w.s3.DeleteBucketEncryption(w.t.Context(), &s3.DeleteBucketEncryptionInput{Bucket: &w.storage.Bucket.Name}))
+			},
+		},
+		put("another KMS key", Restored, keyed, by(types.ServerSideEncryptionAwsKms, (*world).otherKey), nil),
+		put("AWS's own KMS key", Restored, keyed, by(types.ServerSideEncryptionAwsKms, none), nil),
+		put("the key by its id, which other accounts cannot find", Restored, keyed, by(types.ServerSideEncryptionAwsKms, bareID), nil),
+		put("bucket key off", Restored, keyed, func(w *world) types.ServerSideEncryptionRule {
+			return encryptionRule(types.ServerSideEncryptionAwsKms, named(w), false)
+		}, nil),
+		put("back to SSE-S3, with a type of encryption refused", Restored, keyed,
+			func(*world) types.ServerSideEncryptionRule {
+				return refusing(encryptionRule(types.ServerSideEncryptionAes256, nil, false))
+			},
+			func(w *world, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
+		put("a type of encryption refused", Clean, keyed,
+			func(w *world) types.ServerSideEncryptionRule { return refusing(wanted(w)) },
+			func(w *world, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
+		put("twice (DSSE-KMS) with the key", Reported, keyed, by(types.ServerSideEncryptionAwsKmsDsse, named),
+			func(w *world, _ Outcome) {
+				w.expectEncryption(encryptionRule(types.ServerSideEncryptionAwsKmsDsse, named(w), true))
+			}),
+		put("a KMS key that ica.yaml does not name", Unrecoverable, variant{}, by(types.ServerSideEncryptionAwsKms, (*world).otherKey), (*world).expectLeftEncrypted),
+		put("AWS's own KMS key where ica.yaml names none", Clean, variant{}, by(types.ServerSideEncryptionAwsKms, none), (*world).expectLeftEncrypted),
+		put("AWS's own KMS key and copies between accounts", Unrecoverable, variant{bucket: "crossAccountCopy: true"},
+			by(types.ServerSideEncryptionAwsKms, none), (*world).expectLeftEncrypted),
+	}
+}
+
+func encryptionRule(algorithm types.ServerSideEncryption, key *string, bucketKey bool) types.ServerSideEncryptionRule {
+	return types.ServerSideEncryptionRule{
+		ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: algorithm, KMSMasterKeyID: key},
+		BucketKeyEnabled:                   aws.Bool(bucketKey),
+	}
+}
+
+func (w *world) otherKey() *string {
+	w.t.Helper()
+	out, err := w.kms.CreateKey(w.t.Context(), &kms.CreateKeyInput{})
+	w.must(out, err)
+	return out.KeyMetadata.Arn
+}
+
+func (w *world) putEncryption(rule types.ServerSideEncryptionRule) {
+	w.t.Helper()
+	w.must(w.s3.PutBucketEncryption(w.t.Context(), &s3.PutBucketEncryptionInput{
+		Bucket:                            &w.storage.Bucket.Name,
+		ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{rule}},
+	}))
+}
+
+func (w *world) encryption() types.ServerSideEncryptionRule {
+	w.t.Helper()
+	out, err := w.s3.GetBucketEncryption(w.t.Context(), &s3.GetBucketEncryptionInput{Bucket: &w.storage.Bucket.Name})
+	w.must(out, err)
+	return out.ServerSideEncryptionConfiguration.Rules[0]
+}
+
+func (w *world) expectEncryption(want types.ServerSideEncryptionRule) {
+	w.t.Helper()
+	ignore := cmpopts.IgnoreUnexported(want, types.ServerSideEncryptionByDefault{}, types.BlockedEncryptionTypes{})
+	if diff := cmp.Diff(want, w.encryption(), ignore); diff != "" {
+		w.t.Errorf("encryption (-want +got):\n%s", diff)
+	}
+}
+
+// expectLeftEncrypted: without a key in ica.yaml the guard writes nothing, and surely not SSE-S3.
+func (w *world) expectLeftEncrypted(Outcome) {
+	w.t.Helper()
+	if got := w.encryption().ApplyServerSideEncryptionByDefault.SSEAlgorithm; got != types.ServerSideEncryptionAwsKms {
+		w.t.Errorf("encryption is %s: it was taken down from KMS", got)
+	}
+}

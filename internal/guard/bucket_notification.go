@@ -1,0 +1,201 @@
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// notifications are the present entries, and those of ICA's that the guard remembers.
+type notifications struct {
+	Present, ICA []entry
+}
+
+// authors is what the guard remembers of a bucket's notifications. ICA's entries are ICA's business: there is no document to
+// compare with, so the guard remembers what ICA's role wrote.
+type authors struct {
+	ICA    []entry `json:"ica"`
+	Others []entry `json:"others"` // in our own account, and there before ICA's role last wrote
+}
+
+// rememberedNotifications names the authors in the guard's memory.
+const rememberedNotifications = "notifications"
+
+func bucketNotification() Setting {
+	return define(Setting{
+		ID:     "bucket-notification",
+		Title:  "The notifications that ICA put on the bucket are still there",
+		Breaks: "ICA goes blind: files that come into the bucket, or go, do not show up in ICA",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("S3 console, bucket %s, Properties, Event notifications: remove or narrow what listens to the same events as ICA's entry; "+
+				"if ICA's own target is gone, let ICA connect the storage again", s.Bucket.Name)
+		},
+		On: OnBucket,
+		// CloudTrail's documentation has the short name, the API the long one.
+		Triggers: []Trigger{bucketEvents(notificationEvents()...)},
+		Reads:    on(OnBucket, "s3:GetBucketNotification"),
+		Writes:   on(OnBucket, "s3:PutBucketNotification"),
+		learn:    learnNotifications,
+	}, spec[notifications]{read: readNotifications, judge: judgeNotifications, put: putNotifications, merges: true})
+}
+
+func notificationEvents() []string {
+	return []string{"PutBucketNotification", "PutBucketNotificationConfiguration"}
+}
+
+func readNotifications(ctx context.Context, c Clients, s icaconfig.Storage) (notifications, error) {
+	present, err := readEntries(ctx, c, s)
+	if err != nil {
+		return notifications{}, err
+	}
+	remembered, _, err := recallAuthors(ctx, c, s, present)
+	return notifications{Present: present, ICA: remembered.ICA}, err
+}
+
+func readEntries(ctx context.Context, c Clients, s icaconfig.Storage) ([]entry, error) {
+	out, err := c.s3(s).GetBucketNotificationConfiguration(ctx, &s3.GetBucketNotificationConfigurationInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("get notifications of bucket %s: %w", s.Bucket.Name, err)
+	}
+	return entriesOf(out), nil
+}
+
+// recallAuthors knows nobody before the first look: then what leads to another account is taken for ICA's, as that is where ICA lives.
+func recallAuthors(ctx context.Context, c Clients, s icaconfig.Storage, present []entry) (a authors, known bool, err error) {
+	foundHere := authors{ICA: leadingOut(present, c.Account), Others: stayingIn(present, c.Account)}
+	if c.Memory == nil {
+		return foundHere, false, nil
+	}
+	value, err := c.Memory.Recall(ctx, s.Bucket.ARN, rememberedNotifications)
+	if err != nil {
+		return authors{}, false, fmt.Errorf("recall what ICA put on bucket %s: %w", s.Bucket.Name, err)
+	}
+	if value == "" {
+		return foundHere, false, nil
+	}
+	if err := json.Unmarshal([]byte(value), &a); err != nil {
+		return authors{}, false, fmt.Errorf("recall what ICA put on bucket %s: %w", s.Bucket.Name, err)
+	}
+	return a, true, nil
+}
+
+// learnNotifications remembers whose the present entries are, when an event tells who wrote them or nothing is known yet.
+func learnNotifications(ctx context.Context, c Clients, s icaconfig.Storage, causes []Cause) error {
+	present, err := readEntries(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	before, known, err := recallAuthors(ctx, c, s, present)
+	if err != nil {
+		return err
+	}
+	now := before
+	if writer, wrote := lastWriter(causes); wrote && known {
+		now = before.after(writer.Issuer == s.Role.ARN, present, c.Account)
+	}
+	if known && before.same(now) {
+		return nil
+	}
+	text, err := json.Marshal(now)
+	if err != nil {
+		return fmt.Errorf("remember what ICA put on bucket %s: %w", s.Bucket.Name, err)
+	}
+	return c.Memory.Remember(ctx, s.Bucket.ARN, rememberedNotifications, string(text))
+}
+
+// lastWriter is who put the notifications last: a put replaces all of them, so the present ones are the last writer's.
+func lastWriter(causes []Cause) (writer Actor, wrote bool) {
+	var last Cause
+	for _, cause := range causes {
+		if slices.Contains(notificationEvents(), cause.Event) && !cause.Time.Before(last.Time) {
+			last, wrote = cause, true
+		}
+	}
+	return last.Actor, wrote
+}
+
+// after is who wrote what, once ICA's role or somebody else has written the present entries. ICA reads, adds its own and writes
+// all: what is in our own account and was there before stays others'. Of a stranger's write nothing becomes ICA's, and what leads
+// to another account is nobody's yet, because events come in any order and ICA's may still be on its way.
+func (a authors) after(byICA bool, present []entry, account string) authors {
+	if byICA {
+		a.ICA = lackingIn(a.Others, present)
+	}
+	return authors{ICA: a.ICA, Others: lackingIn(a.ICA, stayingIn(present, account))}
+}
+
+func (a authors) same(b authors) bool {
+	return slices.EqualFunc(a.ICA, b.ICA, entry.identical) && slices.EqualFunc(a.Others, b.Others, entry.identical)
+}
+
+func judgeNotifications(_ icaconfig.Storage, got notifications) Verdict {
+	if len(got.ICA) == 0 {
+		return report("no notification of ICA's was seen on the bucket yet: nothing can be restored",
+			"nothing; icaguard remembers what ICA's role puts there")
+	}
+	var v Verdict
+	for _, e := range lackingIn(got.Present, got.ICA) {
+		is := "none"
+		if at := slices.IndexFunc(got.Present, e.alteredTo); at >= 0 {
+			is = got.Present[at].String()
+		}
+		v.Diffs = append(v.Diffs, Diff{Path: "notification of ICA to " + e.Target, Want: e.String(), Got: is})
+	}
+	return v
+}
+
+// restoredEntries are all present entries in order, and behind them those of ICA's that are missing.
+func restoredEntries(got notifications) []entry {
+	missing := lackingIn(got.Present, got.ICA)
+	all := slices.DeleteFunc(slices.Clone(got.Present), func(p entry) bool {
+		return slices.ContainsFunc(missing, func(m entry) bool { return m.alteredTo(p) })
+	})
+	for _, m := range missing {
+		if slices.ContainsFunc(all, func(e entry) bool { return e.ID == m.ID }) {
+			m.ID = "" // taken by others: S3 gives it another
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// putNotifications tells a target of ICA's that is gone, which needs a person, from one of others, which must not keep ICA
+// blind: S3 refuses the whole for either and does not say which. Others' are to blame if it refuses what is there already.
+func putNotifications(ctx context.Context, c Clients, s icaconfig.Storage, got notifications) error {
+	err := writeEntries(ctx, c, s, restoredEntries(got), false)
+	if !awslore.IsTargetRefused(err) {
+		return err
+	}
+	if len(got.Present) > 0 && awslore.IsTargetRefused(writeEntries(ctx, c, s, got.Present, false)) {
+		return writeEntries(ctx, c, s, restoredEntries(got), true)
+	}
+	var targets []string
+	for _, e := range lackingIn(got.Present, got.ICA) {
+		targets = append(targets, e.Target)
+	}
+	return fmt.Errorf("ICA's target %s is gone or no longer lets S3 in: %w", strings.Join(targets, ", "), err)
+}
+
+func writeEntries(ctx context.Context, c Clients, s icaconfig.Storage, entries []entry, unchecked bool) error {
+	configuration, err := notificationConfiguration(entries)
+	if err != nil {
+		return fmt.Errorf("put notifications on bucket %s: %w", s.Bucket.Name, err)
+	}
+	_, err = c.s3(s).PutBucketNotificationConfiguration(ctx, &s3.PutBucketNotificationConfigurationInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
+		NotificationConfiguration: configuration, SkipDestinationValidation: &unchecked,
+	})
+	if err != nil {
+		return fmt.Errorf("put notifications on bucket %s: %w", s.Bucket.Name, err)
+	}
+	return nil
+}

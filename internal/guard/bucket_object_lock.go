@@ -1,0 +1,59 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// bucketObjectLock is watched: whoever locks data has a reason that outranks ICA's convenience, often the law's.
+func bucketObjectLock() Setting {
+	return define(Setting{
+		ID:     "bucket-object-lock",
+		Title:  "No default retention locks what ICA writes",
+		Breaks: "ICA cannot delete: archiving and deleting data in ICA fails until the retention ends",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("S3 console, bucket %s, Properties, Object Lock: disable default retention", s.Bucket.Name)
+		},
+		On:       OnBucket,
+		Triggers: []Trigger{bucketEvents("PutBucketObjectLockConfiguration")},
+		Reads:    on(OnBucket, "s3:GetBucketObjectLockConfiguration"),
+	}, spec[types.ObjectLockConfiguration]{read: readObjectLock, judge: judgeObjectLock})
+}
+
+func readObjectLock(ctx context.Context, c Clients, s icaconfig.Storage) (types.ObjectLockConfiguration, error) {
+	out, err := c.s3(s).GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
+	})
+	if awslore.IsAbsent(err) {
+		return types.ObjectLockConfiguration{}, nil
+	}
+	if err != nil {
+		return types.ObjectLockConfiguration{}, fmt.Errorf("get object lock of bucket %s: %w", s.Bucket.Name, err)
+	}
+	return *out.ObjectLockConfiguration, nil
+}
+
+func judgeObjectLock(_ icaconfig.Storage, got types.ObjectLockConfiguration) Verdict {
+	switch {
+	case got.ObjectLockEnabled != types.ObjectLockEnabledEnabled:
+		return Verdict{}
+	case got.Rule == nil || got.Rule.DefaultRetention == nil:
+		return report("object lock is on, without default retention: ICA can delete what nobody locks", "")
+	}
+	return alert("object lock is on with default retention of "+retention(*got.Rule.DefaultRetention)+": ICA cannot delete what it writes",
+		"disable default retention, if your rules on keeping data allow it, or give ICA another bucket")
+}
+
+func retention(r types.DefaultRetention) string {
+	if years := aws.ToInt32(r.Years); years > 0 {
+		return fmt.Sprintf("%d years (%s)", years, r.Mode)
+	}
+	return fmt.Sprintf("%d days (%s)", aws.ToInt32(r.Days), r.Mode)
+}

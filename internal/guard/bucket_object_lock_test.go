@@ -1,0 +1,41 @@
+package guard
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+func bucketObjectLockWays() []way {
+	const id = "bucket-object-lock"
+	put := func(name string, want Status, words string, rule *types.ObjectLockRule) way {
+		return way{
+			setting: id, name: name, want: want,
+			breakIt: func(w *world) {
+				w.putVersioning(types.BucketVersioningStatusEnabled)
+				w.must(w.s3.PutObjectLockConfiguration(w.t.Context(), &s3.PutObjectLockConfigurationInput{
+					Bucket:                  &w.storage.Bucket.Name,
+					ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled, Rule: rule},
+				}))
+			},
+			check: func(w *world, o Outcome) {
+				if findings := slices.Concat(o.Alerts, o.Reports); len(findings) != 1 || !strings.Contains(findings[0].What, words) {
+					w.t.Errorf("want one finding with %q: %v", words, findings)
+				}
+			},
+		}
+	}
+	return []way{
+		put("on with default retention", Unrecoverable, "30 days (COMPLIANCE)", &types.ObjectLockRule{
+			DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: aws.Int32(30)},
+		}),
+		put("on with default retention in years", Unrecoverable, "7 years (GOVERNANCE)", &types.ObjectLockRule{
+			DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Years: aws.Int32(7)},
+		}),
+		put("on without default retention", Reported, "object lock is on", nil),
+		{setting: id, name: "left as it is", want: Clean, breakIt: func(*world) {}},
+	}
+}

@@ -1,0 +1,76 @@
+package guard
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+func bucketOwnership() Setting {
+	ours := func(s icaconfig.Storage) bool { return s.Bucket.EnforceOwnership }
+	return define(Setting{
+		ID:     "bucket-ownership",
+		Title:  "The bucket owns all objects in it (BucketOwnerEnforced)",
+		Breaks: "what Illumina's role copies in stays Illumina's: reading and copying it fails with 403 Access Denied",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("S3 console, bucket %s, Permissions: remove grants to others from the ACL, then Object Ownership: ACLs disabled", s.Bucket.Name)
+		},
+		On: OnBucket,
+		// Only with ACLs enabled does an ACL change anything, and one that grants to others keeps them from being disabled again.
+		Triggers: []Trigger{bucketEvents("PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "PutBucketAcl")},
+		Reads:    on(OnBucket, "s3:GetBucketOwnershipControls"),
+		Writes:   where(ours, on(OnBucket, "s3:PutBucketOwnershipControls")),
+	}, spec[types.ObjectOwnership]{read: readOwnership, judge: judgeOwnership, put: putOwnership})
+}
+
+func readOwnership(ctx context.Context, c Clients, s icaconfig.Storage) (types.ObjectOwnership, error) {
+	out, err := c.s3(s).GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
+	})
+	if awslore.IsAbsent(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("get ownership controls of bucket %s: %w", s.Bucket.Name, err)
+	}
+	for _, rule := range out.OwnershipControls.Rules {
+		return rule.ObjectOwnership, nil // there is never more than one
+	}
+	return "", nil
+}
+
+// judgeOwnership leaves an adopted bucket as it is: disabling ACLs takes access away from whoever has it by an ACL.
+func judgeOwnership(s icaconfig.Storage, got types.ObjectOwnership) Verdict {
+	if got == types.ObjectOwnershipBucketOwnerEnforced {
+		return Verdict{}
+	}
+	// A bucket without the controls behaves so (https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html).
+	is := string(cmp.Or(got, types.ObjectOwnershipObjectWriter))
+	toDo := "set Object Ownership to BucketOwnerEnforced, once nobody needs the bucket's ACLs"
+	switch {
+	case s.Bucket.EnforceOwnership:
+		return Verdict{Diffs: []Diff{{Path: "ObjectOwnership", Want: string(types.ObjectOwnershipBucketOwnerEnforced), Got: is}}}
+	case s.Bucket.CrossAccountCopy:
+		return alert("object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403", toDo)
+	}
+	return report("object ownership is "+is+": an object belongs to whoever writes it, or can be shared by its ACL", toDo)
+}
+
+func putOwnership(ctx context.Context, c Clients, s icaconfig.Storage, _ types.ObjectOwnership) error {
+	_, err := c.s3(s).PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
+		OwnershipControls: &types.OwnershipControls{
+			Rules: []types.OwnershipControlsRule{{ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced}},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("put ownership controls on bucket %s: %w", s.Bucket.Name, err)
+	}
+	return nil
+}

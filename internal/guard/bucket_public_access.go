@@ -1,0 +1,125 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// publicAccess is what keeps the bucket from being public: four blocks of its own and four of the account.
+type publicAccess struct {
+	Bucket, Account blocks
+}
+
+// blocks are on or off; a block that is not configured is off.
+type blocks struct {
+	BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets bool
+}
+
+func allBlocks() blocks { return blocks{true, true, true, true} }
+
+func bucketPublicAccess() Setting {
+	wanted := func(s icaconfig.Storage) bool { return s.Bucket.PublicAccessBlock }
+	return define(Setting{
+		ID:     "bucket-public-access",
+		Title:  "All four public access blocks of the bucket are on",
+		Breaks: "nothing in ICA at once, but a policy or an ACL can then make genomes public",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("S3 console, bucket %s, Permissions: block all public access", s.Bucket.Name)
+		},
+		On:       OnBucket,
+		Triggers: []Trigger{bucketEvents("PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock")},
+		Reads: where(wanted, append(
+			on(OnBucket, "s3:GetBucketPublicAccessBlock"), on(OnAccount, "s3:GetAccountPublicAccessBlock")...)),
+		Writes: where(wanted, on(OnBucket, "s3:PutBucketPublicAccessBlock")),
+	}, spec[publicAccess]{read: readPublicAccess, judge: judgePublicAccess, put: putPublicAccess})
+}
+
+// readPublicAccess looks at nothing where the lab decided for publicAccessBlock: false, as the guard then may not.
+func readPublicAccess(ctx context.Context, c Clients, s icaconfig.Storage) (publicAccess, error) {
+	if !s.Bucket.PublicAccessBlock {
+		return publicAccess{}, nil
+	}
+	bucket, err := readBucketBlocks(ctx, c, s)
+	if err != nil {
+		return publicAccess{}, err
+	}
+	account, err := readAccountBlocks(ctx, c, s)
+	return publicAccess{Bucket: bucket, Account: account}, err
+}
+
+func readBucketBlocks(ctx context.Context, c Clients, s icaconfig.Storage) (blocks, error) {
+	out, err := c.s3(s).GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	if awslore.IsAbsent(err) {
+		return blocks{}, nil
+	}
+	if err != nil {
+		return blocks{}, fmt.Errorf("get public access block of bucket %s: %w", s.Bucket.Name, err)
+	}
+	got := out.PublicAccessBlockConfiguration
+	return blocks{
+		aws.ToBool(got.BlockPublicAcls), aws.ToBool(got.IgnorePublicAcls),
+		aws.ToBool(got.BlockPublicPolicy), aws.ToBool(got.RestrictPublicBuckets),
+	}, nil
+}
+
+func readAccountBlocks(ctx context.Context, c Clients, s icaconfig.Storage) (blocks, error) {
+	out, err := c.s3control(s).GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &c.Account})
+	if awslore.IsAbsent(err) {
+		return blocks{}, nil
+	}
+	if err != nil {
+		return blocks{}, fmt.Errorf("get public access block of account %s: %w", c.Account, err)
+	}
+	got := out.PublicAccessBlockConfiguration
+	return blocks{
+		aws.ToBool(got.BlockPublicAcls), aws.ToBool(got.IgnorePublicAcls),
+		aws.ToBool(got.BlockPublicPolicy), aws.ToBool(got.RestrictPublicBuckets),
+	}, nil
+}
+
+func judgePublicAccess(s icaconfig.Storage, got publicAccess) Verdict {
+	if !s.Bucket.PublicAccessBlock {
+		return Verdict{}
+	}
+	var v Verdict
+	if got.Account != allBlocks() {
+		v = report("the account's own public access block is not all on; the bucket's is what protects its data",
+			"S3 console, Block Public Access settings for this account, if that is not on purpose")
+	}
+	for _, block := range []struct {
+		name string
+		on   bool
+	}{
+		{"BlockPublicAcls", got.Bucket.BlockPublicAcls},
+		{"IgnorePublicAcls", got.Bucket.IgnorePublicAcls},
+		{"BlockPublicPolicy", got.Bucket.BlockPublicPolicy},
+		{"RestrictPublicBuckets", got.Bucket.RestrictPublicBuckets},
+	} {
+		if !block.on {
+			v.Diffs = append(v.Diffs, Diff{Path: block.name, Want: "true", Got: "false"})
+		}
+	}
+	return v
+}
+
+func putPublicAccess(ctx context.Context, c Clients, s icaconfig.Storage, _ publicAccess) error {
+	_, err := c.s3(s).PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
+		PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
+			BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true),
+			BlockPublicPolicy: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("put public access block on bucket %s: %w", s.Bucket.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package guard
+
+import (
+	"context"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	controltypes "github.com/aws/aws-sdk-go-v2/service/s3control/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+)
+
+func bucketPublicAccessWays() []way {
+	const id = "bucket-public-access"
+	return []way{
+		{setting: id, name: "removed", want: Restored, breakIt: (*world).deletePublicAccessBlock},
+		{
+			setting: id, name: "one of four off", want: Restored,
+			breakIt: func(w *world) {
+				w.must(w.s3.PutPublicAccessBlock(w.t.Context(), &s3.PutPublicAccessBlockInput{
+					Bucket: &w.storage.Bucket.Name,
+					PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
+						BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(false), RestrictPublicBuckets: aws.Bool(true),
+					},
+				}))
+			},
+		},
+		{
+			setting: id, name: "the account's block removed", want: Reported, breakIt: (*world).unblockAccount,
+			check: func(w *world, o Outcome) {
+				if len(o.Reports) != 1 || w.bucketBlocks() != allBlocks() {
+					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Reports, w.bucketBlocks())
+				}
+			},
+		},
+		{
+			setting: id, name: "both removed", want: Restored,
+			breakIt: func(w *world) {
+				w.unblockAccount()
+				w.deletePublicAccessBlock()
+			},
+			check: func(w *world, o Outcome) {
+				if len(o.Reports) != 1 || w.bucketBlocks() != allBlocks() {
+					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Reports, w.bucketBlocks())
+				}
+			},
+		},
+		{
+			setting: id, name: "removed where publicAccessBlock is false", want: Clean, variant: variant{bucket: "publicAccessBlock: false"},
+			breakIt: (*world).deletePublicAccessBlock,
+			check: func(w *world, _ Outcome) {
+				if w.bucketBlocks() != (blocks{}) || len(w.calls()) != 0 {
+					w.t.Errorf("blocks %v after calls %v: the guard has no permission there", w.bucketBlocks(), w.calls())
+				}
+			},
+		},
+	}
+}
+
+func (w *world) deletePublicAccessBlock() {
+	w.t.Helper()
+	w.must(w.s3.DeletePublicAccessBlock(w.t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: &w.storage.Bucket.Name}))
+}
+
+func (w *world) bucketBlocks() blocks {
+	w.t.Helper()
+	clients := w.engine.Clients
+	clients.Config = w.local.Config("us-east-1", "AKIATEST")
+	got, err := readBucketBlocks(w.t.Context(), clients, w.storage)
+	w.must(got, err)
+	return got
+}
+
+// blockAccount switches the account's own public access block on, as labs do.
+func (s *site) blockAccount(t *testing.T) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context()) // also called when a test has ended
+	_, err := awslore.S3Control(s.DirectConfig("us-east-1"), "us-east-1").PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
+		AccountId: aws.String(s.Account()),
+		PublicAccessBlockConfiguration: &controltypes.PublicAccessBlockConfiguration{
+			BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unblockAccount is undone when the test ends: all worlds share the account.
+func (w *world) unblockAccount() {
+	w.t.Helper()
+	w.t.Cleanup(func() { w.local.blockAccount(w.t) })
+	w.must(awslore.S3Control(w.local.DirectConfig("us-east-1"), "us-east-1").DeletePublicAccessBlock(w.t.Context(),
+		&s3control.DeletePublicAccessBlockInput{AccountId: aws.String(w.local.Account())}))
+}

@@ -1,0 +1,102 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// versioning is the bucket's; an empty status means that it was never enabled, to which no bucket ever returns.
+type versioning struct {
+	Status    types.BucketVersioningStatus
+	MFADelete bool
+}
+
+func bucketVersioning() Setting {
+	kept := func(s icaconfig.Storage) bool { return s.Bucket.Versioning == icaconfig.VersioningEnabled }
+	return define(Setting{
+		ID:     "bucket-versioning",
+		Title:  "Versioning is as bucket.versioning says, and ICA can delete",
+		Breaks: "with versions ICA needs further permissions, or what it deletes is only hidden; with MFA delete it cannot delete versions",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("S3 console, bucket %s, Properties, Bucket Versioning: make it %q, as ica.yaml says", s.Bucket.Name, s.Bucket.Versioning)
+		},
+		On:       OnBucket,
+		Triggers: []Trigger{bucketEvents("PutBucketVersioning")},
+		Reads:    on(OnBucket, "s3:GetBucketVersioning"),
+		Writes:   where(kept, on(OnBucket, "s3:PutBucketVersioning")),
+	}, spec[versioning]{read: readVersioning, judge: judgeVersioning, put: putVersioning})
+}
+
+func readVersioning(ctx context.Context, c Clients, s icaconfig.Storage) (versioning, error) {
+	out, err := c.s3(s).GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	if err != nil {
+		return versioning{}, fmt.Errorf("get versioning of bucket %s: %w", s.Bucket.Name, err)
+	}
+	return versioning{Status: out.Status, MFADelete: out.MFADelete == types.MFADeleteStatusEnabled}, nil
+}
+
+func judgeVersioning(s icaconfig.Storage, got versioning) Verdict {
+	if got.MFADelete {
+		// With it only the root user, with the device at hand, may change versioning: a put would fail.
+		return alert("MFA delete is on: ICA cannot delete object versions",
+			"turn it off as the account's root user: aws s3api put-bucket-versioning with --mfa")
+	}
+	switch s.Bucket.Versioning {
+	case icaconfig.VersioningEnabled:
+		return judgeKept(got)
+	case icaconfig.VersioningNever:
+		return judgeNever(got)
+	case icaconfig.VersioningAuto:
+	}
+	return judgeFollowed(got)
+}
+
+func judgeKept(got versioning) Verdict {
+	if got.Status == types.BucketVersioningStatusEnabled {
+		return Verdict{}
+	}
+	is := "never enabled"
+	if got.Status != "" {
+		is = string(got.Status)
+	}
+	return Verdict{Diffs: []Diff{{Path: "Status", Want: string(types.BucketVersioningStatusEnabled), Got: is}}}
+}
+
+func judgeNever(got versioning) Verdict {
+	switch got.Status {
+	case types.BucketVersioningStatusEnabled:
+		return alert("versioning is enabled, but ica.yaml says never: what ICA deletes stays as versions and is paid for, and ICA lacks the permissions for versions",
+			"suspend versioning, or write versioning: enabled in ica.yaml and deploy")
+	case types.BucketVersioningStatusSuspended:
+		return report("versioning was enabled once and is suspended: ICA gets the permissions for versions, as Illumina's documentation asks", "")
+	}
+	return Verdict{}
+}
+
+// judgeFollowed: permissions follow the bucket, but a deploy may put the template's back until the first look after it.
+func judgeFollowed(got versioning) Verdict {
+	switch got.Status {
+	case types.BucketVersioningStatusEnabled:
+		return report("versioning is enabled, so ICA gets the permissions for versions",
+			"write versioning: enabled in ica.yaml, so that a deploy never takes them away for a moment")
+	case types.BucketVersioningStatusSuspended:
+		return report("versioning is suspended, so ICA gets the permissions for versions", "")
+	}
+	return Verdict{}
+}
+
+func putVersioning(ctx context.Context, c Clients, s icaconfig.Storage, _ versioning) error {
+	_, err := c.s3(s).PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		return fmt.Errorf("enable versioning of bucket %s: %w", s.Bucket.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package guard
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// bucketVersioningWays are the cells of the table of versioning, and MFA delete.
+func bucketVersioningWays() []way {
+	const id = "bucket-versioning"
+	cell := func(configured string, status types.BucketVersioningStatus, want Status) way {
+		name := configured + ", never enabled"
+		if status != "" {
+			name = configured + ", " + string(status)
+		}
+		c := way{setting: id, name: name, want: want, variant: variant{bucket: "versioning: " + configured}, breakIt: func(w *world) {
+			if status != "" {
+				w.putVersioning(status)
+			}
+		}}
+		if want != Restored {
+			c.check = func(w *world, _ Outcome) { w.expectVersioning(status) }
+		}
+		return c
+	}
+	neverEnabled := cell("enabled", "", Restored)
+	neverEnabled.breakIt = (*world).recreateBucket
+	neverEnabled.check = func(w *world, _ Outcome) { w.expectVersioning(types.BucketVersioningStatusEnabled) }
+	return []way{
+		cell("enabled", types.BucketVersioningStatusSuspended, Restored),
+		neverEnabled,
+		cell("enabled", types.BucketVersioningStatusEnabled, Clean),
+		cell("auto", "", Clean),
+		cell("auto", types.BucketVersioningStatusEnabled, Reported),
+		cell("auto", types.BucketVersioningStatusSuspended, Reported),
+		cell("never", "", Clean),
+		cell("never", types.BucketVersioningStatusEnabled, Unrecoverable),
+		cell("never", types.BucketVersioningStatusSuspended, Reported),
+		{
+			setting: id, name: "MFA delete on", want: Unrecoverable, variant: variant{bucket: "versioning: enabled"},
+			notShown: "that ICA then cannot delete versions",
+			breakIt: func(w *world) {
+				w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
+					Bucket: &w.storage.Bucket.Name, MFA: aws.String("arn:aws:iam::123456789012:mfa/root-account-mfa-device 123456"),
+					VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended, MFADelete: types.MFADeleteEnabled},
+				}))
+			},
+			check: func(w *world, _ Outcome) { w.expectVersioning(types.BucketVersioningStatusSuspended) },
+		},
+	}
+}
+
+func (w *world) putVersioning(status types.BucketVersioningStatus) {
+	w.t.Helper()
+	w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &w.storage.Bucket.Name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
+	}))
+}
+
+func (w *world) expectVersioning(want types.BucketVersioningStatus) {
+	w.t.Helper()
+	out, err := w.s3.GetBucketVersioning(w.t.Context(), &s3.GetBucketVersioningInput{Bucket: &w.storage.Bucket.Name})
+	w.must(out, err)
+	if out.Status != want {
+		w.t.Errorf("versioning is %q, want %q", out.Status, want)
+	}
+}

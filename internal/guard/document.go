@@ -1,0 +1,70 @@
+package guard
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/icaguard/icaguard/internal/policy"
+)
+
+// document is a policy as AWS has it. It may hold the session-name prefix: it goes into the
+// guard's memory, never to people.
+type document string
+
+// newDocument undoes the URL encoding in which IAM returns documents
+// (https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html).
+func newDocument(text *string) document {
+	encoded := aws.ToString(text)
+	if decoded, err := url.PathUnescape(encoded); err == nil && !strings.HasPrefix(strings.TrimSpace(encoded), "{") {
+		return document(decoded)
+	}
+	return document(encoded)
+}
+
+func (d document) parse() (policy.Document, error) { return policy.Parse(string(d)) }
+
+// text is a document as AWS takes it. Marshalling our own plain documents cannot fail.
+func text(document any) string {
+	data, err := json.Marshal(document)
+	if err != nil {
+		panic(fmt.Sprintf("guard: marshal document: %v", err))
+	}
+	return string(data)
+}
+
+// parsed is a document of ours in the form in which documents are compared. Ours are checked when they are configured.
+func parsed(document any) policy.Document {
+	p, err := policy.Parse(text(document))
+	if err != nil {
+		panic(fmt.Sprintf("guard: a document of ours does not parse: %v", err))
+	}
+	return p
+}
+
+// diffDocument compares a document that is ours as a whole. One that does not parse is drift: doubt is.
+func diffDocument(want any, got document) []Diff {
+	present, err := got.parse()
+	if err != nil {
+		return []Diff{{Path: "document", Want: "as ICA needs it", Got: "does not parse: " + err.Error()}}
+	}
+	return differences(policy.Diff(parsed(want), present))
+}
+
+func differences(found []policy.Difference) []Diff {
+	diffs := make([]Diff, len(found))
+	for i, d := range found {
+		diffs[i] = Diff{Path: d.Statement.String() + " " + d.Element, Want: orNothing(d.Want), Got: orNothing(d.Got)}
+	}
+	return diffs
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}

@@ -1,0 +1,150 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
+)
+
+const (
+	// maxKeyPolicy is KMS's limit in bytes (https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html).
+	maxKeyPolicy = 32 * 1024
+	// keyPolicyName is the only name that a key's policy can have (same source).
+	keyPolicyName = "default"
+)
+
+// keyPolicyState is the key's policy. It is "" for a key of another account, which cannot be read from here.
+type keyPolicyState struct {
+	Document document
+	RoleID   string
+}
+
+func kmsKeyPolicy() Setting {
+	return define(Setting{
+		ID:    "kms-key-policy",
+		Title: "The key policy lets ICA's role use the KMS key",
+		Breaks: "reads and writes of encrypted objects: AccessDenied for kms:Decrypt or kms:GenerateDataKey, 403 for users; " +
+			"copies between projects where the cross-account statement is missing",
+		ByHand: func(s icaconfig.Storage) string {
+			return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: icaguard render key-policy --storage " + s.Name
+		},
+		On:       OnKey,
+		Triggers: []Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
+		Reads:    append(on(OnKey, "kms:GetKeyPolicy"), on(OnRole, "iam:GetRole")...),
+		Writes:   where(restoresKey, on(OnKey, "kms:PutKeyPolicy")),
+	}, spec[keyPolicyState]{read: readKeyPolicy, judge: judgeKeyPolicy, put: putKeyPolicy, merges: true})
+}
+
+func readKeyPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (keyPolicyState, error) {
+	var got keyPolicyState
+	if foreignKey(s) {
+		return got, nil
+	}
+	out, err := c.kms(s).GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &s.Key.ARN, PolicyName: aws.String(keyPolicyName)})
+	if err != nil {
+		// https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html: IAM alone allows nothing on a key.
+		return got, hint(fmt.Errorf("get policy of key %s: %w", s.Key.ARN, err), awslore.Denied,
+			"KMS also answers so, to everyone, where the key policy has no statement for the account's root: then only those whom it names can change it, else AWS Support")
+	}
+	got.Document = document(aws.ToString(out.Policy))
+	got.RoleID, err = c.roleID(ctx, s, got.Document)
+	return got, err
+}
+
+func judgeKeyPolicy(s icaconfig.Storage, got keyPolicyState) Verdict {
+	if foreignKey(s) {
+		return report("the policy of key "+s.Key.ARN+" cannot be read from here, as it belongs to account "+accountOfARN(s.Key.ARN),
+			"let that account check that it holds "+toPaste(wantKeyPolicy(s, got).ours))
+	}
+	want := wantKeyPolicy(s, got)
+	v := want.judge(got.Document)
+	if len(v.Diffs) == 0 || restoresKey(s) {
+		return v
+	}
+	missing := alert("the key policy lacks what ICA needs, and is not icaguard's to change: "+paths(v.Diffs),
+		"put into the policy of key "+s.Key.ARN+", keeping all else: "+toPaste(want.ours)+
+			"; with kms: {restore: true} in ica.yaml icaguard does so")
+	v.Diffs = nil
+	return missing.and(v)
+}
+
+// wantKeyPolicy needs a statement for ICA's roles only where the account's IAM policies do not decide, or where one of
+// ours stands, which then has to be right.
+func wantKeyPolicy(s icaconfig.Storage, got keyPolicyState) sharedPolicy {
+	ours := s.KeyStatements()
+	if !iamDecides(s, got.Document) {
+		ours = append(ours, s.KeyRoleStatement())
+	}
+	account := accountOfARN(s.Key.ARN)
+	calls := []policy.Calls{{Actions: s.KeyRoleStatement().Action, Resources: []string{s.Key.ARN}}}
+	var callers []caller
+	for _, role := range s.Key.Roles {
+		who := policy.Caller{RoleARN: role, ResourceAccount: account}
+		if role == s.Role.ARN {
+			who.RoleID = got.RoleID
+		}
+		callers = append(callers, caller{who: "ICA's role", Caller: who, calls: calls})
+	}
+	if s.Key.CrossAccountCopy {
+		callers = append(callers, caller{
+			who: "ICA's copies between accounts", Caller: policy.Caller{RoleARN: s.CrossAccount, ResourceAccount: account}, calls: calls,
+		})
+	}
+	return sharedPolicy{ours: ours, limit: maxKeyPolicy, callers: append(callers, ownCallers(s, OnKey, account)...)}
+}
+
+// iamDecides says that the policy holds, without conditions, the statement for the account's root that hands the
+// decision to IAM (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html), and nothing under
+// the name of our own statement.
+func iamDecides(s icaconfig.Storage, got document) bool {
+	present, err := parseShared(got)
+	if err != nil {
+		return false
+	}
+	root := s.KeyRoleStatement()
+	root.Principal = icaconfig.Principal{"AWS": {accountOf(s)}}
+	need := statementsOf([]icaconfig.Statement{root}).Statements()[0]
+	all := present.Statements()
+	return slices.ContainsFunc(all, func(have policy.Statement) bool { return policy.Covers(have, need) }) &&
+		!slices.ContainsFunc(all, func(have policy.Statement) bool { return have.Sid() == icaconfig.SidRole })
+}
+
+// toPaste is statements as a person puts them into a policy.
+func toPaste(ours []icaconfig.Statement) string {
+	texts := make([]string, len(ours))
+	for i, s := range ours {
+		texts[i] = text(s)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func paths(diffs []Diff) string {
+	texts := make([]string, len(diffs))
+	for i, d := range diffs {
+		texts[i] = fmt.Sprintf("%s: found %s, ICA needs %s", d.Path, d.Got, d.Want)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// putKeyPolicy never bypasses KMS's check that the caller could change the policy again.
+func putKeyPolicy(ctx context.Context, c Clients, s icaconfig.Storage, got keyPolicyState) error {
+	merged, err := wantKeyPolicy(s, got).merged(got.Document)
+	if err != nil {
+		return err
+	}
+	_, err = c.kms(s).PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{
+		KeyId: &s.Key.ARN, PolicyName: aws.String(keyPolicyName), Policy: &merged,
+	})
+	if err != nil {
+		return fmt.Errorf("put policy on key %s: %w", s.Key.ARN, err)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// providerState is the OIDC provider. Thumbprints are not compared: AWS ignores them for EKS issuers.
+type providerState struct {
+	Exists    bool
+	Audiences []string
+}
+
+func oidcProvider() Setting {
+	return define(Setting{
+		ID:     "oidc-provider",
+		Title:  "IAM knows ICA's OIDC provider, with the audience sts.amazonaws.com",
+		Breaks: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"`,
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("IAM console, Identity providers: add %s with audience %s", s.Provider.URL, s.Provider.Audience)
+		},
+		On: OnProvider,
+		Triggers: []Trigger{{
+			Source: "aws.iam",
+			Events: []string{
+				"DeleteOpenIDConnectProvider", "AddClientIDToOpenIDConnectProvider", "RemoveClientIDFromOpenIDConnectProvider",
+			},
+			Parameter: "openIDConnectProviderArn",
+			Names:     func(s icaconfig.Storage) []string { return []string{s.Provider.ARN} },
+		}, {
+			Source:    "aws.iam",
+			Events:    []string{"CreateOpenIDConnectProvider"},
+			Parameter: "url",
+			Names:     func(s icaconfig.Storage) []string { return []string{s.Provider.URL, s.Provider.Host} },
+		}},
+		Reads:  on(OnProvider, "iam:GetOpenIDConnectProvider"),
+		Writes: on(OnProvider, "iam:CreateOpenIDConnectProvider", "iam:AddClientIDToOpenIDConnectProvider"),
+	}, spec[providerState]{read: readProvider, judge: judgeProvider, put: putProvider})
+}
+
+func readProvider(ctx context.Context, c Clients, s icaconfig.Storage) (providerState, error) {
+	out, err := c.iam().GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &s.Provider.ARN})
+	if awslore.Classify(err) == awslore.Gone {
+		return providerState{}, nil
+	}
+	if err != nil {
+		return providerState{}, fmt.Errorf("get provider %s: %w", s.Provider.Host, err)
+	}
+	return providerState{Exists: true, Audiences: out.ClientIDList}, nil
+}
+
+func judgeProvider(s icaconfig.Storage, got providerState) Verdict {
+	switch {
+	case !got.Exists:
+		return Verdict{Diffs: []Diff{{Path: "provider " + s.Provider.Host, Want: "exists", Got: "does not exist"}}}
+	case !slices.Contains(got.Audiences, s.Provider.Audience):
+		return Verdict{Diffs: []Diff{{Path: "audiences", Want: s.Provider.Audience + " among them", Got: strings.Join(got.Audiences, ", ")}}}
+	}
+	return Verdict{}
+}
+
+func putProvider(ctx context.Context, c Clients, s icaconfig.Storage, got providerState) error {
+	if got.Exists {
+		_, err := c.iam().AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{
+			OpenIDConnectProviderArn: &s.Provider.ARN, ClientID: &s.Provider.Audience,
+		})
+		if err != nil {
+			return fmt.Errorf("add audience to provider %s: %w", s.Provider.Host, err)
+		}
+		return nil
+	}
+	_, err := c.iam().CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
+		Url: &s.Provider.URL, ClientIDList: []string{s.Provider.Audience},
+	})
+	if err != nil {
+		return fmt.Errorf("create provider %s: %w", s.Provider.Host, err)
+	}
+	return nil
+}

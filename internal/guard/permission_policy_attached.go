@@ -1,0 +1,63 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// attachedPolicies are the ARNs of the managed policies attached to the role.
+type attachedPolicies []string
+
+func permissionPolicyAttached() Setting {
+	return define(Setting{
+		ID:     "permission-policy-attached",
+		Title:  "The permission policy is attached to the role",
+		Breaks: `the storage: "Access Forbidden … no identity-based policy allows the s3:GetBucketLocation action"`,
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("aws iam attach-role-policy --role-name %s --policy-arn %s", s.Role.Name, s.Role.Policy.ARN)
+		},
+		On:       OnRole,
+		Triggers: []Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy"), policyEvents(), policyCreated()},
+		Reads:    on(OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies"),
+		Writes:   on(OnRole, "iam:AttachRolePolicy"),
+	}, spec[attachedPolicies]{read: readAttached, judge: judgeAttached, put: putAttached})
+}
+
+func readAttached(ctx context.Context, c Clients, s icaconfig.Storage) (attachedPolicies, error) {
+	if _, err := c.ourRole(ctx, s); err != nil {
+		return nil, err
+	}
+	var arns attachedPolicies
+	pages := iam.NewListAttachedRolePoliciesPaginator(c.iam(), &iam.ListAttachedRolePoliciesInput{RoleName: &s.Role.Name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list policies attached to role %s: %w", s.Role.Name, err)
+		}
+		for _, attached := range page.AttachedPolicies {
+			arns = append(arns, aws.ToString(attached.PolicyArn))
+		}
+	}
+	return arns, nil
+}
+
+func judgeAttached(s icaconfig.Storage, got attachedPolicies) Verdict {
+	if slices.Contains(got, s.Role.Policy.ARN) {
+		return Verdict{}
+	}
+	return Verdict{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Want: "attached", Got: "detached"}}}
+}
+
+func putAttached(ctx context.Context, c Clients, s icaconfig.Storage, _ attachedPolicies) error {
+	_, err := c.iam().AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: &s.Role.Name, PolicyArn: &s.Role.Policy.ARN})
+	if err != nil {
+		return fmt.Errorf("attach policy %s to role %s: %w", s.Role.Policy.Name, s.Role.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,12 @@
+package guard
+
+import "github.com/aws/aws-sdk-go-v2/service/iam"
+
+func permissionPolicyAttachedWays() []way {
+	return []way{{
+		setting: "permission-policy-attached", name: "detached", want: Restored,
+		breakIt: func(w *world) {
+			w.must(w.iam.DetachRolePolicy(w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN}))
+		},
+	}}
+}

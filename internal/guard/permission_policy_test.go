@@ -1,0 +1,151 @@
+package guard
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+func permissionPolicyWays() []way {
+	const id = "permission-policy"
+	// edit makes a new default version of the wanted document with something replaced.
+	edit := func(name string, want Status, replacements ...string) way {
+		return way{
+			setting: id, name: name, want: want,
+			breakIt: func(w *world) { w.newVersion(w.editedPolicy(replacements...)) },
+		}
+	}
+	follows := func(name string, v variant, status types.BucketVersioningStatus, want Status, versioned bool) way {
+		return way{
+			setting: id, name: name, variant: v, want: want,
+			breakIt: func(w *world) { w.setVersioning(status) },
+			check:   func(w *world, _ Outcome) { w.expectPolicy(versioned) },
+		}
+	}
+	lookAlike := edit("other case and order, same meaning", Clean, `"s3:PutObject","s3:GetObject"`, `"S3:getobject","s3:putobject"`)
+	lookAlike.check = func(w *world, _ Outcome) { w.expectPolicy(false) }
+	never := variant{bucket: "versioning: never"}
+	return []way{
+		edit("one action missing", Restored, `"s3:GetObject",`, ""),
+		edit("resource is another bucket", Restored, "lab-", "other-"),
+		edit("NotAction", Restored, `"Action":["s3:PutObject"`, `"NotAction":["s3:PutObject"`),
+		edit("widened to *", Restored, `"s3:GetObject"`, `"s3:*"`),
+		lookAlike,
+		{
+			setting: id, name: "default set back to an older version", want: Restored,
+			breakIt: func(w *world) {
+				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))
+				w.engine.Handle(w.t.Context(), []Look{{Setting: id}})
+				w.setDefault("v2")
+				w.again = nil
+			},
+			check: func(w *world, _ Outcome) { w.expectPolicy(false); w.expectDefault("v1") },
+		},
+		{
+			setting: id, name: "five versions, all others' and none equal", want: Restored,
+			breakIt: func(w *world) {
+				for _, action := range []string{"s3:A", "s3:B", "s3:C", "s3:D"} {
+					w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"`+action+`"`))
+				}
+				w.must(w.iam.DeletePolicyVersion(w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")}))
+				w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"s3:E"`))
+			},
+			check: func(w *world, _ Outcome) {
+				w.expectPolicy(false)
+				if kept := w.memory.replaced[len(w.memory.replaced)-1].Value; !strings.Contains(kept, "s3:B") {
+					w.t.Errorf("the version that had to go is not kept: %s", kept)
+				}
+			},
+		},
+		{
+			setting: id, name: "deleted with all versions", want: Restored,
+			breakIt: func(w *world) {
+				w.must(w.iam.DetachRolePolicy(w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN}))
+				w.must(w.iam.DeletePolicy(w.t.Context(), &iam.DeletePolicyInput{PolicyArn: &w.storage.Role.Policy.ARN}))
+			},
+			check: func(w *world, _ Outcome) { w.expectPolicy(false); w.expectWhole() },
+		},
+		follows("versioning switched on, followed", variant{}, types.BucketVersioningStatusEnabled, Restored, true),
+		follows("versioning suspended, followed", variant{}, types.BucketVersioningStatusSuspended, Restored, true),
+		follows("versioning switched on under never", never, types.BucketVersioningStatusEnabled, Clean, false),
+		follows("versioning suspended under never", never, types.BucketVersioningStatusSuspended, Restored, true),
+	}
+}
+
+func (w *world) editedPolicy(replacements ...string) string {
+	w.t.Helper()
+	before := text(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
+	after := strings.NewReplacer(replacements...).Replace(before)
+	if before == after {
+		w.t.Fatalf("%q changes nothing in %s", replacements, before)
+	}
+	return after
+}
+
+// newVersion makes a new default version, and room for it by deleting one that is neither the default nor the first.
+func (w *world) newVersion(document string) {
+	w.t.Helper()
+	out, err := w.iam.ListPolicyVersions(w.t.Context(), &iam.ListPolicyVersionsInput{PolicyArn: &w.storage.Role.Policy.ARN})
+	w.must(out, err)
+	for _, v := range out.Versions {
+		if len(out.Versions) == maxPolicyVersions && !v.IsDefaultVersion && aws.ToString(v.VersionId) != "v1" {
+			w.must(w.iam.DeletePolicyVersion(w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: v.VersionId}))
+			break
+		}
+	}
+	w.must(w.iam.CreatePolicyVersion(w.t.Context(), &iam.CreatePolicyVersionInput{
+		PolicyArn: &w.storage.Role.Policy.ARN, PolicyDocument: &document, SetAsDefault: true,
+	}))
+}
+
+func (w *world) setDefault(version string) {
+	w.t.Helper()
+	w.must(w.iam.SetDefaultPolicyVersion(w.t.Context(), &iam.SetDefaultPolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: &version}))
+}
+
+func (w *world) setVersioning(status types.BucketVersioningStatus) {
+	w.t.Helper()
+	w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &w.storage.Bucket.Name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
+	}))
+}
+
+func (w *world) expectPolicy(versioned bool) {
+	w.t.Helper()
+	want := parsed(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return versioned }))
+	got, err := readPolicy(w.t.Context(), w.engine.Clients, w.storage)
+	w.must(nil, err)
+	if len(got.Versions) == 0 || !got.Versions[0].equals(want) {
+		w.t.Errorf("the default version is not the wanted one: %+v", got.Versions)
+	}
+}
+
+func (w *world) expectDefault(version string) {
+	w.t.Helper()
+	out, err := w.iam.GetPolicy(w.t.Context(), &iam.GetPolicyInput{PolicyArn: &w.storage.Role.Policy.ARN})
+	w.must(out, err)
+	if got := aws.ToString(out.Policy.DefaultVersionId); got != version {
+		w.t.Errorf("default version %s, want %s: a present equal one rather than a new one", got, version)
+	}
+}
+
+func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
+	s := newWorldWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
+	wanted := text(s.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
+	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
+	illuminas = strings.Replace(illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1)
+	got := managedPolicy{Versions: []policyVersion{{ID: "v1", Document: document(illuminas)}}}
+	if v := judgePolicy(s, got); len(v.Diffs) != 0 || len(v.Reports) != 1 {
+		t.Errorf("adopted: %+v", v)
+	}
+	s.Role.Existing = false
+	if v := judgePolicy(s, got); len(v.Diffs) == 0 {
+		t.Error("a role that we created holds exactly what we wrote")
+	}
+}

@@ -1,0 +1,141 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// roleIdentity is whether the role is there, where, and with which tags.
+type roleIdentity struct {
+	Exists bool
+	ARN    string // with the path
+	Tags   map[string]string
+}
+
+func role() Setting {
+	return define(Setting{
+		ID:     "role",
+		Title:  "The IAM role that ICA assumes exists, at its path and with our tags",
+		Breaks: `the storage configuration: "GetTemporaryCredentialsAsync Failed with STS error"`,
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("create role %s at path %s as icaguard render trust-policy says, or deploy again", s.Role.Name, s.Role.Path)
+		},
+		On:       OnRole,
+		Triggers: []Trigger{roleEvents("TagRole", "UntagRole")},
+		Reads:    on(OnRole, "iam:GetRole"),
+		Writes:   append(on(OnRole, "iam:CreateRole", "iam:TagRole"), on(OnParameter, "ssm:GetParameter")...),
+	}, spec[roleIdentity]{read: readRoleIdentity, judge: judgeRoleIdentity, put: putRole})
+}
+
+func readRoleIdentity(ctx context.Context, c Clients, s icaconfig.Storage) (roleIdentity, error) {
+	out, err := c.iam().GetRole(ctx, &iam.GetRoleInput{RoleName: &s.Role.Name})
+	if awslore.Classify(err) == awslore.Gone {
+		return roleIdentity{}, nil
+	}
+	if err != nil {
+		return roleIdentity{}, fmt.Errorf("get role %s: %w", s.Role.Name, err)
+	}
+	tags := map[string]string{}
+	for _, tag := range out.Role.Tags {
+		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return roleIdentity{Exists: true, ARN: aws.ToString(out.Role.Arn), Tags: tags}, nil
+}
+
+func judgeRoleIdentity(s icaconfig.Storage, got roleIdentity) Verdict {
+	switch {
+	case !got.Exists:
+		return Verdict{Diffs: []Diff{{Path: "role " + s.Role.Name, Want: "exists", Got: "does not exist"}}}
+	case got.ARN != s.Role.ARN:
+		return alert(fmt.Sprintf("role %s stands at %s, ica.yaml says %s: icaguard does not touch it", s.Role.Name, got.ARN, s.Role.ARN),
+			"delete or rename that role, or correct role.path in ica.yaml")
+	}
+	var v Verdict
+	for _, key := range slices.Sorted(maps.Keys(wantTags(s))) {
+		if want := wantTags(s)[key]; got.Tags[key] != want {
+			v.Diffs = append(v.Diffs, Diff{Path: "tag " + key, Want: want, Got: got.Tags[key]})
+		}
+	}
+	return v
+}
+
+// wantTags are our tags on roles that we create; an adopted role keeps the lab's own.
+func wantTags(s icaconfig.Storage) map[string]string {
+	if s.Role.Existing {
+		return nil
+	}
+	return s.Role.Tags
+}
+
+func putRole(ctx context.Context, c Clients, s icaconfig.Storage, got roleIdentity) error {
+	if !got.Exists {
+		return createRole(ctx, c, s)
+	}
+	_, err := c.iam().TagRole(ctx, &iam.TagRoleInput{RoleName: &s.Role.Name, Tags: iamTags(wantTags(s))})
+	if err != nil {
+		return fmt.Errorf("tag role %s: %w", s.Role.Name, err)
+	}
+	return nil
+}
+
+// createRole makes the role complete in one call, with its boundary, so that it is never there without one.
+func createRole(ctx context.Context, c Clients, s icaconfig.Storage) error {
+	prefix, err := c.sessionNamePrefix(ctx, s)
+	if err != nil {
+		return err
+	}
+	_, err = c.iam().CreateRole(ctx, &iam.CreateRoleInput{
+		RoleName:                 &s.Role.Name,
+		Path:                     &s.Role.Path,
+		Description:              optional(s.Role.Description),
+		AssumeRolePolicyDocument: aws.String(text(s.TrustPolicy(prefix.Reveal()))),
+		MaxSessionDuration:       &s.Role.MaxSessionDuration,
+		PermissionsBoundary:      optional(s.Role.Boundary.ARN),
+		Tags:                     iamTags(wantTags(s)),
+	})
+	if err != nil {
+		return fmt.Errorf("create role %s: %w", s.Role.Name, err)
+	}
+	return nil
+}
+
+func iamTags(tags map[string]string) []types.Tag {
+	var out []types.Tag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, types.Tag{Key: &key, Value: aws.String(tags[key])})
+	}
+	return out
+}
+
+// optional is nil for "": AWS refuses empty values where it means "none".
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// errOtherPath says that our name stands at another path. Setting role tells it; no setting touches that role.
+var errOtherPath = errors.New("the role of this name stands at another path and is not ours")
+
+// ourRole reads the role for the settings on it.
+func (c Clients) ourRole(ctx context.Context, s icaconfig.Storage) (*types.Role, error) {
+	out, err := c.iam().GetRole(ctx, &iam.GetRoleInput{RoleName: &s.Role.Name})
+	if err != nil {
+		return nil, fmt.Errorf("get role %s: %w", s.Role.Name, err)
+	}
+	if aws.ToString(out.Role.Arn) != s.Role.ARN {
+		return nil, fmt.Errorf("get role %s: %w: %s", s.Role.Name, errOtherPath, aws.ToString(out.Role.Arn))
+	}
+	return out.Role, nil
+}

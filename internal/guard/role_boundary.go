@@ -1,0 +1,65 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// roleBoundaryARN is the ARN of the role's permissions boundary, "" for none.
+type roleBoundaryARN string
+
+func roleBoundary() Setting {
+	return define(Setting{
+		ID:     "role-boundary",
+		Title:  "The role has the permissions boundary that ica.yaml asks for",
+		Breaks: "the limit of what the role could ever be given; another boundary may keep ICA from the bucket",
+		ByHand: func(s icaconfig.Storage) string {
+			return fmt.Sprintf("IAM console, role %s: set the permissions boundary %s", s.Role.Name, s.Role.Boundary.ARN)
+		},
+		On:       OnRole,
+		Triggers: []Trigger{roleEvents("PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary")},
+		Reads:    on(OnRole, "iam:GetRole"),
+		Writes:   where(wantsBoundary, on(OnRole, "iam:PutRolePermissionsBoundary")),
+	}, spec[roleBoundaryARN]{read: readRoleBoundary, judge: judgeRoleBoundary, put: putRoleBoundary})
+}
+
+func wantsBoundary(s icaconfig.Storage) bool { return s.Role.Boundary.ARN != "" }
+
+func readRoleBoundary(ctx context.Context, c Clients, s icaconfig.Storage) (roleBoundaryARN, error) {
+	role, err := c.ourRole(ctx, s)
+	if err != nil || role.PermissionsBoundary == nil {
+		return "", err
+	}
+	return roleBoundaryARN(aws.ToString(role.PermissionsBoundary.PermissionsBoundaryArn)), nil
+}
+
+// judgeRoleBoundary puts back a boundary that was removed. Another one was set by somebody who may: that is a person's.
+func judgeRoleBoundary(s icaconfig.Storage, got roleBoundaryARN) Verdict {
+	want := s.Role.Boundary.ARN
+	switch {
+	case string(got) == want:
+		return Verdict{}
+	case got == "":
+		return Verdict{Diffs: []Diff{{Path: "PermissionsBoundary", Want: want, Got: "none"}}}
+	case want == "":
+		return report(fmt.Sprintf("role %s has the permissions boundary %s, which ica.yaml does not name", s.Role.Name, got),
+			"write it into role.boundary in ica.yaml, so that its removal is noticed")
+	}
+	return alert(fmt.Sprintf("role %s has the permissions boundary %s instead of %s", s.Role.Name, got, want),
+		"ask who set it; if it is to stay, check that it allows what ICA needs and write it into role.boundary in ica.yaml")
+}
+
+func putRoleBoundary(ctx context.Context, c Clients, s icaconfig.Storage, _ roleBoundaryARN) error {
+	_, err := c.iam().PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{
+		RoleName: &s.Role.Name, PermissionsBoundary: &s.Role.Boundary.ARN,
+	})
+	if err != nil {
+		return fmt.Errorf("put boundary of role %s: %w", s.Role.Name, err)
+	}
+	return nil
+}

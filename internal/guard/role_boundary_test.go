@@ -1,0 +1,33 @@
+package guard
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+)
+
+func roleBoundaryWays() []way {
+	const id = "role-boundary"
+	other := func(w *world) {
+		w.must(w.iam.PutRolePermissionsBoundary(w.t.Context(), &iam.PutRolePermissionsBoundaryInput{
+			RoleName: &w.storage.Role.Name, PermissionsBoundary: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess"),
+		}))
+	}
+	kept := func(w *world, _ Outcome) {
+		if got := w.state()[id]; got != `"arn:aws:iam::aws:policy/ReadOnlyAccess"` {
+			w.t.Errorf("another's boundary was touched: %s", got)
+		}
+	}
+	return []way{
+		{
+			setting: id, name: "removed", want: Restored,
+			breakIt: func(w *world) {
+				w.must(w.iam.DeleteRolePermissionsBoundary(w.t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.storage.Role.Name}))
+			},
+		},
+		{setting: id, name: "another one set, a security team's decision", want: Unrecoverable, breakIt: other, check: kept},
+		{
+			setting: id, name: "one set where none is asked for", want: Reported, variant: variant{role: "boundary: none"},
+			breakIt: other, check: kept,
+		},
+	}
+}

@@ -1,0 +1,166 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
+)
+
+// foreignPolicy is a policy on the role that is not ICA's.
+type foreignPolicy struct {
+	Name     string // of an inline policy
+	ARN      string // of an attached one
+	Document document
+}
+
+func roleForeignPolicies() Setting {
+	return define(Setting{
+		ID:     "role-foreign-policies",
+		Title:  "The role holds no policies but ICA's",
+		Breaks: "nothing in ICA; but whoever ICA's role is given to has what these policies allow",
+		ByHand: func(s icaconfig.Storage) string {
+			return "detach or delete what role " + s.Role.Name + " does not need for ICA"
+		},
+		On:       OnRole,
+		Triggers: []Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy")},
+		Reads: append(on(OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy"),
+			on(OnPolicies, "iam:GetPolicy", "iam:GetPolicyVersion")...),
+		Writes: where(strict, on(OnRole, "iam:DetachRolePolicy", "iam:DeleteRolePolicy")),
+	}, spec[[]foreignPolicy]{read: readForeignPolicies, judge: judgeForeignPolicies, put: removeForeignPolicies})
+}
+
+// strict roles are cleared of what others put on them. What a lab had before icaguard came is never removed.
+func strict(s icaconfig.Storage) bool { return s.Role.Strict && !s.Role.Existing }
+
+func readForeignPolicies(ctx context.Context, c Clients, s icaconfig.Storage) ([]foreignPolicy, error) {
+	attached, err := readAttached(ctx, c, s)
+	if err != nil {
+		return nil, err
+	}
+	var found []foreignPolicy
+	for _, arn := range attached {
+		if arn == s.Role.Policy.ARN {
+			continue
+		}
+		content, err := c.managedDocument(ctx, arn)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, foreignPolicy{ARN: arn, Document: content})
+	}
+	inline, err := c.inlinePolicies(ctx, s)
+	return append(found, inline...), err
+}
+
+// managedDocument is the default version of any managed policy, AWS's own included.
+func (c Clients) managedDocument(ctx context.Context, arn string) (document, error) {
+	out, err := c.iam().GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &arn})
+	if err != nil {
+		return "", fmt.Errorf("get policy %s: %w", arn, err)
+	}
+	version, err := c.iam().GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: out.Policy.DefaultVersionId})
+	if err != nil {
+		return "", fmt.Errorf("get default version of policy %s: %w", arn, err)
+	}
+	return newDocument(version.PolicyVersion.Document), nil
+}
+
+func (c Clients) inlinePolicies(ctx context.Context, s icaconfig.Storage) ([]foreignPolicy, error) {
+	var found []foreignPolicy
+	pages := iam.NewListRolePoliciesPaginator(c.iam(), &iam.ListRolePoliciesInput{RoleName: &s.Role.Name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list inline policies of role %s: %w", s.Role.Name, err)
+		}
+		for _, name := range page.PolicyNames {
+			out, err := c.iam().GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &s.Role.Name, PolicyName: &name})
+			if err != nil {
+				return nil, fmt.Errorf("get inline policy %s of role %s: %w", name, s.Role.Name, err)
+			}
+			found = append(found, foreignPolicy{Name: name, Document: newDocument(out.PolicyDocument)})
+		}
+	}
+	return found, nil
+}
+
+func (f foreignPolicy) String() string {
+	if f.ARN != "" {
+		return "attached policy " + f.ARN
+	}
+	return "inline policy " + f.Name
+}
+
+// removable tells what strict may remove. A Deny was put there to protect something, and what does not parse may hold one.
+func (f foreignPolicy) removable() bool {
+	content, err := f.Document.parse()
+	return err == nil && !slices.ContainsFunc(content.Statements(), policy.Statement.IsDeny)
+}
+
+// administratorLike says why the policy makes its holder an administrator, "" if it does not.
+func (f foreignPolicy) administratorLike() string {
+	content, err := f.Document.parse()
+	if err != nil {
+		return "it does not parse, so nobody knows: " + err.Error()
+	}
+	var why []string
+	for _, finding := range policy.AdministratorLike(content) {
+		why = append(why, finding.String())
+	}
+	return strings.Join(why, "; ")
+}
+
+func judgeForeignPolicies(s icaconfig.Storage, got []foreignPolicy) Verdict {
+	var v Verdict
+	for _, f := range got {
+		admin := f.administratorLike()
+		switch {
+		case strict(s) && f.removable():
+			v.Diffs = append(v.Diffs, Diff{Path: f.String(), Want: "not there", Got: "on role " + s.Role.Name})
+		case admin != "":
+			v.Alerts = append(v.Alerts, Finding{
+				What: fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),
+				ToDo: "remove it now: " + removalCommand(s, f),
+			})
+		default:
+			v.Reports = append(v.Reports, Finding{What: fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), ToDo: "remove it if ICA's role does not need it"})
+		}
+	}
+	return v
+}
+
+func removalCommand(s icaconfig.Storage, f foreignPolicy) string {
+	if f.ARN != "" {
+		return fmt.Sprintf("aws iam detach-role-policy --role-name %s --policy-arn %s", s.Role.Name, f.ARN)
+	}
+	return fmt.Sprintf("aws iam delete-role-policy --role-name %s --policy-name %s", s.Role.Name, f.Name)
+}
+
+// removeForeignPolicies detaches and deletes what strict may remove. What is gone already is what we want.
+func removeForeignPolicies(ctx context.Context, c Clients, s icaconfig.Storage, got []foreignPolicy) error {
+	for _, f := range got {
+		if !f.removable() {
+			continue
+		}
+		if err := c.removeForeignPolicy(ctx, s, f); err != nil && awslore.Classify(err) != awslore.Gone {
+			return fmt.Errorf("remove %s from role %s: %w", f, s.Role.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c Clients) removeForeignPolicy(ctx context.Context, s icaconfig.Storage, f foreignPolicy) error {
+	if f.ARN != "" {
+		_, err := c.iam().DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: &s.Role.Name, PolicyArn: &f.ARN})
+		return err
+	}
+	_, err := c.iam().DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &s.Role.Name, PolicyName: &f.Name})
+	return err
+}

@@ -1,0 +1,56 @@
+package guard
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+)
+
+func roleForeignPoliciesWays() []way {
+	const id = "role-foreign-policies"
+	const reads = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`
+	const denies = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:DeleteBucket","Resource":"*"}]}`
+	stays := func(what string) func(*world, Outcome) {
+		return func(w *world, _ Outcome) {
+			if !strings.Contains(w.state()[id], what) {
+				w.t.Errorf("%s was removed: %s", what, w.state()[id])
+			}
+		}
+	}
+	isStrict := variant{role: "strict: true"}
+	return []way{
+		{
+			setting: id, name: "inline and attached policies of others, strict", variant: isStrict, want: Restored,
+			breakIt: func(w *world) { w.putInline("lab", reads); w.attach("ReadOnlyAccess") },
+		},
+		{
+			setting: id, name: "an inline policy of others", want: Reported,
+			breakIt: func(w *world) { w.putInline("lab", reads) }, check: stays("lab"),
+		},
+		{
+			setting: id, name: "an attached policy of others", want: Reported,
+			breakIt: func(w *world) { w.attach("ReadOnlyAccess") }, check: stays("ReadOnlyAccess"),
+		},
+		{
+			setting: id, name: "AdministratorAccess attached", want: Unrecoverable,
+			breakIt: func(w *world) { w.attach("AdministratorAccess") }, check: stays("AdministratorAccess"),
+		},
+		{
+			setting: id, name: "a Deny of others, strict", variant: isStrict, want: Reported,
+			breakIt: func(w *world) { w.putInline("protects", denies) }, check: stays("protects"),
+		},
+	}
+}
+
+func (w *world) putInline(name, document string) {
+	w.t.Helper()
+	w.must(w.iam.PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyName: &name, PolicyDocument: &document}))
+}
+
+func (w *world) attach(awsManaged string) {
+	w.t.Helper()
+	w.must(w.iam.AttachRolePolicy(w.t.Context(), &iam.AttachRolePolicyInput{
+		RoleName: &w.storage.Role.Name, PolicyArn: aws.String("arn:aws:iam::aws:policy/" + awsManaged),
+	}))
+}

@@ -1,0 +1,55 @@
+package guard
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+)
+
+func roleSessionDurationWays() []way {
+	const id = "role-session-duration"
+	return []way{
+		{
+			setting: id, name: "3600 s", want: Restored,
+			breakIt: func(w *world) { w.updateRole(aws.Int32(3600), aws.String("for ICA")) },
+		},
+		{
+			setting: id, name: "43199 s", want: Restored,
+			breakIt: func(w *world) { w.updateRole(aws.Int32(43199), nil) },
+		},
+		{
+			setting: id, name: "description edited by a tool that omits the duration", want: Restored,
+			breakIt: func(w *world) { w.updateRole(nil, aws.String("edited")) },
+			check:   func(w *world, _ Outcome) { w.expectRole(43200, "edited") },
+		},
+		{
+			setting: id, name: "description edited with the duration", want: Clean,
+			breakIt: func(w *world) { w.updateRole(aws.Int32(43200), aws.String("edited")) },
+			check:   func(w *world, _ Outcome) { w.expectRole(43200, "edited") },
+		},
+	}
+}
+
+func (w *world) updateRole(seconds *int32, description *string) {
+	w.t.Helper()
+	w.must(w.iam.UpdateRole(w.t.Context(), &iam.UpdateRoleInput{RoleName: &w.storage.Role.Name, MaxSessionDuration: seconds, Description: description}))
+}
+
+func (w *world) expectRole(seconds int32, description string) {
+	w.t.Helper()
+	out, err := w.iam.GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &w.storage.Role.Name})
+	w.must(out, err)
+	if got := aws.ToInt32(out.Role.MaxSessionDuration); got != seconds || aws.ToString(out.Role.Description) != description {
+		w.t.Errorf("role has %d s and description %q, want %d s and %q", got, aws.ToString(out.Role.Description), seconds, description)
+	}
+}
+
+func TestRoleGone(t *testing.T) {
+	w := newWorld(t, newSite(t), variant{})
+	w.deleteRole()
+	expectStatus(t, w.look("role-session-duration"), Unknown)
+	if len(w.again) != 1 {
+		t.Errorf("%d looks again: the role is recreated, so the next look finds it", len(w.again))
+	}
+}

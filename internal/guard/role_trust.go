@@ -1,0 +1,98 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// roleTrust is who may assume the role, and the prefix by which ICA proves that it is this lab's ICA.
+type roleTrust struct {
+	Document      document
+	Prefix        icaconfig.Secret
+	PrefixProblem string
+}
+
+func roleTrustPolicy() Setting {
+	return define(Setting{
+		ID:    "role-trust",
+		Title: "The role trusts this lab's ICA and nobody else",
+		Breaks: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"; ` +
+			"or, where it was widened, others could read the bucket",
+		ByHand: func(s icaconfig.Storage) string {
+			return "put the trust policy: icaguard render trust-policy --storage " + s.Name
+		},
+		On: OnRole,
+		Triggers: []Trigger{roleEvents("UpdateAssumeRolePolicy"), {
+			Source:    "aws.ssm",
+			Events:    []string{"PutParameter", "DeleteParameter"},
+			Parameter: "name",
+			Names:     func(s icaconfig.Storage) []string { return []string{s.Role.Prefix.Parameter} },
+		}},
+		Reads:  append(on(OnRole, "iam:GetRole"), on(OnParameter, "ssm:GetParameter")...),
+		Writes: on(OnRole, "iam:UpdateAssumeRolePolicy"),
+	}, spec[roleTrust]{read: readRoleTrust, judge: judgeRoleTrust, put: putRoleTrust})
+}
+
+func readRoleTrust(ctx context.Context, c Clients, s icaconfig.Storage) (roleTrust, error) {
+	role, err := c.ourRole(ctx, s)
+	if err != nil {
+		return roleTrust{}, err
+	}
+	got := roleTrust{Document: newDocument(role.AssumeRolePolicyDocument)}
+	got.Prefix, err = c.sessionNamePrefix(ctx, s)
+	if errors.Is(err, errPrefix) {
+		got.PrefixProblem, err = err.Error(), nil
+	}
+	return got, err
+}
+
+func judgeRoleTrust(s icaconfig.Storage, got roleTrust) Verdict {
+	if got.PrefixProblem != "" {
+		return alert(got.PrefixProblem,
+			"put the RoleSessionName prefix that ICA showed into the parameter "+s.Role.Prefix.Parameter+", as a String; nothing is written until then")
+	}
+	return Verdict{Diffs: diffDocument(s.TrustPolicy(got.Prefix.Reveal()), got.Document)}
+}
+
+func putRoleTrust(ctx context.Context, c Clients, s icaconfig.Storage, got roleTrust) error {
+	_, err := c.iam().UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
+		RoleName: &s.Role.Name, PolicyDocument: aws.String(text(s.TrustPolicy(got.Prefix.Reveal()))),
+	})
+	if err != nil {
+		return fmt.Errorf("update trust policy of role %s: %w", s.Role.Name, err)
+	}
+	return nil
+}
+
+// errPrefix says that there is no prefix to be used; the parameter's owner has to act.
+var errPrefix = errors.New("the RoleSessionName prefix cannot be used")
+
+// sessionNamePrefix is the literal prefix, or reads its parameter and checks it as a literal is checked at synth.
+func (c Clients) sessionNamePrefix(ctx context.Context, s icaconfig.Storage) (icaconfig.Secret, error) {
+	if s.Role.Prefix.Parameter == "" {
+		return s.Role.Prefix.Literal, nil
+	}
+	out, err := c.ssm(s).GetParameter(ctx, &ssm.GetParameterInput{Name: &s.Role.Prefix.Parameter})
+	var missing *types.ParameterNotFound
+	switch {
+	case errors.As(err, &missing):
+		return "", fmt.Errorf("%w: parameter %s does not exist", errPrefix, s.Role.Prefix.Parameter)
+	case err != nil:
+		return "", fmt.Errorf("get parameter %s: %w", s.Role.Prefix.Parameter, err)
+	case out.Parameter.Type != types.ParameterTypeString:
+		return "", fmt.Errorf("%w: parameter %s is a %s, not a String", errPrefix, s.Role.Prefix.Parameter, out.Parameter.Type)
+	}
+	prefix := aws.ToString(out.Parameter.Value)
+	if err := icaconfig.CheckPrefix(prefix); err != nil {
+		return "", fmt.Errorf("%w: parameter %s: %w", errPrefix, s.Role.Prefix.Parameter, err)
+	}
+	return icaconfig.Secret(prefix), nil
+}

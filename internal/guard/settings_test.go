@@ -1,0 +1,239 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/icaguard/icaguard/internal/golden"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/localaws"
+)
+
+// way is one way of breaking a setting, and what must come of it.
+type way struct {
+	setting, name string
+	variant       variant
+	breakIt       func(*world)
+	want          Status
+	// check looks at the state afterwards. Without one, everything must be as it was before: ours right, foreign parts untouched.
+	check func(*world, Outcome)
+	// notShown says what of it the local AWS cannot show.
+	notShown string
+}
+
+// ways are all ways of breaking, each setting's in its own test file.
+func ways() []way {
+	return slices.Concat(
+		bucketWays(), bucketPublicAccessWays(), bucketOwnershipWays(), bucketEncryptionWays(), bucketVersioningWays(),
+		bucketCORSWays(), bucketLifecycleWays(), bucketObjectLockWays(), bucketNotificationWays(),
+		oidcProviderWays(), roleWays(), roleBoundaryWays(), roleTrustWays(),
+		roleSessionDurationWays(), permissionPolicyWays(), permissionPolicyAttachedWays(), roleForeignPoliciesWays(),
+		kmsKeyStateWays(), bucketPolicyWays(), kmsKeyPolicyWays(),
+	)
+}
+
+// waysOf are the ways of breaking one setting. Every setting has some.
+func waysOf(t *testing.T, setting string) []way {
+	t.Helper()
+	found := slices.DeleteFunc(ways(), func(w way) bool { return w.setting != setting })
+	if len(found) == 0 {
+		t.Fatalf("%s: no way of breaking it is tested", setting)
+	}
+	return found
+}
+
+func TestSettings(t *testing.T) {
+	local := newSite(t)
+	for _, setting := range Settings() {
+		t.Run(setting.ID, func(t *testing.T) {
+			used := map[string]bool{}
+			for _, c := range waysOf(t, setting.ID) {
+				t.Run(c.name, func(t *testing.T) { testWay(t, local, c, used) })
+			}
+			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, setting, used) })
+			t.Run("observe changes nothing", func(t *testing.T) { testObserve(t, local, setting) })
+			t.Run("faults", func(t *testing.T) { testFaults(t, local, setting) })
+		})
+	}
+}
+
+// testWay breaks one setting in one way, lets the guard look, and then again, when nothing may be left to do.
+func testWay(t *testing.T, local *site, c way, used map[string]bool) {
+	w := newWorld(t, local, c.variant)
+	c.breakIt(w)
+	w.local.Recorder().ResetCalls()
+	o := w.look(c.setting)
+	for _, action := range w.actions() {
+		used[action] = true
+	}
+	expectStatus(t, o, c.want)
+	if second := len(w.again) == 1; second != (c.want == Clean || c.want == Reported) {
+		t.Errorf("second look %v after %s: want one only after a stranger's event that shows nothing to do", second, c.want)
+	}
+	if c.check != nil {
+		c.check(w, o)
+	} else if diff := cmp.Diff(w.before, w.state()); diff != "" {
+		t.Errorf("state (-before +after):\n%s", diff)
+	}
+	if c.want == Restored {
+		if len(w.memory.replaced) == 0 || o.NotKept != "" {
+			t.Errorf("the replaced value is not kept: %q", o.NotKept)
+		}
+		for _, after := range w.engine.Audit(t.Context(), Look{Setting: c.setting}) {
+			if after.Status != Clean && after.Status != Reported {
+				t.Errorf("not clean after the restore: %+v", after)
+			}
+		}
+	}
+}
+
+func testDeclared(t *testing.T, setting Setting, used map[string]bool) {
+	declared := map[string]bool{}
+	for _, action := range slices.Concat(setting.Reads, setting.Writes) {
+		declared[action.Name] = true
+	}
+	if diff := cmp.Diff(declared, used); diff != "" {
+		t.Errorf("actions (-declared +used):\n%s", diff)
+	}
+}
+
+// drifting is a way of breaking a setting after whose restore everything is as before, if there is one.
+func drifting(t *testing.T, setting string) way {
+	t.Helper()
+	all := waysOf(t, setting)
+	if i := slices.IndexFunc(all, func(w way) bool { return w.want == Restored && w.check == nil }); i >= 0 {
+		return all[i]
+	}
+	return all[0]
+}
+
+func testObserve(t *testing.T, local *site, setting Setting) {
+	c := drifting(t, setting.ID)
+	w := newWorld(t, local, c.variant)
+	s := &w.engine.Baseline.Storages[0]
+	s.Mode, s.Role.Mode, s.Provider.Mode, s.Key.Mode = icaconfig.Observe, icaconfig.Observe, icaconfig.Observe, icaconfig.Observe
+	c.breakIt(w)
+	broken := w.state()
+	w.local.Recorder().ResetCalls()
+	o := w.look(setting.ID)
+	want := c.want
+	if want == Restored {
+		want = Drifted
+	}
+	expectStatus(t, o, want)
+	if o.Status == Drifted && (len(o.Diffs) == 0 || o.Breaks == "" || o.ToDo == "") {
+		t.Errorf("a drift must say what differs, what breaks and what to do: %+v", o)
+	}
+	reads := map[string]bool{}
+	for _, action := range setting.Reads {
+		reads[action.Name] = true
+	}
+	for _, action := range w.actions() {
+		if !reads[action] {
+			t.Errorf("observing did %s", action)
+		}
+	}
+	if diff := cmp.Diff(broken, w.state()); diff != "" {
+		t.Errorf("observing changed the state (-before +after):\n%s", diff)
+	}
+}
+
+// testFaults lets every call that the guard makes for a setting fail in every way. Whatever it says then, it must say
+// what and what to do, and once AWS is well again the next look must bring everything back.
+func testFaults(t *testing.T, local *site, setting Setting) {
+	c := drifting(t, setting.ID)
+	w := newWorld(t, local, c.variant)
+	c.breakIt(w)
+	w.look(setting.ID)
+	var operations []string
+	for _, call := range w.calls() {
+		operations = append(operations, call.Operation)
+	}
+	slices.Sort(operations)
+	for _, operation := range slices.Compact(operations) {
+		for _, kind := range []localaws.Kind{
+			localaws.Denied, localaws.ExplicitDeny, localaws.Throttled, localaws.Gone, localaws.Lost, localaws.Malformed,
+		} {
+			t.Run(operation+" "+string(kind), func(t *testing.T) {
+				w.t, w.again = t, nil
+				if c.want == Restored { // what the guard does not restore is broken still
+					c.breakIt(w)
+				}
+				remove := local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: kind})
+				defer remove()
+				checkFailure(t, w, w.look(setting.ID), kind)
+				remove()
+				w.look(setting.ID)
+				if diff := cmp.Diff(w.before, w.state()); c.check == nil && diff != "" {
+					t.Errorf("state once AWS was well again (-before +after):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func checkFailure(t *testing.T, w *world, o Outcome, kind localaws.Kind) {
+	t.Helper()
+	if kind == localaws.Gone {
+		return // "gone" is a value that a setting may well act on; that nothing is lost by it is checked at the end
+	}
+	switch o.Status {
+	case Unknown, Failed, StillDrifted:
+		if kind == localaws.ExplicitDeny {
+			t.Errorf("an explicit deny is final, but: %+v", o)
+		}
+		if len(w.again) != 1 {
+			t.Errorf("%d looks again after %s, want 1", len(w.again), o.Status)
+		}
+	case Unrecoverable:
+		if kind != localaws.ExplicitDeny || len(w.again) != 0 {
+			t.Errorf("given up after a fault that passes: %+v, again %v", o, w.again)
+		}
+	case Clean, Reported, Drifted, Restored, Held:
+		t.Errorf("%s although a call failed: %+v", o.Status, o)
+	}
+	if o.Problem == "" || o.ToDo == "" {
+		t.Errorf("a failure must say what and what to do: %+v", o)
+	}
+}
+
+// TestCoverage keeps the table of all ways of breaking for people to read.
+func TestCoverage(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# What was broken, and what came of it\n\nWritten by the tests (`make update`), one line per way of breaking that they play on the local AWS.\n\n" +
+		"| setting | broken so | result | not shown by the local AWS |\n|---|---|---|---|\n")
+	for _, setting := range Settings() {
+		for _, w := range waysOf(t, setting.ID) {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", w.setting, w.name, w.want, w.notShown)
+		}
+	}
+	golden.Check(t, *update, filepath.Join("..", "..", "docs", "coverage.md"), b.String())
+}
+
+func TestGateHolds(t *testing.T) {
+	w := newWorld(t, newSite(t), variant{})
+	w.deleteCORS()
+	w.engine.Gates = []Gate{func(context.Context, icaconfig.Storage, Setting) (string, error) { return "deploying", nil }}
+	expectStatus(t, w.look("bucket-cors"), Held)
+	if len(w.again) != 1 || len(w.cors()) != 0 {
+		t.Errorf("held: want one look again and no write, got %v and %v", w.again, w.cors())
+	}
+	expectStatus(t, w.look("role-session-duration"), Clean) // no diffs: no gate is asked
+}
+
+func TestMemoryAway(t *testing.T) {
+	w := newWorld(t, newSite(t), variant{})
+	w.memory.away = context.DeadlineExceeded
+	w.deleteCORS()
+	o := w.look("bucket-cors")
+	expectStatus(t, o, Restored)
+	if !strings.Contains(o.NotKept, "deadline") {
+		t.Errorf("the outcome must say what was not kept: %+v", o)
+	}
+}

@@ -1,0 +1,112 @@
+package guard
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// threeStorages: two share a role, one of them is versioned; the third has its own role below a path and tags.
+const threeStorages = `
+storages:
+  - name: prod
+    icaRegion: US
+    bucket: {name: three-prod, folder: ica, versioning: enabled}
+    role:
+      name: Shared
+      sessionNamePrefix: "ssm:/ica/three"
+  - name: test
+    icaRegion: US
+    bucket: {name: three-test, folder: ica, objectTags: true}
+    role: {name: Shared, sessionNamePrefix: "ssm:/ica/three"}
+  - name: other
+    icaRegion: US
+    bucket: {name: three-other, folder: ica}
+    role: {name: Other, path: /labs/, policyName: other-policy, boundary: none, sessionNamePrefix: a-literal-prefix}
+`
+
+func newThreeStorages(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, newSite(t), variant{})
+	w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
+		Name: aws.String("/ica/three"), Type: types.ParameterTypeString, Value: aws.String(sessionNamePrefix),
+	}))
+	w.configure(threeStorages)
+	for _, s := range w.engine.Baseline.Storages {
+		w.must(w.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &s.Bucket.Name}))
+	}
+	shared := w.engine.Baseline.Storages[0].Role
+	w.must(w.iam.CreatePolicy(t.Context(), &iam.CreatePolicyInput{
+		PolicyName: &shared.Boundary.Name, PolicyDocument: aws.String(text(shared.BoundaryDocument())),
+	}))
+	w.engine.Handle(t.Context(), []Look{{}})
+	w.expectClean()
+	return w
+}
+
+func (w *world) expectClean() {
+	w.t.Helper()
+	for _, o := range w.engine.Audit(w.t.Context()) {
+		if o.Status != Clean && o.Status != Reported {
+			w.t.Errorf("%s of %s: %+v", o.Setting, o.Storage, o)
+		}
+	}
+}
+
+func TestSeveralStoragesSideBySide(t *testing.T) {
+	w := newThreeStorages(t)
+	for _, s := range w.engine.Baseline.Storages {
+		w.must(w.s3.DeleteBucketCors(t.Context(), &s3.DeleteBucketCorsInput{Bucket: &s.Bucket.Name}))
+		w.must(w.iam.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: &s.Role.Name, MaxSessionDuration: aws.Int32(3600)}))
+	}
+	restored := map[string]int{}
+	for _, r := range w.engine.Handle(t.Context(), []Look{{}}) {
+		if r.Outcome.Status == Restored {
+			restored[r.Outcome.Setting]++
+		}
+	}
+	if got := fmt.Sprint(restored); got != "map[bucket-cors:3 role-session-duration:2]" {
+		t.Errorf("restored %s: want three buckets, and the shared role once", got)
+	}
+	w.expectClean()
+}
+
+// TestSharedRoleCoversAllItsBuckets, each in its variant; another role's policy is not touched for it.
+func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
+	w := newThreeStorages(t)
+	document := wantPolicy(w.engine.Baseline.Storages[1], managedPolicy{})
+	for _, want := range []string{"three-prod/ica/*", "three-test/ica/*", "s3:GetObjectVersion", "s3:GetObjectTagging"} {
+		if !strings.Contains(text(document), want) {
+			t.Errorf("the shared policy lacks %s: %s", want, text(document))
+		}
+	}
+	if strings.Contains(text(document), "three-other") {
+		t.Error("the shared policy covers the bucket of another role")
+	}
+	w.must(w.iam.DeleteRolePermissionsBoundary(t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: aws.String("Shared")}))
+	w.engine.Handle(t.Context(), []Look{{Storage: "test", Setting: "role-boundary"}})
+	w.expectClean()
+}
+
+// TestSharedRoleIsObservedWithItsStorage: observe promises that nothing is changed that the storage depends on.
+func TestSharedRoleIsObservedWithItsStorage(t *testing.T) {
+	file, err := icaconfig.Parse("ica.yaml", []byte(strings.Replace(threeStorages, "- name: test\n", "- name: test\n    mode: observe\n", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := file.Baseline("123456789012", "aws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if prod := b.Storages[0]; OnRole.Mode(prod) != icaconfig.Observe || OnBucket.Mode(prod) != icaconfig.Enforce {
+		t.Errorf("role %s, bucket %s", OnRole.Mode(prod), OnBucket.Mode(prod))
+	}
+}

@@ -1,0 +1,252 @@
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+)
+
+// sessionNamePrefix is the prefix of every world. No test output may hold it: TestMain's caller searches for it.
+const sessionNamePrefix = "prefix-that-must-not-be-printed"
+
+// site is a local AWS with room for many worlds: one AWS serves a whole test, as starting one takes its time.
+type site struct {
+	*localaws.AWS
+	worlds int
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{AWS: localawstest.Start(t)}
+	s.blockAccount(t)
+	s.makeTargets(t)
+	return s
+}
+
+// world is one storage as ICA needs it, with foreign parts beside it, and an engine that guards it.
+type world struct {
+	t       *testing.T
+	local   *site
+	key     string // access key of the engine, which tells its calls from the test's and from other worlds'
+	storage icaconfig.Storage
+	engine  Engine
+	again   []Look
+	memory  *memory
+	before  map[string]string // the state of all settings once the world was made
+
+	// Clients of a stranger: what they do is what people do to the setup.
+	s3  *s3.Client
+	iam *iam.Client
+	kms *kms.Client
+}
+
+// foreignRule is a CORS rule that the lab put there for its own portal.
+func foreignRule() types.CORSRule {
+	return types.CORSRule{
+		ID: aws.String("portal"), AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: aws.Int32(60),
+	}
+}
+
+// variant is what a world's ica.yaml says beyond the least: lines of the bucket, the role and the storage.
+type variant struct {
+	bucket, role, storage string
+	key                   bool // a KMS key is made and named
+}
+
+// newWorld makes a storage with nothing in place but bucket, key, parameter and foreign parts, lets the engine restore
+// all the rest, and checks that it then finds nothing more to do.
+func newWorld(t *testing.T, local *site, v variant) *world {
+	t.Helper()
+	local.worlds++
+	n := local.worlds
+	w := &world{
+		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), memory: &memory{},
+		s3:  awslore.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
+		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
+		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
+	}
+	keyLine := ""
+	if v.key {
+		out, err := w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
+		w.must(out, err)
+		keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn)
+	}
+	w.must(ssm.NewFromConfig(local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
+		Name: aws.String(fmt.Sprintf("/ica/prefix-%d", n)), Type: ssmtypes.ParameterTypeString, Value: aws.String(sessionNamePrefix),
+	}))
+	w.configure(fmt.Sprintf(`
+storages:
+  - name: lab-%[1]d
+    icaRegion: US
+    %[4]s
+    bucket:
+      name: lab-%[1]d-ica
+      folder: ica
+      %[2]s
+      %[5]s
+    role:
+      name: Role%[1]d
+      policyName: policy-%[1]d
+      description: for ICA
+      sessionNamePrefix: "ssm:/ica/prefix-%[1]d"
+      %[3]s
+    oidcProvider: {id: "%032[1]d"}
+`, n, v.bucket, v.role, v.storage, keyLine))
+	w.create()
+	return w
+}
+
+// configure makes the engine for an ica.yaml.
+func (w *world) configure(text string) {
+	w.t.Helper()
+	file, err := icaconfig.Parse("ica.yaml", []byte(text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	baseline, err := file.Baseline(w.local.Account(), "aws")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := w.local.Config("us-east-1", w.key)
+	cfg.RetryMaxAttempts = 1 // faults are to be seen by the engine, not by the SDK's own retries
+	w.storage = baseline.Storages[0]
+	w.engine = Engine{
+		Baseline: baseline, Settings: Settings(), Clients: Clients{Config: cfg, Account: w.local.Account(), Memory: w.memory},
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		LookAgain: func(_ context.Context, l Look, _ time.Duration) error {
+			w.again = append(w.again, l)
+			return nil
+		},
+	}
+}
+
+func (w *world) create() {
+	w.t.Helper()
+	w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
+	w.putCORS(foreignRule())
+	w.putEntries(icaEntry(), foreignEntry())
+	if boundary := w.storage.Role.Boundary; boundary.Ours { // CloudFormation's to create
+		w.must(w.iam.CreatePolicy(w.t.Context(), &iam.CreatePolicyInput{
+			PolicyName: &boundary.Name, PolicyDocument: aws.String(text(w.storage.Role.BoundaryDocument())),
+		}))
+	}
+	for _, result := range w.engine.Handle(w.t.Context(), []Look{{}}) {
+		if o := result.Outcome; o.Status != Clean && o.Status != Reported && o.Status != Restored {
+			w.t.Fatalf("a new world is not as ICA needs it: %+v", o)
+		}
+	}
+	w.before = w.state()
+	w.again = nil
+	w.local.Recorder().ResetCalls()
+}
+
+// memory is the guard's memory in a test; what it holds is what the guard would find again.
+type memory struct {
+	replaced   []Replaced
+	remembered map[string]string
+	away       error // set: it cannot be reached
+}
+
+func (m *memory) Keep(_ context.Context, r Replaced) error {
+	if m.away == nil {
+		m.replaced = append(m.replaced, r)
+	}
+	return m.away
+}
+
+func (m *memory) Remember(_ context.Context, resource, what, value string) error {
+	if m.away == nil {
+		if m.remembered == nil {
+			m.remembered = map[string]string{}
+		}
+		m.remembered[resource+" "+what] = value
+	}
+	return m.away
+}
+
+func (m *memory) Recall(_ context.Context, resource, what string) (string, error) {
+	return m.remembered[resource+" "+what], m.away
+}
+
+// must fails the test on an error of an SDK call whose answer does not matter.
+func (w *world) must(_ any, err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// state is what every setting observes now, by setting.
+func (w *world) state() map[string]string {
+	w.t.Helper()
+	state := map[string]string{}
+	for _, j := range w.engine.jobs([]Look{{}}) {
+		plan, err := j.setting.plan(w.t.Context(), w.engine.Clients, j.storage)
+		if err != nil {
+			state[j.setting.ID] = awslore.Classify(err).String() // the text differs with every request
+			continue
+		}
+		text, err := json.Marshal(plan.observed)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		state[j.setting.ID] = string(text)
+	}
+	return state
+}
+
+// look lets the engine look at one setting after a stranger's event.
+func (w *world) look(setting string) Outcome {
+	w.t.Helper()
+	return w.lookFor(setting, Cause{EventID: "1", Event: "Test", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}})
+}
+
+func (w *world) lookFor(setting string, cause Cause) Outcome {
+	w.t.Helper()
+	results := w.engine.Handle(w.t.Context(), []Look{{Setting: setting, Causes: []Cause{cause}}})
+	if len(results) != 1 {
+		w.t.Fatalf("%d results, want 1", len(results))
+	}
+	if results[0].Err != nil {
+		w.t.Fatal(results[0].Err)
+	}
+	return results[0].Outcome
+}
+
+// calls are the guard's own calls since the last reset of the recorder.
+func (w *world) calls() []localaws.Call {
+	return slices.DeleteFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.AccessKeyID != w.key })
+}
+
+// actions are the IAM actions that those calls needed.
+func (w *world) actions() []string {
+	var actions []string
+	for _, call := range w.calls() {
+		actions = append(actions, call.Action)
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions)
+}
+
+func expectStatus(t *testing.T, o Outcome, want Status) {
+	t.Helper()
+	if o.Status != want {
+		t.Errorf("%s: status %s, want %s (%+v)", o.Setting, o.Status, want, o)
+	}
+}

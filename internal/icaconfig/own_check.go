@@ -1,0 +1,409 @@
+package icaconfig
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/icaguard/icaguard/internal/policy"
+)
+
+// Limits in characters without white space (IAM and AWS STS quotas; Amazon S3 User Guide for the bucket policy, in bytes).
+const (
+	mostOfManagedPolicy = 6144
+	mostOfTrustPolicy   = 2048
+	mostOfBucketPolicy  = 20 * 1024
+	mostOfFile          = 64 * 1024 // of the user's own, and of S3's CORS configuration
+)
+
+// longestPrefix is the longest that CheckPrefix lets pass.
+const longestPrefix = 62
+
+// accountToCheck stands for the account where ica.yaml names none.
+const accountToCheck = "000000000000"
+
+// ownKey is a key of documents:, how to find its file and how to read it.
+type ownKey struct {
+	key  string
+	file func(DocumentsSpec) string
+	read func(text []byte) error
+}
+
+func ownKeys() []ownKey {
+	return []ownKey{
+		{"documents.permissionPolicy", func(s DocumentsSpec) string { return s.PermissionPolicy }, onlyError(readDocument)},
+		{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, onlyError(readDocument)},
+		{"documents.crossAccountStatements", func(s DocumentsSpec) string { return s.CrossAccountStatements }, onlyError(readStatements)},
+		{"documents.cors", func(s DocumentsSpec) string { return s.CORS }, onlyError(readCORS)},
+	}
+}
+
+func onlyError[T any](read func([]byte) (T, error)) func([]byte) error {
+	return func(text []byte) error {
+		_, err := read(text)
+		return err
+	}
+}
+
+// readDocuments reads the user's own documents, dir is nil where there is no place to read them from.
+func (d *decoder) readDocuments(f *File, dir fs.FS) {
+	f.texts = map[string][]byte{}
+	for i, s := range f.Storages {
+		for _, own := range ownKeys() {
+			name := own.file(s.Documents)
+			if name == "" {
+				continue
+			}
+			text, err := readBeside(dir, name)
+			if err == nil {
+				err = own.read(text)
+			}
+			if err != nil {
+				d.document(at(i, own.key), name, err.Error())
+				continue
+			}
+			f.texts[name] = text
+		}
+	}
+}
+
+func readBeside(dir fs.FS, name string) ([]byte, error) {
+	if dir == nil {
+		return nil, errors.New("documents of your own are read from beside ica.yaml, but this text was not read from a folder")
+	}
+	text, err := fs.ReadFile(dir, name)
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return nil, fmt.Errorf("it cannot be read: %w; put it beside ica.yaml", path.Err)
+	}
+	if err == nil && len(text) > mostOfFile {
+		err = fmt.Errorf("it is too long: %d bytes, of at most %d", len(text), mostOfFile)
+	}
+	return text, err
+}
+
+// document reports what is wrong in a file, at the key that names the file.
+func (d *decoder) document(path, file, what string) {
+	p := d.where(path)
+	d.add(Fault{Key: path, Line: p.line, Column: p.column, What: file + ": " + what})
+}
+
+// checkDocuments holds the user's own documents against what they must keep, and all documents against AWS's limits.
+func (d *decoder) checkDocuments(f *File) {
+	for i, s := range f.Storages {
+		if s.Documents.CrossAccountStatements != "" && !s.Bucket.CrossAccountCopy && !d.faulty(at(i, "bucket.crossAccountCopy")) {
+			d.limit(at(i, "documents.crossAccountStatements"), "they are put only with bucket.crossAccountCopy: true", "left out, or with crossAccountCopy: true", "crossAccountCopy: true")
+		}
+		sharing := f.with(s, sameRole)
+		if !d.sound(f, sharing) {
+			continue
+		}
+		storage, err := f.storage(s, owner{cmp.Or(f.Account, accountToCheck), partitionWithICA})
+		if err != nil { // all that can fail was checked before
+			d.fault(fmt.Sprintf("storages[%d]", i), err.Error())
+			continue
+		}
+		d.checkOwn(i, s.Documents, storage, f.earlier(i, sameRole) < 0)
+		d.checkSizes(f, i, sharing, storage)
+	}
+}
+
+// sound says whether storages that share a role were read without a fault, so that their documents can be made.
+func (d *decoder) sound(f *File, sharing []StorageSpec) bool {
+	for i, s := range f.Storages {
+		place := fmt.Sprintf("storages[%d]", i)
+		faulty := slices.ContainsFunc(d.faults, func(f Fault) bool { return f.Key == place || strings.HasPrefix(f.Key, place+".") })
+		if faulty && slices.ContainsFunc(sharing, func(o StorageSpec) bool { return sameRole(s, o) }) {
+			return false
+		}
+	}
+	return len(sharing) > 0
+}
+
+// checkOwn reports a role's documents once, at the first storage that has the role.
+func (d *decoder) checkOwn(i int, files DocumentsSpec, s Storage, first bool) {
+	report := func(key, file string, faults []string) {
+		for _, what := range faults {
+			if file != "" {
+				d.document(at(i, key), file, what)
+			}
+		}
+	}
+	if first {
+		report("documents.permissionPolicy", files.PermissionPolicy, s.Role.wrongPermissions())
+		report("documents.trustPolicy", files.TrustPolicy, s.wrongTrust())
+	}
+	report("documents.crossAccountStatements", files.CrossAccountStatements, s.wrongCrossAccount())
+	report("documents.cors", files.CORS, s.Bucket.CORS.wrong())
+}
+
+// wrongPermissions: the policy is about the role's buckets and keys and nothing else.
+func (r Role) wrongPermissions() []string {
+	var within []string
+	for _, b := range r.Buckets {
+		within = append(within, b.ARN, b.ARN+"/*")
+		if b.KMSKeyARN != "" {
+			within = appendNew(within, b.KMSKeyARN)
+		}
+	}
+	all := slices.Concat(r.Own.wrongSids(), r.Own.each(func(s Statement) []string {
+		switch {
+		case s.Principal != nil || s.NotPrincipal != nil:
+			return []string{"a role's permission policy has no Principal"}
+		case s.Resource == nil && s.NotResource == nil:
+			return []string{"Resource is missing"}
+		}
+		return nil
+	}))
+	all = append(all, widens(r.Own, within...)...)
+	for _, b := range r.Buckets {
+		all = append(all, misses(r.Own, b.ARN, "arn:PARTITION:s3:::BUCKET")...)
+		all = append(all, misses(r.Own, b.objects(), "arn:PARTITION:s3:::BUCKET/FOLDER/*")...)
+	}
+	return all
+}
+
+func misses(doc Document, resource, written string) []string {
+	if parsed, err := doc.parsed(); err == nil && policy.Grants(parsed, resource) {
+		return nil
+	}
+	return []string{"it permits nothing on " + resource + "; name it as " + written}
+}
+
+// wrongTrust: who may take the role stays ICA of this region, with this account's prefix. The service account behind the namespace may be
+// another one, as Illumina's page of tomorrow may say.
+func (s Storage) wrongTrust() []string {
+	admits := false
+	all := s.Own.Trust.each(func(st Statement) []string {
+		if st.Effect != "Allow" {
+			return nil
+		}
+		admits = true
+		return s.wrongAdmission(st)
+	})
+	if !admits {
+		all = append(all, "it admits nobody: no statement has the Effect Allow")
+	}
+	bare := document()
+	for _, st := range s.Own.Trust.Statement {
+		st.Resource, st.NotResource = nil, nil // said already
+		bare.Statement = append(bare.Statement, st)
+	}
+	return slices.Concat(all, s.Own.Trust.wrongSids(), widens(bare))
+}
+
+func (s Storage) wrongAdmission(st Statement) []string {
+	var all []string
+	expect := func(ok bool, what string) {
+		if !ok {
+			all = append(all, what)
+		}
+	}
+	host, c := s.Provider.Host, st.Condition
+	account := "system:serviceaccount:" + s.Region.Namespace + ":"
+	subjects := slices.Concat(c.values("StringLike", host+":sub"), c.values("StringEquals", host+":sub"))
+	others := func(sub string) bool {
+		return !strings.HasPrefix(sub, account) || strings.Trim(sub[len(account):], "*?") == ""
+	}
+	action := func(a string) bool {
+		return !strings.EqualFold(a, "sts:AssumeRoleWithWebIdentity") && !strings.EqualFold(a, "sts:TagSession")
+	}
+	expect(len(st.Principal) == 1 && slices.Equal(st.Principal["Federated"], Values{s.Provider.ARN}),
+		`Principal must be {"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"}`)
+	expect(len(st.Action) > 0 && !slices.ContainsFunc(st.Action, action), "Action must be sts:AssumeRoleWithWebIdentity")
+	expect(st.Resource == nil && st.NotResource == nil, "a trust policy has no Resource")
+	expect(slices.Equal(c.values("StringEquals", host+":aud"), Values{s.Provider.Audience}),
+		`Condition must have "StringEquals": {"PROVIDER:aud": "`+s.Provider.Audience+`"}`)
+	expect(len(subjects) > 0 && !slices.ContainsFunc(subjects, others),
+		`Condition must have "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-gds*"}, or another service account of the namespace`)
+	expect(slices.Equal(c.values("StringLike", "sts:RoleSessionName"), Values{"PREFIX-*"}),
+		`Condition must have "StringLike": {"sts:RoleSessionName": "PREFIX-*"}, with the word PREFIX: without it every ICA tenant of the region could take the role`)
+	return all
+}
+
+// values are those under an operator and a key; IAM does not tell keys apart by capitals.
+func (c Condition) values(operator, key string) Values {
+	for k, values := range c[operator] {
+		if strings.EqualFold(k, key) {
+			return values
+		}
+	}
+	return nil
+}
+
+// wrongCrossAccount: the statements let Illumina's roles use this bucket and nobody anything else.
+func (s Storage) wrongCrossAccount() []string {
+	doc := document(s.Own.CrossAccount...)
+	illumina := strings.TrimSuffix(s.CrossAccount, s.Region.CrossAccountRole)
+	sids := map[string]bool{SidRequireTLS: true}
+	all := doc.each(func(st Statement) []string {
+		stranger := func(name string) bool { return !strings.HasPrefix(name, illumina) }
+		var wrong []string
+		if st.Effect != "Allow" {
+			wrong = append(wrong, "Effect must be Allow: a Deny would stand in the way of others")
+		}
+		if len(st.Principal) != 1 || len(st.Principal["AWS"]) == 0 || slices.ContainsFunc(st.Principal["AWS"], stranger) {
+			wrong = append(wrong, `Principal must be {"AWS": "CROSSACCT"}, or another role of Illumina's account `+crossAccountAccount)
+		}
+		if st.Resource == nil && st.NotResource == nil {
+			wrong = append(wrong, "Resource is missing")
+		}
+		if st.Sid != "" && sids[st.Sid] {
+			wrong = append(wrong, "the Sid is taken: AWS wants each once, and "+SidRequireTLS+" is icaguard's")
+		}
+		sids[st.Sid] = true
+		return wrong
+	})
+	all = append(all, widens(doc, s.Bucket.ARN, s.Bucket.ARN+"/*")...)
+	all = append(all, misses(doc, s.Bucket.objects(), "arn:PARTITION:s3:::BUCKET/*")...)
+	if n := doc.size(); n > mostOfBucketPolicy {
+		all = append(all, fmt.Sprintf("the statements have %d characters, but a bucket policy has at most %d", n, mostOfBucketPolicy))
+	}
+	return all
+}
+
+// wrong: the rule is for ICA and covers its origin and methods; headers are as the user's page says.
+func (r CORSRule) wrong() []string {
+	var all []string
+	methods := CORS().AllowedMethods
+	for _, m := range r.AllowedMethods {
+		if !slices.Contains(methods, m) {
+			all = append(all, fmt.Sprintf("AllowedMethods: %s is none of %s", quoted(m), strings.Join(methods, ", ")))
+		}
+	}
+	for _, m := range methods {
+		if !slices.Contains(r.AllowedMethods, m) {
+			all = append(all, "AllowedMethods: "+m+" is missing")
+		}
+	}
+	origin := CORS().AllowedOrigins[0]
+	if !slices.ContainsFunc(r.AllowedOrigins, func(o string) bool { return originMatches(o, origin) }) {
+		all = append(all, "AllowedOrigins: "+origin+" is missing")
+	}
+	if slices.Contains(r.AllowedOrigins, "*") {
+		all = append(all, "AllowedOrigins: * lets every web site in; name the sites")
+	}
+	return all
+}
+
+// originMatches: S3 allows one * in an origin (Amazon S3 User Guide, elements of a CORS configuration).
+func originMatches(pattern, origin string) bool {
+	before, after, wildcard := strings.Cut(pattern, "*")
+	if !wildcard {
+		return pattern == origin
+	}
+	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
+}
+
+// wrongSids: IAM wants each Sid once, of letters and digits (IAM: Sid).
+func (d Document) wrongSids() []string {
+	seen := map[string]bool{"": true}
+	return d.each(func(s Statement) []string {
+		taken := seen[s.Sid] && s.Sid != ""
+		seen[s.Sid] = true
+		if taken || !regexp.MustCompile(`^[A-Za-z0-9]*$`).MatchString(s.Sid) {
+			return []string{"IAM wants each Sid once, and of letters and digits"}
+		}
+		return nil
+	})
+}
+
+// each collects what is wrong with each statement.
+func (d Document) each(wrong func(Statement) []string) []string {
+	var all []string
+	for i, s := range d.Statement {
+		for _, what := range wrong(s) {
+			all = append(all, fmt.Sprintf("%v: %s", policy.Place{Number: i + 1, Sid: s.Sid}, what))
+		}
+	}
+	return all
+}
+
+func widens(doc Document, within ...string) []string {
+	parsed, err := doc.parsed()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var all []string
+	for _, f := range policy.Widens(parsed, within...) {
+		all = append(all, f.String())
+	}
+	return all
+}
+
+func (d Document) parsed() (policy.Document, error) {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return policy.Document{}, err
+	}
+	return policy.Parse(string(text))
+}
+
+// size is in characters; AWS does not count white space.
+func (d Document) size() int {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return 0 // plain data always marshals
+	}
+	count := 0
+	for _, r := range string(text) {
+		if !unicode.IsSpace(r) {
+			count++
+		}
+	}
+	return count
+}
+
+// checkSizes refuses what AWS would refuse at deploy, and at any later change of versioning.
+func (d *decoder) checkSizes(f *File, i int, sharing []StorageSpec, s Storage) {
+	if n := s.TrustPolicy(strings.Repeat("x", longestPrefix)).size(); n > mostOfTrustPolicy {
+		d.document(at(i, "documents.trustPolicy"), sharing[0].Documents.TrustPolicy, tooLong("it", n, mostOfTrustPolicy))
+	}
+	if f.earlier(i, sameRole) >= 0 {
+		return
+	}
+	for _, kind := range []string{"permission policy", "permissions boundary"} {
+		n := s.Role.managedSize(kind)
+		if n <= mostOfManagedPolicy || kind == "permissions boundary" && !s.Role.Boundary.Ours {
+			continue
+		}
+		fit := f.fitting(sharing, s.Role, kind)
+		if fit == 0 {
+			d.document(at(i, "documents.permissionPolicy"), sharing[0].Documents.PermissionPolicy, tooLong("the "+kind+" made of it", n, mostOfManagedPolicy))
+			continue
+		}
+		d.limit(at(i, "role.name"), fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
+			fmt.Sprintf("%d characters in IAM, which is enough for %d of these storages; use a second role for the others", mostOfManagedPolicy, fit),
+			"role: {name: "+sharing[0].Role.Name+"_2}")
+	}
+}
+
+func tooLong(what string, has, most int) string {
+	return fmt.Sprintf("%s has %d characters, but AWS takes %d", what, has, most)
+}
+
+// managedSize is the size of one of the role's managed policies in its largest variant.
+func (r Role) managedSize(kind string) int {
+	if kind == "permission policy" {
+		return r.PermissionPolicy(func(Bucket) bool { return true }).size()
+	}
+	return r.BoundaryDocument().size()
+}
+
+// fitting counts how many storages, from the first, the role could serve.
+func (f *File) fitting(sharing []StorageSpec, r Role, kind string) int {
+	for n := len(sharing) - 1; n > 0; n-- {
+		smaller := r
+		smaller.Buckets = r.Buckets[:n]
+		own, err := f.ownPermissions(sharing[:n], owner{cmp.Or(f.Account, accountToCheck), partitionWithICA})
+		if smaller.Own = own; err == nil && smaller.managedSize(kind) <= mostOfManagedPolicy {
+			return n
+		}
+	}
+	return 0
+}
