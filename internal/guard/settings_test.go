@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,9 +53,9 @@ func TestSettings(t *testing.T) {
 	local := newSite(t)
 	for _, setting := range Settings() {
 		t.Run(setting.ID, func(t *testing.T) {
-			used := map[string]bool{}
+			used, whole := map[string]bool{}, map[variant]*world{}
 			for _, c := range waysOf(t, setting.ID) {
-				t.Run(c.name, func(t *testing.T) { testWay(t, local, c, used) })
+				t.Run(c.name, func(t *testing.T) { testWay(t, local, c, used, whole) })
 			}
 			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, setting, used) })
 			t.Run("observe changes nothing", func(t *testing.T) { testObserve(t, local, setting) })
@@ -63,9 +64,16 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// testWay breaks one setting in one way, lets the guard look, and then again, when nothing may be left to do.
-func testWay(t *testing.T, local *site, c way, used map[string]bool) {
-	w := newWorld(t, local, c.variant)
+// testWay breaks one setting in one way, lets the guard look, and then again, when nothing may be left to do. A world
+// that is then seen to be whole again serves the next way, as making one takes a hundred calls.
+func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[variant]*world) {
+	w := whole[c.variant]
+	if w == nil {
+		w = newWorld(t, local, c.variant)
+	}
+	delete(whole, c.variant)
+	w.t, w.again, w.memory.replaced = t, nil, nil
+	remembered := maps.Clone(w.memory.remembered)
 	c.breakIt(w)
 	w.local.Recorder().ResetCalls()
 	o := w.look(c.setting)
@@ -80,6 +88,8 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool) {
 		c.check(w, o)
 	} else if diff := cmp.Diff(w.before, w.state()); diff != "" {
 		t.Errorf("state (-before +after):\n%s", diff)
+	} else if maps.Equal(remembered, w.memory.remembered) {
+		whole[c.variant] = w
 	}
 	if c.want == Restored {
 		if len(w.memory.replaced) == 0 || o.NotKept != "" {
@@ -158,7 +168,7 @@ func testFaults(t *testing.T, local *site, setting Setting) {
 	slices.Sort(operations)
 	for _, operation := range slices.Compact(operations) {
 		for _, kind := range []localaws.Kind{
-			localaws.Denied, localaws.ExplicitDeny, localaws.Throttled, localaws.Gone, localaws.Lost, localaws.Malformed,
+			localaws.Denied, localaws.ExplicitDeny, localaws.Throttled, localaws.Gone, localaws.Malformed,
 		} {
 			t.Run(operation+" "+string(kind), func(t *testing.T) {
 				w.t, w.again = t, nil

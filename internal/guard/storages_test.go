@@ -19,27 +19,28 @@ const threeStorages = `
 storages:
   - name: prod
     icaRegion: US
-    bucket: {name: three-prod, folder: ica, versioning: enabled}
+    bucket: {name: three-prod-%[1]d, folder: ica, versioning: enabled}
     role:
-      name: Shared
-      sessionNamePrefix: "ssm:/ica/three"
+      name: Shared%[1]d
+      policyName: shared-%[1]d
+      sessionNamePrefix: "ssm:/ica/three-%[1]d"
   - name: test
     icaRegion: US
-    bucket: {name: three-test, folder: ica, objectTags: true}
-    role: {name: Shared, sessionNamePrefix: "ssm:/ica/three"}
+    bucket: {name: three-test-%[1]d, folder: ica, objectTags: true}
+    role: {name: Shared%[1]d, policyName: shared-%[1]d, sessionNamePrefix: "ssm:/ica/three-%[1]d"}
   - name: other
     icaRegion: US
-    bucket: {name: three-other, folder: ica}
-    role: {name: Other, path: /labs/, policyName: other-policy, boundary: none, sessionNamePrefix: a-literal-prefix}
+    bucket: {name: three-other-%[1]d, folder: ica}
+    role: {name: Other%[1]d, path: /labs/, policyName: other-%[1]d, boundary: none, sessionNamePrefix: a-literal-prefix}
 `
 
 func newThreeStorages(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, newSite(t), variant{})
 	w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: aws.String("/ica/three"), Type: types.ParameterTypeString, Value: aws.String(sessionNamePrefix),
+		Name: aws.String(fmt.Sprintf("/ica/three-%d", w.local.worlds)), Type: types.ParameterTypeString, Value: aws.String(sessionNamePrefix),
 	}))
-	w.configure(threeStorages)
+	w.configure(fmt.Sprintf(threeStorages, w.local.worlds))
 	for _, s := range w.engine.Baseline.Storages {
 		w.must(w.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &s.Bucket.Name}))
 	}
@@ -83,7 +84,7 @@ func TestSeveralStoragesSideBySide(t *testing.T) {
 func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 	w := newThreeStorages(t)
 	document := wantPolicy(w.engine.Baseline.Storages[1], managedPolicy{})
-	for _, want := range []string{"three-prod/ica/*", "three-test/ica/*", "s3:GetObjectVersion", "s3:GetObjectTagging"} {
+	for _, want := range []string{w.engine.Baseline.Storages[0].Bucket.Name + "/ica/*", w.engine.Baseline.Storages[1].Bucket.Name + "/ica/*", "s3:GetObjectVersion", "s3:GetObjectTagging"} {
 		if !strings.Contains(text(document), want) {
 			t.Errorf("the shared policy lacks %s: %s", want, text(document))
 		}
@@ -91,14 +92,14 @@ func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 	if strings.Contains(text(document), "three-other") {
 		t.Error("the shared policy covers the bucket of another role")
 	}
-	w.must(w.iam.DeleteRolePermissionsBoundary(t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: aws.String("Shared")}))
+	w.must(w.iam.DeleteRolePermissionsBoundary(t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.engine.Baseline.Storages[0].Role.Name}))
 	w.engine.Handle(t.Context(), []Look{{Storage: "test", Setting: "role-boundary"}})
 	w.expectClean()
 }
 
 // TestSharedRoleIsObservedWithItsStorage: observe promises that nothing is changed that the storage depends on.
 func TestSharedRoleIsObservedWithItsStorage(t *testing.T) {
-	file, err := icaconfig.Parse("ica.yaml", []byte(strings.Replace(threeStorages, "- name: test\n", "- name: test\n    mode: observe\n", 1)))
+	file, err := icaconfig.Parse("ica.yaml", []byte(strings.Replace(fmt.Sprintf(threeStorages, 1), "- name: test\n", "- name: test\n    mode: observe\n", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -19,24 +20,47 @@ import (
 	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
-	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
 // sessionNamePrefix is the prefix of every world. No test output may hold it: TestMain's caller searches for it.
 const sessionNamePrefix = "prefix-that-must-not-be-printed"
 
-// site is a local AWS with room for many worlds: one AWS serves a whole test, as starting one takes its time.
+// site is a local AWS with room for many worlds.
 type site struct {
 	*localaws.AWS
 	worlds int
 }
 
+// shared is the local AWS of all tests of the package, which starts with the first that needs it: starting one takes
+// longer than most tests.
+var shared site //nolint:gochecknoglobals // TestMain has no other way to hand something to the tests
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.AWS != nil {
+		if err := shared.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{AWS: localawstest.Start(t)}
-	s.blockAccount(t)
-	s.makeTargets(t)
-	return s
+	if shared.AWS != nil {
+		return &shared
+	}
+	local, err := localaws.Start(context.Background(), localaws.Options{}) //nolint:usetesting // it outlives the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.AWS = local
+	// The engine is asked directly here; the way of an event to it is the deployed guard's test.
+	local.Recorder().SetEmit(func(context.Context, localaws.Envelope) error { return nil })
+	shared.blockAccount(t)
+	shared.makeTargets(t)
+	return &shared
 }
 
 // world is one storage as ICA needs it, with foreign parts beside it, and an engine that guards it.
