@@ -160,9 +160,14 @@ func architecture(goarch string) awslambda.Architecture {
 
 func allow(function awslambda.Function, statements ...guard.Statement) {
 	for _, s := range statements {
-		function.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Actions:   jsii.Strings(s.Actions...),
-			Resources: jsii.Strings(s.Resources...),
-		}))
+		props := &awsiam.PolicyStatementProps{Actions: jsii.Strings(s.Actions...), Resources: jsii.Strings(s.Resources...)}
+		if len(s.Condition) > 0 {
+			conditions := map[string]any{}
+			for operator, values := range s.Condition {
+				conditions[operator] = values
+			}
+			props.Conditions = &conditions
+		}
+		function.AddToRolePolicy(awsiam.NewPolicyStatement(props))
 	}
 }

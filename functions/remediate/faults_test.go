@@ -123,7 +123,7 @@ func testNoticeFails(t *testing.T, s *site) {
 	}
 	allow()
 	w.done(second)
-	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger, "found 3600 s, ICA needs 43200 s")
+	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger, "found 3600 s, wanted 43200 s")
 	w.expectPosts(0)
 }
 

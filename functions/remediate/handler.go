@@ -25,8 +25,9 @@ type handler struct {
 
 // request is one message with the looks that it asks for.
 type request struct {
-	id    string
-	looks []guard.Look
+	id     string
+	looks  []guard.Look
+	notice *guard.Notice
 }
 
 // handle takes an SQS batch, or one bare message for `aws lambda invoke`. A message fails only when nothing else can
@@ -39,12 +40,13 @@ func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.S
 	var requests []request
 	failed := map[string]error{}
 	for _, record := range batch.Records {
-		looks, err := h.read(ctx, record.Body)
+		r, err := h.read(ctx, record.Body)
 		if err != nil {
 			failed[record.MessageId] = err
 			continue
 		}
-		requests = append(requests, request{id: record.MessageId, looks: looks})
+		r.id = record.MessageId
+		requests = append(requests, r)
 	}
 	for id, err := range h.work(ctx, requests) {
 		failed[id] = err
@@ -58,11 +60,7 @@ func (h *handler) handleOne(ctx context.Context, payload json.RawMessage) error 
 	if err != nil {
 		return err
 	}
-	looks, err := h.take(ctx, message)
-	if err != nil {
-		return err
-	}
-	return h.work(ctx, []request{{looks: looks}})[""]
+	return h.work(ctx, []request{h.take(ctx, message)})[""]
 }
 
 func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQSEventResponse {
@@ -76,30 +74,30 @@ func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQ
 
 // read understands one queue message. One that cannot be understood is buried with the reason and is then done: it
 // would not become clearer by coming again.
-func (h *handler) read(ctx context.Context, body string) ([]guard.Look, error) {
+func (h *handler) read(ctx context.Context, body string) (request, error) {
 	message, err := guard.ParseMessage([]byte(body))
 	if err != nil {
 		h.log.ErrorContext(ctx, "message not understood, sent to the dead-letter queue", "error", err)
-		return nil, h.queue.Bury(ctx, body, err.Error())
+		return request{}, h.queue.Bury(ctx, body, err.Error())
 	}
-	return h.take(ctx, message)
+	return h.take(ctx, message), nil
 }
 
-func (h *handler) take(ctx context.Context, message guard.Message) ([]guard.Look, error) {
+func (h *handler) take(ctx context.Context, message guard.Message) request {
 	switch {
 	case message.Notice != nil:
-		return nil, h.notify(ctx, *message.Notice)
+		return request{notice: message.Notice}
 	case message.Look != nil:
-		return []guard.Look{*message.Look}, nil
+		return request{looks: []guard.Look{*message.Look}}
 	}
 	event := message.Event
 	looks := guard.Route(*event, h.self, h.engine.Settings, h.engine.Baseline)
 	if len(looks) == 0 {
 		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "reason", guard.WhyIgnored(*event, h.engine.Settings, h.engine.Baseline))
-		return nil, nil
+		return request{}
 	}
 	h.log.InfoContext(ctx, "event", "source", event.Source, "event", event.Name, "eventId", event.ID, "causes", looks[0].Causes, "looks", len(looks))
-	return looks, nil
+	return request{looks: looks}
 }
 
 // work looks once at everything asked for, reports, and returns the requests that have to come again.
@@ -118,6 +116,15 @@ func (h *handler) work(ctx context.Context, requests []request) map[string]error
 			if h.asked(r, result) {
 				failed[r.id] = errors.Join(failed[r.id], err)
 			}
+		}
+	}
+	// Notices that come again wait behind the looks: a slow SNS must not keep a storage offline.
+	for _, r := range requests {
+		if r.notice == nil {
+			continue
+		}
+		if err := h.notify(ctx, *r.notice); err != nil {
+			failed[r.id] = err
 		}
 	}
 	return failed

@@ -283,7 +283,7 @@ func testObserve(t *testing.T, s *site) {
 	w.done(w.heardOne(func() { w.ShortenSession(labtest.Stranger) }))
 	w.expectCalls(w.Calls(), "GetRole", "Publish")
 	w.ExpectSession(3600)
-	w.expectNotice(guard.Drifted, "alert", "user/"+labtest.Stranger, "found 3600 s, ICA needs 43200 s", "to do     IAM console, role "+w.Storage.Role.Name)
+	w.expectNotice(guard.Drifted, "alert", "user/"+labtest.Stranger, "found 3600 s, wanted 43200 s", "to do     IAM console, role "+w.Storage.Role.Name)
 	w.expectPosts(0)
 }
 

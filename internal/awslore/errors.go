@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -50,7 +51,9 @@ func Classify(err error) Class {
 		return classifyDenial(api)
 	case "ServiceUnavailable", "InternalError", "ServiceFailure", "ServiceFailureException", "RequestTimeout", "SlowDown",
 		// IAM answers a write that meets another write on the same entity with this; it asks to try again.
-		"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAborted",
+		"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAborted", "DeleteConflict",
+		// A read said "gone" and the creation says "is there": the read was stale, or another invocation was first.
+		"EntityAlreadyExists",
 		// Somebody changed the key between the read and the write: the next look sees what it is now.
 		"KMSInvalidStateException":
 		return Transient
@@ -105,6 +108,15 @@ func classifyTransport(err error) Class {
 		return Transient
 	}
 	return Final
+}
+
+// IsElsewhere reports whether S3 says that the bucket is in another region than the one that was asked
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+func IsElsewhere(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains([]string{
+		"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "TemporaryRedirect",
+	}, api.ErrorCode())
 }
 
 // IsAbsent reports whether the error only says that the resource carries no such sub-configuration. These codes are

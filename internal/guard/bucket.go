@@ -25,7 +25,8 @@ func bucket() Setting {
 		Title:  "The bucket exists, in our account and in the AWS region of the ICA region",
 		Breaks: "all of the storage: ICA shows NoSuchBucket, or 301 PermanentRedirect where the region is wrong",
 		ByHand: func(s icaconfig.Storage) string {
-			return fmt.Sprintf("create bucket %s in %s by hand, now, and restore its data", s.Bucket.Name, s.Region.AWS)
+			return fmt.Sprintf("S3 console: is bucket %s there, in %s and in this account? If it was deleted, create it again now and restore its data",
+				s.Bucket.Name, s.Region.AWS)
 		},
 		On:       OnBucket,
 		Triggers: []Trigger{bucketEvents()},
@@ -37,6 +38,9 @@ func readBucketPlace(ctx context.Context, c Clients, s icaconfig.Storage) (bucke
 	out, err := c.s3(s).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
 	if err == nil {
 		return bucketPlace{Exists: true, Region: regionOf(string(out.LocationConstraint))}, nil
+	}
+	if awslore.IsElsewhere(err) {
+		return bucketPlace{Exists: true, Region: "another region"}, nil
 	}
 	err = fmt.Errorf("get location of bucket %s: %w", s.Bucket.Name, err)
 	switch awslore.Classify(err) {

@@ -148,8 +148,12 @@ func putCORS(ctx context.Context, c Clients, s icaconfig.Storage, got []types.CO
 	return nil
 }
 
-// sameRule compares the four lists as sets; a rule with another ID or age is somebody's own.
+// sameRule says that a is b, our rule: by our ID, which S3 wants once, or by the same lists. A rule with another ID or age
+// is somebody's own.
 func sameRule(a, b types.CORSRule) bool {
+	if b.ID != nil && aws.ToString(a.ID) == aws.ToString(b.ID) {
+		return true
+	}
 	return aws.ToString(a.ID) == aws.ToString(b.ID) && aws.ToInt32(a.MaxAgeSeconds) == aws.ToInt32(b.MaxAgeSeconds) &&
 		sameSet(a.AllowedHeaders, b.AllowedHeaders) && sameSet(a.AllowedMethods, b.AllowedMethods) &&
 		sameSet(a.AllowedOrigins, b.AllowedOrigins) && sameSet(a.ExposeHeaders, b.ExposeHeaders)

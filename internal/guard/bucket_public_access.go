@@ -16,6 +16,7 @@ import (
 // publicAccess is what keeps the bucket from being public: four blocks of its own and four of the account.
 type publicAccess struct {
 	Bucket, Account blocks
+	AccountUnknown  string // why the account's block could not be read
 }
 
 // blocks are on or off; a block that is not configured is off.
@@ -51,8 +52,12 @@ func readPublicAccess(ctx context.Context, c Clients, s icaconfig.Storage) (publ
 	if err != nil {
 		return publicAccess{}, err
 	}
-	account, err := readAccountBlocks(ctx, c, s)
-	return publicAccess{Bucket: bucket, Account: account}, err
+	got := publicAccess{Bucket: bucket}
+	// What is only reported must not keep the bucket's own block from being restored.
+	if got.Account, err = readAccountBlocks(ctx, c, s); err != nil {
+		got.AccountUnknown = err.Error()
+	}
+	return got, nil
 }
 
 func readBucketBlocks(ctx context.Context, c Clients, s icaconfig.Storage) (blocks, error) {
@@ -90,7 +95,10 @@ func judgePublicAccess(s icaconfig.Storage, got publicAccess) Verdict {
 		return Verdict{}
 	}
 	var v Verdict
-	if got.Account != allBlocks() {
+	switch {
+	case got.AccountUnknown != "":
+		v = report("the account's own public access block cannot be read: "+got.AccountUnknown, "nothing for ICA; it is the bucket's that protects its data")
+	case got.Account != allBlocks():
 		v = report("the account's own public access block is not all on; the bucket's is what protects its data",
 			"S3 console, Block Public Access settings for this account, if that is not on purpose")
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,6 +53,28 @@ func diffDocument(want any, got document) []Diff {
 		return []Diff{{Path: "document", Want: "as ICA needs it", Got: "does not parse: " + err.Error()}}
 	}
 	return differences(policy.Diff(parsed(want), present))
+}
+
+// foreignDenies finds Deny statements that the wanted document does not have. Somebody put them there to keep ICA, or
+// whoever took the role, out; an explicit Deny is never undone, so the whole document is left to people.
+func foreignDenies(want any, got document) []Finding {
+	present, err := got.parse()
+	if err != nil {
+		return nil
+	}
+	ours := parsed(want).Statements()
+	var found []Finding
+	for i, s := range present.Statements() {
+		known := slices.ContainsFunc(ours, func(o policy.Statement) bool { return policy.Same(o, s) })
+		if s.IsDeny() && !known {
+			place := policy.Place{Number: i + 1, Sid: s.Sid()}
+			found = append(found, Finding{
+				What: place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
+				ToDo: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the rest",
+			})
+		}
+	}
+	return found
 }
 
 func differences(found []policy.Difference) []Diff {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -42,21 +43,11 @@ const maxGroups = 4
 // Handle looks where the looks ask, coalesced: many asking for one thing are one look. Groups of storages that share a
 // resource run side by side, a group's looks in the table's order, each whatever became of the one before.
 func (e *Engine) Handle(ctx context.Context, looks []Look) []Result {
-	work, cancel := withReserve(ctx)
-	defer cancel()
 	jobs := e.jobs(looks)
 	results := make([]Result, len(jobs))
-	var group errgroup.Group
-	group.SetLimit(maxGroups)
-	for _, indexes := range e.grouped(jobs) {
-		group.Go(func() error {
-			for _, i := range indexes {
-				results[i] = e.conclude(ctx, jobs[i], e.look(work, jobs[i]))
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // the functions above return their errors in results
+	e.each(ctx, jobs, func(work context.Context, i int) {
+		results[i] = e.conclude(ctx, jobs[i], e.look(work, jobs[i]))
+	})
 	return results
 }
 
@@ -65,12 +56,30 @@ func (e *Engine) Audit(ctx context.Context, looks ...Look) []Outcome {
 	if len(looks) == 0 {
 		looks = []Look{{}}
 	}
-	var outcomes []Outcome
-	for _, j := range e.jobs(looks) {
-		_, outcome := e.plan(ctx, j)
-		outcomes = append(outcomes, finish(j, outcome))
-	}
+	jobs := e.jobs(looks)
+	outcomes := make([]Outcome, len(jobs))
+	e.each(ctx, jobs, func(work context.Context, i int) {
+		_, outcome := e.plan(work, jobs[i])
+		outcomes[i] = finish(jobs[i], outcome)
+	})
 	return outcomes
+}
+
+// each does all jobs, groups side by side, within the time that leaves a reserve.
+func (e *Engine) each(ctx context.Context, jobs []job, do func(work context.Context, i int)) {
+	work, cancel := withReserve(ctx)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(maxGroups)
+	for _, indexes := range e.grouped(jobs) {
+		group.Go(func() error {
+			for _, i := range indexes {
+				do(work, i)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the functions above keep their errors in what they do
 }
 
 // job is one coalesced look with what it names.
@@ -183,6 +192,10 @@ func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 	next := j.look
 	next.Attempt++
 	next.Reason = reason
+	if outcome.wrote {
+		next.Wrote = outcome.Diffs
+	}
+	outcome.Again = true
 	result := Result{Look: j.look, Outcome: finish(j, outcome)}
 	if err := e.LookAgain(ctx, next, after); err != nil {
 		result.Err = fmt.Errorf("%s: look again: %w", j.setting.ID, err)
@@ -215,13 +228,18 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	outcome := Outcome{
 		Storage: j.storage.Name, Setting: j.setting.ID, Title: j.setting.Title,
-		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, on: j.setting.On,
+		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Attempt: j.look.Attempt, on: j.setting.On,
 	}
 	plan, err := j.setting.plan(ctx, e.Clients, j.storage)
 	if err != nil {
 		return Plan{}, outcome.fail(Unknown, err)
 	}
-	return plan, outcome.found(plan.Verdict)
+	outcome = outcome.found(plan.Verdict)
+	if len(j.look.Wrote) > 0 && len(plan.Diffs) == 0 {
+		outcome.Diffs = j.look.Wrote
+		outcome = outcome.restored(plan.Verdict)
+	}
+	return plan, outcome
 }
 
 // learn lets a setting keep what the events that caused the look show, if any did. Failing that, the look goes on and says so.
@@ -246,11 +264,25 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 	}
 	outcome.Diffs = plan.Diffs
 	outcome.NotKept = e.keep(ctx, j, plan)
+	if plan.destroys && outcome.NotKept != "" {
+		return outcome.fail(Failed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNotKept{}, outcome.NotKept))
+	}
 	if err := plan.restore(ctx); err != nil {
+		outcome.wrote = awslore.Classify(err) == awslore.Transient // the answer may be lost, and the write done
 		return outcome.fail(Failed, err)
 	}
+	outcome.wrote = true
 	return e.verify(ctx, j, outcome)
 }
+
+// errNotKept says that others' work would be lost. The memory may be back at the next look.
+type errNotKept struct{}
+
+func (errNotKept) Error() string {
+	return "what would be removed could not be kept before"
+}
+
+func (errNotKept) Unwrap() error { return context.DeadlineExceeded }
 
 // keep stores what is about to be replaced. A memory that is away does not keep a storage offline: the outcome says so.
 func (e *Engine) keep(ctx context.Context, j job, plan Plan) (notKept string) {

@@ -162,13 +162,17 @@ func parseParameters(raw json.RawMessage) map[string]json.RawMessage {
 	return parameters
 }
 
-// parameter is a request parameter if it is a string, else "".
-func (e Event) parameter(name string) string {
-	var value string
-	if json.Unmarshal(e.parameters[name], &value) != nil {
-		return ""
+// named are the values of a request parameter that is a string or a list of strings.
+func (e Event) named(parameter string) []string {
+	var one string
+	if json.Unmarshal(e.parameters[parameter], &one) == nil {
+		return []string{one}
 	}
-	return value
+	var many []string
+	if json.Unmarshal(e.parameters[parameter], &many) != nil {
+		return nil
+	}
+	return many
 }
 
 // parseResources yields the ARNs of the resources that the record names; encoding/json takes "ARN" and "arn" alike.

@@ -55,8 +55,8 @@ func samples(t *testing.T) map[string]Event {
 func baselineOf(e Event) icaconfig.Baseline {
 	named := func(parameters ...string) string {
 		for _, p := range parameters {
-			if value := e.parameter(p); value != "" {
-				return value
+			if values := e.named(p); len(values) > 0 && values[0] != "" {
+				return values[0]
 			}
 		}
 		return "none"
@@ -68,7 +68,7 @@ func baselineOf(e Event) icaconfig.Baseline {
 	s.Role.ARN = "arn:aws:iam::" + e.Account + ":role/" + s.Role.Name
 	s.Role.Policy.Name = named("policyName")
 	s.Role.Policy.ARN = named("policyArn")
-	s.Role.Prefix.Parameter, s.Role.Prefix.ARN = named("name"), "arn:aws:ssm:us-east-1:"+e.Account+":parameter/none"
+	s.Role.Prefix.Parameter, s.Role.Prefix.ARN = named("name", "names"), "arn:aws:ssm:us-east-1:"+e.Account+":parameter/none"
 	s.Provider.ARN, s.Provider.URL = named("openIDConnectProviderArn"), named("url")
 	s.Key.ARN = named("keyId")
 	if e.Source == "aws.kms" && len(e.resources) > 0 {
@@ -184,8 +184,10 @@ func TestOddParametersParse(t *testing.T) {
 			t.Errorf("%s: %v", parameters, err)
 			continue
 		}
-		if name := message.Event.parameter("bucketName"); name != "" {
-			t.Errorf("%s: bucketName = %q", parameters, name)
+		for _, name := range message.Event.named("bucketName") {
+			if name != "x" {
+				t.Errorf("%s: bucketName = %q", parameters, name)
+			}
 		}
 	}
 }

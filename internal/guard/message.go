@@ -16,6 +16,8 @@ type Look struct {
 	Attempt int     `json:"attempt,omitempty"` // how often it was looked at already
 	Reason  string  `json:"reason,omitempty"`
 	Causes  []Cause `json:"causes,omitempty"`
+	// Wrote is what a look before restored without seeing it: clean now means restored.
+	Wrote []Diff `json:"wrote,omitempty"`
 }
 
 // Cause is an event that made us look: who did what, when.
@@ -92,6 +94,9 @@ func (l Look) merge(other Look) Look {
 	}
 	if extra := len(l.Causes) - maxCauses; extra > 0 {
 		l.Causes = l.Causes[extra:]
+	}
+	if len(l.Wrote) == 0 {
+		l.Wrote = other.Wrote
 	}
 	if l.Reason == "" {
 		l.Reason = other.Reason

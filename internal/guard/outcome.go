@@ -44,8 +44,13 @@ type Outcome struct {
 	// ToldBy is the setting that tells people about the cause, when this one only suffers from it.
 	ToldBy string `json:"toldBy,omitempty"`
 
-	on  Kind
-	err error
+	Attempt int `json:"attempt,omitempty"` // how often it was looked at before
+	// Again: the guard looks again by itself.
+	Again bool `json:"again,omitempty"`
+
+	on    Kind
+	err   error
+	wrote bool // a write may have arrived that was not read back
 }
 
 // ExitCode is the exit status of a run with these outcomes: 0 all is well, 1 something differs, 2 something is not known.
@@ -104,7 +109,13 @@ func (o Outcome) fail(status Status, err error) Outcome {
 	switch awslore.Classify(err) {
 	case awslore.Transient, awslore.Denied:
 	case awslore.Gone:
-		return o.gone()
+		if status == Unknown {
+			return o.gone()
+		}
+		// A write that misses something (a policy to attach, a boundary to set) is this setting's own trouble, and may pass.
+		if !o.on.recreated() {
+			o.Status = Unrecoverable
+		}
 	case awslore.Final, awslore.ExplicitDeny:
 		o.Status = Unrecoverable
 	}

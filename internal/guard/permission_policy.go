@@ -24,6 +24,8 @@ const maxPolicyVersions = 5
 type managedPolicy struct {
 	Versions   []policyVersion // the default first; the others only where the default is not the wanted one
 	Versioning map[string]types.BucketVersioningStatus
+	// UsedByOthers: more than one user, group or role has the policy attached, or it is somebody's boundary.
+	UsedByOthers bool
 }
 
 type policyVersion struct {
@@ -85,6 +87,7 @@ func readPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (managedPol
 	if err != nil {
 		return got, fmt.Errorf("get policy %s: %w", s.Role.Policy.Name, err)
 	}
+	got.UsedByOthers = aws.ToInt32(out.Policy.AttachmentCount) > 1 || aws.ToInt32(out.Policy.PermissionsBoundaryUsageCount) > 0
 	current, err := c.policyVersion(ctx, s, aws.ToString(out.Policy.DefaultVersionId))
 	if err != nil {
 		return got, err
@@ -102,6 +105,9 @@ func readPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (managedPol
 func (c Clients) versioning(ctx context.Context, s icaconfig.Storage) (map[string]types.BucketVersioningStatus, error) {
 	statuses := map[string]types.BucketVersioningStatus{}
 	for _, bucket := range s.Role.Buckets {
+		if bucket.Versioning == icaconfig.VersioningEnabled {
+			continue // it needs the versioned variant whatever the bucket says
+		}
 		out, err := c.s3(s).GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &bucket.Name, ExpectedBucketOwner: &c.Account})
 		switch {
 		case awslore.Classify(err) == awslore.Gone:
@@ -183,7 +189,18 @@ func judgePolicy(s icaconfig.Storage, got managedPolicy) Verdict {
 			v.Reports = []Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", ToDo: "nothing; remove it when convenient"}}
 		}
 	}
-	v.Diffs = diffDocument(wantPolicy(s, got), current.Document)
+	want := wantPolicy(s, got)
+	if v.Alerts = foreignDenies(want, current.Document); len(v.Alerts) > 0 {
+		return v
+	}
+	v.Diffs = diffDocument(want, current.Document)
+	if len(v.Diffs) > 0 && s.Role.Existing && got.UsedByOthers {
+		v.Alerts, v.Diffs = []Finding{{
+			What: fmt.Sprintf("policy %s is not as ICA needs it (%s), but others have it too, who would lose what they have",
+				s.Role.Policy.Name, v.Diffs[0].Path),
+			ToDo: "give ICA's role a policy of its own: write another role.policyName into ica.yaml, attach that one, detach this one",
+		}}, nil
+	}
 	return v
 }
 

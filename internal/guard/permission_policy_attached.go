@@ -25,8 +25,13 @@ func permissionPolicyAttached() Setting {
 		On:       OnRole,
 		Triggers: []Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy"), policyEvents(), policyCreated()},
 		Reads:    on(OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies"),
-		Writes:   on(OnRole, "iam:AttachRolePolicy"),
+		Writes:   under(ourPolicy, on(OnRole, "iam:AttachRolePolicy")),
 	}, spec[attachedPolicies]{read: readAttached, judge: judgeAttached, put: putAttached})
+}
+
+// ourPolicy lets the guard attach ICA's policy and no other.
+func ourPolicy(s icaconfig.Storage) Condition {
+	return Condition{"ArnEquals": {"iam:PolicyARN": s.Role.Policy.ARN}}
 }
 
 func readAttached(ctx context.Context, c Clients, s icaconfig.Storage) (attachedPolicies, error) {

@@ -38,6 +38,17 @@ func permissionPolicyWays() []way {
 		edit("widened to *", Restored, `"s3:GetObject"`, `"s3:*"`),
 		lookAlike,
 		{
+			setting: id, name: "a Deny of others added", want: Unrecoverable,
+			breakIt: func(w *world) {
+				w.newVersion(w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`))
+			},
+			check: func(w *world, _ Outcome) {
+				if !strings.Contains(w.state()[id], "Incident") {
+					w.t.Error("an explicit Deny is never undone")
+				}
+			},
+		},
+		{
 			setting: id, name: "default set back to an older version", want: Restored,
 			breakIt: func(w *world) {
 				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))
@@ -132,6 +143,21 @@ func (w *world) expectDefault(version string) {
 	w.must(out, err)
 	if got := aws.ToString(out.Policy.DefaultVersionId); got != version {
 		w.t.Errorf("default version %s, want %s: a present equal one rather than a new one", got, version)
+	}
+}
+
+// TestAdoptedPolicyOfOthers: a policy that others hold too is theirs as well.
+func TestAdoptedPolicyOfOthers(t *testing.T) {
+	s := newWorldWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
+	got := managedPolicy{UsedByOthers: true, Versions: []policyVersion{{ID: "v1", Document: document(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}`,
+	)}}}
+	if v := judgePolicy(s, got); len(v.Diffs) != 0 || len(v.Alerts) != 1 {
+		t.Errorf("used by others: %+v", v)
+	}
+	got.UsedByOthers = false
+	if v := judgePolicy(s, got); len(v.Diffs) == 0 || len(v.Alerts) != 0 {
+		t.Errorf("the role's alone: %+v", v)
 	}
 }
 

@@ -31,9 +31,11 @@ func role() Setting {
 			return fmt.Sprintf("create role %s at path %s as icaguard render trust-policy says, or deploy again", s.Role.Name, s.Role.Path)
 		},
 		On:       OnRole,
-		Triggers: []Trigger{roleEvents("TagRole", "UntagRole")},
+		Triggers: append([]Trigger{roleEvents("TagRole", "UntagRole")}, prefixEvents()...), // a role is created with its trust
 		Reads:    on(OnRole, "iam:GetRole"),
-		Writes:   append(on(OnRole, "iam:CreateRole", "iam:TagRole"), on(OnParameter, "ssm:GetParameter")...),
+		Writes: slices.Concat(
+			under(withBoundary, on(OnRole, "iam:CreateRole")), on(OnRole, "iam:TagRole"), on(OnParameter, "ssm:GetParameter"),
+		),
 	}, spec[roleIdentity]{read: readRoleIdentity, judge: judgeRoleIdentity, put: putRole})
 }
 

@@ -24,8 +24,16 @@ func roleBoundary() Setting {
 		On:       OnRole,
 		Triggers: []Trigger{roleEvents("PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary")},
 		Reads:    on(OnRole, "iam:GetRole"),
-		Writes:   where(wantsBoundary, on(OnRole, "iam:PutRolePermissionsBoundary")),
+		Writes:   where(wantsBoundary, under(withBoundary, on(OnRole, "iam:PutRolePermissionsBoundary"))),
 	}, spec[roleBoundaryARN]{read: readRoleBoundary, judge: judgeRoleBoundary, put: putRoleBoundary})
+}
+
+// withBoundary lets the guard create the role, and set its boundary, with the configured boundary only.
+func withBoundary(s icaconfig.Storage) Condition {
+	if !wantsBoundary(s) {
+		return nil
+	}
+	return Condition{"ArnEquals": {"iam:PermissionsBoundary": s.Role.Boundary.ARN}}
 }
 
 func wantsBoundary(s icaconfig.Storage) bool { return s.Role.Boundary.ARN != "" }

@@ -33,7 +33,7 @@ func roleForeignPolicies() Setting {
 		Reads: append(on(OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy"),
 			on(OnPolicies, "iam:GetPolicy", "iam:GetPolicyVersion")...),
 		Writes: where(strict, on(OnRole, "iam:DetachRolePolicy", "iam:DeleteRolePolicy")),
-	}, spec[[]foreignPolicy]{read: readForeignPolicies, judge: judgeForeignPolicies, put: removeForeignPolicies})
+	}, spec[[]foreignPolicy]{read: readForeignPolicies, judge: judgeForeignPolicies, put: removeForeignPolicies, destroys: true})
 }
 
 // strict roles are cleared of what others put on them. What a lab had before icaguard came is never removed.

@@ -29,16 +29,20 @@ func roleTrustPolicy() Setting {
 		ByHand: func(s icaconfig.Storage) string {
 			return "put the trust policy: icaguard render trust-policy --storage " + s.Name
 		},
-		On: OnRole,
-		Triggers: []Trigger{roleEvents("UpdateAssumeRolePolicy"), {
-			Source:    "aws.ssm",
-			Events:    []string{"PutParameter", "DeleteParameter"},
-			Parameter: "name",
-			Names:     func(s icaconfig.Storage) []string { return []string{s.Role.Prefix.Parameter} },
-		}},
-		Reads:  append(on(OnRole, "iam:GetRole"), on(OnParameter, "ssm:GetParameter")...),
-		Writes: on(OnRole, "iam:UpdateAssumeRolePolicy"),
+		On:       OnRole,
+		Triggers: append([]Trigger{roleEvents("UpdateAssumeRolePolicy")}, prefixEvents()...),
+		Reads:    append(on(OnRole, "iam:GetRole"), on(OnParameter, "ssm:GetParameter")...),
+		Writes:   on(OnRole, "iam:UpdateAssumeRolePolicy"),
 	}, spec[roleTrust]{read: readRoleTrust, judge: judgeRoleTrust, put: putRoleTrust})
+}
+
+// prefixEvents are triggers for the parameter that holds the prefix; a call may delete many at once.
+func prefixEvents() []Trigger {
+	parameter := func(s icaconfig.Storage) []string { return []string{s.Role.Prefix.Parameter} }
+	return []Trigger{
+		{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: parameter},
+		{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: parameter},
+	}
 }
 
 func readRoleTrust(ctx context.Context, c Clients, s icaconfig.Storage) (roleTrust, error) {
@@ -59,7 +63,11 @@ func judgeRoleTrust(s icaconfig.Storage, got roleTrust) Verdict {
 		return alert(got.PrefixProblem,
 			"put the RoleSessionName prefix that ICA showed into the parameter "+s.Role.Prefix.Parameter+", as a String; nothing is written until then")
 	}
-	return Verdict{Diffs: diffDocument(s.TrustPolicy(got.Prefix.Reveal()), got.Document)}
+	want := s.TrustPolicy(got.Prefix.Reveal())
+	if denies := foreignDenies(want, got.Document); len(denies) > 0 {
+		return Verdict{Alerts: denies}
+	}
+	return Verdict{Diffs: diffDocument(want, got.Document)}
 }
 
 func putRoleTrust(ctx context.Context, c Clients, s icaconfig.Storage, got roleTrust) error {

@@ -52,6 +52,18 @@ func roleTrustWays() []way {
 			`"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"sts:AssumeRole"},`),
 		lookAlike,
 		{
+			setting: id, name: "a Deny of others added, and the audience gone", want: Unrecoverable,
+			breakIt: func(w *world) {
+				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(sessionNamePrefix)), `"Statement":[{`,
+					`"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"},{`, 1))
+			},
+			check: func(w *world, o Outcome) {
+				if !strings.Contains(w.state()[id], "Incident") || !strings.Contains(o.Alerts[0].What, "Incident") {
+					w.t.Errorf("an explicit Deny is never undone: %+v", o)
+				}
+			},
+		},
+		{
 			setting: id, name: "prefix changed in the parameter", want: Restored,
 			breakIt: func(w *world) { w.putPrefix("another-prefix", types.ParameterTypeString) },
 			check: func(w *world, _ Outcome) {

@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -49,8 +51,13 @@ func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
 	if t.Source != e.Source || !slices.Contains(t.Events, e.Name) {
 		return false
 	}
-	named := append([]string{e.parameter(t.Parameter)}, e.resources...)
-	return slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && slices.Contains(named, name) })
+	// IAM tells names apart without regard to case, and taking another's event for ours costs a read only.
+	for _, named := range append(e.named(t.Parameter), e.resources...) {
+		if slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && strings.EqualFold(name, named) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Sources lists the EventBridge sources of the table with the event names heard from each, sorted. Rule patterns hold
@@ -73,6 +80,7 @@ func Sources(settings []Setting) map[string][]string {
 type Statement struct {
 	Actions   []string
 	Resources []string
+	Condition Condition
 }
 
 // ReadStatements allow what a look needs, on the storages' own resources only.
@@ -90,29 +98,56 @@ func WriteStatements(settings []Setting, storages []icaconfig.Storage) []Stateme
 	})
 }
 
-// statements groups actions by the resources they are allowed on, in a stable order.
+// statements makes one statement for each condition and resource, and joins those that allow the same, in a stable order.
 func statements(settings []Setting, storages []icaconfig.Storage, actions func(Setting, icaconfig.Storage) []Action) []Statement {
-	byResource := map[string][]string{}
+	type place struct{ resource, condition string }
+	byPlace := map[place][]string{}
 	for _, storage := range storages {
 		for _, setting := range settings {
 			for _, action := range actions(setting, storage) {
-				if arn := action.On.ARN(storage); arn != "" && (action.If == nil || action.If(storage)) {
-					byResource[arn] = append(byResource[arn], action.Name)
+				arn := action.On.ARN(storage)
+				if arn == "" || action.If != nil && !action.If(storage) {
+					continue
 				}
+				at := place{arn, action.conditionText(storage)}
+				byPlace[at] = append(byPlace[at], action.Name)
 			}
 		}
 	}
-	byActions := map[string][]string{}
-	for arn, names := range byResource {
+	joined := map[string]*Statement{}
+	for at, names := range byPlace {
 		slices.Sort(names)
-		key := strings.Join(slices.Compact(names), ",")
-		byActions[key] = append(byActions[key], arn)
+		names = slices.Compact(names)
+		key := strings.Join(names, ",") + at.condition
+		if joined[key] == nil {
+			joined[key] = &Statement{Actions: names, Condition: parseCondition(at.condition)}
+		}
+		joined[key].Resources = append(joined[key].Resources, at.resource)
 	}
 	var out []Statement
-	for key, arns := range byActions {
-		slices.Sort(arns)
-		out = append(out, Statement{Actions: strings.Split(key, ","), Resources: arns})
+	for _, key := range slices.Sorted(maps.Keys(joined)) {
+		slices.Sort(joined[key].Resources)
+		out = append(out, *joined[key])
 	}
-	slices.SortFunc(out, func(a, b Statement) int { return slices.Compare(a.Actions, b.Actions) })
 	return out
+}
+
+// conditionText is the condition as JSON, by which equal ones are found; "" for none.
+func (a Action) conditionText(s icaconfig.Storage) string {
+	if a.Condition == nil {
+		return ""
+	}
+	condition := a.Condition(s)
+	if len(condition) == 0 {
+		return ""
+	}
+	return text(condition)
+}
+
+func parseCondition(text string) Condition {
+	var condition Condition
+	if text != "" && json.Unmarshal([]byte(text), &condition) != nil {
+		panic("guard: a condition of ours does not parse: " + text)
+	}
+	return condition
 }

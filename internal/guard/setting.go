@@ -116,7 +116,12 @@ type Action struct {
 	On   Kind
 	// If limits the action to the storages that need it; nil: all.
 	If func(icaconfig.Storage) bool
+	// Condition is an IAM condition that bounds the action further; nil: none.
+	Condition func(icaconfig.Storage) Condition
 }
+
+// Condition is the condition block of an IAM statement: operator → key → value.
+type Condition map[string]map[string]string
 
 // on lists actions on one kind of resource.
 func on(kind Kind, names ...string) []Action {
@@ -131,6 +136,14 @@ func on(kind Kind, names ...string) []Action {
 func where(needed func(icaconfig.Storage) bool, actions []Action) []Action {
 	for i := range actions {
 		actions[i].If = needed
+	}
+	return actions
+}
+
+// under bounds actions by a condition.
+func under(condition func(icaconfig.Storage) Condition, actions []Action) []Action {
+	for i := range actions {
+		actions[i].Condition = condition
 	}
 	return actions
 }
@@ -180,7 +193,9 @@ type Verdict struct {
 type Plan struct {
 	Verdict
 	// merges: restoring keeps parts that others own, so the state must be settled before it is written.
-	merges   bool
+	merges bool
+	// destroys: restoring deletes what others made, so it waits until that is kept.
+	destroys bool
 	observed any
 	restore  func(context.Context) error
 }
@@ -209,8 +224,9 @@ type spec[T any] struct {
 	judge func(icaconfig.Storage, T) Verdict
 	// put sees the observed state too, because AWS's writes replace or reset what they are not given. A setting that is
 	// only watched has none.
-	put    func(context.Context, Clients, icaconfig.Storage, T) error
-	merges bool
+	put      func(context.Context, Clients, icaconfig.Storage, T) error
+	merges   bool
+	destroys bool
 }
 
 // define joins a row with its typed half.
@@ -226,7 +242,7 @@ func define[T any](s Setting, sp spec[T]) Setting {
 			}
 			return nil
 		}
-		return Plan{Verdict: sp.judge(st, got), merges: sp.merges, observed: got, restore: restore}, nil
+		return Plan{Verdict: sp.judge(st, got), merges: sp.merges, destroys: sp.destroys, observed: got, restore: restore}, nil
 	}
 	return s
 }

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/golden"
@@ -235,6 +237,40 @@ func TestGateHolds(t *testing.T) {
 		t.Errorf("held: want one look again and no write, got %v and %v", w.again, w.cors())
 	}
 	expectStatus(t, w.look("role-session-duration"), Clean) // no diffs: no gate is asked
+}
+
+// TestReadBackLost: a restore whose read-back fails is told once it is seen, with what differed and who did it.
+func TestReadBackLost(t *testing.T) {
+	w := newWorld(t, newSite(t), variant{})
+	w.updateRole(aws.Int32(3600), aws.String("for ICA"))
+	var remove func()
+	w.engine.Sleep = func(context.Context, time.Duration) error {
+		if remove == nil { // the first wait is that between write and read
+			remove = w.local.Recorder().Inject(localaws.Fault{Operation: "GetRole", AccessKeyID: w.key, Kind: localaws.Throttled})
+		}
+		return nil
+	}
+	expectStatus(t, w.look("role-session-duration"), Failed)
+	remove()
+	results := w.engine.Handle(t.Context(), w.again)
+	o := results[0].Outcome
+	expectStatus(t, o, Restored)
+	if len(o.Diffs) != 1 || o.Diffs[0].Got != "3600 s" || len(o.Causes) != 1 {
+		t.Errorf("the restore must say what differed and who did it: %+v", o)
+	}
+}
+
+// TestNothingOfOthersIsDeletedUnkept: where restoring deletes others' work, it waits for the memory.
+func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
+	w := newWorld(t, newSite(t), variant{role: "strict: true"})
+	w.putInline("lab", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`)
+	w.memory.away = context.DeadlineExceeded
+	expectStatus(t, w.look("role-foreign-policies"), Failed)
+	if !strings.Contains(w.state()["role-foreign-policies"], `"lab"`) || len(w.again) != 1 {
+		t.Error("another's policy was deleted, or is not looked at again")
+	}
+	w.memory.away = nil
+	expectStatus(t, w.look("role-foreign-policies"), Restored)
 }
 
 func TestMemoryAway(t *testing.T) {

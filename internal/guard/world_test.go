@@ -51,7 +51,7 @@ func newSite(t *testing.T) *site {
 	if shared.AWS != nil {
 		return &shared
 	}
-	local, err := localaws.Start(context.Background(), localaws.Options{}) //nolint:usetesting // it outlives the test
+	local, err := localaws.Start(context.Background(), localaws.Options{}) // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ const (
 	masked         = "***"
 	sessionNameKey = "sts:rolesessionname"
 	sessionName    = "rolesessionname" // also the key of CloudTrail's AssumeRoleWithWebIdentity, which has no "sts:"
+	sourceIdentity = "sourceidentity"  // chosen by whoever assumes the role, like the session's name
+	userIDKey      = "aws:userid"      // ROLE-ID:SESSION, in exceptions often *:SESSION
 )
 
 // Mask replaces every value under a key sts:RoleSessionName, in any case, by ***, and the session names in ARNs and ids of role
@@ -50,16 +52,24 @@ func maskJSON(text string) string {
 		}
 		start, end := before+gap(text[before:]), dec.InputOffset()
 		isKey := strings.HasPrefix(strings.TrimLeft(text[end:], " \t\r\n"), ":")
-		if isKey && strings.HasSuffix(lower(s), sessionName) {
+		if isKey && (strings.HasSuffix(lower(s), sessionName) || strings.HasSuffix(lower(s), sourceIdentity) || lower(s) == userIDKey) {
 			var value json.RawMessage
 			if err := dec.Decode(&value); err != nil {
 				return out.String() + text[done:end] + ` "` + masked
 			}
-			replace(dec.InputOffset()-int64(len(value)), dec.InputOffset(), quote(masked))
+			replace(dec.InputOffset()-int64(len(value)), dec.InputOffset(), maskValue(lower(s), value))
 		} else if safe := maskString(s); safe != s {
 			replace(start, end, quote(safe))
 		}
 	}
+}
+
+// maskValue masks the value under a key that tells a session. Of aws:userid the role's id, before the colon, stays.
+func maskValue(key string, value json.RawMessage) string {
+	if key != userIDKey {
+		return quote(masked)
+	}
+	return regexp.MustCompile(`"([^":]*):(?:[^"\\]|\\.)*"`).ReplaceAllString(string(value), `"$1:`+masked+`"`)
 }
 
 // gap is the length of what can stand between two JSON tokens.
@@ -123,8 +133,13 @@ func maskSessions(s string) string {
 
 // show is a value for people. The key is that of its condition, "" if it is none.
 func show(key, value string) string {
-	if strings.HasSuffix(lower(key), sessionName) {
+	switch k := lower(key); {
+	case strings.HasSuffix(k, sessionName), strings.HasSuffix(k, sourceIdentity):
 		return masked
+	case k == userIDKey:
+		if id, session, found := strings.Cut(value, ":"); found && session != "*" {
+			return id + ":" + masked
+		}
 	}
 	return maskString(value)
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -166,6 +167,22 @@ func TestCovers(t *testing.T) {
 	} {
 		if got := Covers(statement(t, c.have), statement(t, c.need)); got != c.covers {
 			t.Errorf("%s: %v, want %v", c.name, got, c.covers)
+		}
+	}
+}
+
+func TestMaskSessionsByUserIDAndSourceIdentity(t *testing.T) {
+	for _, condition := range []string{
+		`{"StringNotLike":{"aws:userId":["*:the-prefix-*","AROAEXAMPLE:the-prefix-1"]}}`, `{"StringLike":{"aws:SourceIdentity":"the-prefix-*"}}`,
+	} {
+		text := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":` + condition + `}]}`
+		d, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := Mask(text) + fmt.Sprint(d, Diff(Document{}, d), Denies(d, Caller{RoleARN: "arn:aws:iam::123456789012:role/x"}, []Calls{{Actions: []string{"s3:GetObject"}, Resources: []string{"*"}}}))
+		if strings.Contains(shown, "the-prefix") {
+			t.Errorf("the session's name is shown: %s", shown)
 		}
 	}
 }

@@ -54,6 +54,9 @@ func severity(s guard.Status) string {
 // NoticeFor writes the message to people about an outcome, if it deserves one and no other setting tells it.
 func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 	how := severity(o.Status)
+	if o.Status == guard.StillDrifted && o.Again && o.Attempt > 0 {
+		how = "" // told at the first look; the last one, and the restore, are told again
+	}
 	if how == "" || o.ToldBy != "" {
 		return guard.Notice{}, false
 	}
