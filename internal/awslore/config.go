@@ -70,3 +70,15 @@ func withoutHostPrefix(stack *middleware.Stack) error {
 	_, _ = stack.Finalize.Remove("EndpointHostPrefix") // an operation without one is right already
 	return nil
 }
+
+// RegionOfBucket reads a bucket's location constraint; the two oldest regions have names of their own
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html).
+func RegionOfBucket(constraint string) string {
+	switch constraint {
+	case "":
+		return "us-east-1"
+	case "EU":
+		return "eu-west-1"
+	}
+	return constraint
+}

@@ -56,7 +56,7 @@ func (l *looker) bucket(ctx context.Context, name string) (Bucket, error) {
 		if err != nil {
 			return "", err
 		}
-		return locationOf(string(out.LocationConstraint)), nil
+		return awslore.RegionOfBucket(string(out.LocationConstraint)), nil
 	})
 	if err != nil || !ok {
 		return Bucket{Unread: []string{"s3:GetBucketLocation"}}, err
@@ -72,17 +72,6 @@ func (l *looker) bucket(ctx context.Context, name string) (Bucket, error) {
 		}
 	}
 	return b.got, nil
-}
-
-// locationOf reads a location constraint; the two oldest regions have names of their own (S3 API, GetBucketLocation).
-func locationOf(constraint string) string {
-	switch constraint {
-	case "":
-		return "us-east-1"
-	case "EU":
-		return "eu-west-1"
-	}
-	return constraint
 }
 
 // bucketLooker looks at one bucket.

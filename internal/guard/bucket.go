@@ -37,7 +37,7 @@ func bucket() Setting {
 func readBucketPlace(ctx context.Context, c Clients, s icaconfig.Storage) (bucketPlace, error) {
 	out, err := c.s3(s).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
 	if err == nil {
-		return bucketPlace{Exists: true, Region: regionOf(string(out.LocationConstraint))}, nil
+		return bucketPlace{Exists: true, Region: awslore.RegionOfBucket(string(out.LocationConstraint))}, nil
 	}
 	if awslore.IsElsewhere(err) {
 		return bucketPlace{Exists: true, Region: "another region"}, nil
@@ -65,18 +65,6 @@ func placeIfForeign(ctx context.Context, c Clients, s icaconfig.Storage, denied 
 		}
 	}
 	return bucketPlace{Exists: true, Foreign: true}, nil
-}
-
-// regionOf reads a location constraint; the two oldest regions have names of their own
-// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html).
-func regionOf(constraint string) string {
-	switch constraint {
-	case "":
-		return "us-east-1"
-	case "EU":
-		return "eu-west-1"
-	}
-	return constraint
 }
 
 func judgeBucketPlace(s icaconfig.Storage, got bucketPlace) Verdict {

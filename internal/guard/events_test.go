@@ -213,3 +213,13 @@ func TestSessionsOfICAShowNoPrefix(t *testing.T) {
 		t.Errorf("people are named by their session: %v %v", console.Actor, err)
 	}
 }
+
+// TestIAMNamesIgnoreCase: IAM takes "role" for "Role", and CloudTrail shows what the caller wrote.
+func TestIAMNamesIgnoreCase(t *testing.T) {
+	event := samples(t)["aws.iam.UpdateRole.json"]
+	b := baselineOf(event)
+	b.Storages[0].Role.Name = strings.ToUpper(b.Storages[0].Role.Name)
+	if looks := Route(event, "", Settings(), b); len(looks) == 0 {
+		t.Error("an event about our role is not heard for its spelling")
+	}
+}
