@@ -114,6 +114,7 @@ func TestTemplates(t *testing.T) {
 			}
 			home := parse(t, templates["icaguard-guard"])
 			t.Run("statements are narrow", func(t *testing.T) { checkStatements(t, home) })
+			t.Run("writes are bounded", func(t *testing.T) { checkConditions(t, home) })
 			t.Run("validate only reads", func(t *testing.T) { checkValidate(t, home) })
 			t.Run("rules hear the table", func(t *testing.T) { checkRules(t, home) })
 			t.Run("delivery", func(t *testing.T) { checkDelivery(t, home) })
@@ -167,6 +168,19 @@ func checkStatements(t *testing.T, home template) {
 				if strings.Contains(arn, "*") && !readsEverywhere(texts(s["Action"])) {
 					t.Errorf("%s may do %v on %s", role, s["Action"], arn)
 				}
+			}
+		}
+	}
+}
+
+// checkConditions: where IAM knows a condition that bounds an action, no statement grants the action without it.
+func checkConditions(t *testing.T, home template) {
+	for _, s := range statementsOf(t, home, "RemediateRole") {
+		for _, action := range texts(s["Action"]) {
+			key := map[string]string{"iam:AttachRolePolicy": "iam:PolicyARN", "iam:PutRolePermissionsBoundary": "iam:PermissionsBoundary"}[action]
+			condition, _ := json.Marshal(s["Condition"])
+			if !strings.Contains(string(condition), key) {
+				t.Errorf("%s is granted without a condition on %s: %s", action, key, condition)
 			}
 		}
 	}
@@ -297,7 +311,7 @@ func TestAdoptedResourcesAreNotCreated(t *testing.T) {
 	}
 }
 
-// TestLiteralPrefixAndParameter: a parameter's value is resolved by CloudFormation and stands in no template.
+// TestPrefixForms: a parameter's value is resolved by CloudFormation and stands in no template.
 func TestPrefixForms(t *testing.T) {
 	if text := synth(t, "../ica.example.yaml")["icaguard-guard"]; !strings.Contains(text, "{{resolve:ssm:/ica/lab-prod/session-name-prefix}}-*") {
 		t.Error("the trust policy does not resolve the parameter")
@@ -330,6 +344,13 @@ func TestInputErrors(t *testing.T) {
 	check("built with another configuration", "were built with another configuration: make build CONFIG="+config)
 	writeFile(t, filepath.Join(dist, "remediate", "ica.yaml"), string(example))
 	check("no binary", "bootstrap")
+	for name, lines := range map[string]string{
+		"homeRegion eu-central-1": "homeRegion: eu-central-1\n", "storage lab-eu is in eu-central-1": "homeRegion: us-east-1\n",
+	} {
+		config = filepath.Join(dir, "regions.yaml")
+		writeFile(t, config, lines+"storages:\n  - {name: lab-eu, icaRegion: EU, bucket: {name: lab-eu-ica}, role: {sessionNamePrefix: \"ssm:/p\"}}\n")
+		check("a second region", name+": deploying to another region than us-east-1 is not supported yet")
+	}
 	config = filepath.Join(dir, "missing.yaml")
 	check("no configuration", "copy ica.example.yaml")
 }

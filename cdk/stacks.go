@@ -12,7 +12,7 @@ import (
 )
 
 // newStacks adds every stack of the account to the app: buckets in their region, the guard at home. For now all regions
-// are us-east-1; icaconfig refuses others.
+// are us-east-1; oneRegion refuses others.
 func newStacks(app awscdk.App, in input) {
 	home := newStack(app, "icaguard-guard", in, "icaguard: IAM role, policy and OIDC provider for ICA, and the guard")
 	created := slices.DeleteFunc(slices.Clone(in.baseline.Storages), func(s icaconfig.Storage) bool { return s.Bucket.Existing })

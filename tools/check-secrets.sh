@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The RoleSessionName prefix is the proof of a lab's identity: no log, message, report or error may hold it. Every test
 # that has a prefix uses this one; what the tests and the functions that they run printed is searched for it.
-set -eu
+set -euo pipefail
 canary=prefix-that-must-not-be-printed
 log=$1
 grep -q . "$log" || { echo "$log is empty: nothing was searched" >&2; exit 1; }

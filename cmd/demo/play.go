@@ -102,10 +102,10 @@ func act(ctx context.Context, s *screen, lab *lab, icaguard *deployed.Guard) err
 // playChange lets somebody break one setting and waits until it reads back as before.
 func playChange(ctx context.Context, s *screen, lab *lab, c change, before snapshot) ([]string, error) {
 	s.step("Somebody breaks ICA: %s", c.title)
+	since := time.Now()
 	if err := c.do(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.title, err)
 	}
-	since := time.Now()
 	s.line("ICA", "now: %s", c.breaks)
 	after, err := lab.awaitState(ctx, before)
 	if err != nil {

@@ -98,12 +98,12 @@ func checkJSON(t *testing.T, d labDesk, code int, status guard.Status) {
 }
 
 func testCredentials(t *testing.T, local *localaws.AWS) {
-	const toDo = "log in as the AWS CLI does, or mend the network (proxy, AWS_ENDPOINT_URL), and check with: aws sts get-caller-identity"
+	const toDo = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity"
 	d := newLabDesk(t, local, "nobody")
 	event := d.event("aws.s3.PutBucketCors.json")
 	for _, args := range [][]string{{"validate"}, {"look", "--all"}, {"replay", event}} {
 		delete(d.env, "AWS_ACCESS_KEY_ID")
-		d.expectFailure(args, "credentials: ask AWS who we are:", "get credentials: failed to refresh cached credentials", toDo)
+		d.expectFailure(args, "no AWS credentials that work, or no way to AWS", "get credentials: failed to refresh cached credentials", toDo)
 		d.env["AWS_ACCESS_KEY_ID"] = d.Key()
 		d.expectFailure(append(args, "--config", d.otherAccount()), "asks for account 999999999999", "those of "+local.Account())
 	}

@@ -81,7 +81,7 @@ func TestRenderRefuses(t *testing.T) {
 	d.expectFailure([]string{"render", "cors", "--storage", "lab-old", "--out", "no/such/folder"}, "render: write:")
 
 	d.write("nobody.yaml", strings.Replace(toRender, `account: "123456789012"`, "", 1))
-	d.expectFailure([]string{"render", "cors", "--config", "nobody.yaml", "--storage", "lab-old"}, "ask AWS who we are", "--account, or account: in the configuration")
+	d.expectFailure([]string{"render", "cors", "--config", "nobody.yaml", "--storage", "lab-old"}, "no AWS credentials that work", "--account, or account: in the configuration")
 	d.mustRun("render", "cors", "--config", "nobody.yaml", "--storage", "lab-old", "--account", "123456789012")
 }
 

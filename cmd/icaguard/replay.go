@@ -23,7 +23,7 @@ there now. Nothing is changed unless --enforce is given; then what drifted is re
 where the storage's mode is enforce.
 
 Exit status: as of validate, for the settings looked at.`,
-		Example: `  icaguard replay events/aws.iam.UpdateRole.json
+		Example: `  icaguard replay event-from-cloudtrail.json
   icaguard replay --enforce event-from-cloudtrail.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

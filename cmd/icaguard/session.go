@@ -50,7 +50,7 @@ func newSession(cmd *cobra.Command) (session, error) {
 func whoAmI(ctx context.Context, cfg aws.Config) (account, partition string, err error) {
 	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return "", "", fmt.Errorf("credentials: ask AWS who we are: %w: log in as the AWS CLI does, or mend the network (proxy, AWS_ENDPOINT_URL), and check with: aws sts get-caller-identity", err)
+		return "", "", fmt.Errorf("no AWS credentials that work, or no way to AWS: log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity: %w", err)
 	}
 	parsed, err := arn.Parse(aws.ToString(identity.Arn))
 	if err != nil {

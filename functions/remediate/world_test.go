@@ -77,7 +77,7 @@ func newWorldIn(t *testing.T, s *site, mode icaconfig.Mode) *world {
 	t.Helper()
 	name := s.nextName()
 	w := &world{
-		Lab: labtest.New(t, s.AWS, name, mode), t: t, site: s, log: &buffer{}, queues: map[string]string{},
+		Lab: labtest.New(t, s.AWS, name, mode), t: t, site: s, log: &buffer{tee: t.Output()}, queues: map[string]string{},
 		sqs: sqs.NewFromConfig(s.DirectConfig(labtest.Region)),
 	}
 	for _, queue := range []string{looks, deadLetters, inbox} {
@@ -396,13 +396,15 @@ func (p *postbox) take() []post {
 	return taken
 }
 
-// buffer collects a function's log.
+// buffer collects a function's log, and shows it among the test's output, which is searched for the prefix.
 type buffer struct {
+	tee  io.Writer
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
+	_, _ = b.tee.Write(p) // a finished test takes no more
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)

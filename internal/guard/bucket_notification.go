@@ -140,7 +140,7 @@ func (a authors) same(b authors) bool {
 func judgeNotifications(_ icaconfig.Storage, got notifications) Verdict {
 	if len(got.ICA) == 0 {
 		return report("no notification of ICA's was seen on the bucket yet: nothing can be restored",
-			"nothing; icaguard remembers what ICA's role puts there")
+			"nothing to do: icaguard remembers what ICA's role puts there")
 	}
 	var v Verdict
 	for _, e := range lackingIn(got.Present, got.ICA) {

@@ -22,7 +22,7 @@ func roleForeignPoliciesWays() []way {
 	return []way{
 		{
 			setting: id, name: "inline and attached policies of others, strict", variant: isStrict, want: Restored,
-			breakIt: func(w *world) { w.putInline("lab", reads); w.attach("ReadOnlyAccess") },
+			breakIt: func(w *world) { w.putInline("lab", reads); w.attach("AmazonS3ReadOnlyAccess") },
 		},
 		{
 			setting: id, name: "an inline policy of others", want: Reported,
@@ -30,7 +30,7 @@ func roleForeignPoliciesWays() []way {
 		},
 		{
 			setting: id, name: "an attached policy of others", want: Reported,
-			breakIt: func(w *world) { w.attach("ReadOnlyAccess") }, check: stays("ReadOnlyAccess"),
+			breakIt: func(w *world) { w.attach("AmazonS3ReadOnlyAccess") }, check: stays("AmazonS3ReadOnlyAccess"),
 		},
 		{
 			setting: id, name: "AdministratorAccess attached", want: Unrecoverable,

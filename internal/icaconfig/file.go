@@ -114,7 +114,7 @@ type DocumentsSpec struct {
 func Load(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("config: read: %w: copy ica.example.yaml there and fill it in, or name the file you use", err)
+		return nil, fmt.Errorf("config: read: %w: copy ica.example.yaml there and fill it in, or name another file (--config, or CONFIG= for make)", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("config: read: %w: name a file that you may read", err)
