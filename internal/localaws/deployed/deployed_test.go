@@ -52,6 +52,7 @@ func TestDeployed(t *testing.T) {
 	w.testBaseline()
 	w.testRules()
 	w.testRestore()
+	w.testEverySetting()
 }
 
 func deploy(t *testing.T) *world {
@@ -110,6 +111,14 @@ func (w *world) firstLook() {
 	w.must(queue.LookAgain(w.t.Context(), guard.Look{}, 0))
 	_, err := localaws.Drain(w.t.Context(), w.poller)
 	w.must(err)
+}
+
+// text is a document as AWS takes it.
+func (w *world) text(document any) *string {
+	w.t.Helper()
+	data, err := json.Marshal(document)
+	w.must(err)
+	return aws.String(string(data))
 }
 
 func (w *world) decode(document []byte) any {
