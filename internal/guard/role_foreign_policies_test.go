@@ -37,6 +37,16 @@ func roleForeignPoliciesWays() []way {
 			breakIt: func(w *world) { w.attach("AdministratorAccess") }, check: stays("AdministratorAccess"),
 		},
 		{
+			setting: id, name: "a Deny of others beside what is removed, strict", variant: isStrict, want: Restored,
+			breakIt: func(w *world) { w.putInline("lab", reads); w.putInline("protects", denies) },
+			check: func(w *world, o Outcome) {
+				stays("protects")(w, o)
+				if strings.Contains(w.state()[id], `"lab"`) {
+					w.t.Error("what strict removes is still there")
+				}
+			},
+		},
+		{
 			setting: id, name: "a Deny of others, strict", variant: isStrict, want: Reported,
 			breakIt: func(w *world) { w.putInline("protects", denies) }, check: stays("protects"),
 		},

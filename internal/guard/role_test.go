@@ -14,7 +14,12 @@ func roleWays() []way {
 	return []way{
 		{
 			setting: id, name: "deleted", want: Restored, breakIt: (*world).deleteRole,
-			check: func(w *world, _ Outcome) { w.expectWhole() },
+			check: func(w *world, _ Outcome) {
+				if got := w.state()["role-boundary"]; got != w.before["role-boundary"] {
+					w.t.Errorf("the role was there without its boundary: %s", got)
+				}
+				w.expectWhole()
+			},
 		},
 		{
 			setting: id, name: "deleted and recreated by hand, without our tags", want: Restored,
