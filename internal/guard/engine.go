@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -263,7 +264,7 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 		return outcome.found(plan.Verdict)
 	}
 	outcome.Diffs = plan.Diffs
-	outcome.NotKept = e.keep(ctx, j, plan)
+	outcome.NotKept = cmp.Or(e.keep(ctx, j, plan), outcome.NotKept) // what could not be learnt stays told
 	if plan.destroys && outcome.NotKept != "" {
 		return outcome.fail(Failed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNotKept{}, outcome.NotKept))
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // Status is the result of a look. The set is closed; every switch over it is exhaustive.
@@ -102,7 +103,8 @@ func (o Outcome) restored(v Verdict) Outcome {
 
 // fail turns an error into the outcome: what may pass by itself keeps the status given, all else needs a person.
 func (o Outcome) fail(status Status, err error) Outcome {
-	o.Status, o.err, o.Problem = status, err, err.Error()
+	// AWS may quote in an error what it was sent, a trust policy with its prefix too.
+	o.Status, o.err, o.Problem = status, err, policy.Mask(err.Error())
 	if errors.Is(err, errOtherPath) && o.Setting != OnRole.teller() {
 		o.ToldBy = OnRole.teller()
 	}

@@ -131,3 +131,12 @@ func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
 	}
 }
+
+// TestErrorsThatQuoteTheTrustPolicyShowNoPrefix: IAM may quote in an error what it was sent.
+func TestErrorsThatQuoteTheTrustPolicyShowNoPrefix(t *testing.T) {
+	s := newWorldWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
+	err := fmt.Errorf("update trust policy: value %s failed to satisfy constraint", text(s.TrustPolicy(sessionNamePrefix)))
+	if o := (Outcome{}).fail(Failed, err); strings.Contains(o.Problem, "prefix-that") || !strings.Contains(o.Problem, "update trust policy") {
+		t.Error("the problem shows the prefix, or nothing at all")
+	}
+}
