@@ -36,7 +36,7 @@ test: setup lint ## Run every check and test
 	@{ $(HOST_GO) test -v -race -shuffle=on $$($(HOST_GO) list ./... | grep -v '/cdk$$') && \
 	  $(HOST_GO) test -v -shuffle=on ./cdk; } >.tools/test.log 2>&1 || failed=1; \
 	grep -E '^(ok|FAIL|panic:|-test.shuffle)|^\s*--- FAIL' .tools/test.log; \
-	if [ -n "$${failed:-}" ]; then grep -vE '^(===|\s*--- PASS|ok|PASS)' .tools/test.log | tail -n 200; exit 1; fi
+	if [ -n "$${failed:-}" ]; then tools/failures.sh .tools/test.log; exit 1; fi
 	@tools/check-secrets.sh .tools/test.log
 	@cat docs/coverage.md
 

@@ -31,7 +31,9 @@ const (
 	// home is the region of the set-up calls, and the only one where IAM's events appear.
 	home = "us-east-1"
 
-	startTimeout = 30 * time.Second
+	// startTimeout only ends what hangs. Importing moto takes a second, but more than 30 s were seen where its files are read
+	// for the first time beside a compiler.
+	startTimeout = 5 * time.Minute
 )
 
 // Options of Start. The zero value is right for most uses.
