@@ -74,7 +74,7 @@ func baselineOf(e Event) icaconfig.Baseline {
 	if e.Source == "aws.kms" && len(e.resources) > 0 {
 		s.Key.ARN = e.resources[0]
 	}
-	return icaconfig.Baseline{Account: e.Account, Storages: []icaconfig.Storage{s}}
+	return icaconfig.Baseline{Home: icaconfig.Home{Account: e.Account}, Storages: []icaconfig.Storage{s}}
 }
 
 func TestSamplesParse(t *testing.T) {

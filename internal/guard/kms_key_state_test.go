@@ -137,7 +137,7 @@ func TestKeyIsNamedByID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := icaconfig.Baseline{Account: "123456789012", Storages: []icaconfig.Storage{{Name: "lab"}, {Name: "other"}}}
+	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{{Name: "lab"}, {Name: "other"}}}
 	b.Storages[0].Key.ARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 	looks := Route(event, "", []Setting{kmsKeyState()}, b)
 	if len(looks) != 1 || looks[0].Storage != "lab" {

@@ -1,14 +1,23 @@
 package guard
 
+import "github.com/icaguard/icaguard/internal/icaconfig"
+
 // Names of the guard's own resources. One guard stands in an account, so they are fixed: people, policies and the
 // command line find them without a lookup.
 const (
 	RemediateFunction = "icaguard-remediate" // also the name of its role
 	ValidateFunction  = "icaguard-validate"  // also the name of its role
 	LookQueue         = "icaguard-looks"
-	DeadLetterQueue   = "icaguard-dead-letters"
+	DeadLetterQueue   = "icaguard-dead-letters" // in every region with a rule of ours
 	AlertTopic        = "icaguard-alerts"
 	LedgerTable       = "icaguard-ledger"
+	TrailName         = "icaguard"
+	RelayRole         = "icaguard-relay-" // and the region: lets the rules there put events on the home bus
+	Dashboard         = "icaguard"
+	// MetricNamespace holds what both functions measure.
+	MetricNamespace = "icaguard"
+	// PauseParameters is the path of the SSM parameters that pause restoring: below it "all" or a storage's name.
+	PauseParameters = "/icaguard/pause/"
 )
 
 // The environment of the functions, set by the stack.
@@ -17,3 +26,8 @@ const (
 	EnvDeadLetterURL = "ICAGUARD_DEAD_LETTER_URL"
 	EnvTopicARN      = "ICAGUARD_TOPIC_ARN"
 )
+
+// ourARN names a resource of the guard in a region; "*" for all regions, "" for a service without regions.
+func ourARN(h icaconfig.Home, service, region, resource string) string {
+	return "arn:" + h.Partition + ":" + service + ":" + region + ":" + h.Account + ":" + resource
+}

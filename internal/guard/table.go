@@ -1,5 +1,7 @@
 package guard
 
+import "slices"
+
 // Settings is the table: everything that is guarded, in the order of restoring (the bucket before the role that
 // needs it). Adding a setting is one file and one word here.
 func Settings() []Setting {
@@ -26,3 +28,11 @@ func Settings() []Setting {
 		bucketNotification(),
 	}
 }
+
+// EarsAndHands is the guard itself: what it hears by and acts with. All of it is watched, none of it restored: CloudFormation owns it.
+func EarsAndHands() []Setting {
+	return []Setting{}
+}
+
+// All is what the functions look at: the storages, then the guard itself.
+func All() []Setting { return slices.Concat(Settings(), EarsAndHands()) }

@@ -19,17 +19,16 @@ const partitionWithICA = "aws"
 
 // Baseline is what must be true in one AWS account for ICA to work: desired state as plain data, nothing read from AWS.
 type Baseline struct {
-	Account, Partition string
-	HomeRegion         string   // AWS region in which the guard runs
-	Emails             []string // who is told; may be empty
-	Tags               map[string]string
-	Storages           []Storage // in the order of the file
+	Home
+	Tags     map[string]string
+	Storages []Storage // in the order of the file
 }
 
 // Storage is one ICA storage and everything that it depends on.
 type Storage struct {
 	Name         string
 	Mode         Mode
+	Home         Home
 	Region       Region // with the user's own provider id and namespace put in
 	CrossAccount string // ARN of Illumina's role that copies between accounts
 	Bucket       Bucket
@@ -140,12 +139,10 @@ func (f *File) Baseline(account, partition string) (Baseline, error) {
 	if partition != partitionWithICA {
 		return Baseline{}, fmt.Errorf("config: baseline: ICA does not exist in AWS partition %q: use an account of partition %q", partition, partitionWithICA)
 	}
-	b := Baseline{
-		Account: account, Partition: partition, HomeRegion: f.HomeRegion,
-		Emails: slices.Clone(f.Alerts.Emails), Tags: maps.Clone(f.Tags),
-	}
+	o := owner{account, partition}
+	b := Baseline{Home: f.home(o), Tags: maps.Clone(f.Tags)}
 	for _, spec := range f.Storages {
-		s, err := f.storage(spec, owner{account, partition})
+		s, err := f.storage(spec, o)
 		if err != nil {
 			return Baseline{}, fmt.Errorf("config: baseline: storage %s: %w", spec.Name, err)
 		}
@@ -175,7 +172,7 @@ func (f *File) storage(s StorageSpec, o owner) (Storage, error) {
 		return Storage{}, err
 	}
 	return Storage{
-		Name: s.Name, Mode: s.Mode, Region: s.region(), CrossAccount: s.region().crossAccount(o.partition),
+		Name: s.Name, Mode: s.Mode, Home: f.home(o), Region: s.region(), CrossAccount: s.region().crossAccount(o.partition),
 		Bucket: bucket, Role: role, Provider: f.provider(s, o), Key: f.key(s, o), Own: own,
 	}, nil
 }

@@ -37,14 +37,15 @@ type File struct {
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
 	Mode       Mode              `yaml:"mode" help:"enforce puts drift right, observe reports it and changes nothing; a storage may set its own" allowed:"enforce|observe" default:"enforce"`
 	Alerts     AlertsSpec        `yaml:"alerts" help:"who is told"`
-	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h" later:"yes"`
-	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing" later:"yes"`
-	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay" later:"yes"`
+	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h"`
+	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing"`
+	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay"`
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
 
-	src   source
-	texts map[string][]byte // the user's own documents by file name
+	src    source
+	texts  map[string][]byte // the user's own documents by file name
+	digest string
 }
 
 // AlertsSpec says who is told.
@@ -136,6 +137,7 @@ func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 		d.faults.sort()
 		return nil, d.faults
 	}
+	f.digest = digestOf(f, data)
 	return f, nil
 }
 

@@ -1,0 +1,149 @@
+package icaconfig
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// IAMRegion is where CloudTrail's events of IAM appear, wherever the caller is. Source: "AWS service events in EventBridge", global services.
+const IAMRegion = "us-east-1"
+
+// Home is the guard itself: where it runs and how it hears. Storages carry equal copies of it.
+type Home struct {
+	Account, Partition string
+	HomeRegion         string        // AWS region in which the guard runs
+	Emails             []string      // who is told; may be empty
+	Schedule           time.Duration // how often everything is looked at anyway
+	CreateTrail        bool          // the guard stack creates the CloudTrail trail
+	SweepIAM           bool          // IAM's events do not get home, so it is looked at every SweepEvery
+	Digest             string        // of ica.yaml and the documents that it names: says which configuration is deployed
+	Stacks             []Stack       // in the order of deploying: storages, relay, guard
+	KeyRegions         []string      // AWS regions of KMS keys in this account, sorted
+}
+
+// SweepEvery is how often IAM is looked at where its events do not get home: a change of the role is then found after five minutes rather
+// than after seconds.
+const SweepEvery = 5 * time.Minute
+
+// StackKind is what a stack is for.
+type StackKind string
+
+// The kinds of stacks.
+const (
+	StorageStack StackKind = "storage" // a region's buckets and, away from home, the rules that relay its events
+	RelayStack   StackKind = "relay"   // the rules that relay IAM's events
+	GuardStack   StackKind = "guard"   // all else
+)
+
+// Stack is one CloudFormation stack of ours.
+type Stack struct {
+	Kind         StackKind
+	Name, Region string
+}
+
+// DigestOutput is the output of every stack that says with which configuration it was deployed.
+const DigestOutput = "ConfigDigest"
+
+// Regions lists the AWS regions with a stack of ours, home first.
+func (h Home) Regions() []string {
+	regions := []string{h.HomeRegion}
+	for _, s := range h.Stacks {
+		regions = appendNew(regions, s.Region)
+	}
+	return regions
+}
+
+// Stack is the stack of this kind in this region; false if there is none.
+func (h Home) Stack(kind StackKind, region string) (Stack, bool) {
+	i := slices.IndexFunc(h.Stacks, func(s Stack) bool { return s.Kind == kind && s.Region == region })
+	if i < 0 {
+		return Stack{}, false
+	}
+	return h.Stacks[i], true
+}
+
+// StorageRegions lists the AWS regions of buckets, in the order of the file.
+func (b Baseline) StorageRegions() []string {
+	var regions []string
+	for _, s := range b.Storages {
+		regions = appendNew(regions, s.Region.AWS)
+	}
+	return regions
+}
+
+func (f *File) home(o owner) Home {
+	return Home{
+		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
+		Schedule: f.schedule(), CreateTrail: f.Trail == "create", SweepIAM: f.sweeps(),
+		Digest: f.digest, Stacks: f.stacks(), KeyRegions: f.keyRegions(o.account),
+	}
+}
+
+func (f *File) sweeps() bool { return f.IAMEvents == "sweep" }
+
+// stacks lists what is deployed where. CloudFormation refuses a stack without resources, so at home, where the guard stack hears everything,
+// a storage stack needs a bucket to create.
+func (f *File) stacks() []Stack {
+	var all []Stack
+	regions := []string{f.HomeRegion}
+	for _, s := range f.Storages {
+		region := s.region().AWS
+		regions = appendNew(regions, region)
+		stack := Stack{StorageStack, "icaguard-storage-" + region, region}
+		if (region != f.HomeRegion || !s.Bucket.Existing) && !slices.Contains(all, stack) {
+			all = append(all, stack)
+		}
+	}
+	if !slices.Contains(regions, IAMRegion) && !f.sweeps() {
+		all = append(all, Stack{RelayStack, "icaguard-relay", IAMRegion})
+	}
+	return append(all, Stack{GuardStack, "icaguard-guard", f.HomeRegion})
+}
+
+// keyRegions leaves out keys of other accounts, whose events do not reach us.
+func (f *File) keyRegions(account string) []string {
+	found := map[string]bool{}
+	for _, s := range f.Storages {
+		if s.Bucket.KMSKeyARN != "" && keyAccount(s) == account {
+			found[keyRegion(s)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// checkSweep refuses a sweep where IAM's events are heard anyway.
+func (d *decoder) checkSweep(f *File) {
+	if !f.sweeps() || d.faulty("iamEvents") {
+		return
+	}
+	for i, s := range f.Storages {
+		if s.region().AWS == IAMRegion {
+			d.limit("iamEvents", fmt.Sprintf("sweep has no use: storage %s stands in %s, where IAM's events are heard, %s", s.Name, IAMRegion, d.line(at(i, "icaRegion"))),
+				"relay", "iamEvents: relay")
+			return
+		}
+	}
+	if f.HomeRegion == IAMRegion {
+		d.limit("iamEvents", "sweep has no use: the guard's home is "+IAMRegion+", where IAM's events are heard", "relay", "iamEvents: relay")
+	}
+}
+
+// digestOf tells configurations apart: by the text of ica.yaml and of every document that it names.
+func digestOf(f *File, data []byte) string {
+	hash := sha256.New()
+	hash.Write(data)
+	for _, name := range slices.Sorted(maps.Keys(f.texts)) {
+		fmt.Fprintf(hash, "\x00%s\x00%s", name, f.texts[name])
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:16]
+}
+
+// schedule is checked by its format.
+func (f *File) schedule() time.Duration {
+	every, _ := time.ParseDuration(f.Schedule)
+	return every
+}
