@@ -134,6 +134,13 @@ func IsAbsent(err error) bool {
 	return false
 }
 
+// IsNoStack reports whether CloudFormation says that there is no stack of that name. It has no code of its own for that
+// (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html).
+func IsNoStack(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.HasSuffix(api.ErrorMessage(), "does not exist")
+}
+
 // IsTargetRefused reports whether S3 refused a notification configuration because a queue, topic or function in it is
 // gone or does not let S3 in. It does not say which (https://repost.aws/knowledge-center/unable-validate-destination-s3).
 func IsTargetRefused(err error) bool {

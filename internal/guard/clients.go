@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -54,6 +55,14 @@ func (c Clients) iam() *iam.Client { return iam.NewFromConfig(c.Config) }
 // ssm is a client for the region of the storage's parameter, which is the guard's home.
 func (c Clients) ssm(s icaconfig.Storage) *ssm.Client {
 	return ssm.NewFromConfig(c.Config, func(o *ssm.Options) { o.Region = regionOfARN(s.Role.Prefix.ARN, o.Region) })
+}
+
+func (c Clients) ssmIn(region string) *ssm.Client {
+	return ssm.NewFromConfig(c.Config, func(o *ssm.Options) { o.Region = region })
+}
+
+func (c Clients) cloudformation(region string) *cloudformation.Client {
+	return cloudformation.NewFromConfig(c.Config, func(o *cloudformation.Options) { o.Region = region })
 }
 
 // kms is a client for the region of the storage's key.

@@ -19,16 +19,15 @@ type Engine struct {
 	Baseline icaconfig.Baseline
 	Settings []Setting
 	Clients  Clients
-	// Gates may hold a restore; they are asked in order, only when there are diffs. Deploys and pauses come in here.
+	// Gates may hold a restore; they are asked in order.
 	Gates []Gate
 	// LookAgain puts one delayed look on the guard's queue.
 	LookAgain func(ctx context.Context, look Look, after time.Duration) error
 	// Sleep waits or returns the context's error; tests make it short.
 	Sleep func(ctx context.Context, d time.Duration) error
+	// Now is the time; tests move it.
+	Now func() time.Time
 }
-
-// Gate says why a restore has to wait, or "".
-type Gate func(ctx context.Context, s icaconfig.Storage, setting Setting) (reason string, err error)
 
 // Result is the outcome of one look. Err is set when the look-again that it needs could not be sent: then the message
 // that asked for the look must come again.
@@ -187,10 +186,11 @@ func withReserve(ctx context.Context) (context.Context, context.CancelFunc) {
 // conclude ends a look: it asks for the next one where one is needed.
 func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 	after, reason := again(j.look, outcome)
+	next, overdue := j.look.waiting(outcome, e.Now())
+	outcome.Overdue = overdue
 	if after == 0 {
 		return Result{Look: j.look, Outcome: finish(j, exhausted(outcome))}
 	}
-	next := j.look
 	next.Attempt++
 	next.Reason = reason
 	if outcome.wrote {
@@ -212,15 +212,9 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 	if len(plan.Diffs) == 0 || j.setting.On.Mode(j.storage) == icaconfig.Observe {
 		return outcome
 	}
-	for _, gate := range e.Gates {
-		reason, err := gate(ctx, j.storage, j.setting)
-		if err != nil {
-			return outcome.fail(Failed, err)
-		}
-		if reason != "" {
-			outcome.Status, outcome.Problem = Held, reason
-			return outcome
-		}
+	outcome, held := e.held(ctx, j, outcome)
+	if held {
+		return outcome
 	}
 	return e.restore(ctx, j, plan, outcome)
 }
@@ -380,7 +374,7 @@ func again(l Look, o Outcome) (after time.Duration, reason string) {
 			return delays[l.Attempt], string(o.Status) + ": " + o.Problem
 		}
 	case Held:
-		return time.Minute, "held: " + o.Problem
+		return o.hold.Again, "held: " + o.Problem
 	case Drifted, Restored, Unrecoverable:
 	}
 	return 0, ""

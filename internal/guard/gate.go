@@ -1,8 +1,90 @@
 package guard
 
-import "github.com/icaguard/icaguard/internal/icaconfig"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Gate may hold a restore. It is asked only when there is something to restore, and remembers what it learnt for one batch of looks.
+// An error means that it could not tell: the look comes again, and after gateTries restores anyway and says so.
+type Gate func(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold, error)
+
+// Hold says why a restore has to wait; the zero Hold holds nothing.
+type Hold struct {
+	Reason string
+	Again  time.Duration // after which the guard looks again by itself; 0: not at all
+	ToDo   string        // what ends it
+}
+
+const (
+	// gateTries is how often a gate is asked in vain before the guard restores without an answer.
+	gateTries = 3
+	// overdue is how long a restore is held before people are told. The guard goes on holding.
+	overdue = time.Hour
+)
+
+// held asks the gates in order. It answers false when the restore may go on, with what could not be told in the outcome.
+func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
+	var unknown error
+	for _, gate := range e.Gates {
+		hold, err := gate(ctx, j.storage, j.setting)
+		if err != nil {
+			unknown = errors.Join(unknown, err)
+			continue
+		}
+		if hold.Reason != "" {
+			o.Status, o.Problem, o.hold = Held, hold.Reason, hold
+			return o, true
+		}
+	}
+	if unknown == nil {
+		return o, false
+	}
+	if j.look.GateTries+1 < gateTries {
+		delays := []time.Duration{5 * time.Second, 15 * time.Second}
+		o.Status, o.Problem = Held, fmt.Sprintf("it is not known whether acting has to wait: %v", unknown)
+		o.hold = Hold{Reason: o.Problem, Again: delays[j.look.GateTries]}
+		o.gateFailed = true
+		return o, true
+	}
+	o.Ungated = fmt.Sprintf("asked %d times in vain whether acting had to wait, so it did not: %v", gateTries, unknown)
+	return o, false
+}
+
+// waiting carries from look to look what a held look has to know of those before.
+func (l Look) waiting(o Outcome, now time.Time) (next Look, told bool) {
+	next = l
+	if o.Status != Held {
+		next.HeldSince, next.HeldTold, next.GateTries = time.Time{}, false, 0
+		return next, false
+	}
+	if o.gateFailed {
+		next.GateTries++
+	}
+	if next.HeldSince.IsZero() {
+		next.HeldSince = now
+	}
+	told = !l.HeldTold && now.Sub(next.HeldSince) >= overdue
+	next.HeldTold = l.HeldTold || told
+	return next, told
+}
 
 // GateStatements allow what the gates read: the state of our own stacks, and the pauses.
 func GateStatements(b icaconfig.Baseline) []Statement {
-	return nil
+	var stacks, pauses []string
+	for _, s := range b.Stacks {
+		// CloudFormation ends a stack's ARN with an id that nobody knows in advance.
+		stacks = append(stacks, ourARN(b.Home, "cloudformation", s.Region, "stack/"+s.Name+"/*"))
+	}
+	for _, name := range pauseNames(b) {
+		pauses = append(pauses, ourARN(b.Home, "ssm", b.HomeRegion, "parameter"+name))
+	}
+	return []Statement{
+		{Actions: []string{"cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks"}, Resources: stacks},
+		{Actions: []string{"ssm:GetParameters"}, Resources: pauses},
+	}
 }

@@ -16,6 +16,11 @@ type Look struct {
 	Attempt int     `json:"attempt,omitempty"` // how often it was looked at already
 	Reason  string  `json:"reason,omitempty"`
 	Causes  []Cause `json:"causes,omitempty"`
+	// HeldSince is when a restore first had to wait, HeldTold whether people know that it has waited too long, GateTries how often
+	// nobody could tell whether it has to.
+	HeldSince time.Time `json:"heldSince,omitzero"`
+	HeldTold  bool      `json:"heldTold,omitempty"`
+	GateTries int       `json:"gateTries,omitempty"`
 	// Wrote is what a look before restored without seeing it: clean now means restored.
 	Wrote []Diff `json:"wrote,omitempty"`
 }
@@ -101,5 +106,10 @@ func (l Look) merge(other Look) Look {
 	if l.Reason == "" {
 		l.Reason = other.Reason
 	}
+	if l.HeldSince.IsZero() || !other.HeldSince.IsZero() && other.HeldSince.Before(l.HeldSince) {
+		l.HeldSince = other.HeldSince
+	}
+	l.HeldTold = l.HeldTold || other.HeldTold
+	l.GateTries = max(l.GateTries, other.GateTries)
 	return l
 }

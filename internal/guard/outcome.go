@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -39,6 +40,8 @@ type Outcome struct {
 	Reports []Finding `json:"reports,omitempty"`
 	Problem string    `json:"problem,omitempty"` // the error, or why it is held
 	NotKept string    `json:"notKept,omitempty"` // why the value that was replaced is not in the guard's memory
+	Ungated string    `json:"ungated,omitempty"` // why it was restored without knowing whether it had to wait
+	Overdue bool      `json:"overdue,omitempty"` // it is held for so long that people have to know
 	Breaks  string    `json:"breaks,omitempty"`  // what stops working in ICA without it; only where it was not clean
 	ToDo    string    `json:"toDo,omitempty"`    // what a person should do, only where one is needed
 
@@ -49,9 +52,11 @@ type Outcome struct {
 	// Again: the guard looks again by itself.
 	Again bool `json:"again,omitempty"`
 
-	on    Kind
-	err   error
-	wrote bool // a write may have arrived that was not read back
+	on         Kind
+	err        error
+	wrote      bool // a write may have arrived that was not read back
+	hold       Hold
+	gateFailed bool
 }
 
 // ExitCode is the exit status of a run with these outcomes: 0 all is well, 1 something differs, 2 something is not known.
@@ -149,7 +154,7 @@ func toDo(o Outcome, byHand string, mode icaconfig.Mode) string {
 	case StillDrifted:
 		return byHand + "; something may be changing it back: look who did, in CloudTrail"
 	case Held:
-		return "nothing now: icaguard looks again by itself"
+		return cmp.Or(o.hold.ToDo, "nothing now: icaguard looks again by itself")
 	case Unrecoverable, Unknown, Failed:
 	}
 	return adviceFor(o, byHand)

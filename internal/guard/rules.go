@@ -18,40 +18,40 @@ type Rule struct {
 
 // Rules lists the rules of all regions, home first. At home one rule for each source puts on the queue what appears there and what
 // is relayed: an event keeps its source on the way. Elsewhere one for each source that appears there relays it.
-func Rules(settings []Setting, b icaconfig.Baseline) []Rule {
+func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	sources := Sources(settings)
 	var rules []Rule
-	for _, region := range b.Regions() {
-		relay, prefix := region != b.HomeRegion, "icaguard-hear-"
+	for _, region := range h.Regions() {
+		relay, prefix := region != h.HomeRegion, "icaguard-hear-"
 		if relay {
 			prefix = "icaguard-relay-"
 		}
 		for _, source := range slices.Sorted(maps.Keys(sources)) {
-			appears := appearsIn(source, b)
+			appears := appearsIn(source, h)
 			if relay && !slices.Contains(appears, region) || len(appears) == 0 {
 				continue
 			}
 			rules = append(rules, Rule{prefix + strings.TrimPrefix(source, "aws."), region, source, relay, callPattern(source, sources[source])})
 		}
-		rules = append(rules, Rule{prefix + "stacks", region, stackSource, relay, stackPattern(b.Home)})
+		rules = append(rules, Rule{prefix + "stacks", region, stackSource, relay, stackPattern(h)})
 	}
 	return rules
 }
 
 // appearsIn lists the regions in which events of a source that concern us appear, as far as we have a stack there.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
-func appearsIn(source string, b icaconfig.Baseline) []string {
+func appearsIn(source string, h icaconfig.Home) []string {
 	switch source {
 	case "aws.iam":
-		return slices.DeleteFunc(b.Regions(), func(region string) bool { return region != icaconfig.IAMRegion })
+		return slices.DeleteFunc(h.Regions(), func(region string) bool { return region != icaconfig.IAMRegion })
 	case "aws.s3":
-		return b.StorageRegions()
+		return h.StorageRegions
 	case "aws.kms":
-		return b.KeyRegions
+		return h.KeyRegions
 	case "aws.ssm", "aws.lambda", "aws.sns", "aws.dynamodb":
-		return []string{b.HomeRegion}
+		return []string{h.HomeRegion}
 	}
-	return b.Regions()
+	return h.Regions()
 }
 
 // callPattern matches source and event names and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong

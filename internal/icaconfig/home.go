@@ -22,6 +22,7 @@ type Home struct {
 	SweepIAM           bool          // IAM's events do not get home, so it is looked at every SweepEvery
 	Digest             string        // of ica.yaml and the documents that it names: says which configuration is deployed
 	Stacks             []Stack       // in the order of deploying: storages, relay, guard
+	StorageRegions     []string      // AWS regions of buckets, in the order of the file
 	KeyRegions         []string      // AWS regions of KMS keys in this account, sorted
 }
 
@@ -66,20 +67,11 @@ func (h Home) Stack(kind StackKind, region string) (Stack, bool) {
 	return h.Stacks[i], true
 }
 
-// StorageRegions lists the AWS regions of buckets, in the order of the file.
-func (b Baseline) StorageRegions() []string {
-	var regions []string
-	for _, s := range b.Storages {
-		regions = appendNew(regions, s.Region.AWS)
-	}
-	return regions
-}
-
 func (f *File) home(o owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
 		Schedule: f.schedule(), CreateTrail: f.Trail == "create", SweepIAM: f.sweeps(),
-		Digest: f.digest, Stacks: f.stacks(), KeyRegions: f.keyRegions(o.account),
+		Digest: f.digest, Stacks: f.stacks(), StorageRegions: f.storageRegions(), KeyRegions: f.keyRegions(o.account),
 	}
 }
 
@@ -102,6 +94,14 @@ func (f *File) stacks() []Stack {
 		all = append(all, Stack{RelayStack, "icaguard-relay", IAMRegion})
 	}
 	return append(all, Stack{GuardStack, "icaguard-guard", f.HomeRegion})
+}
+
+func (f *File) storageRegions() []string {
+	var regions []string
+	for _, s := range f.Storages {
+		regions = appendNew(regions, s.region().AWS)
+	}
+	return regions
 }
 
 // keyRegions leaves out keys of other accounts, whose events do not reach us.
