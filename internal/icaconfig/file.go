@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Mode says what the guard does about drift.
@@ -31,15 +32,14 @@ const (
 //	allowed   the values, separated by |
 //	format    else the row of formats() that a text, each text of a list or each pair of a mapping has to match
 //	example   an example value; else the one of the format
-//	later     not even the default is built yet; until a later version no other value is accepted
 type File struct {
 	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
 	Mode       Mode              `yaml:"mode" help:"enforce puts drift right, observe reports it and changes nothing; a storage may set its own" allowed:"enforce|observe" default:"enforce"`
 	Alerts     AlertsSpec        `yaml:"alerts" help:"who is told"`
-	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h" later:"yes"`
-	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing" later:"yes"`
-	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay" later:"yes"`
+	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h"`
+	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing"`
+	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay"`
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
 
@@ -137,6 +137,15 @@ func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 		return nil, d.faults
 	}
 	return f, nil
+}
+
+// schedule is Schedule as a duration; 0 in a File that Parse did not give.
+func (f *File) schedule() time.Duration {
+	every, err := time.ParseDuration(f.Schedule)
+	if err != nil {
+		return 0 // the row duration of formats() takes nothing that fails here
+	}
+	return every
 }
 
 // derive fills in the defaults that depend on other keys.
