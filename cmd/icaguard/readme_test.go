@@ -22,7 +22,7 @@ func TestREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(data)
-	for name, text := range map[string]string{"settings": settingsTable(), "later": laterList(), "documents": documentsTable()} {
+	for name, text := range map[string]string{"settings": settingsTable(), "documents": documentsTable()} {
 		want = between(t, want, name, text)
 	}
 	if want == string(data) {
@@ -65,15 +65,6 @@ func documentsTable() string {
 	b.WriteString("| document | from | |\n|---|---|---|\n")
 	for _, source := range icaconfig.Sources() {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", source.Document, source.Sure, source.Why)
-	}
-	return b.String()
-}
-
-func laterList() string {
-	var b strings.Builder
-	b.WriteString("| key of `ica.yaml` | its default, from a later version | |\n|---|---|---|\n")
-	for _, later := range (&icaconfig.File{}).Later() {
-		fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", later.Key, later.Default, later.Help)
 	}
 	return b.String()
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/labtest"
@@ -32,7 +30,7 @@ func TestValidate(t *testing.T) {
 	local, binary := localawstest.Start(t), labtest.Build(t, "validate")
 	for name, test := range map[string]func(*world){
 		"clean": testClean, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
-		"configuration missing": testConfigMissing, "from a later version": testLater,
+		"configuration missing": testConfigMissing, "json": testJSON,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{Lab: labtest.New(t, local, "lab-"+strings.ReplaceAll(name, " ", "-"), icaconfig.Enforce), t: t}
@@ -117,26 +115,14 @@ func testConfigMissing(w *world) {
 	}
 }
 
-// testLater reads the JSON by its names, which people's scripts use.
-func testLater(w *world) {
-	file, err := icaconfig.Load(w.Config)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var want []map[string]string
-	for _, later := range file.Later() {
-		want = append(want, map[string]string{"key": later.Key, "default": later.Default, "help": later.Help})
-	}
+// testJSON reads the JSON by its names, which people's scripts use.
+func testJSON(w *world) {
 	var got struct {
-		ExitCode          *int                `json:"exitCode"`
-		Outcomes          []map[string]any    `json:"outcomes"`
-		FromALaterVersion []map[string]string `json:"fromALaterVersion"`
+		ExitCode *int             `json:"exitCode"`
+		Outcomes []map[string]any `json:"outcomes"`
 	}
 	labtest.Invoke(w.t, labtest.Start(w.t, w.config), `{}`, &got)
 	if got.ExitCode == nil || len(got.Outcomes) == 0 || got.Outcomes[0]["setting"] != guard.Settings()[0].ID {
 		w.t.Errorf("report %+v", got)
-	}
-	if diff := cmp.Diff(want, got.FromALaterVersion); diff != "" {
-		w.t.Errorf("from a later version (-configuration +report):\n%s", diff)
 	}
 }

@@ -169,7 +169,7 @@ func (d *decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 		at := join(path, name)
 		switch child, ok := given[name]; {
 		case ok:
-			d.value(at, child, v, i)
+			d.value(at, child, v.Field(i), field.Tag)
 		case field.Type.Kind() == reflect.Struct:
 			d.structure(at, nil, v.Field(i))
 		case field.Tag.Get("required") != "":
@@ -235,9 +235,8 @@ func (d *decoder) elsewhere(name string) string {
 	return slices.Collect(maps.Keys(homes))[0]
 }
 
-// value fills field i of the struct v from a node.
-func (d *decoder) value(path string, n *yaml.Node, v reflect.Value, i int) {
-	field, target := v.Type().Field(i), v.Field(i)
+// value fills the field with this tag from a node.
+func (d *decoder) value(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) {
 	d.at[path] = position{n.Line, n.Column}
 	if !d.plain(path, n) {
 		return
@@ -246,15 +245,13 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value, i int) {
 	case reflect.Struct:
 		d.structure(path, n, target)
 	case reflect.Slice:
-		d.list(path, n, target, field.Tag)
+		d.list(path, n, target, tag)
 	case reflect.Map:
 		d.pairs(path, n, target)
 	case reflect.Bool, reflect.String:
-		if d.scalar(path, n, target, field.Tag) {
-			d.onlyDefault(path, target, field.Tag, defaultOf(v, field))
-		}
+		d.scalar(path, n, target, tag)
 	default:
-		panic("icaconfig: no rule for fields of type " + field.Type.String()) // a mistake in File, found by any test
+		panic("icaconfig: no rule for fields of type " + target.Type().String()) // a mistake in File, found by any test
 	}
 }
 
@@ -321,12 +318,8 @@ func (d *decoder) scalar(path string, n *yaml.Node, target reflect.Value, tag re
 	return setText(target, n.Value)
 }
 
-// mismatch says what is wrong with a text, "" if nothing is. An empty text is the same as none. A key of a later version is left to
-// onlyDefault: who corrected its form would be refused next.
+// mismatch says what is wrong with a text, "" if nothing is. An empty text is the same as none.
 func mismatch(text string, tag reflect.StructTag) string {
-	if tag.Get("later") != "" {
-		return ""
-	}
 	if values := tag.Get("allowed"); values != "" {
 		return notAmong(text, strings.Split(values, "|"))
 	}
@@ -346,17 +339,6 @@ func notAmong(text string, values []string) string {
 		return fmt.Sprintf("%s is not known; did you mean %s?", quoted(text), near)
 	}
 	return quoted(text) + " is not known"
-}
-
-// onlyDefault refuses another value than the default for a key that works from a later version.
-func (d *decoder) onlyDefault(path string, target reflect.Value, tag reflect.StructTag, fallback string) {
-	if tag.Get("later") == "" || fmt.Sprint(target.Interface()) == fallback {
-		return
-	}
-	if fallback == "" {
-		fallback = `""`
-	}
-	d.limit(path, "another value than the default is not supported yet", fallback+", until a later version", "leave the key out")
 }
 
 func (d *decoder) wrongType(path string, n *yaml.Node, want reflect.Kind) {

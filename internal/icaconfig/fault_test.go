@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // edit is a bad file made from plain: old → new, pairwise, or only the text to put at its end.
@@ -150,9 +152,16 @@ func bad() []struct{ name, text string } {
 		{"shared role, documents differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n", "lab-test/session", "lab-prod/session") + "    documents: {trustPolicy: my.json}\n"},
 		{"documents without a folder", plain + "    documents: {cors: my-cors.json}\n"},
 		{"document in another folder", plain + "    documents: {cors: ../my-cors.json}\n"},
-		{"schedule", "schedule: 5m\n" + plain},
-		{"trail", "trail: create\n" + plain},
-		{"IAM events", "iamEvents: sweep\n" + plain},
+		{"schedule", "schedule: hourly\n" + plain},
+		{"schedule without a unit", "schedule: 60\n" + plain},
+		{"schedule in days", "schedule: 1d\n" + plain},
+		{"schedule of two units", "schedule: 1h30m\n" + plain},
+		{"short schedule", "schedule: 4m\n" + plain},
+		{"long schedule", "schedule: 25h\n" + plain},
+		{"long schedule in minutes", "schedule: 1441m\n" + plain},
+		{"no schedule", "schedule: \"\"\n" + plain},
+		{"trail", "trail: none\n" + plain},
+		{"IAM events", "iamEvents: relais\n" + plain},
 	}
 }
 
@@ -203,7 +212,7 @@ func TestBadInput(t *testing.T) {
 func TestAllFaultsAtOnce(t *testing.T) {
 	const text = `account: 12
 colour: red
-schedule: 2h
+schedule: 2m
 storages:
   - name: Lab
     icaRegion: XX
@@ -256,7 +265,8 @@ func TestLoad(t *testing.T) {
 func TestSaneForms(t *testing.T) {
 	for name, text := range map[string]string{
 		"account without quotes":        edit(`"123456789012"`, "012345678901"),
-		"defaults of a later version":   "schedule: 1h\ntrail: existing\n" + plain + "    kms: {restore: false}\n    documents: {}\n",
+		"defaults":                      "schedule: 1h\ntrail: existing\niamEvents: relay\n" + plain + "    kms: {restore: false}\n    documents: {}\n",
+		"other values":                  "schedule: 90m\ntrail: create\niamEvents: sweep\n" + plain,
 		"keys with nothing behind them": "mode:\ntags:\nhomeRegion: ~\n" + plain + "    kms:\n    oidcProvider:\n",
 		"JSON":                          `{"storages":[{"name":"a","icaRegion":"US","bucket":{"name":"abc"},"role":{"sessionNamePrefix":"ssm:/a"}}]}`,
 		"numbers as tags":               "tags: {cost: 0042, since: 2024-01-01, empty: \"\"}\n" + plain,
@@ -270,6 +280,28 @@ func TestSaneForms(t *testing.T) {
 	}
 	if f := mustParse(t, "tags: {cost: 0042}\n"+plain); f.Tags["cost"] != "0042" {
 		t.Errorf("a number is not taken as written: %q", f.Tags["cost"])
+	}
+}
+
+// TestSchedule: of all durations in whole minutes or hours, those from 5m to 24h are taken, and mean what they say.
+func TestSchedule(t *testing.T) {
+	for unit, one := range map[string]time.Duration{"m": time.Minute, "h": time.Hour} {
+		for n := range 2000 {
+			text, every := strconv.Itoa(n)+unit, time.Duration(n)*one
+			wanted := every >= 5*time.Minute && every <= 24*time.Hour
+			if formats()["duration"].match(text) != wanted {
+				t.Errorf("%s: taken %t, want %t", text, !wanted, wanted)
+			}
+			if got := (&File{Schedule: text}).schedule(); got != every {
+				t.Errorf("%s is read as %s", text, got)
+			}
+		}
+	}
+	if got := mustParse(t, plain).schedule(); got != time.Hour {
+		t.Errorf("without the key: %s, want 1h", got)
+	}
+	if got := mustParse(t, "schedule: 90m\n"+plain).schedule(); got != 90*time.Minute {
+		t.Errorf("schedule: 90m is %s", got)
 	}
 }
 

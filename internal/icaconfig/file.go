@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Mode says what the guard does about drift.
@@ -31,7 +32,6 @@ const (
 //	allowed   the values, separated by |
 //	format    else the row of formats() that a text, each text of a list or each pair of a mapping has to match
 //	example   an example value; else the one of the format
-//	later     not even the default is built yet; until a later version no other value is accepted
 type File struct {
 	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
@@ -139,6 +139,15 @@ func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 	}
 	f.digest = digestOf(f, data)
 	return f, nil
+}
+
+// schedule is Schedule as a duration; 0 in a File that Parse did not give.
+func (f *File) schedule() time.Duration {
+	every, err := time.ParseDuration(f.Schedule)
+	if err != nil {
+		return 0 // the row duration of formats() takes nothing that fails here
+	}
+	return every
 }
 
 // derive fills in the defaults that depend on other keys.

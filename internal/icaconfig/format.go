@@ -36,9 +36,9 @@ func formats() map[string]format {
 			noun: "a region of ICA", pattern: strings.Join(ids, "|"),
 			allowed: strings.Join(ids, ", "), example: "US",
 		},
-		"duration": {
-			noun: "a duration", pattern: `[1-9][0-9]{0,3}[mh]`,
-			allowed: "minutes or hours", example: "1h",
+		"duration": { // 5 to 1440 minutes, 1 to 24 hours; here rather than in check.go, so that editors refuse the others too
+			noun: "a duration from 5m to 24h", pattern: `([5-9]|[1-9][0-9]{1,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m|([1-9]|1[0-9]|2[0-4])h`,
+			allowed: "whole minutes or whole hours, from 5m to 24h", example: "1h",
 		},
 		"email": {
 			noun: "an e-mail address", pattern: `[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}`,

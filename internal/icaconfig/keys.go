@@ -15,25 +15,6 @@ type Key struct {
 	Adopted  string // the default beside `existing: true`, "" if it is the same
 	Example  string // as YAML
 	Required bool
-	Later    bool // not built yet, only the default is accepted
-}
-
-// Later is a key whose default is not built yet.
-type Later struct {
-	Key     string `json:"key"`
-	Default string `json:"default"`
-	Help    string `json:"help"`
-}
-
-// Later lists the keys whose default holds only from a later version.
-func (*File) Later() []Later {
-	var later []Later
-	for _, k := range Keys() {
-		if k.Later {
-			later = append(later, Later{Key: k.Path, Default: k.Default, Help: k.Help})
-		}
-	}
-	return later
 }
 
 // Keys lists every key that holds a value, in the order of the file.
@@ -86,8 +67,7 @@ func newKey(path string, field reflect.StructField) Key {
 	format := formats()[tag.Get("format")]
 	k := Key{
 		Path: path, Type: typeName(field.Type.Kind()), Help: tag.Get("help"), Adopted: tag.Get("adopted"),
-		Required: tag.Get("required") != "", Later: tag.Get("later") != "",
-		Allowed: strings.ReplaceAll(tag.Get("allowed"), "|", ", "), Example: tag.Get("example"),
+		Required: tag.Get("required") != "", Allowed: strings.ReplaceAll(tag.Get("allowed"), "|", ", "), Example: tag.Get("example"),
 	}
 	if format.noun != "" {
 		k.Allowed = format.allowed

@@ -20,7 +20,7 @@ func TestFormatsMatchTheirExamples(t *testing.T) {
 
 // TestTags finds misspelt tags: File is the only list of keys, so a wrong word there is a wrong rule.
 func TestTags(t *testing.T) {
-	known := "yaml help required default adopted derived allowed format example later"
+	known := "yaml help required default adopted derived allowed format example"
 	walkFields(reflect.TypeFor[File](), func(field reflect.StructField) {
 		for _, tag := range strings.Fields(strings.ReplaceAll(stripQuoted(string(field.Tag)), ":", "")) {
 			if !strings.Contains(" "+known+" ", " "+tag+" ") {
@@ -36,9 +36,6 @@ func TestTags(t *testing.T) {
 		}
 		if def := field.Tag.Get("default"); def != "" && format.pattern != "" && !format.match(def) {
 			t.Errorf("%s: default %q does not match its format", field.Name, def)
-		}
-		if later := field.Tag.Get("later"); later != "" && later != "yes" {
-			t.Errorf("%s: later %q", field.Name, later)
 		}
 	})
 }
@@ -69,14 +66,11 @@ func stripQuoted(tag string) string {
 	return b.String()
 }
 
-func TestKeysAndLater(t *testing.T) {
+func TestKeys(t *testing.T) {
 	var b strings.Builder
 	for _, k := range Keys() {
-		fmt.Fprintf(&b, "%s (%s)\n  help: %s\n  allowed: %s\n  default: %s\n  adopted: %s\n  example: %s\n  required: %t, later: %t\n",
-			k.Path, k.Type, k.Help, k.Allowed, k.Default, k.Adopted, k.Example, k.Required, k.Later)
-	}
-	for _, l := range mustParse(t, plain).Later() {
-		fmt.Fprintf(&b, "later: %s: %s (%s)\n", l.Key, l.Default, l.Help)
+		fmt.Fprintf(&b, "%s (%s)\n  help: %s\n  allowed: %s\n  default: %s\n  adopted: %s\n  example: %s\n  required: %t\n",
+			k.Path, k.Type, k.Help, k.Allowed, k.Default, k.Adopted, k.Example, k.Required)
 	}
 	golden(t, "testdata/golden/keys.txt", []byte(strings.ReplaceAll(b.String(), ": \n", ":\n")))
 }

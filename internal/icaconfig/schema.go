@@ -155,8 +155,5 @@ func describe(field reflect.StructField) string {
 	if k.Adopted != "" {
 		text += ". Default beside existing: true: " + k.Adopted
 	}
-	if k.Later {
-		text += ". From a later version: now only the default"
-	}
 	return text
 }

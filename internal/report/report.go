@@ -149,15 +149,14 @@ func (t Topic) Publish(ctx context.Context, n guard.Notice) error {
 
 // Report is the result of an audit.
 type Report struct {
-	ExitCode int               `json:"exitCode"` // 0 all is well, 1 something differs, 2 something is not known
-	Outcomes []guard.Outcome   `json:"outcomes"`
-	Warnings []string          `json:"warnings,omitempty"`
-	Later    []icaconfig.Later `json:"fromALaterVersion,omitempty"` // defaults of ica.yaml that nothing guards yet
+	ExitCode int             `json:"exitCode"` // 0 all is well, 1 something differs, 2 something is not known
+	Outcomes []guard.Outcome `json:"outcomes"`
+	Warnings []string        `json:"warnings,omitempty"`
 }
 
 // New makes the report of an audit of what the file describes.
 func New(file *icaconfig.File, outcomes []guard.Outcome) Report {
-	return Report{ExitCode: guard.ExitCode(outcomes), Outcomes: outcomes, Warnings: file.Warnings(), Later: file.Later()}
+	return Report{ExitCode: guard.ExitCode(outcomes), Outcomes: outcomes, Warnings: file.Warnings()}
 }
 
 // Print writes the report for a terminal.
@@ -167,12 +166,6 @@ func (r Report) Print(w io.Writer) error {
 	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(w, "\nwarning: %s\n", warning)
-	}
-	if len(r.Later) > 0 {
-		fmt.Fprintf(w, "\nFrom a later version (these defaults of ica.yaml are not deployed or guarded yet):\n")
-	}
-	for _, later := range r.Later {
-		fmt.Fprintf(w, "  %s: %s\n", later.Key, later.Default)
 	}
 	return nil
 }
