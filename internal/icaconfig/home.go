@@ -141,9 +141,3 @@ func digestOf(f *File, data []byte) string {
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
-
-// schedule is checked by its format.
-func (f *File) schedule() time.Duration {
-	every, _ := time.ParseDuration(f.Schedule)
-	return every
-}

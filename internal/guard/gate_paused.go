@@ -1,0 +1,128 @@
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// PauseAll pauses every storage.
+const PauseAll = "all"
+
+// Pause keeps the guard from restoring until it ends. It is an SSM parameter, PauseParameters and the storage's name, so that
+// CloudTrail knows who set it. There is none without an end.
+type Pause struct {
+	Storage  string    `json:"-"` // or PauseAll
+	Until    time.Time `json:"until"`
+	Reason   string    `json:"reason"`
+	Settings []string  `json:"settings,omitempty"` // ids; none: all
+}
+
+var errNoEnd = errors.New(`it has no end: write {"until": "2006-01-02T15:04:05Z", "reason": "…"}, or use: icaguard pause`)
+
+// ParsePause reads the parameter's value.
+func ParsePause(storage, text string) (Pause, error) {
+	p := Pause{Storage: storage}
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		return Pause{}, fmt.Errorf("pause: parse %s%s: %w", PauseParameters, storage, err)
+	}
+	if p.Until.IsZero() {
+		return Pause{}, fmt.Errorf("pause: parse %s%s: %w", PauseParameters, storage, errNoEnd)
+	}
+	return p, nil
+}
+
+func (p Pause) covers(setting string) bool {
+	return len(p.Settings) == 0 || slices.Contains(p.Settings, setting)
+}
+
+// String is for people.
+func (p Pause) String() string {
+	text := fmt.Sprintf("%s paused until %s: %s", p.Storage, p.Until.UTC().Format("2006-01-02 15:04Z"), p.Reason)
+	if len(p.Settings) > 0 {
+		text += " (only " + strings.Join(p.Settings, ", ") + ")"
+	}
+	return text
+}
+
+// Pauses reads the pauses of a configuration, once for one batch of looks.
+type Pauses struct {
+	clients  Clients
+	baseline icaconfig.Baseline
+	now      func() time.Time
+
+	once   sync.Once
+	active []Pause
+	err    error
+}
+
+// NewPauses makes no call.
+func NewPauses(c Clients, b icaconfig.Baseline, now func() time.Time) *Pauses {
+	return &Pauses{clients: c, baseline: b, now: now}
+}
+
+// Active lists the pauses that have not ended. What cannot be read is in the error, beside those that can.
+func (p *Pauses) Active(ctx context.Context) ([]Pause, error) {
+	p.once.Do(func() { p.active, p.err = p.load(ctx) })
+	return p.active, p.err
+}
+
+// Gate holds what is paused. What storages share is paused with the first of them.
+func (p *Pauses) Gate(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold, error) {
+	pauses, err := p.Active(ctx)
+	for _, pause := range pauses {
+		if pause.covers(setting.ID) && p.concerns(pause, s, setting) {
+			return Hold{
+				Reason: "paused: " + pause.String(),
+				ToDo:   "nothing until then; to end it now: icaguard resume " + pause.Storage,
+			}, nil
+		}
+	}
+	return Hold{}, err
+}
+
+func (p *Pauses) concerns(pause Pause, s icaconfig.Storage, setting Setting) bool {
+	return pause.Storage == PauseAll || slices.ContainsFunc(p.baseline.Storages, func(other icaconfig.Storage) bool {
+		return other.Name == pause.Storage && setting.On.ARN(other) == setting.On.ARN(s)
+	})
+}
+
+// pauseNames are the parameters of all pauses that a configuration can have.
+func pauseNames(b icaconfig.Baseline) []string {
+	names := []string{PauseParameters + PauseAll}
+	for _, s := range b.Storages {
+		names = append(names, PauseParameters+s.Name)
+	}
+	return names
+}
+
+// load asks for the parameters by name, ten at a time (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html):
+// a path would need a permission on more than ours.
+func (p *Pauses) load(ctx context.Context) (active []Pause, err error) {
+	client := p.clients.ssmIn(p.baseline.HomeRegion)
+	for names := range slices.Chunk(pauseNames(p.baseline), 10) {
+		out, callErr := client.GetParameters(ctx, &ssm.GetParametersInput{Names: names})
+		if callErr != nil {
+			err = errors.Join(err, fmt.Errorf("pause: read parameters %s…: %w", PauseParameters, callErr))
+			continue
+		}
+		for _, parameter := range out.Parameters {
+			pause, parseErr := ParsePause(strings.TrimPrefix(aws.ToString(parameter.Name), PauseParameters), aws.ToString(parameter.Value))
+			err = errors.Join(err, parseErr)
+			if parseErr == nil && pause.Until.After(p.now()) {
+				active = append(active, pause)
+			}
+		}
+	}
+	return active, err
+}
