@@ -67,6 +67,6 @@ func (s session) engine() *guard.Engine {
 			Config: s.aws, Account: s.baseline.Account,
 			Memory: ledger.Ledger{Config: s.aws, Table: guard.LedgerTable, Now: time.Now},
 		},
-		Sleep: guard.Sleep,
+		Sleep: guard.Sleep, Now: time.Now,
 	}
 }

@@ -45,7 +45,9 @@ func Classify(err error) Class {
 		return classifyTransport(err)
 	}
 	switch api.ErrorCode() {
-	case "NoSuchBucket", "NoSuchEntity", "NoSuchEntityException", "NotFoundException":
+	case "NoSuchBucket", "NoSuchEntity", "NoSuchEntityException", "NotFoundException",
+		// The services in which the guard itself lives: SQS (by its two protocols), SNS, CloudTrail, all others.
+		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NotFound", "TrailNotFoundException", "ResourceNotFoundException":
 		return Gone
 	case "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "Forbidden":
 		return classifyDenial(api)

@@ -6,10 +6,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/icaguard/icaguard/internal/awslore"
@@ -59,6 +65,30 @@ func (c Clients) ssm(s icaconfig.Storage) *ssm.Client {
 
 func (c Clients) ssmIn(region string) *ssm.Client {
 	return ssm.NewFromConfig(c.Config, func(o *ssm.Options) { o.Region = region })
+}
+
+func (c Clients) cloudtrail(region string) *cloudtrail.Client {
+	return cloudtrail.NewFromConfig(c.Config, func(o *cloudtrail.Options) { o.Region = region })
+}
+
+func (c Clients) eventbridge(region string) *eventbridge.Client {
+	return eventbridge.NewFromConfig(c.Config, func(o *eventbridge.Options) { o.Region = region })
+}
+
+func (c Clients) sqs(region string) *sqs.Client {
+	return sqs.NewFromConfig(c.Config, func(o *sqs.Options) { o.Region = region })
+}
+
+func (c Clients) lambda(s icaconfig.Storage) *lambda.Client {
+	return lambda.NewFromConfig(c.Config, func(o *lambda.Options) { o.Region = s.Home.HomeRegion })
+}
+
+func (c Clients) sns(s icaconfig.Storage) *sns.Client {
+	return sns.NewFromConfig(c.Config, func(o *sns.Options) { o.Region = s.Home.HomeRegion })
+}
+
+func (c Clients) dynamodb(s icaconfig.Storage) *dynamodb.Client {
+	return dynamodb.NewFromConfig(c.Config, func(o *dynamodb.Options) { o.Region = s.Home.HomeRegion })
 }
 
 func (c Clients) cloudformation(region string) *cloudformation.Client {

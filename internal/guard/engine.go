@@ -21,6 +21,8 @@ type Engine struct {
 	Clients  Clients
 	// Gates may hold a restore; they are asked in order.
 	Gates []Gate
+	// Deploys knows what our own deploys changed; nil where nothing is deployed.
+	Deploys *Deploys
 	// LookAgain puts one delayed look on the guard's queue.
 	LookAgain func(ctx context.Context, look Look, after time.Duration) error
 	// Sleep waits or returns the context's error; tests make it short.
@@ -87,6 +89,14 @@ type job struct {
 	look    Look
 	storage icaconfig.Storage
 	setting Setting
+}
+
+// owner is whom the outcome concerns.
+func (j job) owner() string {
+	if j.setting.On.own() {
+		return "icaguard"
+	}
+	return j.storage.Name
 }
 
 // key tells what is looked at: storages that share a role ask for one look at it.
@@ -209,6 +219,9 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 	notKept := e.learn(ctx, j)
 	plan, outcome := e.plan(ctx, j)
 	outcome.NotKept = notKept
+	if j.setting.On.own() {
+		return e.alarm(ctx, j, outcome)
+	}
 	if len(plan.Diffs) == 0 || j.setting.On.Mode(j.storage) == icaconfig.Observe {
 		return outcome
 	}
@@ -222,7 +235,7 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 // plan reads and compares; the outcome is that of a look that may not write.
 func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	outcome := Outcome{
-		Storage: j.storage.Name, Setting: j.setting.ID, Title: j.setting.Title,
+		Storage: j.owner(), Setting: j.setting.ID, Title: j.setting.Title,
 		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Attempt: j.look.Attempt, on: j.setting.On,
 	}
 	plan, err := j.setting.plan(ctx, e.Clients, j.storage)

@@ -77,7 +77,6 @@ func TestAgain(t *testing.T) {
 		"unknown for the last time":         {Look{Attempt: 5}, Unknown, 0},
 		"failed":                            {Look{Attempt: 1}, Failed, 15 * time.Second},
 		"still drifted":                     {Look{Attempt: 2}, StillDrifted, 30 * time.Second},
-		"held, however long":                {Look{Attempt: 900}, Held, time.Minute},
 		"unrecoverable":                     {Look{}, Unrecoverable, 0},
 	} {
 		if after, reason := again(c.look, Outcome{Status: c.status}); after != c.want || (after > 0) != (reason != "") {

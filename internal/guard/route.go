@@ -51,13 +51,24 @@ func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
 	if t.Source != e.Source || !slices.Contains(t.Events, e.Name) {
 		return false
 	}
-	// IAM tells names apart without regard to case, and taking another's event for ours costs a read only.
+	if t.Any {
+		return true
+	}
 	for _, named := range append(e.named(t.Parameter), e.resources...) {
-		if slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && strings.EqualFold(name, named) }) {
+		if slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && t.means(named, name) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// means: IAM tells names apart without regard to case, and taking another's event for ours costs a read only.
+func (t Trigger) means(named, name string) bool {
+	if !t.Part {
+		return strings.EqualFold(named, name)
+	}
+	parts := strings.FieldsFunc(named, func(r rune) bool { return r == ':' || r == '/' })
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.EqualFold(part, name) })
 }
 
 // Sources lists the EventBridge sources of the table with the event names heard from each, sorted. Rule patterns hold

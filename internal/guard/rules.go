@@ -1,19 +1,22 @@
 package guard
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Rule is an EventBridge rule of ours: what it lets through, and whether it relays that to the home bus or puts it on the queue.
+// Rule is an EventBridge rule of ours: when it fires, and where to.
 type Rule struct {
 	Name, Region string
-	Source       string // the EventBridge source whose events it lets through
-	Relay        bool
-	Pattern      map[string]any
+	Pattern      map[string]any // of the events that it lets through; nil for a schedule
+	Schedule     string         // "rate(1 hour)"
+	Target       string         // ARN: the guard's queue, the home bus or the function validate
+	Input        string         // what a schedule says to its target, JSON
 }
 
 // Rules lists the rules of all regions, home first. At home one rule for each source puts on the queue what appears there and what
@@ -22,20 +25,56 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	sources := Sources(settings)
 	var rules []Rule
 	for _, region := range h.Regions() {
-		relay, prefix := region != h.HomeRegion, "icaguard-hear-"
+		relay, prefix, target := region != h.HomeRegion, "icaguard-hear-", ourARN(h, "sqs", h.HomeRegion, LookQueue)
 		if relay {
-			prefix = "icaguard-relay-"
+			prefix, target = "icaguard-relay-", ourARN(h, "events", h.HomeRegion, "event-bus/default")
 		}
 		for _, source := range slices.Sorted(maps.Keys(sources)) {
 			appears := appearsIn(source, h)
 			if relay && !slices.Contains(appears, region) || len(appears) == 0 {
 				continue
 			}
-			rules = append(rules, Rule{prefix + strings.TrimPrefix(source, "aws."), region, source, relay, callPattern(source, sources[source])})
+			rules = append(rules, Rule{
+				Name: prefix + strings.TrimPrefix(source, "aws."), Region: region, Pattern: callPattern(source, sources[source]), Target: target,
+			})
 		}
-		rules = append(rules, Rule{prefix + "stacks", region, stackSource, relay, stackPattern(h)})
+		rules = append(rules, Rule{Name: prefix + "stacks", Region: region, Pattern: stackPattern(h), Target: target})
 	}
 	return rules
+}
+
+// What a schedule asks the function validate for.
+const (
+	AskEverything = "everything"
+	AskIAM        = "iam" // what IAM's events would have told
+)
+
+// ScheduleRules lists the rules at home that make validate look without an event.
+func ScheduleRules(h icaconfig.Home) []Rule {
+	rule := func(name, ask string, every time.Duration) Rule {
+		return Rule{
+			Name: name, Region: h.HomeRegion, Schedule: rate(every), Target: ourARN(h, "lambda", h.HomeRegion, "function:"+ValidateFunction),
+			Input: `{"schedule":"` + ask + `"}`,
+		}
+	}
+	rules := []Rule{rule("icaguard-schedule", AskEverything, h.Schedule)}
+	if h.SweepIAM {
+		rules = append(rules, rule("icaguard-sweep", AskIAM, icaconfig.SweepEvery))
+	}
+	return rules
+}
+
+// rate is written in the largest unit that fits, singular for one
+// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html).
+func rate(every time.Duration) string {
+	n, unit := int(every/time.Minute), "minute"
+	if every%time.Hour == 0 {
+		n, unit = int(every/time.Hour), "hour"
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("rate(%d %s)", n, unit)
 }
 
 // appearsIn lists the regions in which events of a source that concern us appear, as far as we have a stack there.

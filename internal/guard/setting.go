@@ -45,6 +45,15 @@ const (
 	OnParameter Kind = "parameter"
 	OnPolicies  Kind = "policies" // every managed policy, AWS's own included: read only
 	OnAccount   Kind = "account"  // for actions that AWS allows on "*" only
+
+	// The guard's own, by name: in every region where it has some.
+	OnTrails     Kind = "trails" // every CloudTrail trail of the account
+	OnRules      Kind = "rules"
+	OnQueues     Kind = "queues"
+	OnFunctions  Kind = "functions"
+	OnGuardRoles Kind = "guard roles"
+	OnTopic      Kind = "topic"
+	OnLedger     Kind = "ledger"
 )
 
 // ARN names the storage's resource of this kind, as IAM statements and outcomes do; "" if the storage has none.
@@ -67,6 +76,8 @@ func (k Kind) ARN(s icaconfig.Storage) string {
 		return "arn:" + partition + ":iam::*:policy/*"
 	case OnAccount:
 		return "*"
+	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
+		return k.ownARN(s.Home)
 	}
 	panic("guard: no ARN for kind " + string(k))
 }
@@ -82,6 +93,8 @@ func (k Kind) Mode(s icaconfig.Storage) icaconfig.Mode {
 		return s.Provider.Mode
 	case OnRole, OnPolicy, OnPolicies, OnParameter:
 		return s.Role.Mode
+	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
+		return icaconfig.Observe // CloudFormation's to put right
 	}
 	panic("guard: no mode for kind " + string(k))
 }
@@ -105,7 +118,7 @@ func (k Kind) teller() string {
 		return "permission-policy"
 	case OnParameter:
 		return "role-trust"
-	case OnPolicies, OnAccount:
+	case OnPolicies, OnAccount, OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
 	}
 	return ""
 }
@@ -154,6 +167,12 @@ type Trigger struct {
 	Events    []string // CloudTrail event names
 	Parameter string   // the key of requestParameters that names the resource; resources[].ARN counts too
 	Names     func(icaconfig.Storage) []string
+	// Any: these events concern us whatever they name.
+	Any bool
+	// Part: the parameter holds the name as one part of an ARN or a URL.
+	Part bool
+	// Alarms: the event is an alert by itself. What it changed cannot be compared with what was deployed.
+	Alarms bool
 }
 
 // bucketEvents is a trigger for the bucket. Events that create or delete it concern every setting on it.

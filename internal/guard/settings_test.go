@@ -231,7 +231,9 @@ func TestCoverage(t *testing.T) {
 func TestGateHolds(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	w.deleteCORS()
-	w.engine.Gates = []Gate{func(context.Context, icaconfig.Storage, Setting) (string, error) { return "deploying", nil }}
+	w.engine.Gates = []Gate{func(context.Context, icaconfig.Storage, Setting) (Hold, error) {
+		return Hold{Reason: "deploying", Again: time.Minute}, nil
+	}}
 	expectStatus(t, w.look("bucket-cors"), Held)
 	if len(w.again) != 1 || len(w.cors()) != 0 {
 		t.Errorf("held: want one look again and no write, got %v and %v", w.again, w.cors())

@@ -31,7 +31,15 @@ func Settings() []Setting {
 
 // EarsAndHands is the guard itself: what it hears by and acts with. All of it is watched, none of it restored: CloudFormation owns it.
 func EarsAndHands() []Setting {
-	return []Setting{}
+	return []Setting{
+		guardTrail(),
+		guardRules(),
+		guardQueue(),
+		guardFunction(),
+		guardRole(),
+		guardTopic(),
+		guardLedger(),
+	}
 }
 
 // All is what the functions look at: the storages, then the guard itself.

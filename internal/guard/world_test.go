@@ -152,6 +152,7 @@ func (w *world) configure(text string) {
 	w.storage = baseline.Storages[0]
 	w.engine = Engine{
 		Baseline: baseline, Settings: Settings(), Clients: Clients{Config: cfg, Account: w.local.Account(), Memory: w.memory},
+		Now:   time.Now,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		LookAgain: func(_ context.Context, l Look, _ time.Duration) error {
 			w.again = append(w.again, l)

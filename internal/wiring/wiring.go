@@ -104,6 +104,6 @@ func (f Function) Engine(self Self) (*guard.Engine, error) {
 			Config: cfg, Account: self.Account,
 			Memory: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
 		},
-		Sleep: guard.Sleep,
+		Sleep: guard.Sleep, Now: time.Now,
 	}, nil
 }

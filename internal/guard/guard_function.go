@@ -1,0 +1,97 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// functionState is one of the guard's functions. What code it runs, only its events tell.
+type functionState struct {
+	Name     string
+	Exists   bool
+	State    string
+	Stopped  bool // a reserved concurrency of 0
+	Mappings int  // enabled event source mappings
+}
+
+func guardFunction() Setting {
+	functions := []string{RemediateFunction, ValidateFunction}
+	return define(Setting{
+		ID:     "guard-function",
+		Title:  "The guard's functions are there as deployed, may run, and remediate reads the queue",
+		Breaks: "nothing is restored, or nobody looks",
+		ByHand: redeploy,
+		On:     OnFunctions,
+		Triggers: []Trigger{
+			alarming(ownEvents("aws.lambda", "functionName", functions, "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2",
+				"DeleteFunction20150331", "PutFunctionConcurrency20171031", "AddPermission20150331v2", "RemovePermission20150331v2")),
+			// These name a mapping by an id that nobody knows in advance.
+			{Source: "aws.lambda", Events: []string{"UpdateEventSourceMapping20150331", "DeleteEventSourceMapping20150331"}, Any: true},
+		},
+		Reads: append(on(OnAccount, "lambda:ListEventSourceMappings"), on(OnFunctions, "lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration")...),
+	}, spec[[]functionState]{read: readFunctions, judge: judgeFunctions})
+}
+
+func readFunctions(ctx context.Context, c Clients, s icaconfig.Storage) ([]functionState, error) {
+	all := []functionState{{Name: RemediateFunction}, {Name: ValidateFunction}}
+	for i := range all {
+		if err := readFunction(ctx, c.lambda(s), &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func readFunction(ctx context.Context, client *lambda.Client, f *functionState) error {
+	out, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &f.Name})
+	if awslore.Classify(err) == awslore.Gone {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at function %s: %w", f.Name, err)
+	}
+	f.Exists, f.State = true, string(out.State)
+	concurrency, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &f.Name})
+	if err != nil {
+		return fmt.Errorf("look at the concurrency of function %s: %w", f.Name, err)
+	}
+	f.Stopped = concurrency.ReservedConcurrentExecutions != nil && *concurrency.ReservedConcurrentExecutions == 0
+	mappings, err := client.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{FunctionName: &f.Name})
+	if err != nil {
+		return fmt.Errorf("list the event source mappings of function %s: %w", f.Name, err)
+	}
+	for _, mapping := range mappings.EventSourceMappings {
+		if state := aws.ToString(mapping.State); state == "Enabled" || state == "Enabling" || state == "Creating" || state == "Updating" {
+			f.Mappings++
+		}
+	}
+	return nil
+}
+
+func judgeFunctions(s icaconfig.Storage, got []functionState) Verdict {
+	var v Verdict
+	for _, f := range got {
+		fault := ""
+		switch {
+		case !f.Exists:
+			fault = "does not exist"
+		case f.Stopped:
+			fault = "may not run: its reserved concurrency is 0"
+		case f.State == string(types.StateFailed):
+			fault = "is in state " + f.State
+		case f.Name == RemediateFunction && f.Mappings == 0:
+			fault = "does not read the queue: its event source mapping is missing or disabled"
+		default:
+			continue
+		}
+		v.Alerts = append(v.Alerts, Finding{What: "function " + f.Name + " " + fault, ToDo: redeploy(s)})
+	}
+	return v
+}

@@ -1,0 +1,48 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+func guardLedger() Setting {
+	return define(Setting{
+		ID:     "guard-ledger",
+		Title:  "The table of the guard's memory is there as deployed",
+		Breaks: "what restores replace is not kept, and what ICA put as notification cannot be restored",
+		ByHand: redeploy,
+		On:     OnLedger,
+		Triggers: []Trigger{
+			alarming(ownEvents("aws.dynamodb", "tableName", []string{LedgerTable}, "DeleteTable", "UpdateTable")),
+		},
+		Reads: on(OnLedger, "dynamodb:DescribeTable"),
+	}, spec[string]{read: readTableStatus, judge: judgeTableStatus})
+}
+
+// readTableStatus is "" for a table that does not exist.
+func readTableStatus(ctx context.Context, c Clients, s icaconfig.Storage) (string, error) {
+	out, err := c.dynamodb(s).DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(LedgerTable)})
+	if awslore.Classify(err) == awslore.Gone {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("describe table %s: %w", LedgerTable, err)
+	}
+	return string(out.Table.TableStatus), nil
+}
+
+func judgeTableStatus(s icaconfig.Storage, status string) Verdict {
+	switch status {
+	case "":
+		return alert("table "+LedgerTable+" does not exist", redeploy(s))
+	case "ACTIVE", "UPDATING":
+		return Verdict{}
+	}
+	return alert("table "+LedgerTable+" is in status "+status, redeploy(s))
+}

@@ -1,0 +1,89 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// queueState is one of the guard's queues.
+type queueState struct {
+	Name, Region string
+	Exists       bool
+	Redrive      string // the redrive policy, JSON
+	Waiting      int    // messages
+}
+
+// guardQueue also watches the dead-letter queues of all regions: an alarm there could reach people only by the relay, which is what may
+// be broken.
+func guardQueue() Setting {
+	return define(Setting{
+		ID:     "guard-queue",
+		Title:  "The guard's queues are there as deployed, and no message lies in a dead-letter queue",
+		Breaks: "events are lost: changes are found by the schedule only",
+		ByHand: redeploy,
+		On:     OnQueues,
+		Triggers: []Trigger{
+			alarming(ownEvents("aws.sqs", "queueUrl", []string{LookQueue, DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
+		},
+		Reads: on(OnQueues, "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
+	}, spec[[]queueState]{read: readQueues, judge: judgeQueues})
+}
+
+func readQueues(ctx context.Context, c Clients, s icaconfig.Storage) ([]queueState, error) {
+	all := []queueState{{Name: LookQueue, Region: s.Home.HomeRegion}}
+	for _, region := range s.Home.Regions() {
+		all = append(all, queueState{Name: DeadLetterQueue, Region: region})
+	}
+	for i := range all {
+		if err := c.readQueue(ctx, &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (c Clients) readQueue(ctx context.Context, q *queueState) error {
+	client := c.sqs(q.Region)
+	at, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &q.Name})
+	if awslore.Classify(err) == awslore.Gone {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find queue %s in %s: %w", q.Name, q.Region, err)
+	}
+	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: at.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		return fmt.Errorf("look at queue %s in %s: %w", q.Name, q.Region, err)
+	}
+	q.Exists, q.Redrive = true, out.Attributes["RedrivePolicy"]
+	q.Waiting, _ = strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"]) // AWS's own number
+	return nil
+}
+
+func judgeQueues(s icaconfig.Storage, got []queueState) Verdict {
+	var v Verdict
+	for _, q := range got {
+		what := "queue " + q.Name + " in " + q.Region
+		switch {
+		case !q.Exists:
+			v.Alerts = append(v.Alerts, Finding{What: what + " does not exist", ToDo: redeploy(s)})
+		case q.Name == LookQueue && q.Redrive == "":
+			v.Alerts = append(v.Alerts, Finding{What: what + " has lost its dead-letter queue", ToDo: redeploy(s)})
+		case q.Name == DeadLetterQueue && q.Waiting > 0:
+			v.Alerts = append(v.Alerts, Finding{
+				What: fmt.Sprintf("%s holds %d messages: events that could not be delivered or handled", what, q.Waiting),
+				ToDo: "icaguard dead-letters shows them with the reason; icaguard look --all makes up for them; icaguard dead-letters --empty removes them",
+			})
+		}
+	}
+	return v
+}

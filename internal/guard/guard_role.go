@@ -1,0 +1,75 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// guardRole watches what bounds the guard: its own roles, and the boundaries of ICA's roles. What their documents say is
+// CloudFormation's; that somebody else changes them is the alert.
+func guardRole() Setting {
+	return define(Setting{
+		ID:     "guard-role",
+		Title:  "The roles of the guard and the boundaries of ICA's roles are as deployed",
+		Breaks: "the guard can do less than it must, or more than it should",
+		ByHand: redeploy,
+		On:     OnGuardRoles,
+		Triggers: []Trigger{
+			alarming(guardRoleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "UpdateAssumeRolePolicy",
+				"PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "DeleteRole", "CreateRole")),
+			alarming(Trigger{
+				Source: "aws.iam", Events: []string{"CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy"}, Parameter: "policyArn",
+				Names: func(s icaconfig.Storage) []string {
+					if !s.Role.Boundary.Ours {
+						return nil
+					}
+					return []string{s.Role.Boundary.ARN}
+				},
+			}),
+		},
+		Reads: on(OnGuardRoles, "iam:GetRole"),
+	}, spec[[]string]{read: readMissingRoles, judge: judgeMissingRoles})
+}
+
+func guardRoleEvents(names ...string) Trigger {
+	return Trigger{Source: "aws.iam", Events: names, Parameter: "roleName", Names: func(s icaconfig.Storage) []string { return guardRoles(s.Home) }}
+}
+
+// guardRoles are the functions' and those of the relaying rules.
+func guardRoles(h icaconfig.Home) []string {
+	roles := []string{RemediateFunction, ValidateFunction}
+	for _, region := range h.Regions() {
+		if region != h.HomeRegion {
+			roles = append(roles, RelayRole+region)
+		}
+	}
+	return roles
+}
+
+// readMissingRoles lists the roles that do not exist.
+func readMissingRoles(ctx context.Context, c Clients, s icaconfig.Storage) ([]string, error) {
+	var missing []string
+	for _, name := range guardRoles(s.Home) {
+		_, err := c.iam().GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+		switch {
+		case awslore.Classify(err) == awslore.Gone:
+			missing = append(missing, name)
+		case err != nil:
+			return nil, fmt.Errorf("get role %s: %w", name, err)
+		}
+	}
+	return missing, nil
+}
+
+func judgeMissingRoles(s icaconfig.Storage, missing []string) Verdict {
+	var v Verdict
+	for _, name := range missing {
+		v.Alerts = append(v.Alerts, Finding{What: "role " + name + " of the guard does not exist", ToDo: redeploy(s)})
+	}
+	return v
+}

@@ -1,0 +1,110 @@
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// ruleState is a rule as it stands in EventBridge; without State it does not exist.
+type ruleState struct {
+	Name, Region, State string
+	Pattern, Schedule   string
+	Targets             []string // ARNs
+}
+
+func guardRules() Setting {
+	return define(Setting{
+		ID:     "guard-rules",
+		Title:  "The EventBridge rules of the guard are enabled, with pattern and target as deployed",
+		Breaks: "the guard is deaf: changes are found by the schedule only, or not at all where the schedule's own rule is off",
+		ByHand: redeploy,
+		On:     OnRules,
+		Triggers: []Trigger{
+			ruleEvents("name", "DisableRule", "DeleteRule", "PutRule"), ruleEvents("rule", "RemoveTargets", "PutTargets"),
+		},
+		Reads: on(OnRules, "events:DescribeRule", "events:ListTargetsByRule"),
+	}, spec[[]ruleState]{read: readRules, judge: judgeRules})
+}
+
+// ruleEvents takes every rule's events: whether one of ours is touched, the look decides, for a few reads.
+func ruleEvents(parameter string, names ...string) Trigger {
+	return Trigger{Source: "aws.events", Events: names, Parameter: parameter, Names: func(s icaconfig.Storage) []string {
+		var ours []string
+		for _, rule := range wantRules(s.Home) {
+			ours = append(ours, rule.Name)
+		}
+		return ours
+	}}
+}
+
+// wantRules are the rules that deliver events, and those of the schedule.
+func wantRules(h icaconfig.Home) []Rule { return append(Rules(All(), h), ScheduleRules(h)...) }
+
+func readRules(ctx context.Context, c Clients, s icaconfig.Storage) ([]ruleState, error) {
+	var all []ruleState
+	for _, rule := range wantRules(s.Home) {
+		client := c.eventbridge(rule.Region)
+		state := ruleState{Name: rule.Name, Region: rule.Region}
+		out, err := client.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule.Name})
+		if awslore.Classify(err) == awslore.Gone {
+			all = append(all, state)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("describe rule %s in %s: %w", rule.Name, rule.Region, err)
+		}
+		state.State, state.Pattern, state.Schedule = string(out.State), aws.ToString(out.EventPattern), aws.ToString(out.ScheduleExpression)
+		targets, err := client.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule.Name})
+		if err != nil {
+			return nil, fmt.Errorf("list targets of rule %s in %s: %w", rule.Name, rule.Region, err)
+		}
+		for _, target := range targets.Targets {
+			state.Targets = append(state.Targets, aws.ToString(target.Arn))
+		}
+		all = append(all, state)
+	}
+	return all, nil
+}
+
+func judgeRules(s icaconfig.Storage, got []ruleState) Verdict {
+	var v Verdict
+	for i, rule := range wantRules(s.Home) {
+		if fault := got[i].fault(rule); fault != "" {
+			v.Alerts = append(v.Alerts, Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), ToDo: redeploy(s)})
+		}
+	}
+	return v
+}
+
+// fault says what is wrong with a rule, or nothing.
+func (r ruleState) fault(want Rule) string {
+	switch {
+	case r.State == "":
+		return "does not exist"
+	case r.State != "ENABLED":
+		return "is " + r.State
+	case !samePattern(r.Pattern, want.Pattern):
+		return "has another pattern than was deployed"
+	case r.Schedule != want.Schedule:
+		return fmt.Sprintf("has the schedule %q, not %q", r.Schedule, want.Schedule)
+	case !reflect.DeepEqual(r.Targets, []string{want.Target}):
+		return fmt.Sprintf("has the targets %v, not %s alone", r.Targets, want.Target)
+	}
+	return ""
+}
+
+func samePattern(got string, want map[string]any) bool {
+	if got == "" || len(want) == 0 {
+		return got == "" && len(want) == 0
+	}
+	var a, b any
+	return json.Unmarshal([]byte(got), &a) == nil && json.Unmarshal([]byte(text(want)), &b) == nil && reflect.DeepEqual(a, b)
+}

@@ -1,0 +1,77 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// topicState is who is told.
+type topicState struct {
+	Exists bool
+	// Mails are the addresses that are subscribed, in lower case, each with whether its owner has confirmed.
+	Mails map[string]bool
+}
+
+func guardTopic() Setting {
+	return define(Setting{
+		ID:     "guard-topic",
+		Title:  "The alert topic is there, and every address of alerts.emails is subscribed and confirmed",
+		Breaks: "nobody is told what no program may repair",
+		ByHand: redeploy,
+		On:     OnTopic,
+		Triggers: []Trigger{
+			alarming(ownEvents("aws.sns", "topicArn", []string{AlertTopic}, "SetTopicAttributes", "DeleteTopic")),
+			alarming(ownEvents("aws.sns", "subscriptionArn", []string{AlertTopic}, "Unsubscribe")),
+		},
+		Reads: on(OnTopic, "sns:ListSubscriptionsByTopic"),
+	}, spec[topicState]{read: readTopic, judge: judgeTopic})
+}
+
+func readTopic(ctx context.Context, c Clients, s icaconfig.Storage) (topicState, error) {
+	state := topicState{Mails: map[string]bool{}}
+	pages := sns.NewListSubscriptionsByTopicPaginator(c.sns(s), &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(OnTopic.ARN(s))})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if awslore.Classify(err) == awslore.Gone {
+			return topicState{}, nil
+		}
+		if err != nil {
+			return topicState{}, fmt.Errorf("list the subscriptions of topic %s: %w", AlertTopic, err)
+		}
+		for _, subscription := range page.Subscriptions {
+			if aws.ToString(subscription.Protocol) == "email" {
+				// An address that is not confirmed has a word in place of an ARN.
+				state.Mails[strings.ToLower(aws.ToString(subscription.Endpoint))] = strings.HasPrefix(aws.ToString(subscription.SubscriptionArn), "arn:")
+			}
+		}
+	}
+	state.Exists = true
+	return state, nil
+}
+
+func judgeTopic(s icaconfig.Storage, got topicState) Verdict {
+	if !got.Exists {
+		return alert("topic "+AlertTopic+" does not exist", redeploy(s))
+	}
+	var v Verdict
+	for _, mail := range s.Home.Emails {
+		confirmed, subscribed := got.Mails[strings.ToLower(mail)]
+		switch {
+		case !subscribed:
+			v.Alerts = append(v.Alerts, Finding{What: mail + " is not subscribed to topic " + AlertTopic, ToDo: redeploy(s)})
+		case !confirmed:
+			v.Reports = append(v.Reports, Finding{
+				What: mail + " has not confirmed its subscription and gets no alert",
+				ToDo: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two days, then: make deploy",
+			})
+		}
+	}
+	return v
+}

@@ -1,0 +1,97 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// own reports whether resources of this kind are the guard's ears and hands.
+func (k Kind) own() bool {
+	switch k {
+	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
+		return true
+	case OnBucket, OnKey, OnProvider, OnRole, OnPolicy, OnParameter, OnPolicies, OnAccount:
+	}
+	return false
+}
+
+// ownARN covers all of the guard's resources of a kind by the beginning of their names.
+func (k Kind) ownARN(h icaconfig.Home) string {
+	switch k {
+	case OnTrails:
+		return ourARN(h, "cloudtrail", "*", "trail/*") // which of the account's trails feeds EventBridge is for AWS to say
+	case OnRules:
+		return ourARN(h, "events", "*", "rule/icaguard-*")
+	case OnQueues:
+		return ourARN(h, "sqs", "*", "icaguard-*")
+	case OnFunctions:
+		return ourARN(h, "lambda", h.HomeRegion, "function:icaguard-*")
+	case OnGuardRoles:
+		return ourARN(h, "iam", "", "role/icaguard-*")
+	case OnTopic:
+		return ourARN(h, "sns", h.HomeRegion, AlertTopic)
+	case OnLedger:
+		return ourARN(h, "dynamodb", h.HomeRegion, "table/"+LedgerTable)
+	case OnBucket, OnKey, OnProvider, OnRole, OnPolicy, OnParameter, OnPolicies, OnAccount:
+	}
+	panic("guard: not the guard's own: " + string(k))
+}
+
+// ownEvents is a trigger for resources of the guard's own, which the events name in full or as a part of an ARN or a URL.
+func ownEvents(source, parameter string, ours []string, names ...string) Trigger {
+	return Trigger{
+		Source: source, Events: names, Parameter: parameter, Part: true,
+		Names: func(icaconfig.Storage) []string { return ours },
+	}
+}
+
+// alarming marks a trigger whose events are alerts by themselves.
+func alarming(t Trigger) Trigger {
+	t.Alarms = true
+	return t
+}
+
+// redeploy advises on what CloudFormation owns.
+func redeploy(icaconfig.Storage) string {
+	return "look in CloudTrail who changed it and why; deploying again puts it back: make deploy"
+}
+
+// alarm ends a look at the guard itself. What a stranger did to it is an alert, what our own deploy did is not; while one runs, nobody can
+// tell yet what will be left.
+func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
+	alarms := j.setting.alarms(j.look.Causes)
+	if o.Status == Unknown || len(o.Alerts) == 0 && len(alarms) == 0 || e.Deploys == nil {
+		return o
+	}
+	hold, err := e.Deploys.Gate(ctx, j.storage, j.setting)
+	if err == nil && hold.Reason != "" {
+		o.Status, o.Problem, o.hold = Held, hold.Reason, hold
+		return o
+	}
+	for _, cause := range alarms {
+		ours, madeErr := e.Deploys.Made(ctx, cause.Time)
+		err = errors.Join(err, madeErr)
+		if !ours {
+			o.Status = Unrecoverable
+			o.Alerts = append(o.Alerts, Finding{
+				What: fmt.Sprintf("%s by %s changed the guard itself: %s", cause.Event, cause.Actor, j.setting.Title),
+				ToDo: j.setting.ByHand(j.storage),
+			})
+		}
+	}
+	if err != nil {
+		o.Ungated = fmt.Sprintf("it is not known whether a deploy of our own did this: %v", err)
+	}
+	return o
+}
+
+// alarms are the causes that are alerts by themselves.
+func (s Setting) alarms(causes []Cause) []Cause {
+	return slices.DeleteFunc(slices.Clone(causes), func(c Cause) bool {
+		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.Alarms && slices.Contains(t.Events, c.Event) })
+	})
+}
