@@ -19,6 +19,7 @@ type handler struct {
 	engine *guard.Engine
 	queue  guard.Queue
 	topic  report.Topic
+	meter  report.Meter
 	self   string // session ARN under which CloudTrail shows our own calls
 	log    *slog.Logger
 }
@@ -28,6 +29,8 @@ type request struct {
 	id     string
 	looks  []guard.Look
 	notice *guard.Notice
+	// stack is set where the look at everything follows a deploy: people get its result.
+	stack *guard.StackEvent
 }
 
 // handle takes an SQS batch, or one bare message for `aws lambda invoke`. A message fails only when nothing else can
@@ -60,7 +63,8 @@ func (h *handler) handleOne(ctx context.Context, payload json.RawMessage) error 
 	if err != nil {
 		return err
 	}
-	return h.work(ctx, []request{h.take(ctx, message)})[""]
+	r, err := h.take(ctx, message)
+	return errors.Join(err, h.work(ctx, []request{r})[""])
 }
 
 func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQSEventResponse {
@@ -80,23 +84,39 @@ func (h *handler) read(ctx context.Context, body string) (request, error) {
 		h.log.ErrorContext(ctx, "message not understood, sent to the dead-letter queue", "error", err)
 		return request{}, h.queue.Bury(ctx, body, err.Error())
 	}
-	return h.take(ctx, message), nil
+	return h.take(ctx, message)
 }
 
-func (h *handler) take(ctx context.Context, message guard.Message) request {
+func (h *handler) take(ctx context.Context, message guard.Message) (request, error) {
 	switch {
 	case message.Notice != nil:
-		return request{notice: message.Notice}
+		return request{notice: message.Notice}, nil
 	case message.Look != nil:
-		return request{looks: []guard.Look{*message.Look}}
+		return request{looks: []guard.Look{*message.Look}}, nil
+	case message.Stack != nil:
+		return h.settled(ctx, *message.Stack)
 	}
-	event := message.Event
-	looks := guard.Route(*event, h.self, h.engine.Settings, h.engine.Baseline)
+	return h.route(ctx, *message.Event), nil
+}
+
+// settled looks at everything when a deploy has ended, now and a minute later, as reads may still show what was before.
+func (h *handler) settled(ctx context.Context, e guard.StackEvent) (request, error) {
+	if !e.Settles(h.engine.Baseline.Home) {
+		h.log.InfoContext(ctx, "stack event ignored", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
+		return request{}, nil
+	}
+	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
+	look := guard.Look{Reason: e.String()}
+	return request{looks: []guard.Look{look}, stack: &e}, h.engine.LookAgain(ctx, look, time.Minute)
+}
+
+func (h *handler) route(ctx context.Context, event guard.Event) request {
+	looks := guard.Route(event, h.self, h.engine.Settings, h.engine.Baseline)
 	if len(looks) == 0 {
-		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "reason", guard.WhyIgnored(*event, h.engine.Settings, h.engine.Baseline))
+		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "reason", guard.WhyIgnored(event, h.engine.Settings, h.engine.Baseline))
 		return request{}
 	}
-	h.log.InfoContext(ctx, "event", "source", event.Source, "event", event.Name, "eventId", event.ID, "causes", looks[0].Causes, "looks", len(looks))
+	h.log.InfoContext(ctx, "event", "source", event.Source, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "causes", looks[0].Causes, "looks", len(looks))
 	return request{looks: looks}
 }
 
@@ -107,15 +127,21 @@ func (h *handler) work(ctx context.Context, requests []request) map[string]error
 		looks = append(looks, r.looks...)
 	}
 	failed := map[string]error{}
-	for _, result := range h.engine.Handle(ctx, looks) {
+	results := h.engine.Handle(ctx, looks)
+	for _, result := range results {
 		err := errors.Join(result.Err, h.report(ctx, result.Outcome))
 		if err == nil {
 			continue
 		}
 		for _, r := range requests {
 			if h.asked(r, result) {
-				failed[r.id] = errors.Join(failed[r.id], err)
+				failed = join(failed, r.id, err)
 			}
+		}
+	}
+	for _, r := range requests {
+		if r.stack != nil {
+			failed = join(failed, r.id, h.summarise(ctx, *r.stack, results))
 		}
 	}
 	// Notices that come again wait behind the looks: a slow SNS must not keep a storage offline.
@@ -123,11 +149,29 @@ func (h *handler) work(ctx context.Context, requests []request) map[string]error
 		if r.notice == nil {
 			continue
 		}
-		if err := h.notify(ctx, *r.notice); err != nil {
-			failed[r.id] = err
-		}
+		failed = join(failed, r.id, h.notify(ctx, *r.notice))
 	}
 	return failed
+}
+
+func join(failed map[string]error, id string, err error) map[string]error {
+	if err != nil {
+		failed[id] = errors.Join(failed[id], err)
+	}
+	return failed
+}
+
+// summarise tells people what the first look after a deploy found.
+func (h *handler) summarise(ctx context.Context, e guard.StackEvent, results []guard.Result) error {
+	var outcomes []guard.Outcome
+	for _, result := range results {
+		outcomes = append(outcomes, result.Outcome)
+	}
+	notice, err := report.Summary("first look after "+e.String(), outcomes)
+	if err != nil {
+		return err
+	}
+	return h.notify(ctx, notice)
 }
 
 func (h *handler) asked(r request, result guard.Result) bool {
@@ -141,6 +185,7 @@ func (h *handler) asked(r request, result guard.Result) bool {
 
 func (h *handler) report(ctx context.Context, o guard.Outcome) error {
 	report.Log(ctx, h.log, o)
+	h.meter.Outcome(ctx, o)
 	notice, wanted := report.NoticeFor(o)
 	if !wanted {
 		return nil

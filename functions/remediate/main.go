@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -45,5 +46,6 @@ func newHandler(ctx context.Context, function wiring.Function) (*handler, error)
 	}
 	engine.LookAgain = queue.LookAgain
 	topic := report.Topic{SNS: sns.NewFromConfig(engine.Clients.Config), ARN: os.Getenv(guard.EnvTopicARN)}
-	return &handler{engine: engine, queue: queue, topic: topic, self: self.Session(), log: function.Log}, nil
+	meter := report.Meter{Log: function.Log, Now: time.Now}
+	return &handler{engine: engine, queue: queue, topic: topic, meter: meter, self: self.Session(), log: function.Log}, nil
 }

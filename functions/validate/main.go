@@ -1,38 +1,50 @@
-// Command validate is the Lambda that audits every setting of every storage. It writes nothing.
+// Command validate is the Lambda that audits every setting of every storage, by hand and on a schedule. It writes to nothing that is
+// guarded: what the schedule finds drifted goes to remediate's queue. This file is wiring only.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/report"
 	"github.com/icaguard/icaguard/internal/wiring"
 )
 
 func main() {
 	function, startErr := wiring.Start(context.Background())
-	lambda.Start(func(ctx context.Context, _ json.RawMessage) (report.Report, error) {
+	lambda.Start(func(ctx context.Context, payload json.RawMessage) (report.Report, error) {
 		if startErr != nil {
 			return report.Report{}, startErr
 		}
-		return audit(ctx, function)
+		a, err := newAuditor(ctx, function)
+		if err != nil {
+			return report.Report{}, err
+		}
+		return a.handle(ctx, payload)
 	})
 }
 
-func audit(ctx context.Context, function wiring.Function) (report.Report, error) {
+func newAuditor(ctx context.Context, function wiring.Function) (*auditor, error) {
 	self, err := wiring.SelfFrom(ctx)
 	if err != nil {
-		return report.Report{}, err
+		return nil, err
 	}
 	engine, err := function.Engine(self)
 	if err != nil {
-		return report.Report{}, err
+		return nil, err
 	}
-	outcomes := engine.Audit(ctx)
-	for _, outcome := range outcomes {
-		report.Log(ctx, function.Log, outcome)
-	}
-	return report.New(function.File, outcomes), nil
+	cfg := engine.Clients.Config
+	return &auditor{
+		engine: engine, file: function.File, log: function.Log, meter: report.Meter{Log: function.Log, Now: time.Now},
+		pauses: guard.NewPauses(engine.Clients, engine.Baseline, time.Now),
+		queue:  guard.Queue{SQS: sqs.NewFromConfig(cfg), URL: os.Getenv(guard.EnvQueueURL)},
+		topic:  report.Topic{SNS: sns.NewFromConfig(cfg), ARN: os.Getenv(guard.EnvTopicARN)},
+	}, nil
 }

@@ -62,9 +62,26 @@ func (e *Engine) Audit(ctx context.Context, looks ...Look) []Outcome {
 	outcomes := make([]Outcome, len(jobs))
 	e.each(ctx, jobs, func(work context.Context, i int) {
 		_, outcome := e.plan(work, jobs[i])
+		if jobs[i].setting.On.own() {
+			outcome = e.alarm(work, jobs[i], outcome)
+		}
 		outcomes[i] = finish(jobs[i], outcome)
 	})
 	return outcomes
+}
+
+// Missed asks to look again at what an audit found drifted and the guard restores: an event should have told of it. What is not
+// restored is not asked for, as nothing would come of it.
+func (e *Engine) Missed(outcomes []Outcome) []Look {
+	var looks []Look
+	for _, o := range outcomes {
+		for _, j := range e.jobs([]Look{{Storage: o.Storage, Setting: o.Setting}}) {
+			if o.Status == Drifted && j.setting.On.Mode(j.storage) == icaconfig.Enforce {
+				looks = append(looks, Look{Storage: o.Storage, Setting: o.Setting, Missed: true, Reason: "the schedule found it, no event told of it"})
+			}
+		}
+	}
+	return looks
 }
 
 // each does all jobs, groups side by side, within the time that leaves a reserve.
@@ -236,7 +253,7 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	outcome := Outcome{
 		Storage: j.owner(), Setting: j.setting.ID, Title: j.setting.Title,
-		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Attempt: j.look.Attempt, on: j.setting.On,
+		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Attempt: j.look.Attempt, Missed: j.look.Missed, on: j.setting.On,
 	}
 	plan, err := j.setting.plan(ctx, e.Clients, j.storage)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 // Event is what the guard needs of a CloudTrail event: where to look, and who did it.
 type Event struct {
 	ID        string
+	RequestID string // of the call, as its caller saw it
 	Source    string // EventBridge source: "aws.s3"
 	Name      string // CloudTrail eventName
 	Account   string
@@ -43,6 +44,7 @@ func (a Actor) String() string {
 // objects and empty strings stand for structures, so requestParameters stay raw.
 type record struct {
 	EventID            string          `json:"eventID"`
+	RequestID          string          `json:"requestID"`
 	EventSource        string          `json:"eventSource"`
 	EventName          string          `json:"eventName"`
 	EventTime          string          `json:"eventTime"`
@@ -96,6 +98,7 @@ func ParseEvent(body []byte) (Event, error) {
 func (r record) event() Event {
 	return Event{
 		ID:         r.EventID,
+		RequestID:  r.RequestID,
 		Source:     eventBridgeSource(r.EventSource),
 		Name:       r.EventName,
 		Account:    cmp.Or(r.RecipientAccountID, r.UserIdentity.AccountID), // old records have no recipient

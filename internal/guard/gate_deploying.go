@@ -163,24 +163,3 @@ func (d *Deploys) Deployed(ctx context.Context) (bool, error) {
 	found, err := d.describe(ctx, stack)
 	return found != nil, err
 }
-
-// StackEvent is a status of one of our stacks, as CloudFormation's own event tells it.
-type StackEvent struct {
-	Name, Region, Status string
-}
-
-// settles reports whether the status ends a change that leaves the stack there: everything may be different now.
-func (e StackEvent) settles() bool {
-	ended := strings.HasSuffix(e.Status, "_COMPLETE") || strings.HasSuffix(e.Status, "_FAILED")
-	return ended && e.Status != string(types.StackStatusDeleteComplete)
-}
-
-// Concerns reports whether the event is that of a stack of ours which has settled.
-func (e StackEvent) Concerns(h icaconfig.Home) bool {
-	for _, stack := range h.Stacks {
-		if stack.Name == e.Name && stack.Region == e.Region {
-			return e.settles()
-		}
-	}
-	return false
-}

@@ -16,6 +16,8 @@ type Look struct {
 	Attempt int     `json:"attempt,omitempty"` // how often it was looked at already
 	Reason  string  `json:"reason,omitempty"`
 	Causes  []Cause `json:"causes,omitempty"`
+	// Missed says that no event told of the drift: the schedule found it.
+	Missed bool `json:"missed,omitempty"`
 	// HeldSince is when a restore first had to wait, HeldTold whether people know that it has waited too long, GateTries how often
 	// nobody could tell whether it has to.
 	HeldSince time.Time `json:"heldSince,omitzero"`
@@ -39,6 +41,7 @@ const maxCauses = 10
 // Message is what can stand in the queue: exactly one of its fields is set.
 type Message struct {
 	Event *Event
+	Stack *StackEvent
 	Look  *Look
 	// Notice is a message to people that could not be delivered and is tried again.
 	Notice *Notice
@@ -81,6 +84,13 @@ func ParseMessage(body []byte) (Message, error) {
 	case w.Kind != "":
 		return Message{}, fmt.Errorf("message: parse %q: %w", w.Kind, errUnknownKind)
 	}
+	stack, err := parseStackEvent(body)
+	if err != nil {
+		return Message{}, fmt.Errorf("message: %w", err)
+	}
+	if stack != nil {
+		return Message{Stack: stack}, nil
+	}
 	event, err := ParseEvent(body)
 	if err != nil {
 		return Message{}, fmt.Errorf("message: %w", err)
@@ -92,6 +102,7 @@ func ParseMessage(body []byte) (Message, error) {
 // deserves its second look also when it meets an old one's.
 func (l Look) merge(other Look) Look {
 	l.Attempt = min(l.Attempt, other.Attempt)
+	l.Missed = l.Missed && other.Missed
 	for _, cause := range other.Causes {
 		if !slices.Contains(l.Causes, cause) {
 			l.Causes = append(slices.Clip(l.Causes), cause)

@@ -47,6 +47,17 @@ func WhyIgnored(e Event, settings []Setting, b icaconfig.Baseline) string {
 	return "it concerns no bucket or role of this configuration"
 }
 
+// HeardBy asks to look at every setting that events of a source would lead to.
+func HeardBy(source string, settings []Setting) []Look {
+	var looks []Look
+	for _, setting := range settings {
+		if slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.Source == source }) {
+			looks = append(looks, Look{Setting: setting.ID})
+		}
+	}
+	return looks
+}
+
 func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
 	if t.Source != e.Source || !slices.Contains(t.Events, e.Name) {
 		return false

@@ -24,7 +24,8 @@ import (
 func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 	log.Log(ctx, level(o.Status), "outcome",
 		"status", o.Status, "setting", o.Setting, "storage", o.Storage, "resource", o.Resource,
-		"diffs", o.Diffs, "alerts", o.Alerts, "reports", o.Reports, "causes", o.Causes, "problem", o.Problem, "notKept", o.NotKept)
+		"diffs", o.Diffs, "alerts", o.Alerts, "reports", o.Reports, "causes", o.Causes, "problem", o.Problem, "notKept", o.NotKept,
+		"ungated", o.Ungated, "missedByEvents", o.Missed)
 }
 
 func level(s guard.Status) slog.Level {
@@ -54,6 +55,9 @@ func severity(s guard.Status) string {
 // NoticeFor writes the message to people about an outcome, if it deserves one and no other setting tells it.
 func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 	how := severity(o.Status)
+	if o.Overdue {
+		how = "alert"
+	}
 	if o.Status == guard.StillDrifted && o.Again && o.Attempt > 0 {
 		how = "" // told at the first look; the last one, and the restore, are told again
 	}
@@ -93,7 +97,7 @@ func body(o guard.Outcome) string {
 	for _, c := range o.Causes {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"without", o.Breaks}, {"to do", o.ToDo}} {
+	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"ungated", o.Ungated}, {"without", o.Breaks}, {"to do", o.ToDo}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
 		}
@@ -151,6 +155,7 @@ func (t Topic) Publish(ctx context.Context, n guard.Notice) error {
 type Report struct {
 	ExitCode int             `json:"exitCode"` // 0 all is well, 1 something differs, 2 something is not known
 	Outcomes []guard.Outcome `json:"outcomes"`
+	Pauses   []string        `json:"pauses,omitempty"` // what is not restored now, until when and why
 	Warnings []string        `json:"warnings,omitempty"`
 }
 
@@ -163,6 +168,9 @@ func New(file *icaconfig.File, outcomes []guard.Outcome) Report {
 func (r Report) Print(w io.Writer) error {
 	if err := Table(w, r.Outcomes); err != nil {
 		return err
+	}
+	for _, pause := range r.Pauses {
+		fmt.Fprintf(w, "\npaused: %s\n", pause)
 	}
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(w, "\nwarning: %s\n", warning)

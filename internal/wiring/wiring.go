@@ -89,7 +89,7 @@ func (s Self) Session() string {
 	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", s.Partition, s.Account, s.Name, s.Name)
 }
 
-// Engine makes the engine for one invocation, with no queue to look again.
+// Engine makes the engine for one invocation, as its gates remember what they learnt; with no queue to look again.
 func (f Function) Engine(self Self) (*guard.Engine, error) {
 	baseline, err := f.File.Baseline(self.Account, self.Partition)
 	if err != nil {
@@ -97,13 +97,17 @@ func (f Function) Engine(self Self) (*guard.Engine, error) {
 	}
 	cfg := f.AWS.Copy()
 	cfg.Region = self.Region
+	clients := guard.Clients{
+		Config: cfg, Account: self.Account,
+		Memory: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
+	}
+	deploys := guard.NewDeploys(clients, baseline.Home)
 	return &guard.Engine{
 		Baseline: baseline,
-		Settings: guard.Settings(),
-		Clients: guard.Clients{
-			Config: cfg, Account: self.Account,
-			Memory: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
-		},
-		Sleep: guard.Sleep, Now: time.Now,
+		Settings: guard.All(),
+		Clients:  clients,
+		Gates:    []guard.Gate{deploys.Gate, guard.NewPauses(clients, baseline, time.Now).Gate},
+		Deploys:  deploys,
+		Sleep:    guard.Sleep, Now: time.Now,
 	}, nil
 }

@@ -1,0 +1,89 @@
+package report
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/icaguard/icaguard/internal/guard"
+)
+
+// Names of what is measured, in guard.MetricNamespace. A custom metric costs money for every hour in which it is written, so all but
+// the first are written only when something drifted.
+const (
+	Unhealthy      = "Unhealthy"      // by storage: 1 when something of it needs attention, else 0
+	Drift          = "Drift"          // by storage and setting: something differed
+	Restored       = "Restored"       // by storage and setting
+	RestoreSeconds = "RestoreSeconds" // by storage and setting: from the event to the restored state
+	MissedByEvents = "MissedByEvents" // by storage: restored, but only the schedule had found it
+)
+
+// Meter writes measurements as log lines in CloudWatch's embedded metric format, which needs no call and no permission.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+type Meter struct {
+	Log *slog.Logger
+	Now func() time.Time
+}
+
+// Health writes for every storage of an audit, and for the guard itself, whether it is well.
+func (m Meter) Health(ctx context.Context, outcomes []guard.Outcome) {
+	var storages []string
+	unhealthy := map[string]int{}
+	for _, o := range outcomes {
+		if !slices.Contains(storages, o.Storage) {
+			storages = append(storages, o.Storage)
+		}
+		if guard.ExitCode([]guard.Outcome{o}) != 0 {
+			unhealthy[o.Storage] = 1
+		}
+	}
+	for _, storage := range storages {
+		m.write(ctx, dimensions{storage: storage}, measure{Unhealthy, "Count", float64(unhealthy[storage])})
+	}
+}
+
+// Outcome writes what a look found and did, once for each drift, and nothing for what is clean.
+func (m Meter) Outcome(ctx context.Context, o guard.Outcome) {
+	var measures []measure
+	if len(o.Diffs) > 0 && o.Attempt == 0 {
+		measures = append(measures, measure{Drift, "Count", 1})
+	}
+	if o.Status == guard.Restored {
+		measures = append(measures, measure{Restored, "Count", 1})
+		if len(o.Causes) > 0 && !o.Causes[0].Time.IsZero() {
+			measures = append(measures, measure{RestoreSeconds, "Seconds", m.Now().Sub(o.Causes[0].Time).Seconds()})
+		}
+		if o.Missed {
+			m.write(ctx, dimensions{storage: o.Storage}, measure{MissedByEvents, "Count", 1})
+		}
+	}
+	if len(measures) > 0 {
+		m.write(ctx, dimensions{o.Storage, o.Setting}, measures...)
+	}
+}
+
+// dimensions of a metric; the setting may be left out.
+type dimensions struct{ storage, setting string }
+
+type measure struct {
+	name, unit string
+	value      float64
+}
+
+func (m Meter) write(ctx context.Context, by dimensions, measures ...measure) {
+	names, attributes := []string{"Storage"}, []slog.Attr{slog.String("Storage", by.storage)}
+	if by.setting != "" {
+		names, attributes = append(names, "Setting"), append(attributes, slog.String("Setting", by.setting))
+	}
+	var metrics []map[string]string
+	for _, one := range measures {
+		metrics = append(metrics, map[string]string{"Name": one.name, "Unit": one.unit})
+		attributes = append(attributes, slog.Float64(one.name, one.value))
+	}
+	attributes = append(attributes, slog.Any("_aws", map[string]any{
+		"Timestamp":         m.Now().UnixMilli(),
+		"CloudWatchMetrics": []any{map[string]any{"Namespace": guard.MetricNamespace, "Dimensions": [][]string{names}, "Metrics": metrics}},
+	}))
+	m.Log.LogAttrs(ctx, slog.LevelInfo, "metrics", attributes...)
+}
