@@ -129,6 +129,33 @@ type answer struct {
 	Body   []byte
 }
 
+// withRequestID gives moto's answer an id of its own: moto's are missing, or the same for every call. A failed call's id
+// stands in an XML body too, where SDKs look first.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/get-request-ids.html
+func (a answer) withRequestID(call request) answer {
+	id := newRequestID(call.Service)
+	a.Header.Set(requestIDHeader(call.Service), id)
+	if a.Status >= http.StatusBadRequest {
+		a.Body = regexp.MustCompile(`<RequestI[dD]>[^<]*`).ReplaceAll(a.Body, []byte("<RequestId>"+id))
+		a.Header.Del("Content-Length")
+	}
+	return a
+}
+
+func requestIDHeader(service string) string {
+	if service == "s3" {
+		return "X-Amz-Request-Id"
+	}
+	return "X-Amzn-Requestid"
+}
+
+func newRequestID(service string) string {
+	if service == "s3" {
+		return rand.Text()[:16]
+	}
+	return newUUID()
+}
+
 // envelope is the event that AWS would send for a call that was answered so.
 func envelope(call request, who Identity, got answer, now time.Time) Envelope {
 	record := newRecord(call, who, got, now.UTC().Truncate(time.Second))
@@ -144,7 +171,7 @@ func newRecord(call request, who Identity, got answer, now time.Time) Record {
 		EventVersion: "1.10", UserIdentity: who.userIdentity(call.AccessKeyID, now), EventTime: now,
 		EventSource: call.Service + ".amazonaws.com", EventName: call.EventName, AWSRegion: call.Region,
 		SourceIPAddress: "127.0.0.1", UserAgent: call.UserAgent,
-		RequestID: newUUID(), EventID: newUUID(), EventType: "AwsApiCall", ManagementEvent: true,
+		RequestID: got.Header.Get(requestIDHeader(call.Service)), EventID: newUUID(), EventType: "AwsApiCall", ManagementEvent: true,
 		RecipientAccountID: account, EventCategory: "Management",
 		TLSDetails: TLSDetails{TLSVersion: "TLSv1.3", CipherSuite: "TLS_AES_128_GCM_SHA256"},
 	}
@@ -219,7 +246,6 @@ func xmlText(body []byte, element string) string {
 
 func describeS3(record *Record, call request, got answer) {
 	record.UserAgent = "[" + call.UserAgent + "]"
-	record.RequestID = rand.Text()[:16]
 	record.RequestParameters = s3Parameters(call)
 	if call.EventName == "CreateBucket" {
 		if configuration, ok := record.RequestParameters["CreateBucketConfiguration"].(map[string]any); ok {

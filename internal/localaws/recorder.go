@@ -219,7 +219,7 @@ func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, 
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, body}, err
+	return answer{response.StatusCode, response.Header, body}.withRequestID(call), err
 }
 
 func (a answer) response(req *http.Request) *http.Response {
