@@ -21,7 +21,7 @@ import (
 // Who made a call finds its event by the request id that the SDK tells.
 func TestEventHasTheCallersRequestID(t *testing.T) {
 	b := newBench(t)
-	createBucket(t, b, "lab")
+	createBucket(t, b, "probed")
 	key, err := kms.NewFromConfig(b.DirectConfig("us-east-1")).CreateKey(t.Context(), &kms.CreateKeyInput{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestEventHasTheCallersRequestID(t *testing.T) {
 func (b *bench) identifiedCalls(keyID *string) map[string]func(context.Context) (middleware.Metadata, error) {
 	return map[string]func(context.Context) (middleware.Metadata, error){
 		"s3": func(ctx context.Context) (middleware.Metadata, error) {
-			out, err := b.s3.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: aws.String("lab")})
+			out, err := b.s3.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: aws.String("probed")})
 			if err != nil {
 				return middleware.Metadata{}, err
 			}
