@@ -338,6 +338,15 @@ def emulated_in_go() -> list[Gap]:
             by="faults.go",
         ),
         Gap(
+            "cfn-life-cycle",
+            "cloudformation",
+            "stacks are never IN_PROGRESS or rolled back, and send no status events",
+            "stacks pass through such states, DescribeStacks and DescribeStackEvents tell them, status events appear on "
+            "the default bus; here a test plays them, as a simulation (PlayStack, DeliverStackStatus)",
+            CFN_GUIDE + "event-detail-stack-status-change.html",
+            by="stacks.go",
+        ),
+        Gap(
             "lambda-invoke",
             "lambda",
             "needs docker to invoke a function",
@@ -367,9 +376,9 @@ def not_shown() -> list[Gap]:
             CFN_GUIDE + "aws-template-resource-type-ref.html",
         ),
         Gap(
-            "cfn-life-cycle",
+            "cfn-failures",
             "cloudformation",
-            "no rollback, never IN_PROGRESS, no stack status events, updates unreliable, RetainExceptOnCreate ignored",
+            "no rollback after a failure, updates unreliable, RetainExceptOnCreate ignored",
             "all of them",
             CFN_GUIDE + "stack-failure-options.html",
         ),
