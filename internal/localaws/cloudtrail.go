@@ -129,6 +129,33 @@ type answer struct {
 	Body   []byte
 }
 
+// withRequestID gives moto's answer an id of its own: moto's are missing, or the same for every call. A failed call's id
+// stands in an XML body too, where SDKs look first.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/get-request-ids.html
+func (a answer) withRequestID(call request) answer {
+	id := newRequestID(call.Service)
+	a.Header.Set(requestIDHeader(call.Service), id)
+	if a.Status >= http.StatusBadRequest {
+		a.Body = regexp.MustCompile(`<RequestI[dD]>[^<]*`).ReplaceAll(a.Body, []byte("<RequestId>"+id))
+		a.Header.Del("Content-Length")
+	}
+	return a
+}
+
+func requestIDHeader(service string) string {
+	if service == "s3" {
+		return "X-Amz-Request-Id"
+	}
+	return "X-Amzn-Requestid"
+}
+
+func newRequestID(service string) string {
+	if service == "s3" {
+		return rand.Text()[:16]
+	}
+	return newUUID()
+}
+
 // envelope is the event that AWS would send for a call that was answered so.
 func envelope(call request, who Identity, got answer, now time.Time) Envelope {
 	record := newRecord(call, who, got, now.UTC().Truncate(time.Second))
@@ -144,7 +171,7 @@ func newRecord(call request, who Identity, got answer, now time.Time) Record {
 		EventVersion: "1.10", UserIdentity: who.userIdentity(call.AccessKeyID, now), EventTime: now,
 		EventSource: call.Service + ".amazonaws.com", EventName: call.EventName, AWSRegion: call.Region,
 		SourceIPAddress: "127.0.0.1", UserAgent: call.UserAgent,
-		RequestID: newUUID(), EventID: newUUID(), EventType: "AwsApiCall", ManagementEvent: true,
+		RequestID: got.Header.Get(requestIDHeader(call.Service)), EventID: newUUID(), EventType: "AwsApiCall", ManagementEvent: true,
 		RecipientAccountID: account, EventCategory: "Management",
 		TLSDetails: TLSDetails{TLSVersion: "TLSv1.3", CipherSuite: "TLS_AES_128_GCM_SHA256"},
 	}
@@ -157,6 +184,10 @@ func newRecord(call request, who Identity, got answer, now time.Time) Record {
 		record.AWSRegion = home // IAM is global: its events appear in us-east-1 only
 		record.RequestParameters = queryParameters(call.Body)
 		record.ResponseElements = queryResult(got)
+	case "sns":
+		record.RequestParameters = queryParameters(call.Body)
+		record.ResponseElements = queryResult(got)
+		host = call.Service + "." + call.Region + ".amazonaws.com"
 	default:
 		describeJSON(&record, call, got)
 		host = call.Service + "." + call.Region + ".amazonaws.com"
@@ -215,7 +246,6 @@ func xmlText(body []byte, element string) string {
 
 func describeS3(record *Record, call request, got answer) {
 	record.UserAgent = "[" + call.UserAgent + "]"
-	record.RequestID = rand.Text()[:16]
 	record.RequestParameters = s3Parameters(call)
 	if call.EventName == "CreateBucket" {
 		if configuration, ok := record.RequestParameters["CreateBucketConfiguration"].(map[string]any); ok {
@@ -343,7 +373,7 @@ func xmlScalar(text string) any {
 	return text
 }
 
-// --- IAM: the query protocol
+// --- IAM and SNS: the query protocol
 
 // queryParameters turns Tags.member.1.Key=a into {"tags": [{"key": "a"}]}.
 func queryParameters(body []byte) map[string]any {
@@ -377,8 +407,23 @@ func membersToLists(node any) any {
 	if members, ok := object["member"].(map[string]any); ok && len(object) == 1 {
 		return orderedMembers(members)
 	}
+	if entries, ok := object["entry"].(map[string]any); ok && len(object) == 1 {
+		return entriesToMap(entries)
+	}
 	for name, value := range object {
 		object[name] = membersToLists(value)
+	}
+	return object
+}
+
+// entriesToMap turns the query protocol's maps, {"1": {"key": "a", "value": "b"}}, into {"a": "b"}.
+func entriesToMap(entries map[string]any) map[string]any {
+	object := map[string]any{}
+	for _, entry := range entries {
+		if entry, ok := entry.(map[string]any); ok {
+			name, _ := entry["key"].(string)
+			object[name] = entry["value"]
+		}
 	}
 	return object
 }
@@ -460,16 +505,37 @@ func (n xmlNode) value() any {
 	return object
 }
 
-// --- KMS and SSM: the JSON protocol
+// --- The other services: JSON
 
 func describeJSON(record *Record, call request, got answer) {
 	record.RequestParameters = jsonObject(call.Body)
 	record.ResponseElements = jsonObject(got.Body)
+	if call.Service == "lambda" {
+		describeLambda(record, call)
+	}
 	if _, secret := record.RequestParameters["value"]; secret && call.Service == "ssm" {
 		record.RequestParameters["value"] = "HIDDEN_DUE_TO_SECURITY_REASONS"
 	}
 	if call.Service == "kms" {
 		record.Resources = keyResources(call.Region, record.RequestParameters, record.ResponseElements)
+	}
+}
+
+// describeLambda adds what stands in the path, and leaves out what CloudTrail leaves out: code and environment.
+// https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
+func describeLambda(record *Record, call request) {
+	if record.RequestParameters == nil {
+		record.RequestParameters = map[string]any{}
+	}
+	for name, value := range call.PathParameters {
+		record.RequestParameters[lowerFirst(name)] = value // UUID becomes uUID, as recorded in answers
+	}
+	for _, object := range []map[string]any{record.RequestParameters, record.ResponseElements} {
+		delete(object, "zipFile")
+		delete(object, "environment")
+		if code, ok := object["code"].(map[string]any); ok {
+			delete(code, "zipFile")
+		}
 	}
 }
 
@@ -501,8 +567,12 @@ func lowerNames(name string, node any) any {
 	switch node := node.(type) {
 	case map[string]any:
 		object := make(map[string]any, len(node))
-		for name, value := range node {
-			object[lowerFirst(name)] = lowerNames(name, value)
+		for member, value := range node {
+			lowered := lowerFirst(member)
+			if name == "Attributes" || strings.EqualFold(name, "tags") { // maps: their keys are data, no names of the API
+				lowered = member
+			}
+			object[lowered] = lowerNames(member, value)
 		}
 		return object
 	case []any:

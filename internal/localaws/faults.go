@@ -149,11 +149,10 @@ func resourceOf(call request) string {
 
 // errorAnswer writes an error in the protocol that the call came in: S3's XML, the query protocol's XML, or JSON.
 func errorAnswer(call request, status int, code, message string) answer {
-	id := newUUID()
-	header := http.Header{"X-Amzn-Requestid": {id}}
+	id := newRequestID(call.Service)
+	header := http.Header{requestIDHeader(call.Service): {id}}
 	switch {
 	case call.Service == "s3":
-		header.Set("X-Amz-Request-Id", id)
 		header.Set("Content-Type", "application/xml")
 		return answer{status, header, fmt.Appendf(nil,
 			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message><RequestId>%s</RequestId></Error>",

@@ -267,6 +267,31 @@ def emulated_by_patches() -> list[Gap]:
             events_delivered_envelope,
         ),
         Gap(
+            "events-topic-target",
+            "events",
+            "an SNS topic as target makes PutEvents answer HTTP 500",
+            "publishes the event",
+            EVENTS_GUIDE + "eb-targets.html",
+            events_topic_target,
+        ),
+        Gap(
+            "events-bus-target",
+            "events",
+            "an event bus as target passes on source, detail-type and detail only",
+            "passes on the whole original event, also to another region; the rules of that bus match it as it was (that "
+            "the target's role may put events is taken on trust here)",
+            EVENTS_GUIDE + "eb-cross-region.html",
+            events_bus_target,
+        ),
+        Gap(
+            "events-scheduled-rules",
+            "events",
+            "a rule with a schedule and no pattern delivers every event of the bus",
+            "delivers when its time has come only (which never comes here: the test invokes)",
+            EVENTS_GUIDE + "eb-create-rule-schedule.html",
+            events_scheduled_rules,
+        ),
+        Gap(
             "events-disabled-rules",
             "events",
             "a disabled rule delivers",
@@ -297,12 +322,29 @@ def emulated_in_go() -> list[Gap]:
             by="recorder.go",
         ),
         Gap(
+            "request-ids",
+            "all",
+            "answers without a request id, or with the same for every call",
+            "every answer has an id of its own, which is also the requestID of the call's event",
+            S3_GUIDE + "get-request-ids.html",
+            by="cloudtrail.go",
+        ),
+        Gap(
             "faults",
             "all",
             "is never slow, throttled, denied or away",
             "answers AccessDenied, Throttling, SlowDown, 5xx, or not at all",
             S3_API + "ErrorResponses.html",
             by="faults.go",
+        ),
+        Gap(
+            "cfn-life-cycle",
+            "cloudformation",
+            "stacks are never IN_PROGRESS or rolled back, and send no status events",
+            "stacks pass through such states, DescribeStacks and DescribeStackEvents tell them, status events appear on "
+            "the default bus; here a test plays them, as a simulation (PlayStack, DeliverStackStatus)",
+            CFN_GUIDE + "event-detail-stack-status-change.html",
+            by="stacks.go",
         ),
         Gap(
             "lambda-invoke",
@@ -334,9 +376,9 @@ def not_shown() -> list[Gap]:
             CFN_GUIDE + "aws-template-resource-type-ref.html",
         ),
         Gap(
-            "cfn-life-cycle",
+            "cfn-failures",
             "cloudformation",
-            "no rollback, never IN_PROGRESS, no stack status events, updates unreliable, RetainExceptOnCreate ignored",
+            "no rollback after a failure, updates unreliable, RetainExceptOnCreate ignored",
             "all of them",
             CFN_GUIDE + "stack-failure-options.html",
         ),
@@ -410,13 +452,6 @@ def not_shown() -> list[Gap]:
             "BlockPublicAcls, IgnorePublicAcls and RestrictPublicBuckets have no effect",
             "refuse or ignore public access",
             S3_GUIDE + "access-control-block-public-access.html",
-        ),
-        Gap(
-            "events-bus-target",
-            "events",
-            "an event bus as target passes on source, detail-type and detail only",
-            "passes on the whole original event",
-            EVENTS_GUIDE + "eb-cross-region.html",
         ),
         Gap(
             "events-permissions",
@@ -1115,6 +1150,8 @@ def kms_key_states() -> None:
 
 
 # --- EventBridge and Lambda -----------------------------------------------------------------------------------------
+# What a rule does with an event is patched several times: the patch added last decides first, so whether a rule is
+# enabled comes last in the list above.
 
 
 def events_delivered_envelope() -> None:
@@ -1129,6 +1166,68 @@ def events_delivered_envelope() -> None:
         return {field: event[field] for field in fields}
 
     EventTemplateParser.parse = staticmethod(parse)
+
+
+def events_topic_target() -> None:
+    from moto.core.utils import iso_8601_datetime_without_milliseconds, utcfromtimestamp
+    from moto.events.utils import EventTemplateParser
+    from moto.sns.models import sns_backends
+
+    def publish(rule, target: dict, event: dict) -> None:
+        transformer = target.get("InputTransformer", {})
+        template, paths = transformer.get("InputTemplate"), transformer.get("InputPathsMap", {})
+        message = dict(EventTemplateParser.parse(input_template=template, input_paths_map=paths, event=event))
+        if "time" in message and not isinstance(message["time"], str):
+            message["time"] = iso_8601_datetime_without_milliseconds(utcfromtimestamp(message["time"]))
+        sns_backends[rule.account_id][rule.region_name].publish(message=json.dumps(message), arn=target["Arn"])
+
+    send_ourselves(lambda arn: arn.startswith("arn:aws:sns:"), publish)
+
+
+def events_bus_target() -> None:
+    import copy
+
+    from moto.events.models import events_backends
+
+    def forward(_rule, target: dict, event: dict) -> None:
+        _, _, _, region, account, bus = target["Arn"].split(":", 5)
+        for rule in events_backends[account][region].describe_event_bus(bus.removeprefix("event-bus/")).rules.values():
+            rule.send_to_targets(copy.deepcopy(event))
+
+    send_ourselves(lambda arn: arn.startswith("arn:aws:events:") and ":event-bus/" in arn, forward)
+
+
+def send_ourselves(ours, deliver) -> None:
+    """Lets deliver serve the targets that are ours, by their ARN, and moto the others."""
+    import copy
+
+    from moto.events.models import Rule
+
+    send = Rule.send_to_targets
+
+    def send_to_targets(self, original_event, *args, **kwargs) -> None:
+        if not self.event_pattern.matches_event(original_event):
+            return
+        others = copy.copy(self)
+        others.targets = [target for target in self.targets if not ours(target["Arn"])]
+        send(others, original_event, *args, **kwargs)
+        for target in self.targets:
+            if ours(target["Arn"]):
+                deliver(self, target, original_event)
+
+    Rule.send_to_targets = send_to_targets
+
+
+def events_scheduled_rules() -> None:
+    from moto.events.models import Rule
+
+    send = Rule.send_to_targets
+
+    def send_to_targets(self, *args, **kwargs) -> None:
+        if not self.scheduled_expression or self.event_pattern.dump():
+            send(self, *args, **kwargs)
+
+    Rule.send_to_targets = send_to_targets
 
 
 def events_disabled_rules() -> None:

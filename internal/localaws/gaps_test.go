@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +60,9 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"kms-key-arns":                checkKeyARNs,
 		"kms-key-states":              checkKeyStates,
 		"events-delivered-envelope":   checkDeliveredEnvelope,
+		"events-topic-target":         checkTopicTarget,
+		"events-bus-target":           checkBusTarget,
+		"events-scheduled-rules":      checkScheduledRule,
 		"events-disabled-rules":       checkDisabledRule,
 		"lambda-event-source-mapping": checkEventSourceMapping,
 	}
@@ -767,21 +771,150 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 	return nil
 }
 
-func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
-	queue, err := queueBehindRule(ctx, local, "disabled", `{"source":["deaf"]}`)
+func checkTopicTarget(ctx context.Context, local *localaws.AWS) error {
+	config := local.DirectConfig("us-east-1")
+	const queueARN, topicARN = "arn:aws:sqs:us-east-1:123456789012:subscriber", "arn:aws:sns:us-east-1:123456789012:published"
+	queue, err := sqs.NewFromConfig(config).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("subscriber")})
 	if err != nil {
 		return err
 	}
-	config := local.DirectConfig("us-east-1")
-	if _, err := eventbridge.NewFromConfig(config).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String("disabled")}); err != nil {
+	topics := sns.NewFromConfig(config)
+	if _, err := topics.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("published")}); err != nil {
 		return err
+	}
+	if _, err := topics.Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: aws.String(topicARN), Protocol: aws.String("sqs"), Endpoint: aws.String(queueARN),
+		Attributes: map[string]string{"RawMessageDelivery": "true"},
+	}); err != nil {
+		return err
+	}
+	if err := ruleFor(ctx, local, "us-east-1", "publishes", `{"source":["topic"]}`, topicARN); err != nil {
+		return err
+	}
+	if err := putEvent(ctx, local, "topic"); err != nil {
+		return err
+	}
+	event, err := receiveEvent(ctx, local, "us-east-1", aws.ToString(queue.QueueUrl))
+	if err != nil {
+		return err
+	}
+	if event.Source != "topic" || event.Account != local.Account() || event.Time.IsZero() {
+		return fmt.Errorf("event %+v", event)
+	}
+	return nil
+}
+
+// A relay: what a rule sends to a bus of another region arrives there as it was.
+func checkBusTarget(ctx context.Context, local *localaws.AWS) error {
+	const bus = "arn:aws:events:us-east-1:123456789012:event-bus/default"
+	near, err := sqs.NewFromConfig(local.DirectConfig("eu-central-1")).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("near")})
+	if err != nil {
+		return err
+	}
+	far, err := queueBehindRule(ctx, local, "far", `{"source":["aws.s3"],"account":["123456789012"],"region":["eu-central-1"]}`)
+	if err != nil {
+		return err
+	}
+	if err := ruleFor(ctx, local, "eu-central-1", "relay", `{"source":["aws.s3"],"detail":{"eventName":["CreateBucket"]}}`,
+		bus, "arn:aws:sqs:eu-central-1:123456789012:near"); err != nil {
+		return err
+	}
+	if _, err := s3.NewFromConfig(local.Config("eu-central-1", personKey)).CreateBucket(ctx, &s3.CreateBucketInput{
+		Bucket: aws.String("relayed"), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
+	}); err != nil {
+		return err
+	}
+	sent, err := receiveEvent(ctx, local, "eu-central-1", aws.ToString(near.QueueUrl))
+	if err != nil {
+		return err
+	}
+	got, err := receiveEvent(ctx, local, "us-east-1", far)
+	if err != nil {
+		return err
+	}
+	if got.Region != "eu-central-1" || got.Detail.EventID == "" || !reflect.DeepEqual(got, sent) {
+		return fmt.Errorf("relayed %+v, was %+v", got, sent)
+	}
+	return nil
+}
+
+func checkScheduledRule(ctx context.Context, local *localaws.AWS) error {
+	config := local.DirectConfig("us-east-1")
+	queue, err := sqs.NewFromConfig(config).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("scheduled")})
+	if err != nil {
+		return err
+	}
+	bus := eventbridge.NewFromConfig(config)
+	if _, err := bus.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("hourly"), ScheduleExpression: aws.String("rate(1 hour)")}); err != nil {
+		return err
+	}
+	if _, err := bus.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("hourly"), Targets: []ebtypes.Target{{
+		Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:scheduled"),
+	}}}); err != nil {
+		return err
+	}
+	if err := putEvent(ctx, local, "anything"); err != nil {
+		return err
+	}
+	if event, err := receiveEvent(ctx, local, "us-east-1", aws.ToString(queue.QueueUrl)); err == nil {
+		return fmt.Errorf("delivered %+v", event)
+	}
+	return nil
+}
+
+// receiveEvent takes the one event that a queue has.
+func receiveEvent(ctx context.Context, local *localaws.AWS, region, queueURL string) (localaws.Envelope, error) {
+	var event localaws.Envelope
+	received, err := sqs.NewFromConfig(local.DirectConfig(region)).ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queueURL})
+	if err != nil || len(received.Messages) != 1 {
+		return event, fmt.Errorf("received %v %w", received, err)
+	}
+	return event, json.Unmarshal([]byte(aws.ToString(received.Messages[0].Body)), &event)
+}
+
+// ruleFor makes a rule on a region's default bus.
+func ruleFor(ctx context.Context, local *localaws.AWS, region, name, pattern string, targets ...string) error {
+	bus := eventbridge.NewFromConfig(local.DirectConfig(region))
+	if _, err := bus.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventPattern: &pattern}); err != nil {
+		return err
+	}
+	var list []ebtypes.Target
+	for i, arn := range targets {
+		list = append(list, ebtypes.Target{Id: aws.String(fmt.Sprint(i)), Arn: &arn})
+	}
+	_, err := bus.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, Targets: list})
+	return err
+}
+
+// Two disabled rules: one for a queue, one for a bus behind which an enabled rule listens.
+func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
+	const pattern = `{"source":["deaf"]}`
+	near, err := queueBehindRule(ctx, local, "disabled", pattern)
+	if err != nil {
+		return err
+	}
+	if err := ruleFor(ctx, local, "us-east-1", "disabled-relay", pattern, "arn:aws:events:eu-central-1:123456789012:event-bus/default"); err != nil {
+		return err
+	}
+	far, err := sqs.NewFromConfig(local.DirectConfig("eu-central-1")).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("hears")})
+	if err != nil {
+		return err
+	}
+	if err := ruleFor(ctx, local, "eu-central-1", "hears", pattern, "arn:aws:sqs:eu-central-1:123456789012:hears"); err != nil {
+		return err
+	}
+	for _, name := range []string{"disabled", "disabled-relay"} {
+		if _, err := eventbridge.NewFromConfig(local.DirectConfig("us-east-1")).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: &name}); err != nil {
+			return err
+		}
 	}
 	if err := putEvent(ctx, local, "deaf"); err != nil {
 		return err
 	}
-	received, err := sqs.NewFromConfig(config).ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue})
-	if err != nil || len(received.Messages) != 0 {
-		return fmt.Errorf("received %v %w", received, err)
+	for region, queue := range map[string]string{"us-east-1": near, "eu-central-1": aws.ToString(far.QueueUrl)} {
+		if event, err := receiveEvent(ctx, local, region, queue); err == nil {
+			return fmt.Errorf("%s received %+v", region, event)
+		}
 	}
 	return nil
 }
@@ -847,13 +980,7 @@ func queueBehindRule(ctx context.Context, local *localaws.AWS, name, pattern str
 	if err != nil {
 		return "", err
 	}
-	bus := eventbridge.NewFromConfig(config)
-	if _, err := bus.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventPattern: &pattern}); err != nil {
-		return "", err
-	}
-	_, err = bus.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, Targets: []ebtypes.Target{{
-		Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:us-east-1:" + local.Account() + ":" + name),
-	}}})
+	err = ruleFor(ctx, local, "us-east-1", name, pattern, "arn:aws:sqs:us-east-1:"+local.Account()+":"+name)
 	return aws.ToString(queue.QueueUrl), err
 }
 

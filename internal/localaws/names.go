@@ -17,7 +17,8 @@ type request struct {
 	Action      string // the IAM action that the operation needs
 	EventName   string // CloudTrail's name; empty for reads and data events
 
-	Bucket, SubResource string // S3 only
+	Bucket, SubResource string            // S3 only
+	PathParameters      map[string]string // Lambda only
 	UserAgent           string
 	Header              http.Header
 	Body                []byte
@@ -45,6 +46,8 @@ func identify(r *http.Request, body []byte) request {
 		identifyS3Control(&call, r)
 	case call.Service == "s3":
 		identifyS3(&call, r)
+	case call.Service == "lambda":
+		identifyLambda(&call, r)
 	default:
 		identifyByProtocol(&call, r)
 	}
@@ -66,21 +69,40 @@ func identifyByProtocol(call *request, r *http.Request) {
 	default:
 		call.Operation = r.Method + " " + r.URL.Path
 	}
-	call.Action = call.Service + ":" + call.Operation
+	call.Action = actionPrefix(call.Service) + ":" + call.Operation
 	if mutates(call.Service, call.Operation) {
 		call.EventName = call.Operation
 	}
 }
 
-// mutates tells whether a call of a recorded service is a management event that changes something.
+// actionPrefix is what a service's IAM actions begin with: its signing name, but for CloudWatch.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+func actionPrefix(service string) string {
+	if service == "monitoring" {
+		return "cloudwatch"
+	}
+	return service
+}
+
+// mutates tells whether a call of a recorded service is a management event that changes something. Recorded are the
+// services that the guard watches, and those that its own resources live in.
 func mutates(service, operation string) bool {
-	reads := map[string]string{
+	others := map[string]string{ // reads, and calls on data
 		"iam": `^(Get|List|Simulate|Generate)`,
 		// Cryptographic operations are management events too, but CloudTrail calls them read-only.
 		"kms": `^(Get|List|Describe|Encrypt|Decrypt|ReEncrypt|Generate|Sign|Verify|Derive)`,
 		"ssm": `^(Get|List|Describe)`,
+		// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cloudtrail.html
+		"events": `^(Get|List|Describe|Test|PutEvents|PutPartnerEvents)`,
+		// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-logging-using-cloudtrail.html
+		"sqs": `^(Get|List|SendMessage|ReceiveMessage|DeleteMessage|ChangeMessageVisibility)`,
+		// https://docs.aws.amazon.com/sns/latest/dg/sns-logging-using-cloudtrail.html
+		"sns":        `^(Get|List|Check|Publish)`,
+		"cloudtrail": `^(Get|List|Describe|Lookup)`,
+		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/logging-using-cloudtrail.html
+		"dynamodb": `^(Get|List|Describe|Query|Scan|Batch|Transact|Execute|PutItem|UpdateItem|DeleteItem)`,
 	}
-	pattern, recorded := reads[service]
+	pattern, recorded := others[service]
 	return recorded && !regexp.MustCompile(pattern).MatchString(operation)
 }
 
@@ -227,5 +249,82 @@ func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 		{post, "delete", "DeleteObjects", "DeleteObject", ""},
 		{put, "", "CreateBucket", "CreateBucket", "CreateBucket"},
 		{del, "", "DeleteBucket", "DeleteBucket", "DeleteBucket"},
+	}
+}
+
+// identifyLambda names a call of Lambda, whose protocol has the operation in method and path only.
+func identifyLambda(call *request, r *http.Request) {
+	call.Operation = r.Method + " " + r.URL.Path
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	for _, row := range lambdaOperations() {
+		parameters, ok := pathParameters(row.path, path)
+		if row.method == r.Method && ok {
+			call.Operation, call.EventName, call.PathParameters = row.operation, row.event, parameters
+			break
+		}
+	}
+	call.Action = "lambda:" + call.Operation
+	if call.Operation == "Invoke" { // the one action that is not named like its operation
+		call.Action = "lambda:InvokeFunction"
+	}
+}
+
+// pathParameters matches a path with a template like /functions/{FunctionName}, and answers what stands in its places.
+func pathParameters(template, path string) (map[string]string, bool) {
+	parts, wanted := strings.Split(path, "/"), strings.Split(template, "/")
+	if len(parts) != len(wanted) {
+		return nil, false
+	}
+	parameters := map[string]string{}
+	for i, part := range wanted {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			parameters[strings.TrimSuffix(name, "}")] = parts[i]
+		} else if part != parts[i] {
+			return nil, false
+		}
+	}
+	return parameters, true
+}
+
+type lambdaOperation struct{ method, path, operation, event string }
+
+// lambdaOperations is the table of calls on functions and their event source mappings: layers, aliases and what else the
+// guard has none of are left out. Rows without event name are reads, or data events.
+//
+// Names: https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html. DeleteFunctionEventInvokeConfig is
+// not on that list; its name is inferred from its siblings'.
+func lambdaOperations() []lambdaOperation {
+	const get, put, del, post = http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodPost
+	const function, mapping = "/2015-03-31/functions/{FunctionName}", "/2015-03-31/event-source-mappings"
+	const invokeConfig, tags = "/2019-09-25/functions/{FunctionName}/event-invoke-config", "/2017-03-31/tags/{Resource}"
+	return []lambdaOperation{
+		{get, "/2015-03-31/functions", "ListFunctions", ""},
+		{post, "/2015-03-31/functions", "CreateFunction", "CreateFunction20150331"},
+		{get, function, "GetFunction", ""},
+		{del, function, "DeleteFunction", "DeleteFunction20150331"},
+		{get, function + "/configuration", "GetFunctionConfiguration", ""},
+		{put, function + "/configuration", "UpdateFunctionConfiguration", "UpdateFunctionConfiguration20150331v2"},
+		{put, function + "/code", "UpdateFunctionCode", "UpdateFunctionCode20150331v2"},
+		{get, function + "/versions", "ListVersionsByFunction", ""},
+		{post, function + "/versions", "PublishVersion", "PublishVersion20150331"},
+		{get, function + "/policy", "GetPolicy", ""},
+		{post, function + "/policy", "AddPermission", "AddPermission20150331v2"},
+		{del, function + "/policy/{StatementId}", "RemovePermission", "RemovePermission20150331v2"},
+		{post, function + "/invocations", "Invoke", ""},
+		{get, "/2019-09-30/functions/{FunctionName}/concurrency", "GetFunctionConcurrency", ""},
+		{put, "/2017-10-31/functions/{FunctionName}/concurrency", "PutFunctionConcurrency", "PutFunctionConcurrency20171031"},
+		{del, "/2017-10-31/functions/{FunctionName}/concurrency", "DeleteFunctionConcurrency", "DeleteFunctionConcurrency20171031"},
+		{get, invokeConfig, "GetFunctionEventInvokeConfig", ""},
+		{put, invokeConfig, "PutFunctionEventInvokeConfig", "PutFunctionEventInvokeConfig"},
+		{post, invokeConfig, "UpdateFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig"},
+		{del, invokeConfig, "DeleteFunctionEventInvokeConfig", "DeleteFunctionEventInvokeConfig"},
+		{get, mapping, "ListEventSourceMappings", ""},
+		{post, mapping, "CreateEventSourceMapping", "CreateEventSourceMapping20150331"},
+		{get, mapping + "/{UUID}", "GetEventSourceMapping", ""},
+		{put, mapping + "/{UUID}", "UpdateEventSourceMapping", "UpdateEventSourceMapping20150331"},
+		{del, mapping + "/{UUID}", "DeleteEventSourceMapping", "DeleteEventSourceMapping20150331"},
+		{get, tags, "ListTags", ""},
+		{post, tags, "TagResource", "TagResource20170331v2"},
+		{del, tags, "UntagResource", "UntagResource20170331v2"},
 	}
 }

@@ -42,11 +42,13 @@ type Recorder struct {
 	url    string
 	log    *slog.Logger
 	direct Emit
+	setUp  func(region string) aws.Config // of clients that call moto itself
 
 	mu         sync.Mutex
 	emit       Emit
 	identities map[string]Identity
-	faults     []*Fault // pointers: Inject's remove finds its own
+	faults     []*Fault               // pointers: Inject's remove finds its own
+	stacks     map[string]*StackState // played, by name
 	calls      []Call
 	failures   []error
 }
@@ -64,10 +66,14 @@ func startRecorder(ctx context.Context, local *AWS) (*Recorder, error) {
 		target:     target,
 		url:        "http://" + listener.Addr().String(),
 		log:        slog.New(slog.NewTextHandler(local.output, nil)),
+		setUp:      local.DirectConfig,
 		identities: map[string]Identity{},
+		stacks:     map[string]*StackState{},
 	}
 	r.direct = func(ctx context.Context, event Envelope) error {
-		return putEvent(ctx, eventbridge.NewFromConfig(local.DirectConfig(event.Region)), event)
+		return putEvent(ctx, eventbridge.NewFromConfig(local.DirectConfig(event.Region)), busEvent{
+			Source: event.Source, DetailType: event.DetailType, Time: event.Time, Resources: event.Resources, Detail: event.Detail,
+		})
 	}
 	r.emit = r.direct
 	r.server = &http.Server{Handler: r.handler(), ReadHeaderTimeout: 10 * time.Second}
@@ -136,6 +142,7 @@ func (r *Recorder) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls, r.faults = nil, nil
+	clear(r.stacks)
 }
 
 func (r *Recorder) close() error { return errors.Join(r.server.Close(), r.Err()) }
@@ -213,13 +220,16 @@ func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, 
 	if fault.replaces() {
 		return fault.answer(call, e.recorder.identity(call.AccessKeyID)), nil
 	}
+	if played, ok := e.recorder.playedStack(req.Context(), call); ok {
+		return played, nil
+	}
 	response, err := e.moto.RoundTrip(req)
 	if err != nil {
 		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, body}, err
+	return answer{response.StatusCode, response.Header, body}.withRequestID(call), err
 }
 
 func (a answer) response(req *http.Request) *http.Response {
@@ -284,8 +294,16 @@ func (r *Recorder) takeFault(call request) Fault {
 	return Fault{}
 }
 
+// busEvent is what an event on a bus says; the bus adds its account and region.
+type busEvent struct {
+	Source, DetailType string
+	Time               time.Time
+	Resources          []string
+	Detail             any
+}
+
 // putEvent is how AWS's own events reach the default bus here. AWS refuses such sources in PutEvents; moto does not.
-func putEvent(ctx context.Context, client *eventbridge.Client, event Envelope) error {
+func putEvent(ctx context.Context, client *eventbridge.Client, event busEvent) error {
 	detail, err := json.Marshal(event.Detail)
 	if err != nil {
 		return err

@@ -159,7 +159,7 @@ func (a *AWS) FunctionEnv(accessKeyID string) map[string]string {
 	}
 }
 
-// Reset empties moto and makes the recorder forget calls and faults. Identities and the emit function stay.
+// Reset empties moto and makes the recorder forget calls, faults and played stacks. Identities and the emit function stay.
 func (a *AWS) Reset(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, a.endpoint+"/moto-api/reset", http.NoBody)
 	if err != nil {
