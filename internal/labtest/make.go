@@ -35,6 +35,16 @@ func (l *Lab) make() {
 	l.makeBucket()
 	l.makeProvider()
 	l.makeRole()
+	l.PlayStacks("CREATE_COMPLETE")
+}
+
+// PlayStacks plays a status of all stacks of the lab for its guard, with the digest of its configuration.
+func (l *Lab) PlayStacks(status string) {
+	for _, stack := range l.Storage.Home.Stacks {
+		l.Local.Recorder().PlayStack(stack.Name, localaws.StackState{
+			Status: status, Outputs: map[string]string{icaconfig.DigestOutput: l.Storage.Home.Digest}, AccessKeyID: l.Key(),
+		})
+	}
 }
 
 func (l *Lab) makeBucket() {

@@ -47,8 +47,8 @@ type Recorder struct {
 	mu         sync.Mutex
 	emit       Emit
 	identities map[string]Identity
-	faults     []*Fault               // pointers: Inject's remove finds its own
-	stacks     map[string]*StackState // played, by name
+	faults     []*Fault                 // pointers: Inject's remove finds its own
+	stacks     map[stackKey]*StackState // played, by name
 	calls      []Call
 	failures   []error
 }
@@ -68,7 +68,7 @@ func startRecorder(ctx context.Context, local *AWS) (*Recorder, error) {
 		log:        slog.New(slog.NewTextHandler(local.output, nil)),
 		setUp:      local.DirectConfig,
 		identities: map[string]Identity{},
-		stacks:     map[string]*StackState{},
+		stacks:     map[stackKey]*StackState{},
 	}
 	r.direct = func(ctx context.Context, event Envelope) error {
 		return putEvent(ctx, eventbridge.NewFromConfig(local.DirectConfig(event.Region)), busEvent{

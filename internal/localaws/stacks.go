@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
@@ -26,7 +27,12 @@ type StackState struct {
 	Outputs     map[string]string
 	LastUpdated time.Time    // zero: never updated since its creation
 	Events      []StackEvent // of the stack itself, in the order in which they happened
+	// AccessKeyID limits what is played to one caller; empty: all. Then several labs can stand in one account.
+	AccessKeyID string
 }
+
+// stackKey names a stack that is played, for one caller or for all.
+type stackKey struct{ accessKeyID, name string }
 
 // StackEvent is one change of a stack's status.
 type StackEvent struct {
@@ -40,12 +46,13 @@ type StackEvent struct {
 func (r *Recorder) PlayStack(name string, state StackState) (stop func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stacks[name] = &state
+	key := stackKey{state.AccessKeyID, name}
+	r.stacks[key] = &state
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.stacks[name] == &state { // not a later moment
-			delete(r.stacks, name)
+		if r.stacks[key] == &state { // not a later moment
+			delete(r.stacks, key)
 		}
 	}
 }
@@ -91,9 +98,9 @@ func (r *Recorder) playedStack(ctx context.Context, call request) (answer, bool)
 		name = parts[1]
 	}
 	r.mu.Lock()
-	state, played := r.stacks[name]
+	state := cmp.Or(r.stacks[stackKey{call.AccessKeyID, name}], r.stacks[stackKey{"", name}])
 	r.mu.Unlock()
-	if !played {
+	if state == nil {
 		return answer{}, false
 	}
 	if state.Status == "" || state.Status == "DELETE_COMPLETE" && asked == name {
