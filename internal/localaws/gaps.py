@@ -372,6 +372,14 @@ def emulated_in_go() -> list[Gap]:
             by="runtime.go",
         ),
         Gap(
+            "lambda-logs",
+            "lambda",
+            "delivers no logs of functions that it does not run",
+            "what a function writes is in its log group, a stream per execution environment",
+            LAMBDA_GUIDE + "monitoring-cloudwatchlogs.html",
+            by="logs.go",
+        ),
+        Gap(
             "lambda-polling",
             "lambda",
             "does not poll a queue",
@@ -485,6 +493,13 @@ def not_shown() -> list[Gap]:
             "sends no e-mail",
             "sends to confirmed addresses",
             "https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html",
+        ),
+        Gap(
+            "logs-filter-patterns",
+            "logs",
+            "knows quoted terms and words that begin with a letter; every other filter pattern (JSON, ?, -, %) finds every line",
+            "all of them",
+            "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html",
         ),
         Gap(
             "cloudtrail-lookup",
