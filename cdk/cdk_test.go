@@ -136,7 +136,7 @@ func synth(t *testing.T, b icaconfig.Baseline) app {
 	if err := checkTemplates(assembly); err != nil {
 		t.Fatal(err)
 	}
-	a := app{baseline: b, texts: map[string]string{}, templates: map[string]template{}}
+	a := app{baseline: b, texts: map[string]string{}, templates: map[string]template{}, findings: findingsOf(t, *assembly.Directory())}
 	for _, stack := range *assembly.Stacks() {
 		if !*stack.TerminationProtection() {
 			t.Errorf("stack %s can be deleted without a second thought", *stack.StackName())
@@ -146,7 +146,6 @@ func synth(t *testing.T, b icaconfig.Baseline) app {
 			t.Fatal(err)
 		}
 		a.texts[*stack.StackName()], a.templates[*stack.StackName()] = string(text), parse(t, string(text))
-		a.findings = append(a.findings, findingsOf(stack)...)
 	}
 	return a
 }
@@ -154,14 +153,8 @@ func synth(t *testing.T, b icaconfig.Baseline) app {
 // context is cdk.json's: it decides what CDK makes of the same code.
 func context(t *testing.T) *map[string]any {
 	t.Helper()
-	text, err := os.ReadFile("../cdk.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var cdk struct{ Context map[string]any }
-	if err := json.Unmarshal(text, &cdk); err != nil {
-		t.Fatal(err)
-	}
+	readJSON(t, "../cdk.json", &cdk)
 	cdk.Context["@aws-cdk/core:annotationsInValidationReport"] = false // or cdk-nag's findings end the synthesis: checkNag reads them
 	return &cdk.Context
 }

@@ -1,25 +1,58 @@
 package main
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
 )
 
 // finding is one of cdk-nag's: a rule at a construct, for IAM5 with the wildcard that it found.
 type finding struct{ rule, wildcard, place, says string }
 
-// findingsOf reads what cdk-nag wrote at the constructs of a stack.
-func findingsOf(stack cxapi.CloudFormationStackArtifact) []finding {
+// findingsOf reads what cdk-nag wrote at the constructs, from the assembly in a folder.
+func findingsOf(t *testing.T, dir string) []finding {
+	t.Helper()
+	type message struct {
+		Type string
+		Data any
+	}
+	var manifest struct {
+		Artifacts map[string]struct {
+			AdditionalMetadataFile string
+			Metadata               map[string][]message
+		}
+	}
+	readJSON(t, filepath.Join(dir, "manifest.json"), &manifest)
 	var found []finding
-	for _, message := range *stack.Messages() {
-		says, _ := message.Entry.Data.(string)
-		rule, wildcard, _ := strings.Cut(strings.SplitN(says, ": ", 2)[0], "[")
-		found = append(found, finding{rule, strings.TrimSuffix(strings.TrimPrefix(wildcard, "Resource::"), "]"), *message.Id, says})
+	for _, artifact := range manifest.Artifacts {
+		if artifact.AdditionalMetadataFile != "" {
+			readJSON(t, filepath.Join(dir, artifact.AdditionalMetadataFile), &artifact.Metadata)
+		}
+		for place, messages := range artifact.Metadata {
+			for _, m := range messages {
+				if m.Type == "aws:cdk:error" || m.Type == "aws:cdk:warning" {
+					says, _ := m.Data.(string)
+					rule, wildcard, _ := strings.Cut(strings.SplitN(says, ": ", 2)[0], "[")
+					found = append(found, finding{rule, strings.TrimSuffix(strings.TrimPrefix(wildcard, "Resource::"), "]"), place, says})
+				}
+			}
+		}
 	}
 	return found
+}
+
+func readJSON(t *testing.T, file string, to any) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, to); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
 }
 
 // accepted is a finding that is known, and why it stays: regular expressions of the whole wildcard and place. They stand here rather than
