@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -223,11 +224,13 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 	if err := json.Unmarshal(result.Payload, &audit); err != nil || result.FunctionError != "" {
 		return fmt.Errorf("validate: %s %s: %w", result.FunctionError, result.Payload, err)
 	}
-	var text strings.Builder
-	if err := report.Table(&text, audit.Outcomes); err != nil {
-		return err
+	rest := slices.DeleteFunc(slices.Clone(audit.Outcomes), func(o guard.Outcome) bool { return o.Status == guard.Clean })
+	s.line("Lambda", "%d settings of 3 storages and of the guard itself: %d are clean, of the others it tells:", len(audit.Outcomes), len(audit.Outcomes)-len(rest))
+	for _, o := range rest {
+		for _, found := range append(o.Alerts, o.Reports...) {
+			s.line("", "%s %s %s: %s", o.Storage, o.Setting, o.Status, found.What)
+		}
 	}
-	s.indented(text.String())
 	if audit.ExitCode != 0 {
 		return fmt.Errorf("%w: the audit's exit code is %d", errNotRestored, audit.ExitCode)
 	}

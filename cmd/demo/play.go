@@ -39,14 +39,14 @@ func play(ctx context.Context, s *screen) (err error) {
 	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.prod.Role.Prefix.Parameter)
 
 	s.step("Deploy cmd/demo/ica.yaml, three storages in two regions: cdk bootstrap, cdk deploy --all (some seconds)")
-	options := deployed.Options{Config: stage.config, CDKLog: s.cdkLog(), Log: s.functionLog()}
+	options := deployed.Options{Config: stage.config, CDKLog: s.cdkLog(), Log: s.functionLog(stage.baseline.HomeRegion)}
 	icaguard, err := deployed.Deploy(ctx, local, options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, icaguard.Close()) }()
 	s.step("Is there anything left to deploy? cdk diff --fail")
-	if err := icaguard.CDK(ctx, options, "diff", "--fail"); err != nil {
+	if err := icaguard.CDK(ctx, options, "diff", "--fail", "--method", "template"); err != nil {
 		return err
 	}
 	s.line("cdk", "no differences")

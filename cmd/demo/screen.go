@@ -55,12 +55,15 @@ func (s *screen) table(rows [][]string) {
 }
 
 // functionLog shows the outcomes among the JSON lines that a function logs, and every line that is not about routine.
-func (s *screen) functionLog() io.Writer { return &lineWriter{line: s.logLine} }
+func (s *screen) functionLog(home string) io.Writer {
+	return &lineWriter{line: func(line []byte) { s.logLine(home, line) }}
+}
 
-func (s *screen) logLine(line []byte) {
+func (s *screen) logLine(home string, line []byte) {
 	var entry struct {
 		Level, Msg string
 		Source     string
+		Region     string
 		Event      string
 		Setting    string
 		Status     guard.Status
@@ -75,7 +78,12 @@ func (s *screen) logLine(line []byte) {
 	}
 	switch {
 	case entry.Msg == "event":
-		s.line("EventBridge", "rule icaguard-hear-%s → SQS %s → Lambda: %s", strings.TrimPrefix(entry.Source, "aws."), guard.LookQueue, entry.Event)
+		service, relay := strings.TrimPrefix(entry.Source, "aws."), ""
+		if entry.Region != home {
+			relay = "rule icaguard-relay-" + service + " in " + entry.Region + " → home bus → "
+		}
+		s.line("EventBridge", "%srule icaguard-hear-%s → SQS %s → Lambda: %s", relay, service, guard.LookQueue, entry.Event)
+	case entry.Msg == "outcome" && (entry.Status == guard.Clean || entry.Status == guard.Reported): // told by the audit
 	case entry.Msg == "outcome":
 		s.line("Lambda", "%s of %s: %s %s", entry.Setting, entry.Storage, entry.Status, entry.Problem)
 		for _, d := range entry.Diffs {

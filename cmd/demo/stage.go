@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
@@ -73,9 +74,18 @@ func makeAdopted(ctx context.Context, local *localaws.AWS, b icaconfig.Baseline)
 		if !s.Bucket.Existing {
 			continue
 		}
-		_, err := awslore.S3(local.DirectConfig(s.Region.AWS), s.Region.AWS).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket.Name})
-		if err != nil {
+		client := awslore.S3(local.DirectConfig(s.Region.AWS), s.Region.AWS)
+		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket.Name}); err != nil {
 			return fmt.Errorf("make bucket %s: %w", s.Bucket.Name, err)
+		}
+		rule := s.Bucket.CORS
+		_, err := client.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: &s.Bucket.Name, CORSConfiguration: &s3types.CORSConfiguration{
+			CORSRules: []s3types.CORSRule{{
+				AllowedHeaders: rule.AllowedHeaders, AllowedMethods: rule.AllowedMethods, AllowedOrigins: rule.AllowedOrigins, ExposeHeaders: rule.ExposeHeaders,
+			}},
+		}})
+		if err != nil {
+			return fmt.Errorf("put CORS on bucket %s: %w", s.Bucket.Name, err)
 		}
 	}
 	return nil

@@ -116,7 +116,7 @@ func (h *handler) route(ctx context.Context, event guard.Event) request {
 		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "reason", guard.WhyIgnored(event, h.engine.Settings, h.engine.Baseline))
 		return request{}
 	}
-	h.log.InfoContext(ctx, "event", "source", event.Source, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "causes", looks[0].Causes, "looks", len(looks))
+	h.log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "causes", looks[0].Causes, "looks", len(looks))
 	return request{looks: looks}
 }
 

@@ -73,8 +73,8 @@ def emulated_by_patches() -> list[Gap]:
         Gap(
             "cfn-bucket-properties",
             "cloudformation",
-            "drops a bucket's CorsConfiguration, PublicAccessBlockConfiguration, VersioningConfiguration and "
-            "OwnershipControls",
+            "drops a bucket's CorsConfiguration, PublicAccessBlockConfiguration, VersioningConfiguration, "
+            "OwnershipControls and BucketKeyEnabled",
             "applies them on create and update (that an update takes a property away again is not emulated)",
             CFN_GUIDE + "aws-resource-s3-bucket.html",
             cfn_bucket_properties,
@@ -111,6 +111,14 @@ def emulated_by_patches() -> list[Gap]:
             "taken on trust here)",
             CFN_GUIDE + "aws-resource-cloudtrail-trail.html",
             cfn_trail,
+        ),
+        Gap(
+            "cloudtrail-default-selectors",
+            "cloudtrail",
+            "a trail to which nobody put event selectors has none",
+            "it logs all management events, and GetEventSelectors says so",
+            "https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html",
+            cloudtrail_default_selectors,
         ),
         Gap(
             "cfn-alarm-arn",
@@ -745,6 +753,9 @@ def cfn_bucket_properties() -> None:
             block = properties["PublicAccessBlockConfiguration"]
             names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
             bucket.public_access_block = PublicAccessBlock(*(block.get(name, False) for name in names))
+        if "BucketEncryption" in properties:
+            rule = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+            bucket.encryption["Rule"]["BucketKeyEnabled"] = str(rule.get("BucketKeyEnabled", False)).lower()
         if "VersioningConfiguration" in properties:
             bucket.versioning_status = properties["VersioningConfiguration"]["Status"]
         if "OwnershipControls" in properties:
@@ -761,6 +772,27 @@ def cfn_bucket_properties() -> None:
 
     for name in ("create_from_cloudformation_json", "update_from_cloudformation_json"):
         setattr(FakeBucket, name, applying(getattr(FakeBucket, name)))
+
+
+def cloudtrail_default_selectors() -> None:
+    from moto.cloudtrail.models import Trail
+
+    original = Trail.get_event_selectors
+
+    def get_event_selectors(self):
+        basic, advanced = original(self)
+        if not basic and not advanced:
+            basic = [
+                {
+                    "ReadWriteType": "All",
+                    "IncludeManagementEvents": True,
+                    "DataResources": [],
+                    "ExcludeManagementEventSources": [],
+                }
+            ]
+        return basic, advanced
+
+    Trail.get_event_selectors = get_event_selectors
 
 
 def cfn_role_policies() -> None:
