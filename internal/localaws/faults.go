@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/aws/smithy-go/encoding/cbor"
 )
 
 // Kind is what goes wrong.
@@ -65,19 +67,13 @@ func (f Fault) replaces() bool { return f.Kind != Slow && f.Kind != Lost && f.Ki
 
 // answer is AWS's own for that fault, in the protocol of the call.
 func (f Fault) answer(call request, who Identity) answer {
-	sender := http.StatusBadRequest
 	switch f.Kind {
 	case Denied:
-		return errorAnswer(call, http.StatusForbidden, "AccessDenied", accessDenied(call, who)+
-			" because no identity-based policy allows the "+call.Action+" action")
+		return denied(call, accessDenied(call, who)+" because no identity-based policy allows the "+call.Action+" action")
 	case ExplicitDeny:
-		return errorAnswer(call, http.StatusForbidden, "AccessDenied", accessDenied(call, who)+
-			" with an explicit deny in a service control policy")
+		return denied(call, accessDenied(call, who)+" with an explicit deny in a service control policy")
 	case Throttled:
-		if call.Service == "s3" {
-			return errorAnswer(call, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
-		}
-		return errorAnswer(call, sender, "Throttling", "Rate exceeded")
+		return throttled(call)
 	case ServerError:
 		return serverError(call)
 	case Gone:
@@ -89,15 +85,48 @@ func (f Fault) answer(call request, who Identity) answer {
 	return answer{}
 }
 
-// gone is the service's own way to say that a resource does not exist.
+// denied has the service's own code: SNS alone has one of its own.
+// https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
+func denied(call request, message string) answer {
+	if call.Service == "sns" {
+		return errorAnswer(call, http.StatusForbidden, "AuthorizationError", message)
+	}
+	return errorAnswer(call, http.StatusForbidden, "AccessDenied", message)
+}
+
+func throttled(call request) answer {
+	switch call.Service {
+	case "s3":
+		return errorAnswer(call, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
+	case "lambda": // https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html
+		return errorAnswer(call, http.StatusTooManyRequests, "TooManyRequests", "Rate exceeded")
+	default:
+		return errorAnswer(call, http.StatusBadRequest, "Throttling", "Rate exceeded")
+	}
+}
+
+// gone is the service's own way to say that a resource does not exist, as in its API reference.
 func gone(call request) answer {
 	switch call.Service {
 	case "s3":
 		return errorAnswer(call, http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
 	case "iam":
 		return errorAnswer(call, http.StatusNotFound, "NoSuchEntity", "The entity cannot be found.")
+	case "sns":
+		return errorAnswer(call, http.StatusNotFound, "NotFound", "Topic does not exist")
+	case "cloudformation":
+		form, _ := url.ParseQuery(string(call.Body)) // it had an Action
+		return noStack(call, form.Get("StackName"))
 	case "ssm":
 		return errorAnswer(call, http.StatusBadRequest, "ParameterNotFound", "")
+	case "lambda":
+		return errorAnswer(call, http.StatusNotFound, "ResourceNotFound", "Function not found")
+	case "events", "dynamodb", "logs", "monitoring":
+		return errorAnswer(call, http.StatusBadRequest, "ResourceNotFound", "It does not exist.")
+	case "cloudtrail":
+		return errorAnswer(call, http.StatusBadRequest, "TrailNotFound", "Unknown trail")
+	case "sqs":
+		return errorAnswer(call, http.StatusBadRequest, "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
 	default:
 		return errorAnswer(call, http.StatusBadRequest, "NotFound", "It does not exist.") // KMS: NotFoundException
 	}
@@ -147,7 +176,8 @@ func resourceOf(call request) string {
 	return "*"
 }
 
-// errorAnswer writes an error in the protocol that the call came in: S3's XML, the query protocol's XML, or JSON.
+// errorAnswer writes an error in the protocol that the call came in: S3's XML, the query protocol's XML, JSON or CBOR.
+// code is the query protocol's.
 func errorAnswer(call request, status int, code, message string) answer {
 	id := newRequestID(call.Service)
 	header := http.Header{requestIDHeader(call.Service): {id}}
@@ -157,24 +187,46 @@ func errorAnswer(call request, status int, code, message string) answer {
 		return answer{status, header, fmt.Appendf(nil,
 			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message><RequestId>%s</RequestId></Error>",
 			code, escapeXML(message), id)}
-	case call.Header.Get("Content-Type") == "application/x-www-form-urlencoded":
-		fault := "Sender"
-		if status >= http.StatusInternalServerError {
-			fault = "Receiver"
-		}
+	case strings.HasPrefix(call.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		header.Set("Content-Type", "text/xml")
 		return answer{status, header, fmt.Appendf(nil,
 			"<ErrorResponse><Error><Type>%s</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
-			fault, code, escapeXML(message), id)}
+			whoseFault(status), code, escapeXML(message), id)}
 	default:
-		if status < http.StatusInternalServerError {
-			status, code = http.StatusBadRequest, code+"Exception"
-		}
-		header.Set("Content-Type", "application/x-amz-json-1.1")
-		header.Set("X-Amzn-Errortype", code)
-		body, _ := json.Marshal(map[string]string{"__type": code, "message": message}) // strings always marshal
-		return answer{status, header, body}
+		return typedError(call, answer{status, header, nil}, code, message)
 	}
+}
+
+// typedError is an error of a service that speaks JSON or CBOR: its code is the name of a type. Services that spoke the
+// query protocol before also tell the code that they had then, and SDKs prefer it.
+// https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait
+func typedError(call request, a answer, code, message string) answer {
+	if call.Service == "sqs" || call.Service == "monitoring" {
+		a.Header.Set("X-Amzn-Query-Error", code+";"+whoseFault(a.Status))
+	}
+	if a.Status < http.StatusInternalServerError {
+		code = strings.TrimPrefix(code, "AWS.SimpleQueueService.") + "Exception"
+		if call.Service != "lambda" { // which has REST's statuses
+			a.Status = http.StatusBadRequest
+		}
+	}
+	if call.Header.Get("Smithy-Protocol") == "rpc-v2-cbor" {
+		a.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
+		a.Header.Set("Content-Type", "application/cbor")
+		a.Body = cbor.Encode(cbor.Map{"__type": cbor.String(code), "message": cbor.String(message)})
+		return a
+	}
+	a.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	a.Header.Set("X-Amzn-Errortype", code)
+	a.Body, _ = json.Marshal(map[string]string{"__type": code, "message": message}) // strings always marshal
+	return a
+}
+
+func whoseFault(status int) string {
+	if status >= http.StatusInternalServerError {
+		return "Receiver"
+	}
+	return "Sender"
 }
 
 func escapeXML(text string) string {

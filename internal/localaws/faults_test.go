@@ -2,15 +2,26 @@ package localaws_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/encoding/cbor"
 
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -164,4 +175,79 @@ func (b *bench) slowFault(t *testing.T) {
 	if took := time.Since(began); took < 200*time.Millisecond {
 		t.Errorf("took %s", took)
 	}
+}
+
+// Each service's error reaches its own SDK client with AWS's code, and throttling is what the SDK retries.
+func TestFaultsInEveryProtocol(t *testing.T) {
+	b := newBench(t)
+	config := b.Config("us-east-1", personKey)
+	config.RetryMaxAttempts = 1
+	ctx := t.Context()
+	calls := map[string]func() error{
+		"sns": func() error {
+			return done(sns.NewFromConfig(config).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:alerts")}))
+		},
+		"cloudformation": func() error {
+			return done(cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")}))
+		},
+		"cloudtrail": func() error {
+			return done(cloudtrail.NewFromConfig(config).GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String("trail")}))
+		},
+		"events": func() error {
+			return done(eventbridge.NewFromConfig(config).DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: aws.String("guard")}))
+		},
+		"sqs": func() error {
+			return done(sqs.NewFromConfig(config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(queue)}))
+		},
+		"lambda": func() error {
+			return done(lambda.NewFromConfig(config).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("guard")}))
+		},
+		"dynamodb": func() error {
+			return done(dynamodb.NewFromConfig(config).DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String("ledger")}))
+		},
+		"logs": func() error {
+			return done(cloudwatchlogs.NewFromConfig(config).FilterLogEvents(ctx, &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("/aws/lambda/guard")}))
+		},
+	}
+	for service, wanted := range map[string][4]string{ // denied, throttled, gone, server error
+		"sns":            {"AuthorizationError", "Throttling", "NotFound", "InternalFailure"},
+		"cloudformation": {"AccessDenied", "Throttling", "ValidationError", "InternalFailure"},
+		"cloudtrail":     {"AccessDeniedException", "ThrottlingException", "TrailNotFoundException", "InternalFailure"},
+		"events":         {"AccessDeniedException", "ThrottlingException", "ResourceNotFoundException", "InternalFailure"},
+		"sqs":            {"AccessDenied", "Throttling", "AWS.SimpleQueueService.NonExistentQueue", "InternalFailure"},
+		"lambda":         {"AccessDeniedException", "TooManyRequestsException", "ResourceNotFoundException", "InternalFailure"},
+		"dynamodb":       {"AccessDeniedException", "ThrottlingException", "ResourceNotFoundException", "InternalFailure"},
+		"logs":           {"AccessDeniedException", "ThrottlingException", "ResourceNotFoundException", "InternalFailure"},
+	} {
+		for i, kind := range []localaws.Kind{localaws.Denied, localaws.Throttled, localaws.Gone, localaws.ServerError} {
+			t.Run(service+" "+string(kind), func(t *testing.T) {
+				defer b.Recorder().Inject(localaws.Fault{Service: service, Kind: kind})()
+				err := calls[service]()
+				if wrong := wantCode(err, wanted[i]); wrong != nil {
+					t.Fatal(wrong)
+				}
+				throttle := retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+				equal(t, "throttled", throttle.IsErrorThrottle(err).Bool(), kind == localaws.Throttled)
+				if kind == localaws.Denied && !strings.Contains(err.Error(), "is not authorized to perform: "+service+":") {
+					t.Errorf("message %v", err)
+				}
+			})
+		}
+	}
+}
+
+// CloudWatch's clients speak CBOR; the project has none, so this is the wire.
+func TestFaultsInCBOR(t *testing.T) {
+	b := newBench(t)
+	defer b.Recorder().Inject(localaws.Fault{Service: "monitoring", Kind: localaws.Throttled})()
+	status, header, body := callCloudWatch(t, b)
+	equal(t, "status", status, http.StatusBadRequest)
+	equal(t, "protocol", header.Get("Smithy-Protocol"), "rpc-v2-cbor")
+	equal(t, "query error", header.Get("X-Amzn-Query-Error"), "Throttling;Sender")
+	value, err := cbor.Decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, _ := value.(cbor.Map)
+	equal(t, "type", object["__type"], cbor.Value(cbor.String("ThrottlingException")))
 }

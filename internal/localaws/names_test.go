@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -347,18 +348,28 @@ func (b *bench) cloudFormationCalls() []call {
 // CloudWatch signs as "monitoring" and speaks CBOR; its IAM actions begin with cloudwatch.
 func TestCloudWatchIsNamed(t *testing.T) {
 	b := newBench(t)
+	callCloudWatch(t, b)
+	seen := b.Recorder().Calls()[0]
+	equal(t, "operation", seen.Operation, "DescribeAlarms")
+	equal(t, "action", seen.Action, "cloudwatch:DescribeAlarms")
+}
+
+func callCloudWatch(t *testing.T, b *bench) (status int, header http.Header, body []byte) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 		b.Recorder().URL()+"/service/GraniteServiceVersion20100801/operation/DescribeAlarms", bytes.NewReader([]byte{0xa0}))
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
 	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+personKey+"/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = response.Body.Close()
-	seen := b.Recorder().Calls()[0]
-	equal(t, "operation", seen.Operation, "DescribeAlarms")
-	equal(t, "action", seen.Action, "cloudwatch:DescribeAlarms")
+	defer func() { _ = response.Body.Close() }()
+	if body, err = io.ReadAll(response.Body); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, response.Header, body
 }

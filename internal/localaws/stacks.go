@@ -104,13 +104,17 @@ func (r *Recorder) playedStack(ctx context.Context, call request) (answer, bool)
 		return answer{}, false
 	}
 	if state.Status == "" || state.Status == "DELETE_COMPLETE" && asked == name {
-		message := "Stack with id " + asked + " does not exist"
-		if call.Operation == "DescribeStackEvents" {
-			message = "Stack [" + asked + "] does not exist"
-		}
-		return errorAnswer(call, http.StatusBadRequest, "ValidationError", message), true
+		return noStack(call, asked), true
 	}
 	return describeStack(call, r.stackID(ctx, call.Region, name), name, *state), true
+}
+
+func noStack(call request, asked string) answer {
+	message := "Stack with id " + asked + " does not exist"
+	if call.Operation == "DescribeStackEvents" {
+		message = "Stack [" + asked + "] does not exist"
+	}
+	return errorAnswer(call, http.StatusBadRequest, "ValidationError", message)
 }
 
 func describeStack(call request, id, name string, state StackState) answer {
