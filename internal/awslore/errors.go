@@ -49,7 +49,8 @@ func Classify(err error) Class {
 		// The services in which the guard itself lives: SQS (by its two protocols), SNS, CloudTrail, all others.
 		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NotFound", "TrailNotFoundException", "ResourceNotFoundException":
 		return Gone
-	case "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "Forbidden":
+	case "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "Forbidden",
+		"AuthorizationError", "AuthorizationErrorException": // SNS
 		return classifyDenial(api)
 	case "ServiceUnavailable", "InternalError", "ServiceFailure", "ServiceFailureException", "RequestTimeout", "SlowDown",
 		// IAM answers a write that meets another write on the same entity with this; it asks to try again.

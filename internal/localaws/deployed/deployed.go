@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -125,6 +126,7 @@ func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer
 	f, err := localaws.StartFunction(ctx, localaws.FunctionConfig{
 		Name: name, ARN: aws.ToString(deployed.FunctionArn), Binary: filepath.Join(g.dist(), folder, "bootstrap"), Env: env,
 		Timeout: time.Duration(aws.ToInt32(deployed.Timeout)) * time.Second, MemoryMB: int(aws.ToInt32(deployed.MemorySize)), Log: log,
+		Logs: cloudwatchlogs.NewFromConfig(g.local.DirectConfig(g.home.HomeRegion)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("deploy: start function %s: %w", name, err)
