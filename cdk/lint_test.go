@@ -15,7 +15,8 @@ func unlinted() map[string]string {
 	}
 }
 
-// checkLint runs cfn-lint over every template, for the region in which it is deployed. It needs no network.
+// checkLint runs cfn-lint over every template, for the region in which it is deployed. It needs no network, and comes with moto:
+// tools/requirements.txt pins both.
 func checkLint(t *testing.T, apps map[string]app) {
 	dir, byRegion := t.TempDir(), map[string][]string{}
 	for name, a := range apps {
