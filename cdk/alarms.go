@@ -34,7 +34,8 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 			reaches(1, "Sum", metric("AWS/Lambda", "Throttles", "FunctionName", name)))
 	}
 	add("heartbeat", "Nothing was looked at for two periods of the schedule: no run of "+guard.ValidateFunction+
-		" ended well. Right after the first deploy this means only that the first run is to come.", heartbeat(b.Schedule.Seconds()))
+		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.Schedule.Seconds()))
+	add("unhealthy", "The guard's own ears and hands are not as deployed, or it is deaf: run icaguard validate.", unhealthy(guard.Itself, b.Schedule.Seconds()))
 	for _, s := range b.Storages {
 		add("unhealthy-"+s.Name, "Storage "+s.Name+" is not as ICA needs it, and the guard has not put it right: run icaguard validate.", unhealthy(s.Name, b.Schedule.Seconds()))
 	}
@@ -57,28 +58,15 @@ func reaches(threshold float64, statistic string, m *awscloudwatch.CfnAlarm_Metr
 	}
 }
 
-// heartbeat alarms when no run of validate ended well in two periods of the schedule: one alone may hold none, as runs move a little
-// against the clock. Two of the longest schedule's are two days, which CloudWatch looks back on for periods of an hour or more.
+// heartbeat alarms when no audit of everything was reported in two periods of the schedule: one alone may hold none, as runs move a little
+// against the clock. It counts what validate measures of the guard itself, so neither a sweep nor a run that failed keeps it quiet. Two of
+// the longest schedule's are two days, which CloudWatch looks back on for periods of an hour or more.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
-	sum := func(id, name string) any {
-		return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
-			Id: &id, ReturnData: jsii.Bool(false),
-			MetricStat: &awscloudwatch.CfnAlarm_MetricStatProperty{
-				Metric: metric("AWS/Lambda", name, "FunctionName", guard.ValidateFunction), Period: &period, Stat: jsii.String("Sum"),
-			},
-		}
-	}
-	return awscloudwatch.CfnAlarmProps{
-		Metrics: []any{
-			sum("invocations", "Invocations"), sum("errors", "Errors"),
-			&awscloudwatch.CfnAlarm_MetricDataQueryProperty{
-				Id: jsii.String("successes"), Expression: jsii.String("invocations - errors"), Label: jsii.String("runs that ended well"), ReturnData: jsii.Bool(true),
-			},
-		},
-		EvaluationPeriods: jsii.Number(2), Threshold: jsii.Number(1), ComparisonOperator: jsii.String("LessThanThreshold"),
-		TreatMissingData: jsii.String("breaching"),
-	}
+	props := reaches(1, "SampleCount", metric(guard.MetricNamespace, report.Unhealthy, byStorage, guard.Itself))
+	props.Period, props.EvaluationPeriods = &period, jsii.Number(2)
+	props.ComparisonOperator, props.TreatMissingData = jsii.String("LessThanThreshold"), jsii.String("breaching")
+	return props
 }
 
 // unhealthy alarms on what validate measures once in each period. While it measures nothing, the last word stands; that it does not is

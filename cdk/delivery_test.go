@@ -264,7 +264,7 @@ func checkAlarms(t *testing.T, a app) {
 			t.Errorf("alarm %s looks back %v s by periods of %v s", id, window, periodOf(alarm))
 		}
 	}
-	want := []string{"dead-letters", "errors-remediate", "errors-validate", "heartbeat", "queue-age", "throttles-remediate", "throttles-validate"}
+	want := []string{"dead-letters", "errors-remediate", "errors-validate", "heartbeat", "queue-age", "throttles-remediate", "throttles-validate", "unhealthy"}
 	for _, s := range a.baseline.Storages {
 		want = append(want, "unhealthy-"+s.Name)
 	}
@@ -281,10 +281,7 @@ func checkAlarms(t *testing.T, a app) {
 }
 
 func periodOf(alarm map[string]any) float64 {
-	if period, ok := alarm["Period"].(float64); ok {
-		return period
-	}
-	return alarm["Metrics"].([]any)[0].(map[string]any)["MetricStat"].(map[string]any)["Period"].(float64)
+	return alarm["Period"].(float64)
 }
 
 // checkTrail: one is created exactly where it is asked for, hears everything and has a bucket that stays, closed.
@@ -307,7 +304,7 @@ func checkTrail(t *testing.T, apps map[string]app) {
 			continue
 		}
 		if r.DeletionPolicy != "RetainExceptOnCreate" || r.Properties["VersioningConfiguration"] == nil || r.Properties["BucketEncryption"] == nil ||
-			r.Properties["PublicAccessBlockConfiguration"] == nil || r.Properties["LifecycleConfiguration"] == nil {
+			r.Properties["PublicAccessBlockConfiguration"] == nil || r.Properties["LifecycleConfiguration"] == nil || r.Properties["ObjectLockConfiguration"] == nil {
 			t.Errorf("trail bucket %s: %+v", id, r)
 		}
 	}

@@ -50,13 +50,13 @@ func purposes() []purpose {
 		{"voice", "AWS::SNS::Topic", "^Alerts", "alerts and alarms", "", ""},
 		{"voice", "AWS::SNS::TopicPolicy", "^Alerts", "lets our alarms publish, over TLS only", "", ""},
 		{"voice", "AWS::SNS::Subscription", "^Alerts", "an address of alerts.emails", "", ""},
-		{"voice", "AWS::CloudWatch::Alarm", "^alarmunhealthy", "a storage is not as ICA needs it", "alarm", ""},
-		{"voice", "AWS::CloudWatch::Alarm", "^alarm(dead|errors|heartbeat|queue|throttles)", "the guard itself cannot do its work", "alarm", ""},
+		{"voice", "AWS::CloudWatch::Alarm", "^alarmunhealthy.+Alarm", "a storage is not as ICA needs it", "alarm", ""},
+		{"voice", "AWS::CloudWatch::Alarm", "^alarm(dead|errors|heartbeat|queue|throttles|unhealthyAlarm)", "the guard itself cannot do its work", "alarm", ""},
 		{"voice", "AWS::CloudWatch::Dashboard", "^Dashboard", "health, drift, restores, queues and functions at a glance", "dashboard", ""},
 	}
 }
 
-// counted is a purpose with what the templates have of it. An alarm is paid by its metrics.
+// counted is a purpose with what the templates have of it.
 type counted struct {
 	purpose
 	count, units int
@@ -140,7 +140,7 @@ func writeRunning(b *strings.Builder, a app, resources float64) {
 		cost             float64
 	}{
 		{"the resources above", "", resources},
-		{"metric Unhealthy of each storage", fmt.Sprintf("%.0f × %.2f", storages, p["metric"].usd), storages * p["metric"].usd},
+		{"metric Unhealthy of each storage and of the guard", fmt.Sprintf("%.0f × %.2f", storages+1, p["metric"].usd), (storages + 1) * p["metric"].usd},
 		{
 			"audits", fmt.Sprintf("%.0f runs of %d s with 0.25 GB", runs, auditSeconds),
 			runs*p["requests"].usd/1e6 + runs*auditSeconds*0.25*p["compute"].usd,

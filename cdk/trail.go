@@ -38,8 +38,10 @@ func newTrailBucket(stack awscdk.Stack) awss3.Bucket {
 		EnforceSSL:        jsii.Bool(true),
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
-		Versioned:         jsii.Bool(true),
-		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
+		Versioned:         jsii.Bool(true), // which the lock needs
+		// What somebody does to the trail does not undo what it has told. Governance, not compliance: who may bypass the lock can still close the account's books.
+		ObjectLockDefaultRetention: awss3.ObjectLockRetention_Governance(awscdk.Duration_Days(jsii.Number(trailRetention))),
+		RemovalPolicy:              awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 		LifecycleRules: &[]*awss3.LifecycleRule{{
 			Id:                                  jsii.String("retention"),
 			Expiration:                          awscdk.Duration_Days(jsii.Number(trailRetention)),

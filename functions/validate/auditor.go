@@ -74,7 +74,7 @@ func (a *auditor) handOn(ctx context.Context, outcomes []guard.Outcome) error {
 
 // The last summary, in the guard's memory.
 const (
-	summaryOf = "icaguard"
+	summaryOf = guard.Itself
 	summary   = "summary"
 )
 

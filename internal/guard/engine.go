@@ -111,7 +111,7 @@ type job struct {
 // owner is whom the outcome concerns.
 func (j job) owner() string {
 	if j.setting.On.own() {
-		return "icaguard"
+		return Itself
 	}
 	return j.storage.Name
 }
