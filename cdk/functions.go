@@ -16,6 +16,7 @@ import (
 
 type function struct {
 	id, name    string
+	timeout     float64 // seconds
 	environment map[string]*string
 	statements  []icaconfig.Statement // all that it may do
 }
@@ -34,7 +35,7 @@ func newFunction(stack awscdk.Stack, in input, f function) awslambda.Function {
 		Code:         awslambda.Code_FromAsset(jsii.String(filepath.Join(in.dist, strings.ToLower(f.id))), nil),
 		Role:         newFunctionRole(stack, f),
 		LogGroup:     logs,
-		Timeout:      awscdk.Duration_Seconds(jsii.Number(functionTimeout)),
+		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
 		MemorySize:   jsii.Number(256),
 		Environment:  &f.environment,
 	})

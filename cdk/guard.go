@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	functionTimeout = 30.0 // seconds; the engine keeps a reserve of it for reports
+	remediateTimeout = 30.0  // seconds; the engine keeps a reserve of it for reports, and looks again at what it does not reach
+	validateTimeout  = 300.0 // an audit of the largest configuration that fits; nobody waits behind it
 	// A message in work must not come back before the function could have finished: six times its timeout, as
 	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html asks for.
-	visibilityTimeout = 6 * functionTimeout
+	visibilityTimeout = 6 * remediateTimeout
 	maxReceives       = 5
 	batchSize         = 10
 	maxConcurrency    = 2 // the least that SQS as an event source allows; looks are coalesced per batch
@@ -65,7 +66,7 @@ func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, looks aws
 
 func addRemediate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, topic awssns.Topic) {
 	remediate := newFunction(stack, in, function{
-		id: "Remediate", name: guard.RemediateFunction, statements: remediateStatements(in.baseline),
+		id: "Remediate", name: guard.RemediateFunction, timeout: remediateTimeout, statements: remediateStatements(in.baseline),
 		environment: map[string]*string{
 			guard.EnvQueueURL: queue.QueueUrl(), guard.EnvDeadLetterURL: deadLetters.QueueUrl(), guard.EnvTopicARN: topic.TopicArn(),
 		},
@@ -81,7 +82,7 @@ func addRemediate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue,
 
 func addValidate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, topic awssns.Topic) awslambda.Function {
 	validate := newFunction(stack, in, function{
-		id: "Validate", name: guard.ValidateFunction, statements: validateStatements(in.baseline),
+		id: "Validate", name: guard.ValidateFunction, timeout: validateTimeout, statements: validateStatements(in.baseline),
 		environment: map[string]*string{guard.EnvQueueURL: queue.QueueUrl(), guard.EnvTopicARN: topic.TopicArn()},
 	})
 	// The schedule's invocations are asynchronous: Lambda itself tries again and buries what fails.
