@@ -41,19 +41,22 @@ func addAccess(stack awscdk.Stack, b icaconfig.Baseline) {
 }
 
 func newProvider(stack awscdk.Stack, s icaconfig.Storage) awsiam.CfnOIDCProvider {
-	return awsiam.NewCfnOIDCProvider(scope(stack, s.Region.ID), jsii.String("Provider"), &awsiam.CfnOIDCProviderProps{
+	provider := awsiam.NewCfnOIDCProvider(scope(stack, "provider", s.Region.ID), jsii.String("Provider"), &awsiam.CfnOIDCProviderProps{
 		Url:          &s.Provider.URL,
 		ClientIdList: jsii.Strings(s.Provider.Audience),
 	})
+	keep(provider)
+	return provider
 }
 
 func newRole(stack awscdk.Stack, s icaconfig.Storage, boundary *string) awsiam.CfnRole {
-	own := scope(stack, s.Role.Name)
+	own := scope(stack, "role", s.Role.Name)
 	policy := awsiam.NewCfnManagedPolicy(own, jsii.String("Policy"), &awsiam.CfnManagedPolicyProps{
 		ManagedPolicyName: &s.Role.Policy.Name,
 		PolicyDocument:    plain(s.Role.Policy.Document),
 	})
-	return awsiam.NewCfnRole(own, jsii.String("Role"), &awsiam.CfnRoleProps{
+	keep(policy)
+	role := awsiam.NewCfnRole(own, jsii.String("Role"), &awsiam.CfnRoleProps{
 		RoleName:                 &s.Role.Name,
 		Path:                     &s.Role.Path,
 		Description:              optional(s.Role.Description),
@@ -63,6 +66,8 @@ func newRole(stack awscdk.Stack, s icaconfig.Storage, boundary *string) awsiam.C
 		PermissionsBoundary:      boundary,
 		Tags:                     roleTags(s.Role.Tags),
 	})
+	keep(role)
+	return role
 }
 
 // newBoundary creates our permissions boundary where ica.yaml asks for it, and names the one that it asks for. Ours is
@@ -72,11 +77,20 @@ func newBoundary(stack awscdk.Stack, role icaconfig.Role) *string {
 	if !role.Boundary.Ours {
 		return optional(role.Boundary.ARN)
 	}
-	return awsiam.NewCfnManagedPolicy(scope(stack, role.Name+"-boundary"), jsii.String("Boundary"), &awsiam.CfnManagedPolicyProps{
+	policy := awsiam.NewCfnManagedPolicy(scope(stack, "boundary", role.Name), jsii.String("Boundary"), &awsiam.CfnManagedPolicyProps{
 		ManagedPolicyName: &role.Boundary.Name,
 		Description:       jsii.String("The most that role " + role.Name + " can ever do"),
 		PolicyDocument:    plain(role.BoundaryDocument()),
-	}).Ref()
+	})
+	keep(policy)
+	return policy.Ref()
+}
+
+// keep leaves what ICA depends on when it drops out of the stack or the stack goes: data and access are never lost by surprise. Only a
+// first deploy that fails takes away what it just created, so that it can be repeated.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html
+func keep(resource awscdk.CfnResource) {
+	resource.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, nil)
 }
 
 func roleTags(tags map[string]string) *[]*awscdk.CfnTag {
@@ -102,14 +116,10 @@ func optional(s string) *string {
 	return &s
 }
 
-// plain turns a document into what jsii can carry. Marshalling our own plain types cannot fail.
+// plain turns a document into what jsii can carry. Our own plain types can be marshalled and read back.
 func plain(document any) any {
-	data, err := json.Marshal(document)
-	if err != nil {
-		panic(fmt.Sprintf("cdk: marshal document: %v", err))
-	}
 	var out map[string]any
-	if err := json.Unmarshal(data, &out); err != nil {
+	if err := json.Unmarshal([]byte(text(document)), &out); err != nil {
 		panic(fmt.Sprintf("cdk: read document back: %v", err))
 	}
 	return out

@@ -8,11 +8,10 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// addBuckets creates the storages' buckets. They hold patient data: deleting the stack leaves them, and so
-// does a stack update that would drop one; only a first deploy that fails takes its empty bucket away again.
+// addBuckets creates the storages' buckets. They hold patient data and are kept whatever becomes of the stack.
 func addBuckets(stack awscdk.Stack, storages []icaconfig.Storage) {
 	for _, s := range storages {
-		bucket := awss3.NewCfnBucket(scope(stack, s.Name), jsii.String("Bucket"), &awss3.CfnBucketProps{
+		bucket := awss3.NewCfnBucket(scope(stack, "storage", s.Name), jsii.String("Bucket"), &awss3.CfnBucketProps{
 			BucketName:                     &s.Bucket.Name,
 			BucketEncryption:               encryption(s.Bucket.KMSKeyARN),
 			CorsConfiguration:              corsConfiguration(s.Bucket.CORS),
@@ -22,7 +21,7 @@ func addBuckets(stack awscdk.Stack, storages []icaconfig.Storage) {
 			}},
 			VersioningConfiguration: versioning(s.Bucket.Versioning),
 		})
-		bucket.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, nil)
+		keep(bucket)
 	}
 }
 

@@ -1,25 +1,19 @@
 package main
 
 import (
-	"maps"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
 )
 
@@ -35,47 +29,74 @@ const (
 
 // addGuard creates the way from an event to a restore: rules, queue, functions, topic.
 func addGuard(stack awscdk.Stack, in input) {
-	settings, storages := guard.Settings(), in.baseline.Storages
-	deadLetters := awssqs.NewQueue(stack, jsii.String("DeadLetters"), &awssqs.QueueProps{
-		QueueName:       jsii.String(guard.DeadLetterQueue),
-		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
-		EnforceSSL:      jsii.Bool(true),
-		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)),
-	})
-	queue := awssqs.NewQueue(stack, jsii.String("Looks"), &awssqs.QueueProps{
+	b := in.baseline
+	topic := newTopic(stack, b)
+	newLedger(stack)
+	deadLetters, queue := addQueues(stack, b)
+	addRemediate(stack, in, queue, deadLetters, topic)
+	validate := addValidate(stack, in, queue, deadLetters, topic)
+	addSchedules(stack, b, validate, deadLetters)
+	if b.CreateTrail {
+		addTrail(stack, b)
+	}
+	addAlarms(stack, b, topic)
+	addDashboard(stack, b)
+	addOutputs(stack, b, *topic.TopicArn())
+}
+
+// addQueues creates the queue of looks with the rules that put events on it, and the queue of what could not be handled.
+func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, looks awssqs.Queue) {
+	rules := rulesIn(b, b.HomeRegion)
+	deadLetters = newDeadLetters(stack, b, arnsOf(b, slices.Concat(rules, guard.ScheduleRules(b.Home))))
+	looks = awssqs.NewQueue(stack, jsii.String("Looks"), &awssqs.QueueProps{
 		QueueName:         jsii.String(guard.LookQueue),
 		Encryption:        awssqs.QueueEncryption_SQS_MANAGED,
 		EnforceSSL:        jsii.Bool(true),
 		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(visibilityTimeout)),
+		RetentionPeriod:   awscdk.Duration_Days(jsii.Number(4)), // AWS's default; less than that of dead letters, which keep their age
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(maxReceives)},
 	})
-	topic := newTopic(stack, in.baseline.Emails)
-	memory := newLedger(stack)
-	addRules(stack, settings, queue, deadLetters)
+	letRulesSend(looks, b, arnsOf(b, rules))
+	for _, rule := range rules {
+		newRule(stack, rule, deadLetters, nil).Node().AddDependency(looks, deadLetters) // with their policies: nothing is lost meanwhile
+	}
+	return deadLetters, looks
+}
 
-	remediate := newFunction(stack, in, "Remediate", guard.RemediateFunction, map[string]*string{
-		guard.EnvQueueURL: queue.QueueUrl(), guard.EnvDeadLetterURL: deadLetters.QueueUrl(), guard.EnvTopicARN: topic.TopicArn(),
+func addRemediate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, topic awssns.Topic) {
+	remediate := newFunction(stack, in, function{
+		id: "Remediate", name: guard.RemediateFunction, statements: remediateStatements(in.baseline),
+		environment: map[string]*string{
+			guard.EnvQueueURL: queue.QueueUrl(), guard.EnvDeadLetterURL: deadLetters.QueueUrl(), guard.EnvTopicARN: topic.TopicArn(),
+		},
 	})
-	allow(remediate, guard.ReadStatements(settings, storages)...)
-	allow(remediate, guard.WriteStatements(settings, storages)...)
-	queue.GrantSendMessages(remediate)
-	deadLetters.GrantSendMessages(remediate)
-	topic.GrantPublish(remediate)
-	memory.Grant(remediate, jsii.String("dynamodb:PutItem"), jsii.String("dynamodb:GetItem"))
-	remediate.AddEventSource(awslambdaeventsources.NewSqsEventSource(queue, &awslambdaeventsources.SqsEventSourceProps{
+	awslambda.NewEventSourceMapping(stack, jsii.String("FromLooks"), &awslambda.EventSourceMappingProps{
+		Target:                  remediate,
+		EventSourceArn:          queue.QueueArn(),
 		BatchSize:               jsii.Number(batchSize),
 		ReportBatchItemFailures: jsii.Bool(true),
 		MaxConcurrency:          jsii.Number(maxConcurrency),
-	}))
+	})
+}
 
-	validate := newFunction(stack, in, "Validate", guard.ValidateFunction, nil)
-	allow(validate, guard.ReadStatements(settings, storages)...)
-	memory.Grant(validate, jsii.String("dynamodb:GetItem"))
+func addValidate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, topic awssns.Topic) awslambda.Function {
+	validate := newFunction(stack, in, function{
+		id: "Validate", name: guard.ValidateFunction, statements: validateStatements(in.baseline),
+		environment: map[string]*string{guard.EnvQueueURL: queue.QueueUrl(), guard.EnvTopicARN: topic.TopicArn()},
+	})
+	// The schedule's invocations are asynchronous: Lambda itself tries again and buries what fails.
+	awslambda.NewCfnEventInvokeConfig(stack, jsii.String("ValidateRetries"), &awslambda.CfnEventInvokeConfigProps{
+		FunctionName: validate.FunctionName(), Qualifier: jsii.String("$LATEST"), MaximumRetryAttempts: jsii.Number(1),
+		DestinationConfig: &awslambda.CfnEventInvokeConfig_DestinationConfigProperty{
+			OnFailure: &awslambda.CfnEventInvokeConfig_OnFailureProperty{Destination: deadLetters.QueueArn()},
+		},
+	})
+	return validate
 }
 
 // newLedger creates the guard's memory. It holds what restores replaced, so it stays when the stack goes.
-func newLedger(stack awscdk.Stack) awsdynamodb.Table {
-	return awsdynamodb.NewTable(stack, jsii.String("Ledger"), &awsdynamodb.TableProps{
+func newLedger(stack awscdk.Stack) {
+	awsdynamodb.NewTable(stack, jsii.String("Ledger"), &awsdynamodb.TableProps{
 		TableName:    jsii.String(guard.LedgerTable),
 		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String(ledger.PartitionKey), Type: awsdynamodb.AttributeType_STRING},
 		SortKey:      &awsdynamodb.Attribute{Name: jsii.String(ledger.SortKey), Type: awsdynamodb.AttributeType_STRING},
@@ -90,84 +111,24 @@ func newLedger(stack awscdk.Stack) awsdynamodb.Table {
 
 // newTopic has no encryption key: the managed key alias/aws/sns keeps AWS services from publishing, and notices hold
 // names and differences, never data.
-func newTopic(stack awscdk.Stack, emails []string) awssns.Topic {
+func newTopic(stack awscdk.Stack, b icaconfig.Baseline) awssns.Topic {
 	topic := awssns.NewTopic(stack, jsii.String("Alerts"), &awssns.TopicProps{
 		TopicName:  jsii.String(guard.AlertTopic),
 		EnforceSSL: jsii.Bool(true),
 	})
-	for _, address := range emails {
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("IcaguardAlarms"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sns:Publish"),
+		Resources:  &[]*string{topic.TopicArn()},
+		Conditions: &map[string]any{
+			"ArnLike":      map[string]any{"aws:SourceArn": b.ARN("cloudwatch", b.HomeRegion, "alarm:icaguard-*")},
+			"StringEquals": map[string]any{"aws:SourceAccount": b.Account},
+		},
+	}))
+	for _, address := range b.Emails {
 		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&address, nil))
 	}
 	return topic
-}
-
-// addRules hears each source of the table with one rule. Failed calls changed nothing and are not delivered.
-func addRules(stack awscdk.Stack, settings []guard.Setting, queue, deadLetters awssqs.Queue) {
-	sources := guard.Sources(settings)
-	for _, source := range slices.Sorted(maps.Keys(sources)) {
-		service := strings.TrimPrefix(source, "aws.")
-		awsevents.NewRule(stack, jsii.String("Hear-"+service), &awsevents.RuleProps{
-			RuleName:    jsii.String("icaguard-hear-" + service),
-			Description: jsii.String("Changes to what ICA needs of " + service),
-			EventPattern: &awsevents.EventPattern{
-				Source:     jsii.Strings(source),
-				DetailType: jsii.Strings("AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"),
-				Detail: &map[string]any{
-					"eventName": sources[source],
-					"errorCode": []any{map[string]bool{"exists": false}},
-				},
-			},
-			Targets: &[]awsevents.IRuleTarget{
-				awseventstargets.NewSqsQueue(queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: deadLetters}),
-			},
-		})
-	}
-}
-
-// newFunction creates a function with a role of its own that may only write its log; role and function have one name,
-// by which the guard knows its own calls in CloudTrail.
-func newFunction(stack awscdk.Stack, in input, id, name string, environment map[string]*string) awslambda.Function {
-	logs := awslogs.NewLogGroup(stack, jsii.String(id+"Logs"), &awslogs.LogGroupProps{
-		LogGroupName:  jsii.String("/aws/lambda/" + name),
-		Retention:     awslogs.RetentionDays_THREE_MONTHS,
-		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
-	})
-	role := awsiam.NewRole(stack, jsii.String(id+"Role"), &awsiam.RoleProps{
-		RoleName:  &name,
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-	})
-	logs.GrantWrite(role)
-	return awslambda.NewFunction(stack, jsii.String(id), &awslambda.FunctionProps{
-		FunctionName: &name,
-		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
-		Architecture: architecture(in.goarch),
-		Handler:      jsii.String("bootstrap"),
-		Code:         awslambda.Code_FromAsset(jsii.String(filepath.Join(in.dist, strings.ToLower(id))), nil),
-		Role:         role,
-		LogGroup:     logs,
-		Timeout:      awscdk.Duration_Seconds(jsii.Number(functionTimeout)),
-		MemorySize:   jsii.Number(256),
-		Environment:  &environment,
-	})
-}
-
-func architecture(goarch string) awslambda.Architecture {
-	if goarch == "amd64" {
-		return awslambda.Architecture_X86_64()
-	}
-	return awslambda.Architecture_ARM_64()
-}
-
-func allow(function awslambda.Function, statements ...guard.Statement) {
-	for _, s := range statements {
-		props := &awsiam.PolicyStatementProps{Actions: jsii.Strings(s.Actions...), Resources: jsii.Strings(s.Resources...)}
-		if len(s.Condition) > 0 {
-			conditions := map[string]any{}
-			for operator, values := range s.Condition {
-				conditions[operator] = values
-			}
-			props.Conditions = &conditions
-		}
-		function.AddToRolePolicy(awsiam.NewPolicyStatement(props))
-	}
 }

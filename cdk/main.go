@@ -35,8 +35,12 @@ func run() error {
 		fmt.Fprintln(os.Stderr, "warning:", warning)
 	}
 	app := awscdk.NewApp(nil)
-	newStacks(app, in)
-	app.Synth(nil)
+	if err := newStacks(app, in); err != nil {
+		return fmt.Errorf("synth: %w", err)
+	}
+	if err := checkTemplates(app.Synth(nil)); err != nil {
+		return fmt.Errorf("synth: %w", err)
+	}
 	return nil
 }
 
@@ -57,7 +61,6 @@ type input struct {
 
 var (
 	errNoAccount = errors.New(`which account? Give the CDK command line AWS credentials, or write account: "123456789012" into ica.yaml`)
-	errRegion    = errors.New("deploying to another region than us-east-1 is not supported yet; validate and render work for every region")
 	errStale     = errors.New("the functions were built with another configuration")
 	errNotLinux  = errors.New("the functions were not built for Linux, which AWS Lambda runs: make build GOOS=linux")
 )
@@ -78,28 +81,11 @@ func loadInput(config, dist string) (input, error) {
 	if err != nil {
 		return input{}, fmt.Errorf("synth: %w", err)
 	}
-	if err := oneRegion(baseline); err != nil {
-		return input{}, fmt.Errorf("synth: %w", err)
-	}
 	goarch, err := checkBuild(config, icaconfig.DocumentFiles(file), dist)
 	if err != nil {
 		return input{}, fmt.Errorf("synth: %w", err)
 	}
 	return input{baseline: baseline, warnings: file.Warnings(), dist: dist, goarch: goarch}, nil
-}
-
-// oneRegion refuses what needs more than one region: IAM's events appear in us-east-1 only, a bucket's in its region.
-func oneRegion(b icaconfig.Baseline) error {
-	const only = "us-east-1"
-	if b.HomeRegion != only {
-		return fmt.Errorf("homeRegion %s: %w", b.HomeRegion, errRegion)
-	}
-	for _, s := range b.Storages {
-		if s.Region.AWS != only {
-			return fmt.Errorf("storage %s is in %s: %w", s.Name, s.Region.AWS, errRegion)
-		}
-	}
-	return nil
 }
 
 // checkBuild makes sure that what is deployed is what is configured, and tells for which processor it was built.

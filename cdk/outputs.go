@@ -10,14 +10,18 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// addOutputs says per storage what to paste into ICA.
-func addOutputs(stack awscdk.Stack, b icaconfig.Baseline) {
+// outputsPerStorage is how many outputs addOutputs makes for each storage.
+const outputsPerStorage = 3
+
+// addOutputs says per storage what to paste into ICA, and where alerts go.
+func addOutputs(stack awscdk.Stack, b icaconfig.Baseline, topic string) {
 	for _, s := range b.Storages {
 		id := camelCase(s.Name)
 		output(stack, id+"RoleArn", s.Role.ARN, "paste into ICA: role ARN of the storage credential's configuration")
 		output(stack, id+"Bucket", s.Bucket.Name, "paste into ICA: bucket name")
 		output(stack, id+"Region", fmt.Sprintf("%s (%s)", s.Region.ID, s.Region.AWS), "choose in ICA: region of the storage configuration")
 	}
+	output(stack, "AlertTopic", topic, "alerts and alarms are published to this SNS topic: subscribe what should hear of them")
 	output(stack, "NextStep", "ICA: System Settings > Storage > Create with the values above, then Manage > Validate; here: icaguard look --all, icaguard validate",
 		"what to do now; also confirm the e-mail that SNS sent to every alert address")
 }

@@ -11,26 +11,44 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// newStacks adds every stack of the account to the app: buckets in their region, the guard at home. For now all regions
-// are us-east-1; oneRegion refuses others.
-func newStacks(app awscdk.App, in input) {
-	home := newStack(app, "icaguard-guard", in, "icaguard: IAM role, policy and OIDC provider for ICA, and the guard")
-	created := slices.DeleteFunc(slices.Clone(in.baseline.Storages), func(s icaconfig.Storage) bool { return s.Bucket.Existing })
-	if len(created) > 0 { // CloudFormation refuses a stack without resources
-		storage := newStack(app, "icaguard-storage-"+in.baseline.HomeRegion, in, "icaguard: the S3 buckets that ICA uses")
-		addBuckets(storage, created)
-		home.AddStackDependency(storage, jsii.String("the guard looks at buckets that exist"))
+// newStacks adds every stack of the account to the app: buckets and ears in their regions, the guard at home. The guard's stack comes
+// last, so that the guard looks at what exists, and goes first when all is destroyed, so that it restores nothing that is on its way out.
+func newStacks(app awscdk.App, in input) error {
+	if err := checkLimits(in.baseline); err != nil {
+		return err
 	}
-	addAccess(home, in.baseline)
-	addGuard(home, in)
-	addOutputs(home, in.baseline)
+	var before []awscdk.Stack
+	for _, s := range in.baseline.Stacks {
+		stack := newStack(app, s, in)
+		switch s.Kind {
+		case icaconfig.StorageStack:
+			addBuckets(stack, created(in.baseline, s.Region))
+			addRelay(stack, in.baseline, s.Region)
+		case icaconfig.RelayStack:
+			addRelay(stack, in.baseline, s.Region)
+		case icaconfig.GuardStack:
+			addAccess(stack, in.baseline)
+			addGuard(stack, in)
+			for _, other := range before {
+				stack.AddStackDependency(other, jsii.String("the guard looks at buckets that exist, and hears by rules that exist"))
+			}
+		}
+		before = append(before, stack)
+	}
+	return nil
 }
 
-func newStack(app awscdk.App, name string, in input, description string) awscdk.Stack {
-	stack := awscdk.NewStack(app, &name, &awscdk.StackProps{
-		StackName:   &name,
-		Description: &description,
-		Env:         &awscdk.Environment{Account: &in.baseline.Account, Region: &in.baseline.HomeRegion},
+// created lists the storages of a region whose buckets are ours to create.
+func created(b icaconfig.Baseline, region string) []icaconfig.Storage {
+	return slices.DeleteFunc(slices.Clone(b.Storages), func(s icaconfig.Storage) bool { return s.Bucket.Existing || s.Region.AWS != region })
+}
+
+func newStack(app awscdk.App, s icaconfig.Stack, in input) awscdk.Stack {
+	stack := awscdk.NewStack(app, &s.Name, &awscdk.StackProps{
+		StackName:             &s.Name,
+		Description:           jsii.String(describe(s.Kind)),
+		Env:                   &awscdk.Environment{Account: &in.baseline.Account, Region: &s.Region},
+		TerminationProtection: jsii.Bool(true),
 		// The CDK command line checks the bootstrap version itself; without the rule, one template serves AWS and the
 		// local AWS, which cannot evaluate rules.
 		Synthesizer: awscdk.NewDefaultStackSynthesizer(&awscdk.DefaultStackSynthesizerProps{
@@ -40,11 +58,24 @@ func newStack(app awscdk.App, name string, in input, description string) awscdk.
 	for _, key := range slices.Sorted(maps.Keys(in.baseline.Tags)) {
 		awscdk.Tags_Of(stack).Add(&key, jsii.String(in.baseline.Tags[key]), nil)
 	}
+	output(stack, icaconfig.DigestOutput, in.baseline.Digest, "says which ica.yaml is deployed: the guard restores nothing while another is")
 	return stack
 }
 
+func describe(kind icaconfig.StackKind) string {
+	switch kind {
+	case icaconfig.StorageStack:
+		return "icaguard: the S3 buckets that ICA uses in this region, and what tells the guard of changes here"
+	case icaconfig.RelayStack:
+		return "icaguard: tells the guard of changes to IAM, which AWS reports in this region only"
+	case icaconfig.GuardStack:
+		return "icaguard: IAM role, policy and OIDC provider for ICA, and the guard"
+	}
+	panic("cdk: no description of stack kind " + string(kind))
+}
+
 // scope gives a storage, role or region a level of its own: below a level, CDK makes logical ids unique by a hash, so
-// names that differ in punctuation only do not collide.
-func scope(stack awscdk.Stack, name string) constructs.Construct {
-	return constructs.NewConstruct(stack, &name)
+// names that differ in punctuation only do not collide. The kind keeps a role named US apart from the region.
+func scope(stack awscdk.Stack, kind, name string) constructs.Construct {
+	return constructs.NewConstruct(stack, jsii.String(kind+" "+name))
 }

@@ -13,12 +13,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/guard"
@@ -30,51 +29,43 @@ import (
 
 // lab is the laboratory whose account this is: it reads and changes things through the AWS SDK like anybody.
 type lab struct {
-	local   *localaws.AWS
-	storage icaconfig.Storage
-	iam     *iam.Client
-	s3      *s3.Client
-	direct  aws.Config // past the recorder: sets the stage and reads state
-	inbox   string     // URL of the queue that stands for the subscriber
+	local *localaws.AWS
+	prod  icaconfig.Storage // at home
+	eu    icaconfig.Storage // in another region, with a KMS key
+	home  string            // region
+	inbox string            // URL of the queue that stands for the subscriber
 
 	mu    sync.Mutex
 	noted snapshot // the state right after the last change by somebody
 }
 
+const somebodysKey = "ASIASOMEBODY"
+
 func newLab(local *localaws.AWS, b icaconfig.Baseline) *lab {
-	const key = "ASIASOMEBODY"
-	local.Recorder().Identify(key, somebody(local))
-	config := local.Config(region, key)
-	return &lab{
-		local: local, storage: b.Storages[0],
-		iam: iam.NewFromConfig(config), s3: awslore.S3(config, region), direct: local.DirectConfig(region),
-	}
+	local.Recorder().Identify(somebodysKey, somebody(local))
+	return &lab{local: local, prod: b.Storages[0], eu: b.Storages[1], home: b.HomeRegion}
 }
+
+// as is the configuration of the clients of somebody in a region.
+func (l *lab) as(region string) aws.Config { return l.local.Config(region, somebodysKey) }
+
+// direct is that of clients that pass by the recorder: they set the stage and read the state.
+func (l *lab) direct(region string) aws.Config { return l.local.DirectConfig(region) }
 
 // somebody is who breaks things: a person at the console.
 func somebody(local *localaws.AWS) localaws.Identity {
 	return localaws.AssumedRole(local.Account(), "Admin", "console-session")
 }
 
-func (l *lab) putPrefix(ctx context.Context) error {
-	_, err := ssm.NewFromConfig(l.direct).PutParameter(ctx, &ssm.PutParameterInput{
-		Name: &l.storage.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String("prefix-of-the-demo"),
-	})
-	if err != nil {
-		return fmt.Errorf("put the prefix: %w", err)
-	}
-	return nil
-}
-
 // subscribe lets a queue receive what an operator would receive by mail.
 func (l *lab) subscribe(ctx context.Context, topic string) error {
-	queue, err := sqs.NewFromConfig(l.direct).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("subscriber")})
+	queue, err := sqs.NewFromConfig(l.direct(l.home)).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("subscriber")})
 	if err != nil {
 		return fmt.Errorf("subscribe: create queue: %w", err)
 	}
 	l.inbox = aws.ToString(queue.QueueUrl)
-	_, err = sns.NewFromConfig(l.direct).Subscribe(ctx, &sns.SubscribeInput{
-		TopicArn: &topic, Protocol: aws.String("sqs"), Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:subscriber", region, l.local.Account())),
+	_, err = sns.NewFromConfig(l.direct(l.home)).Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: &topic, Protocol: aws.String("sqs"), Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:subscriber", l.home, l.local.Account())),
 	})
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", topic, err)
@@ -84,7 +75,7 @@ func (l *lab) subscribe(ctx context.Context, topic string) error {
 
 // lookAtAll does what `icaguard look --all` does.
 func (l *lab) lookAtAll(ctx context.Context, queueURL string) error {
-	queue := guard.Queue{SQS: sqs.NewFromConfig(l.direct), URL: queueURL}
+	queue := guard.Queue{SQS: sqs.NewFromConfig(l.direct(l.home)), URL: queueURL}
 	return queue.LookAgain(ctx, guard.Look{Reason: "first look"}, 0)
 }
 
@@ -99,21 +90,30 @@ func (l *lab) changes() []change {
 	for _, setting := range guard.Settings() {
 		rows[setting.ID] = setting
 	}
-	duration, cors := rows["role-session-duration"], rows["bucket-cors"]
+	duration, cors, key := rows["role-session-duration"], rows["bucket-cors"], rows["kms-key-state"]
+	europe := l.eu.Region.AWS
 	return []change{
 		{
-			title:   "the role's session duration goes back to 1 hour (aws iam update-role --max-session-duration 3600)",
+			title:   "the session duration of " + l.prod.Role.Name + " goes back to 1 hour (aws iam update-role --max-session-duration 3600)",
 			setting: duration.ID, breaks: duration.Breaks,
 			do: func(ctx context.Context) error {
-				_, err := l.iam.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: &l.storage.Role.Name, MaxSessionDuration: aws.Int32(3600)})
+				_, err := iam.NewFromConfig(l.as(l.home)).UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: &l.prod.Role.Name, MaxSessionDuration: aws.Int32(3600)})
 				return err
 			},
 		},
 		{
-			title:   "the bucket's CORS is deleted (aws s3api delete-bucket-cors)",
+			title:   "the CORS of " + l.eu.Bucket.Name + " in " + europe + " is deleted (aws s3api delete-bucket-cors)",
 			setting: cors.ID, breaks: cors.Breaks,
 			do: func(ctx context.Context) error {
-				_, err := l.s3.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.storage.Bucket.Name})
+				_, err := awslore.S3(l.as(europe), europe).DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.eu.Bucket.Name})
+				return err
+			},
+		},
+		{
+			title:   "the KMS key of " + l.eu.Bucket.Name + " is disabled (aws kms disable-key)",
+			setting: key.ID, breaks: key.Breaks,
+			do: func(ctx context.Context) error {
+				_, err := kms.NewFromConfig(l.as(europe)).DisableKey(ctx, &kms.DisableKeyInput{KeyId: &l.eu.Key.ARN})
 				return err
 			},
 		},
@@ -125,12 +125,20 @@ type snapshot map[string]string
 
 // snapshot reads the state past the recorder, with no code of the guard's.
 func (l *lab) snapshot(ctx context.Context) (snapshot, error) {
-	role, err := iam.NewFromConfig(l.direct).GetRole(ctx, &iam.GetRoleInput{RoleName: &l.storage.Role.Name})
+	role, err := iam.NewFromConfig(l.direct(l.home)).GetRole(ctx, &iam.GetRoleInput{RoleName: &l.prod.Role.Name})
 	if err != nil {
 		return nil, fmt.Errorf("read the role: %w", err)
 	}
-	state := snapshot{"role-session-duration": fmt.Sprintf("%d s", aws.ToInt32(role.Role.MaxSessionDuration)), "bucket-cors": "none"}
-	cors, err := awslore.S3(l.direct, region).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &l.storage.Bucket.Name})
+	europe := l.eu.Region.AWS
+	key, err := kms.NewFromConfig(l.direct(europe)).DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &l.eu.Key.ARN})
+	if err != nil {
+		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	state := snapshot{
+		"role-session-duration": fmt.Sprintf("%d s", aws.ToInt32(role.Role.MaxSessionDuration)),
+		"kms-key-state":         string(key.KeyMetadata.KeyState), "bucket-cors": "none",
+	}
+	cors, err := awslore.S3(l.direct(europe), europe).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &l.eu.Bucket.Name})
 	if awslore.IsAbsent(err) {
 		return state, nil
 	}
@@ -167,7 +175,7 @@ func (l *lab) broken() snapshot {
 func (l *lab) awaitQuiet(ctx context.Context, queueURL string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	client := sqs.NewFromConfig(l.direct)
+	client := sqs.NewFromConfig(l.direct(l.home))
 	for {
 		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 			QueueUrl: &queueURL, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
@@ -228,7 +236,7 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 
 // showNotices prints the messages that the subscriber got: all that wait, and at least as many as are wanted.
 func (l *lab) showNotices(ctx context.Context, s *screen, want int) error {
-	client := sqs.NewFromConfig(l.direct)
+	client := sqs.NewFromConfig(l.direct(l.home))
 	for got, deadline := 0, time.Now().Add(patience); ; {
 		out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &l.inbox, MaxNumberOfMessages: 10})
 		switch {
@@ -254,7 +262,7 @@ func (l *lab) showMessages(ctx context.Context, s *screen, messages []sqstypes.M
 		}
 		s.indented(notice.Subject + "\n\n" + notice.Message)
 		s.print("\n")
-		_, err := sqs.NewFromConfig(l.direct).DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &l.inbox, ReceiptHandle: m.ReceiptHandle})
+		_, err := sqs.NewFromConfig(l.direct(l.home)).DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &l.inbox, ReceiptHandle: m.ReceiptHandle})
 		if err != nil {
 			return fmt.Errorf("delete a read notice: %w", err)
 		}

@@ -4,21 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/deployed"
 )
 
-const (
-	config = "ica.example.yaml"
-	region = "us-east-1"
-	// patience is how long a restore may take before the demo calls it missing.
-	patience = time.Minute
-)
+// patience is how long a restore may take before the demo calls it missing.
+const patience = time.Minute
 
 // play is the whole demo. It returns no error only if every change was read back as restored.
 func play(ctx context.Context, s *screen) (err error) {
@@ -29,35 +25,36 @@ func play(ctx context.Context, s *screen) (err error) {
 	}
 	defer func() { err = errors.Join(err, local.Close()) }()
 
-	baseline, err := loadBaseline(local)
+	dir, err := os.MkdirTemp("", "icaguard-demo-")
+	if err != nil {
+		return fmt.Errorf("make a folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	stage, err := setStage(ctx, local, dir)
 	if err != nil {
 		return err
 	}
-	lab := newLab(local, baseline)
-	if err := lab.putPrefix(ctx); err != nil {
-		return err
-	}
-	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.storage.Role.Prefix.Parameter)
+	lab := newLab(local, stage.baseline)
+	s.line("you", "have a CloudTrail trail, a KMS key in %s, a bucket %s from before", lab.eu.Region.AWS, stage.baseline.Storages[2].Bucket.Name)
+	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.prod.Role.Prefix.Parameter)
 
-	s.step("Deploy %s with the CDK command line: cdk bootstrap, cdk deploy --all (some seconds)", config)
-	icaguard, err := deployed.Deploy(ctx, local, deployed.Options{Config: config, CDKLog: s.cdkLog(), Log: s.functionLog()})
+	s.step("Deploy cmd/demo/ica.yaml, three storages in two regions: cdk bootstrap, cdk deploy --all (some seconds)")
+	options := deployed.Options{Config: stage.config, CDKLog: s.cdkLog(), Log: s.functionLog()}
+	icaguard, err := deployed.Deploy(ctx, local, options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, icaguard.Close()) }()
+	s.step("Is there anything left to deploy? cdk diff --fail")
+	if err := icaguard.CDK(ctx, options, "diff", "--fail"); err != nil {
+		return err
+	}
+	s.line("cdk", "no differences")
 	if err := lab.subscribe(ctx, icaguard.TopicARN); err != nil {
 		return err
 	}
 	s.line("you", "subscribed to the SNS topic %s", guard.AlertTopic)
 	return act(ctx, s, lab, icaguard)
-}
-
-func loadBaseline(local *localaws.AWS) (icaconfig.Baseline, error) {
-	file, err := icaconfig.Load(config)
-	if err != nil {
-		return icaconfig.Baseline{}, err
-	}
-	return file.Baseline(local.Account(), "aws")
 }
 
 // act is what happens on the stage once it is set.

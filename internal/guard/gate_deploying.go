@@ -38,11 +38,12 @@ func NewDeploys(c Clients, h icaconfig.Home) *Deploys {
 	return &Deploys{clients: c, home: h, stacks: map[string]described{}}
 }
 
-// Gate holds while the guard stack or the stack of the storage's region changes, or was deployed with another configuration.
-func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, _ Setting) (Hold, error) {
+// Gate holds while the guard stack or the stack of the storage's region changes, or was deployed with another configuration; for the
+// guard's own, while any of its stacks does.
+func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold, error) {
 	const deploy = "nothing while a deploy runs: icaguard looks again by itself. If none runs, deploy all stacks with one configuration: make deploy"
 	for _, stack := range d.home.Stacks {
-		if stack.Kind == icaconfig.RelayStack || stack.Kind == icaconfig.StorageStack && stack.Region != s.Region.AWS {
+		if !setting.On.own() && (stack.Kind == icaconfig.RelayStack || stack.Kind == icaconfig.StorageStack && stack.Region != s.Region.AWS) {
 			continue // it holds nothing that this look is about
 		}
 		found, err := d.describe(ctx, stack)

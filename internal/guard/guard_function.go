@@ -78,7 +78,7 @@ func readFunction(ctx context.Context, client *lambda.Client, f *functionState) 
 func judgeFunctions(s icaconfig.Storage, got []functionState) Verdict {
 	var v Verdict
 	for _, f := range got {
-		fault := ""
+		var fault string
 		switch {
 		case !f.Exists:
 			fault = "does not exist"

@@ -84,12 +84,12 @@ func ParseMessage(body []byte) (Message, error) {
 	case w.Kind != "":
 		return Message{}, fmt.Errorf("message: parse %q: %w", w.Kind, errUnknownKind)
 	}
-	stack, err := parseStackEvent(body)
+	stack, isStack, err := parseStackEvent(body)
 	if err != nil {
 		return Message{}, fmt.Errorf("message: %w", err)
 	}
-	if stack != nil {
-		return Message{Stack: stack}, nil
+	if isStack {
+		return Message{Stack: &stack}, nil
 	}
 	event, err := ParseEvent(body)
 	if err != nil {

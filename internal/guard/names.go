@@ -29,5 +29,5 @@ const (
 
 // ourARN names a resource of the guard in a region; "*" for all regions, "" for a service without regions.
 func ourARN(h icaconfig.Home, service, region, resource string) string {
-	return "arn:" + h.Partition + ":" + service + ":" + region + ":" + h.Account + ":" + resource
+	return h.ARN(service, region, resource)
 }

@@ -22,8 +22,8 @@ type StackEvent struct {
 // stackDetailType is how EventBridge names the status of a whole stack.
 const stackDetailType = "CloudFormation Stack Status Change"
 
-// parseStackEvent is nil for what is no stack's status.
-func parseStackEvent(body []byte) (*StackEvent, error) {
+// parseStackEvent says whether the body is a stack's status at all.
+func parseStackEvent(body []byte) (e StackEvent, is bool, err error) {
 	var envelope struct {
 		DetailType string `json:"detail-type"`
 		Detail     struct {
@@ -34,15 +34,15 @@ func parseStackEvent(body []byte) (*StackEvent, error) {
 		} `json:"detail"`
 	}
 	if json.Unmarshal(body, &envelope) != nil || envelope.DetailType != stackDetailType {
-		return nil, nil //nolint:nilnil // another kind of message is no error
+		return StackEvent{}, false, nil //nolint:nilerr // another kind of message, whose own parser says what is wrong with it
 	}
 	id, err := arn.Parse(envelope.Detail.StackID)
 	if err != nil {
-		return nil, fmt.Errorf("stack event: parse stack id %q: %w", envelope.Detail.StackID, err)
+		return StackEvent{}, true, fmt.Errorf("stack event: parse stack id %q: %w", envelope.Detail.StackID, err)
 	}
 	_, name, _ := strings.Cut(id.Resource, "/")
 	name, _, _ = strings.Cut(name, "/")
-	return &StackEvent{Stack: icaconfig.Stack{Name: name, Region: id.Region}, Status: envelope.Detail.StatusDetails.Status}, nil
+	return StackEvent{Stack: icaconfig.Stack{Name: name, Region: id.Region}, Status: envelope.Detail.StatusDetails.Status}, true, nil
 }
 
 // Settles reports whether the event ends a change of one of our stacks that leaves it there: everything may be different now.

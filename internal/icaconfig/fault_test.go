@@ -266,7 +266,7 @@ func TestSaneForms(t *testing.T) {
 	for name, text := range map[string]string{
 		"account without quotes":        edit(`"123456789012"`, "012345678901"),
 		"defaults":                      "schedule: 1h\ntrail: existing\niamEvents: relay\n" + plain + "    kms: {restore: false}\n    documents: {}\n",
-		"other values":                  "schedule: 90m\ntrail: create\niamEvents: sweep\n" + plain,
+		"other values":                  "schedule: 90m\ntrail: create\n" + plain,
 		"keys with nothing behind them": "mode:\ntags:\nhomeRegion: ~\n" + plain + "    kms:\n    oidcProvider:\n",
 		"JSON":                          `{"storages":[{"name":"a","icaRegion":"US","bucket":{"name":"abc"},"role":{"sessionNamePrefix":"ssm:/a"}}]}`,
 		"numbers as tags":               "tags: {cost: 0042, since: 2024-01-01, empty: \"\"}\n" + plain,

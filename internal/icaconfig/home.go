@@ -67,6 +67,11 @@ func (h Home) Stack(kind StackKind, region string) (Stack, bool) {
 	return h.Stacks[i], true
 }
 
+// ARN names a resource of ours in a region; "*" for all regions, "" for a service without regions.
+func (h Home) ARN(service, region, resource string) string {
+	return "arn:" + h.Partition + ":" + service + ":" + region + ":" + h.Account + ":" + resource
+}
+
 func (f *File) home(o owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),

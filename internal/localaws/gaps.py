@@ -104,6 +104,23 @@ def emulated_by_patches() -> list[Gap]:
             cfn_subscription,
         ),
         Gap(
+            "cfn-trail",
+            "cloudformation",
+            "skips AWS::CloudTrail::Trail silently; Fn::GetAtt of one fails the stack",
+            "creates the trail with its event selectors, and starts its logging (that its bucket lets CloudTrail write is "
+            "taken on trust here)",
+            CFN_GUIDE + "aws-resource-cloudtrail-trail.html",
+            cfn_trail,
+        ),
+        Gap(
+            "cfn-alarm-arn",
+            "cloudformation",
+            "skips AWS::CloudWatch::Alarm silently; Ref of one is empty, and Fn::GetAtt of one fails the stack",
+            "Ref is the alarm's name, Fn::GetAtt Arn its ARN (the alarm itself is still not there)",
+            CFN_GUIDE + "aws-resource-cloudwatch-alarm.html",
+            cfn_alarm_arn,
+        ),
+        Gap(
             "s3-new-bucket-defaults",
             "s3",
             "a new bucket has no public access block, ownership controls or encryption; deleted encryption is gone",
@@ -355,6 +372,14 @@ def emulated_in_go() -> list[Gap]:
             by="runtime.go",
         ),
         Gap(
+            "lambda-logs",
+            "lambda",
+            "delivers no logs of functions that it does not run",
+            "what a function writes is in its log group, a stream per execution environment",
+            LAMBDA_GUIDE + "monitoring-cloudwatchlogs.html",
+            by="logs.go",
+        ),
+        Gap(
             "lambda-polling",
             "lambda",
             "does not poll a queue",
@@ -371,7 +396,8 @@ def not_shown() -> list[Gap]:
             "cfn-skipped-types",
             "cloudformation",
             "skips AWS::S3::BucketPolicy, AWS::SQS::QueuePolicy, AWS::SNS::TopicPolicy, AWS::CloudWatch::Alarm, "
-            "AWS::CloudTrail::Trail silently; drops lifecycle rules and Lambda architectures",
+            "AWS::Events::EventBusPolicy, AWS::Lambda::EventInvokeConfig silently; drops lifecycle rules and Lambda "
+            "architectures",
             "creates them",
             CFN_GUIDE + "aws-template-resource-type-ref.html",
         ),
@@ -469,6 +495,13 @@ def not_shown() -> list[Gap]:
             "https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html",
         ),
         Gap(
+            "logs-filter-patterns",
+            "logs",
+            "knows quoted terms and words that begin with a letter; every other filter pattern (JSON, ?, -, %) finds every line",
+            "all of them",
+            "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html",
+        ),
+        Gap(
             "cloudtrail-lookup",
             "cloudtrail",
             "LookupEvents answers HTTP 500; trails log nothing",
@@ -488,6 +521,23 @@ def not_shown() -> list[Gap]:
 # --- CloudFormation -------------------------------------------------------------------------------------------------
 
 
+class HasARN:
+    """Fn::GetAtt Arn of a CloudFormation resource."""
+
+    arn: str
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr == "Arn"
+
+    def get_cfn_attribute(self, attribute_name: str) -> str:
+        from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
+
+        if attribute_name == "Arn":
+            return self.arn
+        raise UnformattedGetAttTemplateException()
+
+
 def cfn_oidc_provider() -> None:
     from moto.core.common_models import CloudFormationModel
     from moto.iam.models import iam_backends
@@ -496,11 +546,12 @@ def cfn_oidc_provider() -> None:
     def backend(account_id: str, region_name: str):
         return iam_backends[account_id][get_partition(region_name)]
 
-    class OIDCProviderResource(CloudFormationModel):
+    class OIDCProviderResource(HasARN, CloudFormationModel):
         __module__ = "moto.icaguard"  # moto's metaclass takes the service from it
 
         def __init__(self, arn: str):
             self.physical_resource_id = arn
+            self.arn = arn
 
         @staticmethod
         def cloudformation_name_type() -> str:
@@ -509,17 +560,6 @@ def cfn_oidc_provider() -> None:
         @staticmethod
         def cloudformation_type() -> str:
             return "AWS::IAM::OIDCProvider"
-
-        @classmethod
-        def has_cfn_attr(cls, attr: str) -> bool:
-            return attr == "Arn"
-
-        def get_cfn_attribute(self, attribute_name: str) -> str:
-            from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
-
-            if attribute_name == "Arn":
-                return self.physical_resource_id
-            raise UnformattedGetAttTemplateException()
 
         @classmethod
         def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
@@ -590,6 +630,95 @@ def cfn_subscription() -> None:
             sns_backends[account_id][region_name].unsubscribe(self.physical_resource_id)
 
     KEEP.append(SubscriptionResource)
+
+
+def cfn_trail() -> None:
+    from moto.cloudtrail.models import cloudtrail_backends
+    from moto.core.common_models import CloudFormationModel
+
+    class TrailResource(HasARN, CloudFormationModel):
+        __module__ = "moto.icaguard"  # moto's metaclass takes the service from it
+
+        def __init__(self, name: str, arn: str):
+            self.physical_resource_id = name
+            self.arn = arn
+
+        @staticmethod
+        def cloudformation_name_type() -> str:
+            return "TrailName"
+
+        @staticmethod
+        def cloudformation_type() -> str:
+            return "AWS::CloudTrail::Trail"
+
+        @classmethod
+        def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+            properties = cloudformation_json["Properties"]
+            backend = cloudtrail_backends[account_id][region_name]
+            trail = backend.create_trail(
+                name=resource_name,
+                bucket_name=properties["S3BucketName"],
+                s3_key_prefix=properties.get("S3KeyPrefix"),
+                sns_topic_name=properties.get("SnsTopicName"),
+                is_global=properties.get("IncludeGlobalServiceEvents", False),
+                is_multi_region=properties.get("IsMultiRegionTrail", False),
+                log_validation=properties.get("EnableLogFileValidation", False),
+                is_org_trail=properties.get("IsOrganizationTrail", False),
+                cw_log_group_arn=properties.get("CloudWatchLogsLogGroupArn"),
+                cw_role_arn=properties.get("CloudWatchLogsRoleArn"),
+                kms_key_id=properties.get("KMSKeyId"),
+                tags_list=properties.get("Tags", []),
+            )
+            trail.put_event_selectors(properties.get("EventSelectors"), properties.get("AdvancedEventSelectors"))
+            if properties["IsLogging"]:
+                backend.start_logging(resource_name)
+            return cls(resource_name, trail.arn)
+
+        @classmethod
+        def update_from_cloudformation_json(
+            cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name
+        ):
+            original_resource.delete(account_id, region_name)
+            return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+
+        def delete(self, account_id: str, region_name: str) -> None:
+            cloudtrail_backends[account_id][region_name].delete_trail(self.physical_resource_id)
+
+    KEEP.append(TrailResource)
+
+
+def cfn_alarm_arn() -> None:
+    from moto.core.common_models import CloudFormationModel
+
+    class AlarmResource(HasARN, CloudFormationModel):
+        __module__ = "moto.icaguard"  # moto's metaclass takes the service from it
+
+        def __init__(self, name: str, arn: str):
+            self.physical_resource_id = name
+            self.arn = arn
+
+        @staticmethod
+        def cloudformation_name_type() -> str:
+            return "AlarmName"
+
+        @staticmethod
+        def cloudformation_type() -> str:
+            return "AWS::CloudWatch::Alarm"
+
+        @classmethod
+        def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+            return cls(resource_name, f"arn:aws:cloudwatch:{region_name}:{account_id}:alarm:{resource_name}")
+
+        @classmethod
+        def update_from_cloudformation_json(
+            cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name
+        ):
+            return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+
+        def delete(self, account_id: str, region_name: str) -> None:
+            pass
+
+    KEEP.append(AlarmResource)
 
 
 def cfn_bucket_properties() -> None:
@@ -1092,6 +1221,8 @@ def principal_lists(document: dict) -> list[list[str]]:
     statements = document["Statement"]
     found = []
     for statement in statements if isinstance(statements, list) else [statements]:
+        if statement is None:  # moto's CloudFormation leaves it where a template says AWS::NoValue
+            continue
         for element in ("Principal", "NotPrincipal"):
             principal = statement.get(element)
             if not isinstance(principal, dict) or "AWS" not in principal:

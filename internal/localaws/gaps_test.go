@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -40,6 +41,8 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"cfn-role-policies":           checkRolePolicies,
 		"cfn-dynamic-references":      checkDynamicReferences,
 		"cfn-subscription":            checkSubscription,
+		"cfn-trail":                   checkTrail,
+		"cfn-alarm-arn":               checkAlarmARN,
 		"s3-new-bucket-defaults":      checkBucketDefaults,
 		"s3-expected-bucket-owner":    checkExpectedOwner,
 		"s3-wrong-region":             checkWrongRegion,
@@ -161,12 +164,8 @@ func checkOIDCProvider(ctx context.Context, local *localaws.AWS) error {
 		}
 	}
 	for _, name := range []string{"/ref", "/arn"} {
-		parameter, err := ssm.NewFromConfig(local.DirectConfig("us-east-1")).GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
-		if err != nil {
+		if err := wantParameter(ctx, local, name, arn); err != nil {
 			return err
-		}
-		if got := aws.ToString(parameter.Parameter.Value); got != arn {
-			return fmt.Errorf("%s is %s", name, got)
 		}
 	}
 	if _, err := cloudformation.NewFromConfig(local.DirectConfig("us-east-1")).DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String("oidc")}); err != nil {
@@ -286,6 +285,63 @@ func checkSubscription(ctx context.Context, local *localaws.AWS) error {
 	}
 	if len(subscriptions.Subscriptions) != 1 || aws.ToString(subscriptions.Subscriptions[0].Endpoint) != "storage-oncall@example.org" {
 		return fmt.Errorf("subscriptions %v", subscriptions.Subscriptions)
+	}
+	return nil
+}
+
+func checkTrail(ctx context.Context, local *localaws.AWS) error {
+	client := cloudtrail.NewFromConfig(local.DirectConfig("us-east-1"))
+	for _, writes := range []string{"WriteOnly", "All"} { // create, update
+		if err := deploy(ctx, local, "trail", map[string]any{
+			"Bucket": resource("AWS::S3::Bucket", map[string]any{"BucketName": "trail-bucket"}),
+			"Trail": resource("AWS::CloudTrail::Trail", map[string]any{
+				"TrailName": "from-stack", "IsLogging": true, "IsMultiRegionTrail": true, "IncludeGlobalServiceEvents": true,
+				"S3BucketName": map[string]any{"Ref": "Bucket"}, "EventSelectors": []any{map[string]any{"ReadWriteType": writes}},
+			}),
+			"Arn": resource("AWS::SSM::Parameter", map[string]any{"Name": "/trail", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Trail", "Arn"}}}),
+		}); err != nil {
+			return err
+		}
+		selectors, err := client.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: aws.String("from-stack")})
+		if err != nil {
+			return err
+		}
+		if got := selectors.EventSelectors[0].ReadWriteType; string(got) != writes {
+			return fmt.Errorf("selects %s, want %s", got, writes)
+		}
+	}
+	trails, err := client.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{})
+	if err != nil || len(trails.TrailList) != 1 || !aws.ToBool(trails.TrailList[0].IsMultiRegionTrail) {
+		return fmt.Errorf("trails %+v %w", trails, err)
+	}
+	status, err := client.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String("from-stack")})
+	if err != nil || !aws.ToBool(status.IsLogging) {
+		return fmt.Errorf("status %+v %w", status, err)
+	}
+	return wantParameter(ctx, local, "/trail", aws.ToString(trails.TrailList[0].TrailARN))
+}
+
+func checkAlarmARN(ctx context.Context, local *localaws.AWS) error {
+	if err := deploy(ctx, local, "alarm", map[string]any{
+		"Alarm": resource("AWS::CloudWatch::Alarm", map[string]any{"AlarmName": "dlq"}),
+		"Ref":   resource("AWS::SSM::Parameter", map[string]any{"Name": "/alarm/ref", "Type": "String", "Value": map[string]any{"Ref": "Alarm"}}),
+		"Arn":   resource("AWS::SSM::Parameter", map[string]any{"Name": "/alarm/arn", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Alarm", "Arn"}}}),
+	}); err != nil {
+		return err
+	}
+	if err := wantParameter(ctx, local, "/alarm/ref", "dlq"); err != nil {
+		return err
+	}
+	return wantParameter(ctx, local, "/alarm/arn", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:dlq")
+}
+
+func wantParameter(ctx context.Context, local *localaws.AWS, name, value string) error {
+	parameter, err := ssm.NewFromConfig(local.DirectConfig("us-east-1")).GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+	if err != nil {
+		return err
+	}
+	if got := aws.ToString(parameter.Parameter.Value); got != value {
+		return fmt.Errorf("%s is %q, want %q", name, got, value)
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 )
 
 // FunctionConfig describes a Lambda function with a custom runtime (provided.al2023).
@@ -26,6 +28,9 @@ type FunctionConfig struct {
 	Timeout  time.Duration     // default: 3 s, as on AWS
 	MemoryMB int               // default: 128; told to the function, not enforced
 	Log      io.Writer         // what the function writes; nil discards it
+	// Logs also delivers it to the log group /aws/lambda/NAME, one stream per process, while the function runs; nil: not.
+	// Close tells what could not be delivered. A client made with AWS.DirectConfig keeps this out of the recorder's calls.
+	Logs *cloudwatchlogs.Client
 }
 
 // Result is what an invocation answers.
@@ -47,6 +52,7 @@ type Function struct {
 	mu      sync.Mutex // one invocation at a time
 	sandbox *sandbox   // nil: the next start is cold
 	closed  bool
+	lost    error // log lines
 }
 
 // initTimeout is AWS's limit, https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
@@ -118,12 +124,15 @@ func (f *Function) attempt(ctx context.Context, inv invocation) (Result, error) 
 	return result, err
 }
 
-// Close ends the function's process. It may be called repeatedly.
+// Close ends the function's process. It may be called repeatedly. Its error is that log lines could not be delivered.
 func (f *Function) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
 	f.stop()
+	if f.lost != nil {
+		return fmt.Errorf("localaws: function %s: %w", f.config.Name, f.lost)
+	}
 	return nil
 }
 
@@ -215,7 +224,7 @@ func (f *Function) crashed(inv invocation, began time.Time) Result {
 
 func (f *Function) stop() {
 	if f.sandbox != nil {
-		f.sandbox.stop()
+		f.lost = errors.Join(f.lost, f.sandbox.stop())
 		f.sandbox = nil
 	}
 }
@@ -249,6 +258,7 @@ type sandbox struct {
 	config FunctionConfig
 	server *http.Server
 	cmd    *exec.Cmd
+	logs   *logStream // nil: not delivered
 
 	next      chan invocation
 	outcomes  chan Result // room for one: an invocation has one
@@ -275,8 +285,14 @@ func startSandbox(ctx context.Context, binary string, config FunctionConfig, reg
 
 	box.cmd = exec.CommandContext(ctx, binary)
 	box.cmd.Dir = filepath.Dir(binary)
-	box.cmd.Env = lambdaEnv(binary, config, region, listener.Addr().String())
-	box.cmd.Stdout, box.cmd.Stderr = config.Log, config.Log
+	stream := newLogStreamName()
+	box.cmd.Env = lambdaEnv(binary, config, region, listener.Addr().String(), stream)
+	output := config.Log
+	if config.Logs != nil {
+		box.logs = &logStream{client: config.Logs, group: "/aws/lambda/" + config.Name, name: stream, ctx: ctx}
+		output = io.MultiWriter(config.Log, box.logs)
+	}
+	box.cmd.Stdout, box.cmd.Stderr = output, output // the same for both: one goroutine writes
 	inOwnGroup(box.cmd)
 	if err := box.cmd.Start(); err != nil {
 		_ = box.server.Close()
@@ -290,22 +306,27 @@ func startSandbox(ctx context.Context, binary string, config FunctionConfig, reg
 	return box, nil
 }
 
-func (s *sandbox) stop() {
+// stop ends the process. Its error is that log lines could not be delivered.
+func (s *sandbox) stop() error {
 	killGroup(s.cmd)
 	<-s.exited
 	_ = s.server.Close()
+	if s.logs == nil {
+		return nil
+	}
+	return s.logs.close()
 }
 
 // lambdaEnv is the whole environment of the process: what Lambda sets, and the function's own. Nothing is inherited.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (AWS_EXECUTION_ENV is not set for OS-only runtimes)
-func lambdaEnv(binary string, config FunctionConfig, region, api string) []string {
+func lambdaEnv(binary string, config FunctionConfig, region, api, stream string) []string {
 	variables := map[string]string{
 		"PATH": "/usr/local/bin:/usr/bin/:/bin:/opt/bin", "LANG": "en_US.UTF-8", "TZ": ":UTC", "TMPDIR": os.TempDir(),
 		"_HANDLER": "bootstrap", "LAMBDA_TASK_ROOT": filepath.Dir(binary), "LAMBDA_RUNTIME_DIR": "/var/runtime",
 		"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_LAMBDA_RUNTIME_API": api,
 		"AWS_LAMBDA_FUNCTION_NAME": config.Name, "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(config.MemoryMB), "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/" + config.Name, "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/" + config.Name, "AWS_LAMBDA_LOG_STREAM_NAME": stream,
 	}
 	for name, value := range config.Env {
 		variables[name] = value

@@ -21,10 +21,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
-
-const region = "us-east-1"
 
 // Options of a deployment.
 type Options struct {
@@ -40,17 +39,26 @@ type Guard struct {
 	QueueURL            string
 
 	local *localaws.AWS
+	home  icaconfig.Home
 	sqs   *sqs.Client
 	dir   string
 }
 
 // Deploy builds the functions for this machine, deploys the app and makes the functions ready. Close removes all files.
 func Deploy(ctx context.Context, local *localaws.AWS, options Options) (*Guard, error) {
+	file, err := icaconfig.Load(options.Config)
+	if err != nil {
+		return nil, fmt.Errorf("deploy: %w", err)
+	}
+	baseline, err := file.Baseline(local.Account(), "aws")
+	if err != nil {
+		return nil, fmt.Errorf("deploy: %w", err)
+	}
 	dir, err := os.MkdirTemp("", "icaguard-")
 	if err != nil {
 		return nil, fmt.Errorf("deploy: make a folder for the build: %w", err)
 	}
-	g := &Guard{local: local, dir: dir, sqs: sqs.NewFromConfig(local.DirectConfig(region))}
+	g := &Guard{local: local, home: baseline.Home, dir: dir, sqs: sqs.NewFromConfig(local.DirectConfig(baseline.HomeRegion))}
 	if err := errors.Join(g.runCDK(ctx, options), ctx.Err()); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -61,6 +69,18 @@ func Deploy(ctx context.Context, local *localaws.AWS, options Options) (*Guard, 
 }
 
 func (g *Guard) runCDK(ctx context.Context, options Options) error {
+	bootstrap := []string{"bootstrap"}
+	for _, region := range g.home.Regions() {
+		bootstrap = append(bootstrap, "aws://"+g.local.Account()+"/"+region)
+	}
+	if err := g.CDK(ctx, options, bootstrap...); err != nil {
+		return err
+	}
+	return g.CDK(ctx, options, "deploy", "--all", "--require-approval", "never", "--method", "direct")
+}
+
+// CDK runs the project's CDK command line with what was built for this deployment.
+func (g *Guard) CDK(ctx context.Context, options Options, args ...string) error {
 	config, err := filepath.Abs(options.Config)
 	if err != nil {
 		return fmt.Errorf("deploy: %w", err)
@@ -68,12 +88,7 @@ func (g *Guard) runCDK(ctx context.Context, options Options) error {
 	cdk := localaws.CDKOptions{Log: options.CDKLog, Env: map[string]string{
 		"CONFIG": config, "DIST": g.dist(), "GOOS": runtime.GOOS, "GOARCH": runtime.GOARCH,
 	}}
-	if err := g.local.CDK(ctx, cdk, "bootstrap", "aws://"+g.local.Account()+"/"+region); err != nil {
-		return fmt.Errorf("deploy: %w", err)
-	}
-	err = g.local.CDK(ctx, cdk, "deploy", "--all", "--require-approval", "never", "--method", "direct",
-		"--output", filepath.Join(g.dir, "cdk.out"))
-	if err != nil {
+	if err := g.local.CDK(ctx, cdk, append(args, "--output", filepath.Join(g.dir, "cdk.out"))...); err != nil {
 		return fmt.Errorf("deploy: %w", err)
 	}
 	return nil
@@ -91,7 +106,7 @@ func (g *Guard) start(ctx context.Context, log io.Writer) (err error) {
 }
 
 func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer) (*localaws.Function, error) {
-	deployed, err := lambda.NewFromConfig(g.local.DirectConfig(region)).
+	deployed, err := lambda.NewFromConfig(g.local.DirectConfig(g.home.HomeRegion)).
 		GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
 	if err != nil {
 		return nil, fmt.Errorf("deploy: read function %s back: %w", name, err)

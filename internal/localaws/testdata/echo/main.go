@@ -36,6 +36,9 @@ func handle(ctx context.Context, event json.RawMessage) (any, error) {
 	}
 	reply := answer{Event: event, Env: os.Environ(), BatchItemFailures: []events.SQSBatchItemFailure{}}
 	for _, message := range batch.Records {
+		if line, ok := strings.CutPrefix(message.Body, "log "); ok {
+			_, _ = os.Stderr.WriteString(line)
+		}
 		switch {
 		case message.Body == "hang":
 			time.Sleep(time.Minute)

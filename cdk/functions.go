@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+type function struct {
+	id, name    string
+	environment map[string]*string
+	statements  []icaconfig.Statement // all that it may do
+}
+
+func newFunction(stack awscdk.Stack, in input, f function) awslambda.Function {
+	logs := awslogs.NewLogGroup(stack, jsii.String(f.id+"Logs"), &awslogs.LogGroupProps{
+		LogGroupName:  jsii.String(logGroup(f.name)),
+		Retention:     awslogs.RetentionDays_THREE_MONTHS,
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+	return awslambda.NewFunction(stack, &f.id, &awslambda.FunctionProps{
+		FunctionName: &f.name,
+		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
+		Architecture: architecture(in.goarch),
+		Handler:      jsii.String("bootstrap"),
+		Code:         awslambda.Code_FromAsset(jsii.String(filepath.Join(in.dist, strings.ToLower(f.id))), nil),
+		Role:         newFunctionRole(stack, f),
+		LogGroup:     logs,
+		Timeout:      awscdk.Duration_Seconds(jsii.Number(functionTimeout)),
+		MemorySize:   jsii.Number(256),
+		Environment:  &f.environment,
+	})
+}
+
+func logGroup(function string) string { return "/aws/lambda/" + function }
+
+// newFunctionRole has the function's name, by which the guard knows its own calls in CloudTrail. What does not fit into its inline policy
+// stands in managed policies.
+func newFunctionRole(stack awscdk.Stack, f function) awsiam.Role {
+	policies := packed(f.statements)
+	role := awsiam.NewRole(stack, jsii.String(f.id+"Role"), &awsiam.RoleProps{
+		RoleName:       &f.name,
+		AssumedBy:      awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{f.name: policyDocument(policies[0]...)},
+	})
+	for i, more := range policies[1:] {
+		name := fmt.Sprintf("%s-%d", f.name, i+1)
+		role.AddManagedPolicy(awsiam.NewManagedPolicy(stack, jsii.String(fmt.Sprintf("%sPolicy%d", f.id, i+1)), &awsiam.ManagedPolicyProps{
+			ManagedPolicyName: &name, Document: policyDocument(more...),
+		}))
+	}
+	return role
+}
+
+func architecture(goarch string) awslambda.Architecture {
+	if goarch == "amd64" {
+		return awslambda.Architecture_X86_64()
+	}
+	return awslambda.Architecture_ARM_64()
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// replacing are the properties whose change makes CloudFormation replace a resource ("Update requires: Replacement" in its template
+// reference), of the types that ICA, or what the guard remembers, depends on.
+func replacing() map[string][]string {
+	return map[string][]string{
+		"AWS::S3::Bucket":         {"BucketName", "ObjectLockEnabled"},
+		"AWS::IAM::Role":          {"RoleName", "Path"},
+		"AWS::IAM::ManagedPolicy": {"ManagedPolicyName", "Path", "Description"},
+		"AWS::IAM::OIDCProvider":  {"Url"},
+		"AWS::DynamoDB::Table":    {"TableName", "AttributeDefinitions", "KeySchema"},
+		"AWS::CloudTrail::Trail":  {"TrailName"},
+	}
+}
+
+// kept says whether deleting the stack, or leaving the resource out of it, leaves the resource where it is.
+func (r resource) kept() bool {
+	return r.DeletionPolicy == "RetainExceptOnCreate" && r.UpdateReplacePolicy == "Retain"
+}
+
+// checkKept: ICA's role, policies and provider, the buckets and the ledger outlive the stack.
+func checkKept(t *testing.T, a app) {
+	for stack, parsed := range a.templates {
+		for id, r := range parsed.Resources {
+			name, _ := r.Properties["RoleName"].(string)
+			ours := strings.HasPrefix(name, "icaguard-")
+			if _, precious := replacing()[r.Type]; precious && !ours && r.Type != "AWS::CloudTrail::Trail" && !r.kept() {
+				t.Errorf("%s in %s has deletion policy %q, on replacement %q", id, stack, r.DeletionPolicy, r.UpdateReplacePolicy)
+			}
+		}
+	}
+}
+
+const before = `account: "123456789012"
+tags: {owner: genomics}
+storages:
+  - name: lab-prod
+    icaRegion: US
+    bucket: {name: lab-prod-ica, folder: ica}
+    role: {sessionNamePrefix: "ssm:/ica/lab-prod/prefix"}
+  - name: lab-eu
+    icaRegion: EU
+    bucket: {name: lab-eu-ica}
+    role: {name: ICA.Europe, policyName: ica-europe, sessionNamePrefix: "ssm:/ica/lab-eu/prefix"}
+`
+
+// TestUpdatesReplaceNothing changes whatever may be changed about a storage that stands, and lets a storage be removed.
+func TestUpdatesReplaceNothing(t *testing.T) {
+	old := synth(t, configure(t, before))
+	t.Run("changed", func(t *testing.T) {
+		changed := synth(t, configure(t, replace(t, before,
+			"tags: {owner: genomics}", "tags: {owner: somebody, cost: \"7\"}\nmode: observe\nschedule: 24h",
+			"name: lab-prod-ica, folder: ica", `name: lab-prod-ica, folder: data/new, versioning: enabled, objectTags: true, crossAccountCopy: true, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"`,
+			`role: {sessionNamePrefix: "ssm:/ica/lab-prod/prefix"}`, `role: {sessionNamePrefix: "ssm:/ica/lab-prod/other", description: what it is for}`)))
+		for stack, parsed := range old.templates {
+			for id, was := range parsed.Resources {
+				now, exists := changed.templates[stack].Resources[id]
+				if !exists || now.Type != was.Type {
+					t.Errorf("%s in %s is gone", id, stack)
+					continue
+				}
+				for _, property := range replacing()[was.Type] {
+					if text(now.Properties[property]) != text(was.Properties[property]) {
+						t.Errorf("%s in %s is replaced: %s becomes %v", id, stack, property, now.Properties[property])
+					}
+				}
+			}
+		}
+	})
+	t.Run("removed", func(t *testing.T) {
+		first, _, _ := strings.Cut(before, "  - name: lab-eu")
+		remaining := synth(t, configure(t, first))
+		for stack, parsed := range old.templates {
+			for id, was := range parsed.Resources {
+				if _, stays := remaining.templates[stack].Resources[id]; !stays && !was.kept() && !ofGuard(was) {
+					t.Errorf("%s in %s, a %s, is deleted with the storage", id, stack, was.Type)
+				}
+			}
+		}
+	})
+}
+
+// ofGuard says that a resource is how the guard hears of a storage, nothing that ICA uses.
+func ofGuard(r resource) bool {
+	name, _ := r.Properties["RoleName"].(string)
+	return strings.HasPrefix(name, "icaguard-") ||
+		slices.Contains([]string{"AWS::CloudWatch::Alarm", "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"}, r.Type)
+}
+
+func configure(t *testing.T, config string) icaconfig.Baseline {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ica.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return load(t, file)
+}
+
+func replace(t *testing.T, config string, oldnew ...string) string {
+	t.Helper()
+	for i := 0; i < len(oldnew); i += 2 {
+		if !strings.Contains(config, oldnew[i]) {
+			t.Fatalf("no %q in the configuration", oldnew[i])
+		}
+		config = strings.Replace(config, oldnew[i], oldnew[i+1], 1)
+	}
+	return config
+}
+
+// largest writes a configuration of n storages of the largest kind: KMS key, cross-account copy, a role each, everything enforced.
+func largest(n int) string {
+	var b strings.Builder
+	b.WriteString("account: \"123456789012\"\nalerts: {emails: [storage-oncall@example.org]}\nstorages:\n")
+	for i := range n {
+		fmt.Fprintf(&b, `  - name: laboratory-%03[1]d
+    icaRegion: US
+    bucket:
+      name: laboratory-%03[1]d-illumina-connected-analytics
+      folder: ica
+      versioning: enabled
+      objectTags: true
+      crossAccountCopy: true
+      kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-%012[1]d"
+    role:
+      name: Illumina_ICA_Role_%03[1]d
+      policyName: illumina-ica-admin-policy-%03[1]d
+      sessionNamePrefix: "ssm:/ica/laboratory-%03[1]d/session-name-prefix"
+      strict: true
+    kms: {restore: true}
+`, i)
+	}
+	return b.String()
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"sort"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Quotas of CloudFormation for one template.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+const (
+	mostTemplateBytes = 1 << 20
+	mostResources     = 500
+	mostOutputs       = 200
+	mostReferences    = 60 // dynamic references, by which the template resolves ICA's prefix
+)
+
+// Quotas of EventBridge. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+const (
+	mostRules   = 300 // of one event bus
+	mostPattern = 2048
+)
+
+var (
+	errTooMany = errors.New("too many storages for one account: let storages share a role (role.name), or use a second account")
+	errTooBig  = errors.New("more than AWS takes")
+)
+
+// limit is a quota of AWS that the number of storages can pass.
+type limit struct {
+	of   string
+	most int
+	need func(icaconfig.Baseline) int
+}
+
+func limits() []limit {
+	attached := func(statements func(icaconfig.Baseline) []icaconfig.Statement) func(icaconfig.Baseline) int {
+		return func(b icaconfig.Baseline) int { return len(packed(statements(b))) - 1 }
+	}
+	return []limit{
+		{"managed policies on role " + guard.RemediateFunction, mostAttached, attached(remediateStatements)},
+		{"managed policies on role " + guard.ValidateFunction, mostAttached, attached(validateStatements)},
+		{"dynamic references in the guard's stack", mostReferences, prefixReferences},
+		{"outputs of the guard's stack", mostOutputs, func(b icaconfig.Baseline) int { return outputsPerStorage*len(b.Storages) + 3 }},
+	}
+}
+
+// prefixReferences counts the roles of ours whose trust policy resolves a parameter.
+func prefixReferences(b icaconfig.Baseline) int {
+	roles := map[string]bool{}
+	for _, s := range b.Storages {
+		if !s.Role.Existing && s.Role.Prefix.Parameter != "" {
+			roles[s.Role.Name] = true
+		}
+	}
+	return len(roles)
+}
+
+// checkLimits refuses at synth what AWS would refuse half-way through a deploy, and says how many storages fit.
+func checkLimits(b icaconfig.Baseline) error {
+	for _, l := range limits() {
+		if need := l.need(b); need > l.most {
+			return fmt.Errorf("%d storages need %d %s, AWS allows %d: the first %d fit: %w", len(b.Storages), need, l.of, l.most, l.fitting(b), errTooMany)
+		}
+	}
+	return checkPatterns(b)
+}
+
+// fitting is how many storages, in the order of the file, stay within the limit.
+func (l limit) fitting(b icaconfig.Baseline) int {
+	all := b.Storages
+	return sort.Search(len(all), func(n int) bool {
+		b.Storages = all[:n+1]
+		return l.need(b) > l.most
+	})
+}
+
+// checkPatterns holds the rules to their quotas. They do not grow with the number of storages, so these are ours to put right, not the user's.
+func checkPatterns(b icaconfig.Baseline) error {
+	for _, region := range b.Regions() {
+		rules := rulesIn(b, region)
+		if len(rules) > mostRules {
+			return fmt.Errorf("%d rules in %s, AWS allows %d: %w", len(rules), region, mostRules, errTooBig)
+		}
+		i := slices.IndexFunc(rules, func(r guard.Rule) bool { return len(text(r.Pattern)) > mostPattern })
+		if i >= 0 {
+			return fmt.Errorf("rule %s has a pattern of %d characters, AWS allows %d: %w", rules[i].Name, len(text(rules[i].Pattern)), mostPattern, errTooBig)
+		}
+	}
+	return nil
+}
+
+// checkTemplates holds the templates to CloudFormation's quotas. checkLimits refuses long before, and knows how many storages fit.
+func checkTemplates(assembly cxapi.CloudAssembly) error {
+	for _, stack := range *assembly.Stacks() {
+		template, err := os.ReadFile(*stack.TemplateFullPath())
+		if err != nil {
+			return fmt.Errorf("read the template of %s: %w", *stack.StackName(), err)
+		}
+		content, _ := stack.Template().(map[string]any)
+		for _, quota := range []struct {
+			of         string
+			need, most int
+		}{
+			{"bytes", len(template), mostTemplateBytes},
+			{"resources", members(content["Resources"]), mostResources},
+			{"outputs", members(content["Outputs"]), mostOutputs},
+			{"dynamic references", len(regexp.MustCompile(`\{\{resolve:`).FindAll(template, -1)), mostReferences},
+		} {
+			if quota.need > quota.most {
+				return fmt.Errorf("stack %s has %d %s, CloudFormation allows %d: %w", *stack.StackName(), quota.need, quota.of, quota.most, errTooBig)
+			}
+		}
+	}
+	return nil
+}
+
+func members(value any) int {
+	object, _ := value.(map[string]any)
+	return len(object)
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Quotas of IAM, in characters without white space.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+const (
+	mostInline   = 10240 // all inline policies of a role together
+	mostManaged  = 6144
+	mostAttached = 10 // managed policies on a role, by default
+)
+
+// remediateStatements is all that remediate may do: what the table says, its own work, and what it may never do.
+func remediateStatements(b icaconfig.Baseline) []icaconfig.Statement {
+	return slices.Concat(denied(b), ownWork(b, guard.RemediateFunction),
+		[]icaconfig.Statement{allow(b.ARN("sqs", b.HomeRegion, guard.LookQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")},
+		looking(b), allowed(b, guard.WriteStatements(guard.All(), b.Storages)))
+}
+
+// validateStatements is all that validate may do: it writes to nothing that is guarded.
+func validateStatements(b icaconfig.Baseline) []icaconfig.Statement {
+	return slices.Concat(ownWork(b, guard.ValidateFunction), looking(b))
+}
+
+// looking reads what is guarded and what the gates ask.
+func looking(b icaconfig.Baseline) []icaconfig.Statement {
+	return allowed(b, slices.Concat(guard.ReadStatements(guard.All(), b.Storages), guard.GateStatements(b)))
+}
+
+// ownWork is what both functions do beside looking: log, remember, ask for a look, bury what failed, tell people.
+func ownWork(b icaconfig.Baseline, function string) []icaconfig.Statement {
+	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
+	return []icaconfig.Statement{
+		allow(at("logs", "log-group:"+logGroup(function)+":*"), "logs:CreateLogStream", "logs:PutLogEvents"),
+		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem", "dynamodb:PutItem"),
+		{Effect: "Allow", Action: icaconfig.Values{"sqs:SendMessage"}, Resource: icaconfig.List{at("sqs", guard.LookQueue), at("sqs", guard.DeadLetterQueue)}},
+		allow(at("sns", guard.AlertTopic), "sns:Publish"),
+	}
+}
+
+// denied is a belt for the future: whatever a later version is allowed, remediate changes none of the guard's own roles, no boundary of ours
+// and no trail. What the guard may do has to be bounded by something that it cannot change.
+func denied(b icaconfig.Baseline) []icaconfig.Statement {
+	iam := func(resource string) string { return b.ARN("iam", "", resource) }
+	own := icaconfig.List{
+		iam("role/" + guard.RemediateFunction), iam("role/" + guard.ValidateFunction), iam("role/" + guard.RelayRole + "*"),
+		iam("policy/" + guard.RemediateFunction + "-*"), iam("policy/" + guard.ValidateFunction + "-*"), iam("policy/icaguard-boundary-*"),
+	}
+	statements := []icaconfig.Statement{
+		{Sid: "NotItself", Effect: "Deny", NotAction: icaconfig.Values{"iam:Get*", "iam:List*"}, Resource: own},
+		{Sid: "NotTheTrail", Effect: "Deny", Action: icaconfig.Values{
+			"cloudtrail:Create*", "cloudtrail:Delete*", "cloudtrail:Put*", "cloudtrail:Start*", "cloudtrail:Stop*", "cloudtrail:Update*",
+		}, Resource: icaconfig.List{"*"}},
+	}
+	if bounded := boundedRoles(b); len(bounded) > 0 {
+		statements = append(statements, icaconfig.Statement{
+			Sid: "NotTheBoundary", Effect: "Deny", Action: icaconfig.Values{"iam:DeleteRolePermissionsBoundary"}, Resource: bounded,
+		})
+	}
+	return statements
+}
+
+// boundedRoles lists ICA's roles that carry a boundary of ours.
+func boundedRoles(b icaconfig.Baseline) icaconfig.List {
+	roles := map[string]bool{}
+	for _, s := range b.Storages {
+		if s.Role.Boundary.Ours {
+			roles[s.Role.ARN] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(roles))
+}
+
+func allow(resource string, actions ...string) icaconfig.Statement {
+	return icaconfig.Statement{Effect: "Allow", Action: actions, Resource: icaconfig.List{resource}}
+}
+
+// allowed turns the table's statements into a policy's. ARNs of buckets carry no account, so there a condition says whose bucket it has
+// to be; those of keys do carry it, and a key may be another account's.
+func allowed(b icaconfig.Baseline, statements []guard.Statement) []icaconfig.Statement {
+	all := make([]icaconfig.Statement, len(statements))
+	for i, s := range statements {
+		all[i] = icaconfig.Statement{Effect: "Allow", Action: s.Actions, Resource: s.Resources, Condition: icaconfig.Condition{}}
+		for operator, keys := range s.Condition {
+			all[i].Condition[operator] = map[string]icaconfig.Values{}
+			for key, value := range keys {
+				all[i].Condition[operator][key] = icaconfig.Values{value}
+			}
+		}
+		if strings.HasPrefix(s.Resources[0], "arn:"+b.Partition+":s3:") {
+			if all[i].Condition["StringEquals"] == nil {
+				all[i].Condition["StringEquals"] = map[string]icaconfig.Values{}
+			}
+			all[i].Condition["StringEquals"]["aws:ResourceAccount"] = icaconfig.Values{b.Account}
+		}
+	}
+	return all
+}
+
+// packed spreads statements over policies: the first is the role's inline policy, the others are managed ones. A statement that does not
+// fit is cut between its resources.
+func packed(statements []icaconfig.Statement) [][]icaconfig.Statement {
+	policies := [][]icaconfig.Statement{nil}
+	for _, s := range statements {
+		continued := false
+		for _, resource := range s.Resource {
+			last := len(policies) - 1
+			longer := with(policies[last], s, resource, continued)
+			if len(policies[last]) > 0 && length(longer) > most(last) {
+				policies = append(policies, nil)
+				last++
+				longer = with(nil, s, resource, false)
+			}
+			policies[last], continued = longer, true
+		}
+	}
+	return policies
+}
+
+func most(policy int) int {
+	if policy == 0 {
+		return mostInline
+	}
+	return mostManaged
+}
+
+// with is the policy with one more resource in its last statement, or with the statement begun.
+func with(policy []icaconfig.Statement, s icaconfig.Statement, resource string, continued bool) []icaconfig.Statement {
+	policy = slices.Clone(policy)
+	if continued {
+		last := &policy[len(policy)-1]
+		last.Resource = append(slices.Clone(last.Resource), resource)
+		return policy
+	}
+	s.Resource = icaconfig.List{resource}
+	return append(policy, s)
+}
+
+func length(statements []icaconfig.Statement) int { return len(text(document(statements))) }
+
+func document(statements []icaconfig.Statement) icaconfig.Document {
+	return icaconfig.Document{Version: "2012-10-17", Statement: statements}
+}
+
+// text marshals plain types of ours, which cannot fail.
+func text(value any) string {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("cdk: marshal: %v", err))
+	}
+	return string(data)
+}
+
+func policyDocument(statements ...icaconfig.Statement) awsiam.PolicyDocument {
+	return awsiam.PolicyDocument_FromJson(plain(document(statements)))
+}

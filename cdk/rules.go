@@ -1,0 +1,111 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// addRelay lets what happens in another region reach the guard: rules, the role by which they put events on the home bus, and the queue
+// of what they could not put there. Nothing alarms on that queue: it fills when the way home is broken, so validate comes and looks.
+func addRelay(stack awscdk.Stack, b icaconfig.Baseline, region string) {
+	if region == b.HomeRegion {
+		return // the guard stack hears at home
+	}
+	rules := rulesIn(b, region)
+	role := newRelayRole(stack, b, region, rules)
+	deadLetters := newDeadLetters(stack, b, arnsOf(b, rules))
+	for _, rule := range rules {
+		newRule(stack, rule, deadLetters, role.RoleArn()).Node().AddDependency(deadLetters)
+	}
+}
+
+// newRelayRole is a role that these rules alone can take, to put events where they point.
+func newRelayRole(stack awscdk.Stack, b icaconfig.Baseline, region string, rules []guard.Rule) awsiam.Role {
+	put := icaconfig.Statement{Effect: "Allow", Action: icaconfig.Values{"events:PutEvents"}}
+	for _, rule := range rules {
+		if !slices.Contains(put.Resource, rule.Target) {
+			put.Resource = append(put.Resource, rule.Target)
+		}
+	}
+	return awsiam.NewRole(stack, jsii.String("RelayRole"), &awsiam.RoleProps{
+		RoleName:    jsii.String(guard.RelayRole + region),
+		Description: jsii.String("Lets icaguard's rules in " + region + " put events on the event bus in " + b.HomeRegion),
+		// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html: the source is the rule.
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: inNameOf(b, arnsOf(b, rules)),
+		}),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{"relay": policyDocument(put)},
+	})
+}
+
+func rulesIn(b icaconfig.Baseline, region string) []guard.Rule {
+	return slices.DeleteFunc(guard.Rules(guard.All(), b.Home), func(r guard.Rule) bool { return r.Region != region })
+}
+
+// arnsOf makes ARNs from names: the role that a rule needs names the rule, so neither can refer to the other.
+func arnsOf(b icaconfig.Baseline, rules []guard.Rule) []string {
+	arns := make([]string, len(rules))
+	for i, rule := range rules {
+		arns[i] = b.ARN("events", rule.Region, "rule/"+rule.Name)
+	}
+	return arns
+}
+
+// inNameOf is the condition that EventBridge acts in the name of these rules.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+func inNameOf(b icaconfig.Baseline, rules []string) *map[string]any {
+	return &map[string]any{
+		"ArnEquals":    map[string]any{"aws:SourceArn": rules},
+		"StringEquals": map[string]any{"aws:SourceAccount": b.Account},
+	}
+}
+
+// newRule is a plain CfnRule: the L2 cannot carry every pattern, and would write one statement for each rule into the queues' policies.
+// A target that takes no policy of its own is reached by a role.
+func newRule(stack awscdk.Stack, rule guard.Rule, deadLetters awssqs.Queue, role *string) awsevents.CfnRule {
+	target := &awsevents.CfnRule_TargetProperty{Id: jsii.String("target"), Arn: &rule.Target, RoleArn: role, DeadLetterConfig: deadLetterConfig(deadLetters)}
+	return awsevents.NewCfnRule(scope(stack, "rule", rule.Name), jsii.String("Rule"), &awsevents.CfnRuleProps{
+		Name:         &rule.Name,
+		Description:  jsii.String("Lets icaguard hear of changes"),
+		EventPattern: plain(rule.Pattern),
+		State:        jsii.String("ENABLED"),
+		Targets:      []any{target},
+	})
+}
+
+func deadLetterConfig(queue awssqs.Queue) *awsevents.CfnRule_DeadLetterConfigProperty {
+	return &awsevents.CfnRule_DeadLetterConfigProperty{Arn: queue.QueueArn()}
+}
+
+// newDeadLetters creates the queue for what could not be delivered: a rule's has to stand in the rule's region.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+func newDeadLetters(stack awscdk.Stack, b icaconfig.Baseline, rules []string) awssqs.Queue {
+	queue := awssqs.NewQueue(stack, jsii.String("DeadLetters"), &awssqs.QueueProps{
+		QueueName:       jsii.String(guard.DeadLetterQueue),
+		Encryption:      awssqs.QueueEncryption_SQS_MANAGED, // EventBridge cannot send to a queue with alias/aws/sqs
+		EnforceSSL:      jsii.Bool(true),
+		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)),
+	})
+	letRulesSend(queue, b, rules)
+	return queue
+}
+
+// letRulesSend lets EventBridge send in the name of these rules only.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
+func letRulesSend(queue awssqs.Queue, b icaconfig.Baseline, rules []string) {
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("IcaguardRules"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: inNameOf(b, rules),
+	}))
+}
