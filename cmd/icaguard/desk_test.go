@@ -112,7 +112,7 @@ func (d *desk) golden(name string, args ...string) {
 	golden.Check(d.t, *update, filepath.Join("testdata", name+".txt"), d.run(args...).transcript())
 }
 
-// transcript shows the answer as a terminal would. Request ids are chance, and so is when a pause ends.
+// transcript shows the answer as a terminal would, without what is chance: request ids and times.
 func (a answer) transcript() string {
 	var b strings.Builder
 	b.WriteString("$ icaguard")
@@ -123,8 +123,14 @@ func (a answer) transcript() string {
 		b.WriteString(" " + arg)
 	}
 	b.WriteString("\n")
-	stdout := regexp.MustCompile(`RequestID: [0-9A-Za-z-]+`).ReplaceAllString(a.stdout, "RequestID: …")
-	b.WriteString(regexp.MustCompile(`until [0-9-]+ [0-9:]+Z`).ReplaceAllString(stdout, "until …"))
+	stdout := a.stdout
+	for pattern, text := range map[string]string{
+		`RequestID: [0-9A-Za-z-]+`: "RequestID: …", `\(request [0-9A-Za-z-]+\)`: "(request …)",
+		`until [0-9-]+ [0-9:]+Z`: "until …", `arrived after [0-9.]+ s`: "arrived after … s", `:key/[0-9a-f-]{36}`: ":key/…",
+	} {
+		stdout = regexp.MustCompile(pattern).ReplaceAllString(stdout, text)
+	}
+	b.WriteString(stdout)
 	for line := range strings.Lines(a.stderr) {
 		b.WriteString("stderr: " + line)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -35,7 +36,7 @@ func TestWithGuard(t *testing.T) {
 	a := newAccount(t)
 	for name, test := range map[string]func(*testing.T, *account){
 		"pause": testPause, "pause of one setting": testPauseSetting, "pause of all": testPauseAll, "resume": testResume,
-		"validate": testValidateGuard,
+		"validate": testValidateGuard, "probe": testProbe, "probe what is not there": testProbeUnfit,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, a) })
 	}
@@ -72,23 +73,33 @@ func newGuardedDesk(t *testing.T, a *account, name string) *guardedDesk {
 	t.Helper()
 	lab := labtest.New(t, a.AWS, name, icaconfig.Enforce)
 	d := &guardedDesk{labDesk: labDeskOf(t, lab), account: a, log: &buffer{tee: t.Output()}}
-	config := lab.Function(guard.RemediateFunction, a.remediate)
-	config.Log = d.log
+	d.start()
+	return d
+}
+
+// start makes remediate ready, with what stands in the lab's ica.yaml now.
+func (d *guardedDesk) start() {
+	d.t.Helper()
+	a, config := d.account, d.Function(guard.RemediateFunction, d.account.remediate)
+	config.Log, config.Logs = d.log, cloudwatchlogs.NewFromConfig(a.DirectConfig(labtest.Region))
 	config.Env[guard.EnvQueueURL], config.Env[guard.EnvDeadLetterURL] = a.queues[guard.LookQueue], a.queues[guard.DeadLetterQueue]
 	config.Env[guard.EnvTopicARN] = a.topic
-	d.remediate = labtest.Start(t, config)
-	return d
+	d.remediate = labtest.Start(d.t, config)
 }
 
 // letWork lets remediate work on all that waits on its queue now, which has to be something.
 func (d *guardedDesk) letWork() {
 	d.t.Helper()
-	batches, err := localaws.Drain(d.t.Context(), localaws.PollerConfig{
-		SQS: d.account.sqs, QueueURL: d.account.queues[guard.LookQueue], QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.LookQueue,
-		Function: d.remediate,
-	})
+	batches, err := localaws.Drain(d.t.Context(), d.poller())
 	if err != nil || batches == 0 {
 		d.t.Fatalf("%d batches, %v", batches, err)
+	}
+}
+
+func (d *guardedDesk) poller() localaws.PollerConfig {
+	return localaws.PollerConfig{
+		SQS: d.account.sqs, QueueURL: d.account.queues[guard.LookQueue], QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.LookQueue,
+		Function: d.remediate,
 	}
 }
 

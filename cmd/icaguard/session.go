@@ -71,19 +71,20 @@ func (s session) clients() guard.Clients {
 
 var errNotDeployed = errors.New("nothing guards these storages; make deploy")
 
-// engine looks as the deployed guard does. Where none is deployed, or nobody can tell, it leaves out the guard itself, and says why.
-func (s session) engine(ctx context.Context) (e *guard.Engine, without error) {
+// engine looks as the deployed guard does. Where none is deployed it leaves out the guard itself, and says so; it also says when nobody
+// can tell.
+func (s session) engine(ctx context.Context) (e *guard.Engine, warning error) {
+	clients := s.clients()
+	deploys := guard.NewDeploys(clients, s.baseline.Home)
 	e = &guard.Engine{
-		Baseline: s.baseline, Settings: guard.Settings(), Clients: s.clients(),
+		Baseline: s.baseline, Settings: guard.All(), Clients: clients, Deploys: deploys,
+		Gates: []guard.Gate{deploys.Gate, s.pauses().Gate},
 		Sleep: guard.Sleep, Now: time.Now,
 	}
-	deploys := guard.NewDeploys(e.Clients, s.baseline.Home)
-	if err := s.mustBeDeployed(ctx, deploys); err != nil {
-		return e, err
+	if warning = s.mustBeDeployed(ctx, deploys); errors.Is(warning, errNotDeployed) {
+		e.Settings, e.Deploys, e.Gates = guard.Settings(), nil, nil
 	}
-	e.Settings, e.Deploys = guard.All(), deploys
-	e.Gates = []guard.Gate{deploys.Gate, s.pauses().Gate}
-	return e, nil
+	return e, warning
 }
 
 // mustBeDeployed wraps errNotDeployed if there is no guard stack.

@@ -70,18 +70,18 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 	if err := knownSettings(guard.All(), asked.settings...); err != nil {
 		return report.Report{}, err
 	}
-	engine, without := s.engine(ctx)
-	if without != nil && asked.ownOnly() {
-		return report.Report{}, fmt.Errorf("validate: %w", without)
+	engine, warning := s.engine(ctx)
+	if errors.Is(warning, errNotDeployed) && asked.ownOnly() {
+		return report.Report{}, fmt.Errorf("validate: %w", warning)
 	}
 	result := report.New(s.file, engine.Audit(ctx, asked.looks()...)).WithPauses(s.pauses().Active(ctx))
-	if without != nil {
-		result.Warnings = append(result.Warnings, without.Error())
+	if warning != nil {
+		result.Warnings = append(result.Warnings, warning.Error())
 	}
 	if len(result.Outcomes) == 0 {
 		result.Warnings = append(result.Warnings, "nothing was looked at: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about")
 	}
-	if without != nil && !errors.Is(without, errNotDeployed) {
+	if warning != nil && !errors.Is(warning, errNotDeployed) {
 		result.ExitCode = 2 // whether anything guards the storages is not known
 	}
 	return result, nil
