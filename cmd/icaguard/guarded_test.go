@@ -37,6 +37,7 @@ func TestWithGuard(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *account){
 		"pause": testPause, "pause of one setting": testPauseSetting, "pause of all": testPauseAll, "resume": testResume,
 		"validate": testValidateGuard, "probe": testProbe, "probe what is not there": testProbeUnfit,
+		"dead letters": testDeadLetters,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, a) })
 	}
