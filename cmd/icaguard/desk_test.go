@@ -72,6 +72,14 @@ func (d *desk) write(name, text string) {
 	}
 }
 
+// must fails the test on an error of an SDK call whose answer does not matter.
+func (d *desk) must(_ any, err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // answer is what a command answered.
 type answer struct {
 	args           []string
@@ -104,11 +112,25 @@ func (d *desk) golden(name string, args ...string) {
 	golden.Check(d.t, *update, filepath.Join("testdata", name+".txt"), d.run(args...).transcript())
 }
 
-// transcript shows the answer as a terminal would. Request ids are chance.
+// transcript shows the answer as a terminal would, without what is chance: request ids and times.
 func (a answer) transcript() string {
 	var b strings.Builder
-	b.WriteString("$ icaguard " + strings.Join(a.args, " ") + "\n")
-	b.WriteString(regexp.MustCompile(`RequestID: [0-9A-Za-z-]+`).ReplaceAllString(a.stdout, "RequestID: …"))
+	b.WriteString("$ icaguard")
+	for _, arg := range a.args {
+		if arg == "" || strings.ContainsAny(arg, " \n") {
+			arg = strconv.Quote(arg)
+		}
+		b.WriteString(" " + arg)
+	}
+	b.WriteString("\n")
+	stdout := a.stdout
+	for pattern, text := range map[string]string{
+		`RequestID: [0-9A-Za-z-]+`: "RequestID: …", `\(request [0-9A-Za-z-]+\)`: "(request …)",
+		`until [0-9-]+ [0-9:]+Z`: "until …", `arrived after [0-9.]+ s`: "arrived after … s", `:key/[0-9a-f-]{36}`: ":key/…",
+	} {
+		stdout = regexp.MustCompile(pattern).ReplaceAllString(stdout, text)
+	}
+	b.WriteString(stdout)
 	for line := range strings.Lines(a.stderr) {
 		b.WriteString("stderr: " + line)
 	}

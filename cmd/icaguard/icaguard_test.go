@@ -57,8 +57,8 @@ storages:
 func TestOnLocalAWS(t *testing.T) {
 	local := localawstest.Start(t)
 	for name, test := range map[string]func(*testing.T, *localaws.AWS){
-		"validate": testValidate, "credentials": testCredentials, "look": testLook, "replay": testReplay,
-		"replay of what is ignored": testReplayIgnores,
+		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "look": testLook, "replay": testReplay,
+		"replay of what is ignored": testReplayIgnores, "pause of what is shared": testPauseShared,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,18 +69,69 @@ func TestOnLocalAWS(t *testing.T) {
 
 func testValidate(t *testing.T, local *localaws.AWS) {
 	d := newLabDesk(t, local, "clean")
+	d.PlayStacks("") // nobody has deployed yet
 	d.golden("validate-clean", "validate")
 
 	d = newLabDesk(t, local, "drifted")
+	d.PlayStacks("")
 	d.Break()
 	d.golden("validate-drift", "validate")
 	checkJSON(t, d, 1, guard.Drifted)
 	d.ExpectBroken()
 
 	d = newLabDesk(t, local, "unknown")
+	d.PlayStacks("")
 	d.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
 	d.golden("validate-unknown", "validate", "--config", "ica.yaml")
 	checkJSON(t, d, 2, guard.Unknown)
+}
+
+// testValidateScope looks at some settings only.
+func testValidateScope(t *testing.T, local *localaws.AWS) {
+	d := newLabDesk(t, local, "scope")
+	d.Break()
+	d.expectFailure([]string{"validate", "--storage", "skope"}, `--storage "skope": no such name: the configuration has scope`)
+	d.expectFailure([]string{"validate", "--setting", "bucket", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
+	for args, want := range map[string]string{
+		"--setting bucket-cors":                                "bucket-cors",
+		"--setting bucket-cors --setting guard-ledger":         "bucket-cors guard-ledger",
+		"--storage scope --setting guard-ledger":               "guard-ledger",
+		"--storage scope --setting role --setting bucket-cors": "bucket-cors role",
+	} {
+		if got := d.looked(strings.Fields(args)...); got != want {
+			t.Errorf("%s: looked at %s, want %s", args, got, want)
+		}
+	}
+	if got := d.looked("--storage", "scope"); strings.Contains(got, "guard-") || !strings.Contains(got, "role-trust") {
+		t.Errorf("a storage alone is without the guard: %s", got)
+	}
+	if got := d.looked(); !strings.HasSuffix(got, "guard-topic guard-ledger") {
+		t.Errorf("everything is with the guard, where it is deployed: %s", got)
+	}
+	d.golden("validate-nothing", "validate", "--setting", "kms-key-state")
+
+	d.PlayStacks("")
+	d.expectFailure([]string{"validate", "--setting", "guard-topic"},
+		"validate: icaguard is not deployed in account "+local.Account()+", region us-east-1: nothing guards these storages; make deploy")
+	if got := d.looked("--setting", "guard-topic", "--setting", "role"); got != "role" {
+		t.Errorf("looked at %s without a guard", got)
+	}
+	d.Inject(localaws.Fault{Operation: "DescribeStacks", Kind: localaws.Denied})
+	d.golden("validate-deployed-unknown", "validate", "--setting", "bucket")
+	d.golden("replay-deployed-unknown", "replay", d.event("aws.iam.UpdateRole.json"))
+}
+
+// looked lists the settings that an audit looks at, which may differ.
+func (d labDesk) looked(args ...string) string {
+	d.t.Helper()
+	a := d.run(append([]string{"validate", "--json"}, args...)...)
+	var got report.Report
+	d.must(nil, json.Unmarshal([]byte(a.stdout), &got))
+	var settings []string
+	for _, o := range got.Outcomes {
+		settings = append(settings, o.Setting)
+	}
+	return strings.Join(settings, " ")
 }
 
 // checkJSON wants a report as JSON, and nothing else, with this exit code and status of the role.
@@ -151,7 +202,7 @@ func testLook(t *testing.T, local *localaws.AWS) {
 // settingIDs lists all settings as messages do.
 func settingIDs() string {
 	var ids []string
-	for _, setting := range guard.Settings() {
+	for _, setting := range guard.All() {
 		ids = append(ids, setting.ID)
 	}
 	return strings.Join(ids, ", ")

@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"io"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -23,7 +22,7 @@ func newLook() *cobra.Command {
 		Long: `Put a look on the queue of the deployed guard: it looks at once and, where the mode is enforce, restores what
 drifted. Use it after the first deploy, after an outage, or when something was repaired by hand.
 
-What the guard finds stands in the log group /aws/lambda/` + guard.RemediateFunction + `; what people should know comes by SNS.`,
+What the guard finds stands in the log group ` + remediateLog + `; what people should know comes by SNS.`,
 		Example: `  icaguard look --all
   icaguard look --storage lab-prod --setting bucket-cors`,
 		Args: cobra.NoArgs,
@@ -35,11 +34,10 @@ What the guard finds stands in the log group /aws/lambda/` + guard.RemediateFunc
 			if err := s.checkLook(storage, setting); err != nil {
 				return err
 			}
-			if err := s.sendLook(cmd.Context(), guard.Look{Storage: storage, Setting: setting, Reason: "icaguard look"}); err != nil {
+			if err := s.sendLook(cmd.Context(), guard.Look{Storage: storage, Setting: setting, Reason: "icaguard look"}, 0); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "asked the guard in %s to look; follow it with: aws logs tail /aws/lambda/%s --follow --region %s\n",
-				s.baseline.HomeRegion, guard.RemediateFunction, s.baseline.HomeRegion)
+			s.printAsked(cmd.OutOrStdout())
 			return nil
 		},
 	}
@@ -52,27 +50,28 @@ What the guard finds stands in the log group /aws/lambda/` + guard.RemediateFunc
 	return cmd
 }
 
-var errUnknownName = errors.New("no such name")
-
-// checkLook refuses a misspelt name here, where somebody is there to read it.
+// checkLook: the guard looks at itself too, so its own rows may be asked for.
 func (s session) checkLook(storage, setting string) error {
-	var storages, settings []string
-	for _, st := range s.baseline.Storages {
-		storages = append(storages, st.Name)
+	if storage != "" {
+		if err := s.knownStorage("--storage", storage); err != nil {
+			return err
+		}
 	}
-	for _, row := range guard.Settings() {
-		settings = append(settings, row.ID)
+	if setting == "" {
+		return nil
 	}
-	if storage != "" && !slices.Contains(storages, storage) {
-		return fmt.Errorf("--storage %q: %w: the configuration has %s", storage, errUnknownName, strings.Join(storages, ", "))
-	}
-	if setting != "" && !slices.Contains(settings, setting) {
-		return fmt.Errorf("--setting %q: %w: there are %s", setting, errUnknownName, strings.Join(settings, ", "))
-	}
-	return nil
+	return knownSettings(guard.All(), setting)
 }
 
-func (s session) sendLook(ctx context.Context, look guard.Look) error {
+func (s session) printAsked(w io.Writer) {
+	fmt.Fprintf(w, "asked the guard in %s to look; follow it with: aws logs tail %s --follow --region %s\n",
+		s.baseline.HomeRegion, remediateLog, s.baseline.HomeRegion)
+}
+
+// remediateLog is the log group in which remediate says what it heard and found.
+const remediateLog = "/aws/lambda/" + guard.RemediateFunction
+
+func (s session) sendLook(ctx context.Context, look guard.Look, after ...time.Duration) error {
 	client := sqs.NewFromConfig(s.aws)
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(guard.LookQueue)})
 	if err != nil {
@@ -80,8 +79,10 @@ func (s session) sendLook(ctx context.Context, look guard.Look) error {
 			guard.LookQueue, s.baseline.HomeRegion, err, s.baseline.Account)
 	}
 	queue := guard.Queue{SQS: client, URL: aws.ToString(out.QueueUrl)}
-	if err := queue.LookAgain(ctx, look, 0); err != nil {
-		return fmt.Errorf("look: %w", err)
+	for _, delay := range after {
+		if err := queue.LookAgain(ctx, look, delay); err != nil {
+			return fmt.Errorf("look: %w", err)
+		}
 	}
 	return nil
 }

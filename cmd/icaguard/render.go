@@ -115,11 +115,7 @@ func (f renderFlags) request(document string, file *icaconfig.File, b icaconfig.
 	case f.storage == "" && len(b.Storages) == 1:
 		at = 0
 	case at < 0:
-		var names []string
-		for _, s := range b.Storages {
-			names = append(names, s.Name)
-		}
-		return r, fmt.Errorf("--storage %q: %w: the configuration has %s", f.storage, errUnknownName, strings.Join(names, ", "))
+		return r, session{baseline: b}.knownStorage("--storage", f.storage)
 	}
 	r.Storage, r.Own = b.Storages[at], file.Storages[at].Documents
 	r.Versioned = f.versioned

@@ -55,12 +55,15 @@ func readEvent(path string) (guard.Event, error) {
 }
 
 func (s session) replay(ctx context.Context, w io.Writer, event guard.Event, enforce bool) error {
-	engine := s.engine()
+	engine, warning := s.engine(ctx)
 	fmt.Fprintf(w, "%s %s by %s at %s in account %s\n", event.Source, event.Name, event.Actor, event.Time.UTC().Format(time.RFC3339), event.Account)
 	looks := guard.Route(event, "", engine.Settings, engine.Baseline)
 	if len(looks) == 0 {
 		fmt.Fprintf(w, "ignored: %s\n", guard.WhyIgnored(event, engine.Settings, engine.Baseline))
 		return nil
+	}
+	if warning != nil {
+		fmt.Fprintf(w, "warning: %v\n", warning)
 	}
 	outcomes := s.outcomes(ctx, w, engine, looks, enforce)
 	if err := report.Table(w, outcomes); err != nil {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,14 +62,74 @@ func whoAmI(ctx context.Context, cfg aws.Config) (account, partition string, err
 	return parsed.AccountID, parsed.Partition, nil
 }
 
-func (s session) engine() *guard.Engine {
-	return &guard.Engine{
-		Baseline: s.baseline,
-		Settings: guard.Settings(),
-		Clients: guard.Clients{
-			Config: s.aws, Account: s.baseline.Account,
-			Memory: ledger.Ledger{Config: s.aws, Table: guard.LedgerTable, Now: time.Now},
-		},
+func (s session) clients() guard.Clients {
+	return guard.Clients{
+		Config: s.aws, Account: s.baseline.Account,
+		Memory: ledger.Ledger{Config: s.aws, Table: guard.LedgerTable, Now: time.Now},
+	}
+}
+
+var errNotDeployed = errors.New("nothing guards these storages; make deploy")
+
+// engine looks as the deployed guard does. Where none is deployed it leaves out the guard itself, and says so; it also says when nobody
+// can tell.
+func (s session) engine(ctx context.Context) (e *guard.Engine, warning error) {
+	clients := s.clients()
+	deploys := guard.NewDeploys(clients, s.baseline.Home)
+	e = &guard.Engine{
+		Baseline: s.baseline, Settings: guard.All(), Clients: clients, Deploys: deploys,
+		Gates: []guard.Gate{deploys.Gate, s.pauses().Gate},
 		Sleep: guard.Sleep, Now: time.Now,
 	}
+	if warning = s.mustBeDeployed(ctx, deploys); errors.Is(warning, errNotDeployed) {
+		e.Settings, e.Deploys, e.Gates = guard.Settings(), nil, nil
+	}
+	return e, warning
+}
+
+// mustBeDeployed wraps errNotDeployed if there is no guard stack.
+func (s session) mustBeDeployed(ctx context.Context, deploys *guard.Deploys) error {
+	deployed, err := deploys.Deployed(ctx)
+	if err != nil {
+		return fmt.Errorf("it is not known whether icaguard is deployed in account %s, region %s: %w", s.baseline.Account, s.baseline.HomeRegion, err)
+	}
+	if !deployed {
+		return fmt.Errorf("icaguard is not deployed in account %s, region %s: %w", s.baseline.Account, s.baseline.HomeRegion, errNotDeployed)
+	}
+	return nil
+}
+
+func (s session) pauses() *guard.Pauses { return guard.NewPauses(s.clients(), s.baseline, time.Now) }
+
+var errUnknownName = errors.New("no such name")
+
+// knownStorage refuses a misspelt name here, where somebody is there to read it. What says where the name stood.
+func (s session) knownStorage(what, name string, also ...string) error {
+	var names []string
+	for _, st := range s.baseline.Storages {
+		names = append(names, st.Name)
+	}
+	if names = append(names, also...); !slices.Contains(names, name) {
+		return fmt.Errorf("%s %q: %w: the configuration has %s", what, name, errUnknownName, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// knownSettings refuses ids that are not in the table.
+func knownSettings(table []guard.Setting, asked ...string) error {
+	known := ids(table)
+	for _, id := range asked {
+		if !slices.Contains(known, id) {
+			return fmt.Errorf("--setting %q: %w: there are %s", id, errUnknownName, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+func ids(table []guard.Setting) []string {
+	var all []string
+	for _, row := range table {
+		all = append(all, row.ID)
+	}
+	return all
 }

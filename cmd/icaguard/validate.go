@@ -1,24 +1,34 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
 func newValidate() *cobra.Command {
 	var asJSON bool
+	var asked auditScope
 	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "Look at every setting of every storage; change nothing",
-		Long: `Look at every setting of every storage and say what differs from what ICA needs. Nothing is changed.
+		Long: `Look at every setting of every storage and say what differs from what ICA needs. Where icaguard is deployed, look at the guard
+itself too: the trail, rules, queues, functions, roles, topic and table by which it hears and acts. Nothing is changed.
+
+What is paused is said under the table. While a deploy runs, what it may be changing in the guard is held rather than wrong.
 
 Exit status: 0 all is well, 1 something differs, 2 something could not be looked at.`,
 		Example: `  icaguard validate
+  icaguard validate --setting guard-trail --setting guard-rules
   icaguard validate --config labs/prod.yaml --json | jq .outcomes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -26,7 +36,10 @@ Exit status: 0 all is well, 1 something differs, 2 something could not be looked
 			if err != nil {
 				return err
 			}
-			result := report.New(s.file, s.engine().Audit(cmd.Context()))
+			result, err := s.validate(cmd.Context(), asked)
+			if err != nil {
+				return err
+			}
 			if err := printReport(cmd.OutOrStdout(), result, asJSON); err != nil {
 				return err
 			}
@@ -37,17 +50,75 @@ Exit status: 0 all is well, 1 something differs, 2 something could not be looked
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	cmd.Flags().StringVar(&asked.storage, "storage", "", "only this storage, and not the guard itself")
+	cmd.Flags().StringArrayVar(&asked.settings, "setting", nil, "only this setting, by its `id`; may be repeated")
 	return cmd
+}
+
+// auditScope is what to look at; empty: everything.
+type auditScope struct {
+	storage  string
+	settings []string
+}
+
+func (s session) validate(ctx context.Context, asked auditScope) (report.Report, error) {
+	if asked.storage != "" {
+		if err := s.knownStorage("--storage", asked.storage); err != nil {
+			return report.Report{}, err
+		}
+	}
+	if err := knownSettings(guard.All(), asked.settings...); err != nil {
+		return report.Report{}, err
+	}
+	engine, warning := s.engine(ctx)
+	if errors.Is(warning, errNotDeployed) && asked.ownOnly() {
+		return report.Report{}, fmt.Errorf("validate: %w", warning)
+	}
+	result := report.New(s.file, engine.Audit(ctx, asked.looks()...)).WithPauses(s.pauses().Active(ctx))
+	if warning != nil {
+		result.Warnings = append(result.Warnings, warning.Error())
+	}
+	if len(result.Outcomes) == 0 {
+		result.Warnings = append(result.Warnings, "nothing was looked at: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about")
+	}
+	if warning != nil && !errors.Is(warning, errNotDeployed) {
+		result.ExitCode = 2 // whether anything guards the storages is not known
+	}
+	return result, nil
+}
+
+// looks asks for the scope. A storage alone is asked for without the guard, which is nobody's storage.
+func (a auditScope) looks() []guard.Look {
+	settings := a.settings
+	if a.storage != "" && len(settings) == 0 {
+		settings = ids(guard.Settings())
+	}
+	var looks []guard.Look
+	for _, id := range settings {
+		looks = append(looks, guard.Look{Storage: a.storage, Setting: id})
+	}
+	return looks
+}
+
+// ownOnly reports whether the scope names settings of the guard itself and no other.
+func (a auditScope) ownOnly() bool {
+	storages := ids(guard.Settings())
+	return len(a.settings) > 0 && !slices.ContainsFunc(a.settings, func(id string) bool { return slices.Contains(storages, id) })
 }
 
 func printReport(w io.Writer, r report.Report, asJSON bool) error {
 	if !asJSON {
 		return r.Print(w)
 	}
+	return printJSON(w, r)
+}
+
+// printJSON prints what a command found for a program.
+func printJSON(w io.Writer, what any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(r); err != nil {
-		return fmt.Errorf("report: print as JSON: %w", err)
+	if err := encoder.Encode(what); err != nil {
+		return fmt.Errorf("print as JSON: %w", err)
 	}
 	return nil
 }

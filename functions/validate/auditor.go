@@ -52,15 +52,7 @@ func (a *auditor) audit(ctx context.Context, looks ...guard.Look) (report.Report
 	for _, outcome := range outcomes {
 		report.Log(ctx, a.log, outcome)
 	}
-	r := report.New(a.file, outcomes)
-	pauses, err := a.pauses.Active(ctx)
-	for _, pause := range pauses {
-		r.Pauses = append(r.Pauses, pause.String())
-	}
-	if err != nil { // the audit stands all the same
-		r.Warnings = append(r.Warnings, err.Error())
-	}
-	return r, nil
+	return report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx)), nil
 }
 
 // handOn lets remediate look at what no event told of.

@@ -15,13 +15,9 @@ func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Loo
 	if e.ErrorCode != "" || e.Account != b.Account {
 		return nil
 	}
-	// CloudTrail tells a web identity's session; should it ever not, a session of ICA's role is still known by its issuer.
-	if slices.ContainsFunc(b.Storages, func(s icaconfig.Storage) bool { return s.Role.ARN == e.Actor.Issuer }) {
-		e.Actor = e.Actor.withoutSession()
-	}
 	var causes []Cause
-	if self == "" || e.Actor.ARN != self {
-		causes = []Cause{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: e.Actor}}
+	if who := e.Who(b); self == "" || who.ARN != self {
+		causes = []Cause{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who}}
 	}
 	var looks []Look
 	for _, storage := range b.Storages {
@@ -32,6 +28,17 @@ func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Loo
 		}
 	}
 	return looks
+}
+
+// Who is the actor as it may be shown. CloudTrail tells a web identity's session; should it ever not, a session of ICA's role is still
+// known by its issuer or its name.
+func (e Event) Who(b icaconfig.Baseline) Actor {
+	for _, s := range b.Storages {
+		if s.Role.ARN == e.Actor.Issuer || strings.Contains(e.Actor.ARN, ":assumed-role/"+s.Role.Name+"/") {
+			return e.Actor.withoutSession()
+		}
+	}
+	return e.Actor
 }
 
 // WhyIgnored tells people why Route leads nowhere for this event.

@@ -30,7 +30,7 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 			prefix, target = "icaguard-relay-", ourARN(h, "events", h.HomeRegion, "event-bus/default")
 		}
 		for _, source := range slices.Sorted(maps.Keys(sources)) {
-			appears := appearsIn(source, h)
+			appears := AppearsIn(source, h)
 			if relay && !slices.Contains(appears, region) || len(appears) == 0 {
 				continue
 			}
@@ -77,9 +77,9 @@ func rate(every time.Duration) string {
 	return fmt.Sprintf("rate(%d %s)", n, unit)
 }
 
-// appearsIn lists the regions in which events of a source that concern us appear, as far as we have a stack there.
+// AppearsIn lists the regions in which events of a source that concern us appear, as far as we have a stack there.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
-func appearsIn(source string, h icaconfig.Home) []string {
+func AppearsIn(source string, h icaconfig.Home) []string {
 	switch source {
 	case "aws.iam":
 		return slices.DeleteFunc(h.Regions(), func(region string) bool { return region != icaconfig.IAMRegion })

@@ -164,6 +164,17 @@ func New(file *icaconfig.File, outcomes []guard.Outcome) Report {
 	return Report{ExitCode: guard.ExitCode(outcomes), Outcomes: outcomes, Warnings: file.Warnings()}
 }
 
+// WithPauses adds what is paused. The audit stands, whatever of the pauses could not be read.
+func (r Report) WithPauses(active []guard.Pause, err error) Report {
+	for _, pause := range active {
+		r.Pauses = append(r.Pauses, pause.String())
+	}
+	if err != nil {
+		r.Warnings = append(r.Warnings, err.Error())
+	}
+	return r
+}
+
 // Print writes the report for a terminal.
 func (r Report) Print(w io.Writer) error {
 	if err := Table(w, r.Outcomes); err != nil {

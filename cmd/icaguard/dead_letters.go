@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/policy"
+)
+
+func newDeadLetters() *cobra.Command {
+	var empty bool
+	cmd := &cobra.Command{
+		Use:   "dead-letters",
+		Short: "Show what could not be delivered or handled, and why",
+		Long: `Show the messages of the queue ` + guard.DeadLetterQueue + ` in every region: events that EventBridge could not deliver, and messages that
+the guard could not understand or gave up. Afterwards they lie there as before; with --empty those that were shown are deleted.
+
+None of them is needed any more once the guard has looked at everything, as it looks at states and not at events.
+
+Exit status: 0 all queues were read, 2 one could not be read or emptied.`,
+		Example: `  icaguard dead-letters
+  icaguard look --all && icaguard dead-letters --empty`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := newSession(cmd)
+			if err != nil {
+				return err
+			}
+			return s.deadLetters(cmd.Context(), cmd.OutOrStdout(), empty)
+		},
+	}
+	cmd.Flags().BoolVar(&empty, "empty", false, "delete the messages that are shown")
+	return cmd
+}
+
+// deadLetters shows all regions' messages before it deletes any. A region that cannot be read does not keep the others from being shown.
+func (s session) deadLetters(ctx context.Context, w io.Writer, empty bool) error {
+	var queues []*deadQueue
+	var errs []error
+	var letters []letter
+	for _, region := range s.baseline.Regions() {
+		q, err := s.openDead(ctx, region)
+		errs = append(errs, err)
+		if q == nil {
+			continue
+		}
+		queues = append(queues, q)
+		letters = append(letters, s.letters(q)...)
+	}
+	printErr := printLetters(w, letters)
+	for _, q := range queues {
+		if empty && printErr == nil {
+			errs = append(errs, q.remove(ctx))
+		}
+		errs = append(errs, q.release(ctx))
+	}
+	if err := errors.Join(append(errs, printErr)...); err != nil {
+		return err
+	}
+	switch {
+	case len(letters) == 0:
+		fmt.Fprintf(w, "no dead letters in %s\n", strings.Join(s.baseline.Regions(), ", "))
+	case empty:
+		fmt.Fprintf(w, "\nremoved %d; what they were about is made up for by: icaguard look --all\n", len(letters))
+	default:
+		fmt.Fprintf(w, "\nremove them: icaguard dead-letters --empty\nmake up for what they were about: icaguard look --all\n")
+	}
+	return nil
+}
+
+// letter is what people may see of a message: never its body, which may hold the session-name prefix.
+type letter struct {
+	region, event, who, reason string
+	when                       time.Time
+}
+
+func printLetters(w io.Writer, letters []letter) error {
+	if len(letters) == 0 {
+		return nil
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "REGION\tEVENT\tWHO\tWHEN\tREASON")
+	for _, l := range letters {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", l.region, plain(l.event), plain(cmp.Or(l.who, "-")), l.when.UTC().Format("2006-01-02 15:04:05Z"), plain(l.reason))
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("dead-letters: print: %w", err)
+	}
+	return nil
+}
+
+// plain makes one line of a text that others wrote, without what a terminal would obey.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+}
+
+// letters are the queue's, the oldest first.
+func (s session) letters(q *deadQueue) []letter {
+	var all []letter
+	for _, m := range q.messages {
+		l := s.letter(m)
+		l.region = q.region
+		all = append(all, l)
+	}
+	slices.SortStableFunc(all, func(a, b letter) int { return a.when.Compare(b.when) })
+	return all
+}
+
+func (s session) letter(m deadMessage) letter {
+	l := letter{reason: m.reason(), when: m.sent, event: "not understood"}
+	message, err := guard.ParseMessage([]byte(m.body))
+	switch {
+	case err != nil:
+		l.reason = cmp.Or(l.reason, policy.Mask(err.Error()))
+	case message.Event != nil:
+		e := *message.Event
+		l.event, l.who = strings.TrimPrefix(e.Source, "aws.")+" "+e.Name, e.Who(s.baseline).String()
+		if !e.Time.IsZero() {
+			l.when = e.Time
+		}
+	case message.Stack != nil:
+		l.event = message.Stack.String()
+	case message.Notice != nil:
+		l.event = "notice: " + message.Notice.Subject
+	case message.Look != nil:
+		l.event = fmt.Sprintf("look at %s of %s", cmp.Or(message.Look.Setting, "everything"), cmp.Or(message.Look.Storage, "every storage"))
+		if len(message.Look.Causes) > 0 {
+			l.who = message.Look.Causes[0].Actor.String()
+		}
+	}
+	l.reason = cmp.Or(l.reason, "no reason is told")
+	return l
+}
+
+// reason is remediate's own, EventBridge's, or that the message was received in vain until the queue gave it up.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+func (m deadMessage) reason() string {
+	if text := m.attributes["reason"]; text != "" {
+		return policy.Mask(text)
+	}
+	if code := m.attributes["ERROR_CODE"]; code != "" {
+		_, rule, _ := strings.Cut(m.attributes["RULE_ARN"], ":rule/")
+		return strings.TrimSuffix(fmt.Sprintf("%s: %s, rule %s", code, policy.Mask(m.attributes["ERROR_MESSAGE"]), rule), ", rule ")
+	}
+	if m.receives > 0 {
+		return "given up: received " + strconv.Itoa(m.receives) + " times and never done"
+	}
+	return ""
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+)
+
+// account is a local AWS in which a guard of fixed names can stand: one guard, so its labs follow each other.
+type account struct {
+	*localaws.AWS
+	remediate string // the binary
+	topic     string
+	queues    map[string]string // names → URLs
+	sqs       *sqs.Client
+}
+
+// TestWithGuard runs commands against an account with a guard: the queues, the topic and the real remediate.
+func TestWithGuard(t *testing.T) {
+	a := newAccount(t)
+	for name, test := range map[string]func(*testing.T, *account){
+		"pause": testPause, "pause of one setting": testPauseSetting, "pause of all": testPauseAll, "resume": testResume,
+		"validate": testValidateGuard, "probe": testProbe, "probe what is not there": testProbeUnfit,
+		"dead letters": testDeadLetters,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, a) })
+	}
+}
+
+func newAccount(t *testing.T) *account {
+	t.Helper()
+	a := &account{AWS: localawstest.Start(t), remediate: labtest.Build(t, "remediate"), queues: map[string]string{}}
+	a.sqs = sqs.NewFromConfig(a.DirectConfig(labtest.Region))
+	for _, name := range []string{guard.LookQueue, guard.DeadLetterQueue} {
+		out, err := a.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.queues[name] = aws.ToString(out.QueueUrl)
+	}
+	out, err := sns.NewFromConfig(a.DirectConfig(labtest.Region)).CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String(guard.AlertTopic)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.topic = aws.ToString(out.TopicArn)
+	return a
+}
+
+// guardedDesk is a lab with its guard, and a desk.
+type guardedDesk struct {
+	labDesk
+	account   *account
+	remediate *localaws.Function
+	log       *buffer
+}
+
+func newGuardedDesk(t *testing.T, a *account, name string) *guardedDesk {
+	t.Helper()
+	lab := labtest.New(t, a.AWS, name, icaconfig.Enforce)
+	d := &guardedDesk{labDesk: labDeskOf(t, lab), account: a, log: &buffer{tee: t.Output()}}
+	d.start()
+	return d
+}
+
+// start makes remediate ready, with what stands in the lab's ica.yaml now.
+func (d *guardedDesk) start() {
+	d.t.Helper()
+	a, config := d.account, d.Function(guard.RemediateFunction, d.account.remediate)
+	config.Log, config.Logs = d.log, cloudwatchlogs.NewFromConfig(a.DirectConfig(labtest.Region))
+	config.Env[guard.EnvQueueURL], config.Env[guard.EnvDeadLetterURL] = a.queues[guard.LookQueue], a.queues[guard.DeadLetterQueue]
+	config.Env[guard.EnvTopicARN] = a.topic
+	d.remediate = labtest.Start(d.t, config)
+}
+
+// letWork lets remediate work on all that waits on its queue now, which has to be something.
+func (d *guardedDesk) letWork() {
+	d.t.Helper()
+	batches, err := localaws.Drain(d.t.Context(), d.poller())
+	if err != nil || batches == 0 {
+		d.t.Fatalf("%d batches, %v", batches, err)
+	}
+}
+
+func (d *guardedDesk) poller() localaws.PollerConfig {
+	return localaws.PollerConfig{
+		SQS: d.account.sqs, QueueURL: d.account.queues[guard.LookQueue], QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.LookQueue,
+		Function: d.remediate,
+	}
+}
+
+// look asks the guard to look at everything, and lets it.
+func (d *guardedDesk) look() {
+	d.t.Helper()
+	d.mustRun("look", "--all")
+	d.letWork()
+}
+
+// testValidateGuard looks at the guard itself: the table says it in the same words.
+func testValidateGuard(t *testing.T, a *account) {
+	d := newGuardedDesk(t, a, "watched")
+	d.PlayStacks("UPDATE_IN_PROGRESS")
+	d.golden("validate-deploying", "validate", "--setting", "guard-topic")
+	d.PlayStacks("UPDATE_COMPLETE")
+	d.golden("validate-not-subscribed", "validate", "--setting", "guard-topic")
+	d.env["AWS_ENDPOINT_URL_SNS"] = unconfirmed(t)
+	d.golden("validate-not-confirmed", "validate", "--setting", "guard-topic")
+}
+
+// unconfirmed is SNS with an address that nobody has confirmed, which moto does not show.
+// https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
+func unconfirmed(t *testing.T) (url string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
+<ListSubscriptionsByTopicResult><Subscriptions><member>
+  <TopicArn>arn:aws:sns:us-east-1:123456789012:icaguard-alerts</TopicArn><Protocol>email</Protocol>
+  <SubscriptionArn>PendingConfirmation</SubscriptionArn><Owner>123456789012</Owner><Endpoint>storage-oncall@example.org</Endpoint>
+</member></Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// delayed is how many messages of a queue are not visible yet because they are delayed.
+func (a *account) delayed(t *testing.T, queue string) int {
+	t.Helper()
+	out, err := a.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(a.queues[queue]), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(out.Attributes["ApproximateNumberOfMessagesDelayed"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// buffer collects a function's log, and shows it among the test's output, which is searched for the prefix.
+type buffer struct {
+	tee  io.Writer
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	_, _ = b.tee.Write(p) // a finished test takes no more
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
