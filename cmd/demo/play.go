@@ -39,22 +39,31 @@ func play(ctx context.Context, s *screen) (err error) {
 	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.prod.Role.Prefix.Parameter)
 
 	s.step("Deploy cmd/demo/ica.yaml, three storages in two regions: cdk bootstrap, cdk deploy --all (some seconds)")
-	options := deployed.Options{Config: stage.config, CDKLog: s.cdkLog(), Log: s.functionLog(stage.baseline.HomeRegion)}
-	icaguard, err := deployed.Deploy(ctx, local, options)
+	icaguard, err := deploy(ctx, s, local, stage)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, icaguard.Close()) }()
-	s.step("Is there anything left to deploy? cdk diff --fail")
-	if err := icaguard.CDK(ctx, options, "diff", "--fail", "--method", "template"); err != nil {
-		return err
-	}
-	s.line("cdk", "no differences")
 	if err := lab.subscribe(ctx, icaguard.TopicARN); err != nil {
 		return err
 	}
 	s.line("you", "subscribed to the SNS topic %s", guard.AlertTopic)
 	return act(ctx, s, lab, icaguard)
+}
+
+// deploy deploys, and lets the CDK command line say that nothing is left to deploy.
+func deploy(ctx context.Context, s *screen, local *localaws.AWS, st stage) (*deployed.Guard, error) {
+	options := deployed.Options{Config: st.config, CDKLog: s.cdkLog(), Log: s.functionLog(st.baseline.HomeRegion)}
+	icaguard, err := deployed.Deploy(ctx, local, options)
+	if err != nil {
+		return nil, err
+	}
+	s.step("Is there anything left to deploy? cdk diff --fail")
+	if err := icaguard.CDK(ctx, options, "diff", "--fail", "--method", "template"); err != nil {
+		return nil, errors.Join(err, icaguard.Close())
+	}
+	s.line("cdk", "no differences")
+	return icaguard, nil
 }
 
 // act is what happens on the stage once it is set.
