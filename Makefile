@@ -79,10 +79,16 @@ synth: node_modules/.installed ## Write the CloudFormation templates into cdk.ou
 bootstrap: node_modules/.installed ## Prepare the AWS account for CDK, once
 	@$(CDK) bootstrap
 
+.PHONY: diff
+diff: node_modules/.installed ## Show what a deploy would change
+	@$(CDK) diff
+
+# An address that is not confirmed is named and no failure: its owner has yet to follow the link.
 .PHONY: deploy
-deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, then look at everything
+deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, look at everything, name who gets no alert yet
 	@$(CDK) deploy --all
 	@bin/icaguard look --all --config '$(CONFIG)'
+	@bin/icaguard validate --setting guard-topic --config '$(CONFIG)'
 
 .PHONY: clean
 clean: ## Remove what was built; keep what was installed

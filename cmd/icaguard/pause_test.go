@@ -67,6 +67,10 @@ func testPause(t *testing.T, a *account) {
 	if log := d.log.String(); !strings.Contains(log, `"status":"held","setting":"role-session-duration"`) || !strings.Contains(log, "paused: held paused until") {
 		t.Errorf("nothing was held:\n%s", log)
 	}
+	if r := d.run("replay", "--enforce", d.event("aws.iam.UpdateRole.json")); r.code != 1 || !strings.Contains(r.stdout, "status    held\n") {
+		t.Errorf("a pause holds who restores by hand, too:\n%s", r.transcript())
+	}
+	d.ExpectBroken()
 	if v := d.run("validate", "--storage", "held"); v.code != 1 || !strings.Contains(v.stdout, "\npaused: "+p.String()+"\n") {
 		t.Errorf("validate says nothing of the pause:\n%s", v.transcript())
 	}
