@@ -225,6 +225,9 @@ func TestCoverage(t *testing.T) {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", w.setting, w.name, w.want, w.notShown)
 		}
 	}
+	for _, w := range homeWays() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", w.setting, w.name, w.want, w.notShown)
+	}
 	golden.Check(t, *update, filepath.Join("..", "..", "docs", "coverage.md"), b.String())
 }
 
