@@ -197,7 +197,6 @@ type homeWay struct {
 	want          Status
 	says          string // a part of what people are told
 	untold        bool   // no event tells of it: the schedule finds it
-	notShown      string
 }
 
 // homeWays are all of them, each setting's in its own test file.

@@ -226,22 +226,9 @@ func TestCoverage(t *testing.T) {
 		}
 	}
 	for _, w := range homeWays() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", w.setting, w.name, w.want, w.notShown)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |  |\n", w.setting, w.name, w.want)
 	}
 	golden.Check(t, *update, filepath.Join("..", "..", "docs", "coverage.md"), b.String())
-}
-
-func TestGateHolds(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
-	w.deleteCORS()
-	w.engine.Gates = []Gate{func(context.Context, icaconfig.Storage, Setting) (Hold, error) {
-		return Hold{Reason: "deploying", Again: time.Minute}, nil
-	}}
-	expectStatus(t, w.look("bucket-cors"), Held)
-	if len(w.again) != 1 || len(w.cors()) != 0 {
-		t.Errorf("held: want one look again and no write, got %v and %v", w.again, w.cors())
-	}
-	expectStatus(t, w.look("role-session-duration"), Clean) // no diffs: no gate is asked
 }
 
 // TestReadBackLost: a restore whose read-back fails is told once it is seen, with what differed and who did it.
