@@ -219,6 +219,9 @@ func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 		return Result{Look: j.look, Outcome: finish(j, exhausted(outcome))}
 	}
 	next.Attempt++
+	if outcome.Status == Held {
+		next.Attempt = max(1, j.look.Attempt) // waiting is no failed attempt: what fails when it is over has all its tries
+	}
 	next.Reason = reason
 	if outcome.wrote {
 		next.Wrote = outcome.Diffs

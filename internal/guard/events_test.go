@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -51,17 +52,19 @@ func samples(t *testing.T) map[string]Event {
 	return events
 }
 
-// baselineOf is a configuration whose resources are those that the event names, in whatever way it names them.
+// baselineOf is a configuration whose resources are those that the event names, in whatever way it names them. The guard's own have
+// names of their own, which no storage's resource takes.
 func baselineOf(e Event) icaconfig.Baseline {
 	named := func(parameters ...string) string {
 		for _, p := range parameters {
-			if values := e.named(p); len(values) > 0 && values[0] != "" {
+			if values := e.named(p); len(values) > 0 && values[0] != "" && !strings.Contains(values[0], "icaguard") {
 				return values[0]
 			}
 		}
 		return "none"
 	}
-	s := icaconfig.Storage{Name: "sample"}
+	home := icaconfig.Home{Account: e.Account, Partition: "aws", HomeRegion: "us-east-1", StorageRegions: []string{"us-east-1"}}
+	s := icaconfig.Storage{Name: "sample", Home: home}
 	s.Bucket.Name = named("bucketName")
 	s.Bucket.ARN = "arn:aws:s3:::" + s.Bucket.Name
 	s.Role.Name = named("roleName")
@@ -74,7 +77,8 @@ func baselineOf(e Event) icaconfig.Baseline {
 	if e.Source == "aws.kms" && len(e.resources) > 0 {
 		s.Key.ARN = e.resources[0]
 	}
-	return icaconfig.Baseline{Home: icaconfig.Home{Account: e.Account}, Storages: []icaconfig.Storage{s}}
+	s.Role.Boundary = icaconfig.Boundary{Ours: true, ARN: "arn:aws:iam::" + e.Account + ":policy/icaguard-boundary-Illumina_ICA_Role"}
+	return icaconfig.Baseline{Home: home, Storages: []icaconfig.Storage{s}}
 }
 
 func TestSamplesParse(t *testing.T) {
@@ -90,12 +94,12 @@ func TestSamplesRoute(t *testing.T) {
 	for name, event := range samples(t) {
 		b := baselineOf(event)
 		var to []string
-		for _, look := range Route(event, "", Settings(), b) {
+		for _, look := range Route(event, "", All(), b) {
 			to = append(to, look.Setting)
 		}
 		result := strings.Join(to, " ")
 		if len(to) == 0 {
-			result = "ignored: " + WhyIgnored(event, Settings(), b)
+			result = "ignored: " + WhyIgnored(event, All(), b)
 		}
 		lines = append(lines, fmt.Sprintf("%s → %s\n", name, result))
 	}
@@ -103,27 +107,37 @@ func TestSamplesRoute(t *testing.T) {
 	golden.Check(t, *update, filepath.Join(eventsDir, "routes.golden"), strings.Join(lines, ""))
 }
 
-func TestEveryTriggerHasASampleAndEveryConstructedSampleATrigger(t *testing.T) {
-	heard := map[string]bool{}
-	for source, names := range Sources(Settings()) {
-		for _, name := range names {
-			heard[source+"."+name] = false
+// TestEveryTriggerHasASample that leads to its setting: an event that another setting hears too proves nothing for this one.
+func TestEveryTriggerHasASample(t *testing.T) {
+	leads := map[string]bool{}
+	for _, event := range samples(t) {
+		for _, look := range Route(event, "", All(), baselineOf(event)) {
+			leads[event.Source+"."+event.Name+" "+look.Setting] = true
 		}
 	}
+	for _, setting := range All() {
+		for _, trigger := range setting.Triggers {
+			for _, name := range trigger.Events {
+				if way := trigger.Source + "." + name + " " + setting.ID; !leads[way] {
+					t.Errorf("no sample in events/ for %s", way)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryConstructedSampleHasATrigger(t *testing.T) {
+	sources := Sources(All())
 	for file, event := range samples(t) {
 		key := event.Source + "." + event.Name
-		if _, ok := heard[key]; ok {
-			heard[key] = true
-		} else if !strings.HasPrefix(file, "recorded") {
+		if strings.HasPrefix(file, "recorded") {
+			continue
+		}
+		if !slices.Contains(sources[event.Source], event.Name) {
 			t.Errorf("events/%s: no setting listens to %s", file, key)
 		}
-		if !strings.HasPrefix(file, "recorded") && file != key+".json" {
-			t.Errorf("events/%s holds %s: name it %s.json", file, key, key)
-		}
-	}
-	for key, found := range heard {
-		if !found {
-			t.Errorf("no sample in events/ for %s", key)
+		if own := key + ".icaguard.json"; file != key+".json" && file != own {
+			t.Errorf("events/%s holds %s: name it %s.json, or %s if it is about the guard's own", file, key, key, own)
 		}
 	}
 }
@@ -132,14 +146,106 @@ func TestEventsForOthersAreIgnored(t *testing.T) {
 	for name, event := range samples(t) {
 		other := baselineOf(event)
 		other.Storages = baselineOf(Event{Account: event.Account}).Storages
-		if looks := Route(event, "", Settings(), other); len(looks) != 0 {
-			t.Errorf("%s: looks at another's resource: %v", name, looks)
+		event = event.aboutOthers()
+		for _, look := range Route(event, "", All(), other) {
+			if !anyOf(look.Setting, event.Name) {
+				t.Errorf("%s: looks at another's resource: %v", name, look)
+			}
 		}
 		elsewhere := baselineOf(event)
 		elsewhere.Account = "999999999999"
-		if looks := Route(event, "", Settings(), elsewhere); len(looks) != 0 {
+		if looks := Route(event, "", All(), elsewhere); len(looks) != 0 {
 			t.Errorf("%s: looks at another account's event: %v", name, looks)
 		}
+	}
+}
+
+// aboutOthers is the same event about resources that do not have the guard's names.
+func (e Event) aboutOthers() Event {
+	parameters := map[string]json.RawMessage{}
+	for name, value := range e.parameters {
+		parameters[name] = json.RawMessage(strings.ReplaceAll(string(value), "icaguard-", "another-"))
+	}
+	e.parameters = parameters
+	e.resources = slices.Clone(e.resources)
+	for i, arn := range e.resources {
+		e.resources[i] = strings.ReplaceAll(arn, "icaguard-", "another-")
+	}
+	return e
+}
+
+// anyOf reports whether the setting takes an event whatever it names: which trail or mapping it is, only a look can tell.
+func anyOf(setting, event string) bool {
+	return slices.ContainsFunc(All(), func(s Setting) bool {
+		return s.ID == setting && slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.Any && slices.Contains(t.Events, event) })
+	})
+}
+
+// TestOwnNamesAreHeardInEveryForm: services name a resource by its name, ARN, URL or a part of one, as their caller did.
+func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
+	for _, c := range []struct{ source, event, parameter, value, setting string }{
+		{"lambda", "DeleteFunction20150331", "functionName", "icaguard-remediate", "guard-function"},
+		{"lambda", "DeleteFunction20150331", "functionName", "123456789012:function:icaguard-validate", "guard-function"},
+		{"lambda", "DeleteFunction20150331", "functionName", "arn:aws:lambda:us-east-1:123456789012:function:icaguard-validate:prod", "guard-function"},
+		{"lambda", "DeleteFunction20150331", "functionName", "icaguard-remediate-copy", ""},
+		{"sqs", "DeleteQueue", "queueUrl", "https://sqs.eu-central-1.amazonaws.com/123456789012/icaguard-dead-letters", "guard-queue"},
+		{"sqs", "DeleteQueue", "queueUrl", "https://queue.amazonaws.com/123456789012/icaguard-looks", "guard-queue"},
+		{"sqs", "DeleteQueue", "queueUrl", "https://sqs.us-east-1.amazonaws.com/123456789012/icaguard-looks-old", ""},
+		{"sns", "Unsubscribe", "subscriptionArn", "arn:aws:sns:us-east-1:123456789012:icaguard-alerts:5be8f5b0", "guard-topic"},
+		{"sns", "Unsubscribe", "subscriptionArn", "arn:aws:sns:us-east-1:123456789012:alerts:icaguard", ""},
+		{"dynamodb", "DeleteTable", "tableName", "arn:aws:dynamodb:us-east-1:123456789012:table/icaguard-ledger", "guard-ledger"},
+		{"dynamodb", "DeleteTable", "tableName", "ledger", ""},
+		{"iam", "DeleteRole", "roleName", "ICAguard-Remediate", "guard-role"},
+		{"events", "RemoveTargets", "rule", "icaguard-schedule", "guard-rules"},
+		{"events", "RemoveTargets", "rule", "icaguard-hear-s3", "guard-rules"},
+		{"events", "RemoveTargets", "name", "icaguard-hear-s3", ""},
+	} {
+		event, err := ParseEvent([]byte(fmt.Sprintf(`{"eventSource":"%s.amazonaws.com","eventName":%q,"recipientAccountId":"123456789012","requestParameters":{%q:%q}}`,
+			c.source, c.event, c.parameter, c.value)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, look := range Route(event, "", EarsAndHands(), baselineOf(event)) {
+			got += look.Setting
+		}
+		if got != c.setting {
+			t.Errorf("%s of %s leads to %q, want %q", c.event, c.value, got, c.setting)
+		}
+	}
+}
+
+func TestStackEvent(t *testing.T) {
+	sample, err := os.ReadFile(filepath.Join(eventsDir, "stacks", "aws.cloudformation.UPDATE_COMPLETE.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := func(old, replacement string) StackEvent {
+		t.Helper()
+		message, err := ParseMessage([]byte(strings.ReplaceAll(string(sample), old, replacement)))
+		if err != nil || message.Stack == nil || message.Event != nil {
+			t.Fatalf("no stack event: %+v %v", message, err)
+		}
+		return *message.Stack
+	}
+	home := icaconfig.Home{Stacks: []icaconfig.Stack{{Kind: icaconfig.GuardStack, Name: "icaguard-guard", Region: "us-east-1"}}}
+	if e := parse("", ""); e.Stack.Name != "icaguard-guard" || e.Stack.Region != "us-east-1" || !e.Settles(home) ||
+		e.String() != "stack icaguard-guard in us-east-1 is in status UPDATE_COMPLETE" {
+		t.Errorf("%+v", e)
+	}
+	for status, settles := range map[string]bool{
+		"CREATE_COMPLETE": true, "UPDATE_ROLLBACK_COMPLETE": true, "ROLLBACK_COMPLETE": true, "UPDATE_ROLLBACK_FAILED": true, "DELETE_FAILED": true,
+		"IMPORT_COMPLETE": true, "UPDATE_IN_PROGRESS": false, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": false, "DELETE_COMPLETE": false, "": false,
+	} {
+		if e := parse("UPDATE_COMPLETE", status); e.Settles(home) != settles {
+			t.Errorf("%q settles: %v, want %v", status, !settles, settles)
+		}
+	}
+	if parse("stack/icaguard-guard/", "stack/icaguard-guard-2/").Settles(home) || parse("us-east-1", "us-west-2").Settles(home) {
+		t.Error("another stack's event settles ours")
+	}
+	if _, err := ParseMessage([]byte(strings.ReplaceAll(string(sample), "arn:aws:cloudformation", "nothing"))); err == nil {
+		t.Error("a stack event without a stack's id is understood")
 	}
 }
 

@@ -2,7 +2,9 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,23 +40,33 @@ func NewDeploys(c Clients, h icaconfig.Home) *Deploys {
 	return &Deploys{clients: c, home: h, stacks: map[string]described{}}
 }
 
-// Gate holds while the guard stack or the stack of the storage's region changes, or was deployed with another configuration; for the
-// guard's own, while any of its stacks does.
+// Gate holds while a stack that the look is about changes, or was deployed with another configuration.
 func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold, error) {
 	const deploy = "nothing while a deploy runs: icaguard looks again by itself. If none runs, deploy all stacks with one configuration: make deploy"
+	var unknown error
 	for _, stack := range d.home.Stacks {
-		if !setting.On.own() && (stack.Kind == icaconfig.RelayStack || stack.Kind == icaconfig.StorageStack && stack.Region != s.Region.AWS) {
-			continue // it holds nothing that this look is about
+		if !concerned(stack, s, setting) {
+			continue
 		}
 		found, err := d.describe(ctx, stack)
 		if err != nil {
-			return Hold{}, err
+			unknown = errors.Join(unknown, err)
+			continue
+		}
+		if found == nil && setting.On.own() && stack.Kind != icaconfig.GuardStack {
+			continue // whoever deleted it took ears from the guard, and no deploy puts them back by itself
 		}
 		if why := unsettled(found, d.home.Digest); why != "" {
 			return Hold{Reason: "deploying: stack " + stack.Name + " in " + stack.Region + " " + why, Again: time.Minute, ToDo: deploy}, nil
 		}
 	}
-	return Hold{}, nil
+	return Hold{}, unknown
+}
+
+// concerned reports whether a stack may hold what the look is about: the guard's own stands in all of them, a storage's in that of its
+// region and in the guard's.
+func concerned(stack icaconfig.Stack, s icaconfig.Storage, setting Setting) bool {
+	return setting.On.own() || stack.Kind == icaconfig.GuardStack || stack.Kind == icaconfig.StorageStack && stack.Region == s.Region.AWS
 }
 
 // unsettled says in which way a stack is not what was deployed with the configuration of this digest, "" if it is.
@@ -64,7 +76,7 @@ func unsettled(stack *types.Stack, digest string) string {
 	}
 	status := string(stack.StackStatus)
 	switch {
-	case strings.HasSuffix(status, "_IN_PROGRESS"):
+	case inProgress(status):
 		return "is in status " + status
 	case stack.StackStatus == types.StackStatusDeleteFailed:
 		return "was to be deleted, and is in status " + status
@@ -110,52 +122,74 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 	if err != nil {
 		return nil, fmt.Errorf("deploys: describe stack %s in %s: %w", stack.Name, stack.Region, err)
 	}
+	if out.Stacks[0].StackStatus == types.StackStatusReviewInProgress {
+		return nil, nil //nolint:nilnil // a change set was made, and nothing else
+	}
 	return &out.Stacks[0], nil
 }
 
-// Made reports whether one of our stacks was changing at that time, so that what happened to the guard then is its own deploy's doing.
-func (d *Deploys) Made(ctx context.Context, at time.Time) (bool, error) {
+// Strangers leaves out what happened while one of our stacks was changing: that is our own deploy's doing. What cannot be told is left in.
+func (d *Deploys) Strangers(ctx context.Context, causes []Cause) (left []Cause, err error) {
+	left = slices.Clone(causes)
 	for _, stack := range d.home.Stacks {
-		found, err := d.describe(ctx, stack)
-		if err != nil {
-			return false, err
+		if len(left) == 0 {
+			break
 		}
-		if found == nil {
-			continue
-		}
-		start := aws.ToTime(found.CreationTime)
-		if found.LastUpdatedTime != nil {
-			start = *found.LastUpdatedTime
-		}
-		if at.Before(start.Truncate(time.Second)) { // CloudTrail tells whole seconds
-			continue
-		}
-		end, err := d.end(ctx, stack, found)
-		if err != nil {
-			return false, err
-		}
-		if end.IsZero() || !at.After(end) {
-			return true, nil
-		}
+		statuses, callErr := d.statuses(ctx, stack, left)
+		err = errors.Join(err, callErr)
+		left = slices.DeleteFunc(left, func(c Cause) bool { return changing(statuses, c.Time) })
 	}
-	return false, nil
+	return left, err
 }
 
-// end is when the last change of a stack ended; zero while it goes on.
-func (d *Deploys) end(ctx context.Context, stack icaconfig.Stack, found *types.Stack) (time.Time, error) {
-	if strings.HasSuffix(string(found.StackStatus), "_IN_PROGRESS") {
-		return time.Time{}, nil
-	}
-	out, err := d.clients.cloudformation(stack.Region).DescribeStackEvents(ctx, &cloudformation.DescribeStackEventsInput{StackName: &stack.Name})
-	if err != nil {
-		return time.Time{}, fmt.Errorf("deploys: describe events of stack %s in %s: %w", stack.Name, stack.Region, err)
-	}
-	for _, event := range out.StackEvents { // newest first
-		if aws.ToString(event.PhysicalResourceId) == aws.ToString(found.StackId) {
-			return aws.ToTime(event.Timestamp), nil
+// stackStatus is a status that a stack got.
+type stackStatus struct {
+	at     time.Time
+	status string
+}
+
+// statuses lists a stack's own, newest first, back to the one that it had at the time of the oldest cause.
+func (d *Deploys) statuses(ctx context.Context, stack icaconfig.Stack, causes []Cause) ([]stackStatus, error) {
+	oldest := slices.MinFunc(causes, func(a, b Cause) int { return a.Time.Compare(b.Time) }).Time
+	pages := cloudformation.NewDescribeStackEventsPaginator(d.clients.cloudformation(stack.Region), &cloudformation.DescribeStackEventsInput{StackName: &stack.Name})
+	var all []stackStatus
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if awslore.IsNoStack(err) {
+			return all, nil
+		}
+		if err != nil {
+			return all, fmt.Errorf("deploys: describe events of stack %s in %s: %w", stack.Name, stack.Region, err)
+		}
+		for _, event := range page.StackEvents {
+			if aws.ToString(event.PhysicalResourceId) == aws.ToString(event.StackId) {
+				all = append(all, stackStatus{aws.ToTime(event.Timestamp), string(event.ResourceStatus)})
+			}
+		}
+		if len(all) > 0 && all[len(all)-1].at.Before(oldest) {
+			break
 		}
 	}
-	return aws.ToTime(found.LastUpdatedTime), nil
+	return all, nil
+}
+
+// changing reports whether the stack was changing in the second that begins at the given time: CloudTrail tells whole seconds.
+func changing(newestFirst []stackStatus, at time.Time) bool {
+	for _, s := range newestFirst {
+		switch {
+		case !s.at.Before(at.Add(time.Second)): // later
+		case inProgress(s.status):
+			return true
+		case s.at.Before(at): // it was at rest then
+			return false
+		}
+	}
+	return false
+}
+
+// inProgress: a stack of which there is only a change set in review does not change.
+func inProgress(status string) bool {
+	return strings.HasSuffix(status, "_IN_PROGRESS") && status != string(types.StackStatusReviewInProgress)
 }
 
 // Deployed reports whether the guard stack exists.

@@ -18,7 +18,7 @@ type functionState struct {
 	Exists   bool
 	State    string
 	Stopped  bool // a reserved concurrency of 0
-	Mappings int  // enabled event source mappings
+	Mappings int  // by which it reads the queue
 }
 
 func guardFunction() Setting {
@@ -46,7 +46,7 @@ func readFunctions(ctx context.Context, c Clients, s icaconfig.Storage) ([]funct
 			return nil, err
 		}
 	}
-	return all, nil
+	return all, readMappings(ctx, c.lambda(s), s.Home, &all[0])
 }
 
 func readFunction(ctx context.Context, client *lambda.Client, f *functionState) error {
@@ -63,7 +63,17 @@ func readFunction(ctx context.Context, client *lambda.Client, f *functionState) 
 		return fmt.Errorf("look at the concurrency of function %s: %w", f.Name, err)
 	}
 	f.Stopped = concurrency.ReservedConcurrentExecutions != nil && *concurrency.ReservedConcurrentExecutions == 0
-	mappings, err := client.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{FunctionName: &f.Name})
+	return nil
+}
+
+// readMappings counts those by which remediate reads the guard's queue.
+func readMappings(ctx context.Context, client *lambda.Client, h icaconfig.Home, f *functionState) error {
+	mappings, err := client.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{
+		FunctionName: &f.Name, EventSourceArn: aws.String(ourARN(h, "sqs", h.HomeRegion, LookQueue)),
+	})
+	if awslore.Classify(err) == awslore.Gone {
+		return nil // the function is
+	}
 	if err != nil {
 		return fmt.Errorf("list the event source mappings of function %s: %w", f.Name, err)
 	}

@@ -23,13 +23,7 @@ func guardRole() Setting {
 			alarming(guardRoleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "UpdateAssumeRolePolicy",
 				"PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "DeleteRole", "CreateRole")),
 			alarming(Trigger{
-				Source: "aws.iam", Events: []string{"CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy"}, Parameter: "policyArn",
-				Names: func(s icaconfig.Storage) []string {
-					if !s.Role.Boundary.Ours {
-						return nil
-					}
-					return []string{s.Role.Boundary.ARN}
-				},
+				Source: "aws.iam", Events: []string{"CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy"}, Parameter: "policyArn", Names: guardPolicies,
 			}),
 		},
 		Reads: on(OnGuardRoles, "iam:GetRole"),
@@ -38,6 +32,23 @@ func guardRole() Setting {
 
 func guardRoleEvents(names ...string) Trigger {
 	return Trigger{Source: "aws.iam", Events: names, Parameter: "roleName", Names: func(s icaconfig.Storage) []string { return guardRoles(s.Home) }}
+}
+
+// maxAttached is how many managed policies IAM attaches to a role, unless asked for more.
+const maxAttached = 10
+
+// guardPolicies are those that the functions may have, and the boundary of the storage's role.
+func guardPolicies(s icaconfig.Storage) []string {
+	var policies []string
+	for n := range maxAttached {
+		for _, function := range []string{RemediateFunction, ValidateFunction} {
+			policies = append(policies, ourARN(s.Home, "iam", "", "policy/"+FunctionPolicy(function, n+1)))
+		}
+	}
+	if s.Role.Boundary.Ours {
+		policies = append(policies, s.Role.Boundary.ARN)
+	}
+	return policies
 }
 
 // guardRoles are the functions' and those of the relaying rules.

@@ -1,13 +1,16 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/icaguard/icaguard/internal/awslore"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -34,7 +37,7 @@ func guardRules() Setting {
 	}, spec[[]ruleState]{read: readRules, judge: judgeRules})
 }
 
-// ruleEvents takes every rule's events: whether one of ours is touched, the look decides, for a few reads.
+// ruleEvents takes the events of every rule with a name of ours, on whatever bus: the look decides, for a few reads.
 func ruleEvents(parameter string, names ...string) Trigger {
 	return Trigger{Source: "aws.events", Events: names, Parameter: parameter, Names: func(s icaconfig.Storage) []string {
 		var ours []string
@@ -67,17 +70,39 @@ func readRules(ctx context.Context, c Clients, s icaconfig.Storage) ([]ruleState
 			return nil, fmt.Errorf("list targets of rule %s in %s: %w", rule.Name, rule.Region, err)
 		}
 		for _, target := range targets.Targets {
-			state.Targets = append(state.Targets, aws.ToString(target.Arn))
+			state.Targets = append(state.Targets, describe(target))
 		}
 		all = append(all, state)
 	}
 	return all, nil
 }
 
+// describe tells all of a target that decides what arrives: its ARN, what it is sent in place of the event, and the role that may send.
+func describe(t types.Target) string {
+	return targetText(aws.ToString(t.Arn), cmp.Or(aws.ToString(t.Input), input(t)), aws.ToString(t.RoleArn))
+}
+
+func input(t types.Target) string {
+	if t.InputPath != nil || t.InputTransformer != nil {
+		return "of another's making"
+	}
+	return ""
+}
+
+func targetText(arn, input, role string) string {
+	if input != "" {
+		arn += " with input " + input
+	}
+	if role != "" {
+		arn += " by " + role
+	}
+	return arn
+}
+
 func judgeRules(s icaconfig.Storage, got []ruleState) Verdict {
 	var v Verdict
 	for i, rule := range wantRules(s.Home) {
-		if fault := got[i].fault(rule); fault != "" {
+		if fault := got[i].fault(rule, s.Home); fault != "" {
 			v.Alerts = append(v.Alerts, Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), ToDo: redeploy(s)})
 		}
 	}
@@ -85,7 +110,8 @@ func judgeRules(s icaconfig.Storage, got []ruleState) Verdict {
 }
 
 // fault says what is wrong with a rule, or nothing.
-func (r ruleState) fault(want Rule) string {
+func (r ruleState) fault(want Rule, h icaconfig.Home) string {
+	target := targetText(want.Target, want.Input, want.role(h))
 	switch {
 	case r.State == "":
 		return "does not exist"
@@ -95,8 +121,8 @@ func (r ruleState) fault(want Rule) string {
 		return "has another pattern than was deployed"
 	case r.Schedule != want.Schedule:
 		return fmt.Sprintf("has the schedule %q, not %q", r.Schedule, want.Schedule)
-	case !reflect.DeepEqual(r.Targets, []string{want.Target}):
-		return fmt.Sprintf("has the targets %v, not %s alone", r.Targets, want.Target)
+	case !slices.Equal(r.Targets, []string{target}):
+		return fmt.Sprintf("has the targets %v, not %s alone", r.Targets, target)
 	}
 	return ""
 }

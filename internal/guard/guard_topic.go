@@ -47,13 +47,22 @@ func readTopic(ctx context.Context, c Clients, s icaconfig.Storage) (topicState,
 		}
 		for _, subscription := range page.Subscriptions {
 			if aws.ToString(subscription.Protocol) == "email" {
-				// An address that is not confirmed has a word in place of an ARN.
-				state.Mails[strings.ToLower(aws.ToString(subscription.Endpoint))] = strings.HasPrefix(aws.ToString(subscription.SubscriptionArn), "arn:")
+				state.add(aws.ToString(subscription.Endpoint), aws.ToString(subscription.SubscriptionArn))
 			}
 		}
 	}
 	state.Exists = true
 	return state, nil
+}
+
+// add takes one subscription of an address, which may have several. One that is not confirmed has a word in place of an ARN, and one that
+// was given up, another for some time.
+func (t topicState) add(address, arn string) {
+	if arn == "Deleted" {
+		return
+	}
+	address = strings.ToLower(address)
+	t.Mails[address] = t.Mails[address] || strings.HasPrefix(arn, "arn:")
 }
 
 func judgeTopic(s icaconfig.Storage, got topicState) Verdict {

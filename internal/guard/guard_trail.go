@@ -93,6 +93,9 @@ func (c Clients) heardTrail(ctx context.Context, trail types.Trail) (heardTrail,
 			heard.Unknown = true
 			return heard, nil
 		}
+		if awslore.Classify(err) == awslore.Gone {
+			return heard, nil // deleted since it was listed: it logs nothing
+		}
 	case awslore.Final, awslore.Transient:
 	}
 	return heardTrail{}, fmt.Errorf("look at trail %s: %w", heard.ARN, err)

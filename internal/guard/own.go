@@ -72,18 +72,15 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 		o.Status, o.Problem, o.hold = Held, hold.Reason, hold
 		return o
 	}
-	for _, cause := range alarms {
-		ours, madeErr := e.Deploys.Made(ctx, cause.Time)
-		err = errors.Join(err, madeErr)
-		if !ours {
-			o.Status = Unrecoverable
-			o.Alerts = append(o.Alerts, Finding{
-				What: fmt.Sprintf("%s by %s changed the guard itself: %s", cause.Event, cause.Actor, j.setting.Title),
-				ToDo: j.setting.ByHand(j.storage),
-			})
-		}
+	strangers, strangersErr := e.Deploys.Strangers(ctx, alarms)
+	for _, cause := range strangers {
+		o.Status = Unrecoverable
+		o.Alerts = append(o.Alerts, Finding{
+			What: fmt.Sprintf("%s by %s changed the guard itself: %s", cause.Event, cause.Actor, j.setting.Title),
+			ToDo: j.setting.ByHand(j.storage),
+		})
 	}
-	if err != nil {
+	if err = errors.Join(err, strangersErr); err != nil && len(o.Alerts) > 0 {
 		o.Ungated = fmt.Sprintf("it is not known whether a deploy of our own did this: %v", err)
 	}
 	return o

@@ -19,6 +19,14 @@ type Rule struct {
 	Input        string         // what a schedule says to its target, JSON
 }
 
+// role is the ARN of the role that the rule needs to put events on another region's bus; "" where the target lets the rule in by itself.
+func (r Rule) role(h icaconfig.Home) string {
+	if r.Region == h.HomeRegion {
+		return ""
+	}
+	return ourARN(h, "iam", "", "role/"+RelayRole+r.Region)
+}
+
 // Rules lists the rules of all regions, home first. At home one rule for each source puts on the queue what appears there and what
 // is relayed: an event keeps its source on the way. Elsewhere one for each source that appears there relays it.
 func Rules(settings []Setting, h icaconfig.Home) []Rule {

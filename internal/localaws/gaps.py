@@ -113,14 +113,6 @@ def emulated_by_patches() -> list[Gap]:
             cfn_trail,
         ),
         Gap(
-            "cloudtrail-default-selectors",
-            "cloudtrail",
-            "a trail to which nobody put event selectors has none",
-            "it logs all management events, and GetEventSelectors says so",
-            "https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html",
-            cloudtrail_default_selectors,
-        ),
-        Gap(
             "cfn-alarm-arn",
             "cloudformation",
             "skips AWS::CloudWatch::Alarm silently; Ref of one is empty, and Fn::GetAtt of one fails the stack",
@@ -323,6 +315,23 @@ def emulated_by_patches() -> list[Gap]:
             "does not",
             "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html",
             events_disabled_rules,
+        ),
+        Gap(
+            "sns-email-confirmation",
+            "sns",
+            "an e-mail address is subscribed at once",
+            "Subscribe answers \"pending confirmation\" and lists say PendingConfirmation instead of an ARN, until the address's owner "
+            "follows the link in a mail, which is ConfirmSubscription with the token in it (here the token is the address)",
+            "https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html",
+            sns_email_confirmation,
+        ),
+        Gap(
+            "cloudtrail-default-selectors",
+            "cloudtrail",
+            "a new trail has no event selectors",
+            "it logs all management events, and GetEventSelectors says so",
+            "https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html",
+            cloudtrail_default_selectors,
         ),
         Gap(
             "lambda-event-source-mapping",
@@ -772,27 +781,6 @@ def cfn_bucket_properties() -> None:
 
     for name in ("create_from_cloudformation_json", "update_from_cloudformation_json"):
         setattr(FakeBucket, name, applying(getattr(FakeBucket, name)))
-
-
-def cloudtrail_default_selectors() -> None:
-    from moto.cloudtrail.models import Trail
-
-    original = Trail.get_event_selectors
-
-    def get_event_selectors(self):
-        basic, advanced = original(self)
-        if not basic and not advanced:
-            basic = [
-                {
-                    "ReadWriteType": "All",
-                    "IncludeManagementEvents": True,
-                    "DataResources": [],
-                    "ExcludeManagementEventSources": [],
-                }
-            ]
-        return basic, advanced
-
-    Trail.get_event_selectors = get_event_selectors
 
 
 def cfn_role_policies() -> None:
@@ -1403,6 +1391,69 @@ def events_disabled_rules() -> None:
             send(self, *args, **kwargs)
 
     Rule.send_to_targets = send_to_targets
+
+
+def sns_email_confirmation() -> None:
+    from moto.core.responses import ActionResult
+    from moto.sns.responses import SNSResponse
+
+    def waits(subscription) -> bool:
+        return subscription.protocol == "email" and not subscription.confirmed
+
+    def listed(subscription) -> dict[str, str]:
+        return {
+            "SubscriptionArn": "PendingConfirmation" if waits(subscription) else subscription.arn,
+            "Owner": subscription.owner,
+            "Protocol": subscription.protocol,
+            "Endpoint": subscription.endpoint,
+            "TopicArn": subscription.topic_arn,
+        }
+
+    def in_lists(original):
+        def answer(self):
+            result = original(self)
+            result._result["Subscriptions"] = [listed(one) for one in result._result["Subscriptions"]]
+            return result
+
+        return answer
+
+    subscribe, confirm = SNSResponse.subscribe, SNSResponse.confirm_subscription
+
+    def subscribe_email(self):
+        result = subscribe(self)
+        made = self.backend.subscriptions.get(result._result["SubscriptionArn"])
+        return ActionResult({"SubscriptionArn": "pending confirmation"}) if made and waits(made) else result
+
+    def confirm_email(self):
+        topic, token = self._get_param("TopicArn"), self._get_param("Token")
+        for one in self.backend.subscriptions.values():
+            if one.topic_arn == topic and one.protocol == "email" and one.endpoint == token:
+                one.confirmed = True
+                return ActionResult({"SubscriptionArn": one.arn})
+        return confirm(self)
+
+    SNSResponse.subscribe, SNSResponse.confirm_subscription = subscribe_email, confirm_email
+    SNSResponse.list_subscriptions = in_lists(SNSResponse.list_subscriptions)
+    SNSResponse.list_subscriptions_by_topic = in_lists(SNSResponse.list_subscriptions_by_topic)
+
+
+def cloudtrail_default_selectors() -> None:
+    from moto.cloudtrail.models import Trail
+
+    init = Trail.__init__
+
+    def with_selectors(self, *args, **kwargs) -> None:
+        init(self, *args, **kwargs)
+        self.event_selectors = [
+            {
+                "ReadWriteType": "All",
+                "IncludeManagementEvents": True,
+                "DataResources": [],
+                "ExcludeManagementEventSources": [],
+            }
+        ]
+
+    Trail.__init__ = with_selectors
 
 
 def lambda_event_source_mapping() -> None:

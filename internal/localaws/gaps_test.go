@@ -36,38 +36,40 @@ import (
 // gapChecks has, for each gap that gaps.py emulates, what AWS's documentation says: nil when that holds.
 func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 	return map[string]func(context.Context, *localaws.AWS) error{
-		"cfn-oidc-provider":           checkOIDCProvider,
-		"cfn-bucket-properties":       checkBucketProperties,
-		"cfn-role-policies":           checkRolePolicies,
-		"cfn-dynamic-references":      checkDynamicReferences,
-		"cfn-subscription":            checkSubscription,
-		"cfn-trail":                   checkTrail,
-		"cfn-alarm-arn":               checkAlarmARN,
-		"s3-new-bucket-defaults":      checkBucketDefaults,
-		"s3-expected-bucket-owner":    checkExpectedOwner,
-		"s3-wrong-region":             checkWrongRegion,
-		"s3-malformed-bucket-policy":  checkMalformedPolicy,
-		"s3-block-public-policy":      checkPublicPolicy,
-		"s3-acl-not-supported":        checkACL,
-		"s3-encryption-fields":        checkEncryptionFields,
-		"s3-mfa-delete":               checkMFADelete,
-		"s3-notification-eventbridge": checkEventBridge,
-		"s3-notification-targets":     checkNotificationTargets,
-		"s3-notification-overlap":     checkNotificationOverlap,
-		"s3-ownership-acl":            checkOwnershipACL,
-		"iam-update-role":             checkUpdateRole,
-		"iam-oidc-client-ids":         checkClientIDs,
-		"iam-policy-version-encoding": checkPolicyVersion,
-		"iam-deleted-principals":      checkDeletedPrincipals,
-		"kms-malformed-key-policy":    checkMalformedKeyPolicy,
-		"kms-key-arns":                checkKeyARNs,
-		"kms-key-states":              checkKeyStates,
-		"events-delivered-envelope":   checkDeliveredEnvelope,
-		"events-topic-target":         checkTopicTarget,
-		"events-bus-target":           checkBusTarget,
-		"events-scheduled-rules":      checkScheduledRule,
-		"events-disabled-rules":       checkDisabledRule,
-		"lambda-event-source-mapping": checkEventSourceMapping,
+		"cfn-oidc-provider":            checkOIDCProvider,
+		"cfn-bucket-properties":        checkBucketProperties,
+		"cfn-role-policies":            checkRolePolicies,
+		"cfn-dynamic-references":       checkDynamicReferences,
+		"cfn-subscription":             checkSubscription,
+		"cfn-trail":                    checkTrail,
+		"cfn-alarm-arn":                checkAlarmARN,
+		"s3-new-bucket-defaults":       checkBucketDefaults,
+		"s3-expected-bucket-owner":     checkExpectedOwner,
+		"s3-wrong-region":              checkWrongRegion,
+		"s3-malformed-bucket-policy":   checkMalformedPolicy,
+		"s3-block-public-policy":       checkPublicPolicy,
+		"s3-acl-not-supported":         checkACL,
+		"s3-encryption-fields":         checkEncryptionFields,
+		"s3-mfa-delete":                checkMFADelete,
+		"s3-notification-eventbridge":  checkEventBridge,
+		"s3-notification-targets":      checkNotificationTargets,
+		"s3-notification-overlap":      checkNotificationOverlap,
+		"s3-ownership-acl":             checkOwnershipACL,
+		"iam-update-role":              checkUpdateRole,
+		"iam-oidc-client-ids":          checkClientIDs,
+		"iam-policy-version-encoding":  checkPolicyVersion,
+		"iam-deleted-principals":       checkDeletedPrincipals,
+		"kms-malformed-key-policy":     checkMalformedKeyPolicy,
+		"kms-key-arns":                 checkKeyARNs,
+		"kms-key-states":               checkKeyStates,
+		"events-delivered-envelope":    checkDeliveredEnvelope,
+		"events-topic-target":          checkTopicTarget,
+		"events-bus-target":            checkBusTarget,
+		"events-scheduled-rules":       checkScheduledRule,
+		"events-disabled-rules":        checkDisabledRule,
+		"lambda-event-source-mapping":  checkEventSourceMapping,
+		"sns-email-confirmation":       checkEmailConfirmation,
+		"cloudtrail-default-selectors": checkDefaultSelectors,
 	}
 }
 
@@ -1023,6 +1025,54 @@ func checkEventSourceMapping(ctx context.Context, local *localaws.AWS) error {
 	}
 	if count := received.Messages[0].Attributes["ApproximateReceiveCount"]; count != "1" {
 		return fmt.Errorf("received for the %s. time: moto took it before", count)
+	}
+	return nil
+}
+
+func checkEmailConfirmation(ctx context.Context, local *localaws.AWS) error {
+	client, address := sns.NewFromConfig(local.DirectConfig("us-east-1")), aws.String("storage-oncall@example.org")
+	topic, err := client.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("alerts")})
+	if err != nil {
+		return err
+	}
+	if _, err := client.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: address}); err != nil {
+		return err
+	}
+	listed := func() (string, error) {
+		out, err := client.ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: topic.TopicArn})
+		if err != nil || len(out.Subscriptions) != 1 || aws.ToString(out.Subscriptions[0].Endpoint) != *address {
+			return "", fmt.Errorf("subscriptions %v %w", out, err)
+		}
+		return aws.ToString(out.Subscriptions[0].SubscriptionArn), nil
+	}
+	if got, err := listed(); err != nil || got != "PendingConfirmation" {
+		return fmt.Errorf("subscribed as %q %w", got, err)
+	}
+	confirmed, err := client.ConfirmSubscription(ctx, &sns.ConfirmSubscriptionInput{TopicArn: topic.TopicArn, Token: address})
+	if err != nil {
+		return err
+	}
+	if got, err := listed(); err != nil || got != aws.ToString(confirmed.SubscriptionArn) {
+		return fmt.Errorf("confirmed as %q %w", got, err)
+	}
+	_, err = client.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: confirmed.SubscriptionArn})
+	return err
+}
+
+func checkDefaultSelectors(ctx context.Context, local *localaws.AWS) error {
+	if _, err := direct(local).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("trail")}); err != nil {
+		return err
+	}
+	client, name := cloudtrail.NewFromConfig(local.DirectConfig("us-east-1")), aws.String("trail")
+	if _, err := client.CreateTrail(ctx, &cloudtrail.CreateTrailInput{Name: name, S3BucketName: name}); err != nil {
+		return err
+	}
+	out, err := client.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: name})
+	if err != nil {
+		return err
+	}
+	if len(out.EventSelectors) != 1 || !aws.ToBool(out.EventSelectors[0].IncludeManagementEvents) || out.EventSelectors[0].ReadWriteType != "All" {
+		return fmt.Errorf("selectors %+v", out.EventSelectors)
 	}
 	return nil
 }

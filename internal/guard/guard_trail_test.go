@@ -1,0 +1,107 @@
+package guard
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+
+	"github.com/icaguard/icaguard/internal/localaws"
+)
+
+func guardTrailWays() []homeWay {
+	const id = "guard-trail"
+	stop := func(w *homeWorld) {
+		w.must(w.stranger.cloudtrail(inHome).StopLogging(w.t.Context(), &cloudtrail.StopLoggingInput{Name: aws.String(TrailName)}))
+	}
+	selectors := func(s types.EventSelector) func(*homeWorld) {
+		return func(w *homeWorld) {
+			w.putSelectors(&cloudtrail.PutEventSelectorsInput{EventSelectors: []types.EventSelector{s}})
+		}
+	}
+	advanced := func(fields ...types.AdvancedFieldSelector) func(*homeWorld) {
+		return func(w *homeWorld) {
+			w.putSelectors(&cloudtrail.PutEventSelectorsInput{AdvancedEventSelectors: []types.AdvancedEventSelector{{FieldSelectors: fields}}})
+		}
+	}
+	field := func(name string, equals ...string) types.AdvancedFieldSelector {
+		return types.AdvancedFieldSelector{Field: aws.String(name), Equals: equals}
+	}
+	management := field("eventCategory", "Management")
+	noKMS := types.AdvancedFieldSelector{Field: aws.String("eventSource"), NotEquals: []string{"kms.amazonaws.com"}}
+	excluding := types.EventSelector{IncludeManagementEvents: aws.Bool(true), ReadWriteType: types.ReadWriteTypeWriteOnly, ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}
+	organisations := func(w *homeWorld) {
+		w.update(&cloudtrail.UpdateTrailInput{IsOrganizationTrail: aws.Bool(true)})
+		w.local.Recorder().Inject(localaws.Fault{Operation: "GetTrailStatus", AccessKeyID: w.key, Kind: localaws.Denied, Times: 1})
+	}
+	return []homeWay{
+		{setting: id, name: "logging stopped", breakIt: stop, want: Unrecoverable, says: "trail/icaguard has logging off"},
+		{
+			setting: id, name: "deleted", want: Unrecoverable, says: "no CloudTrail trail covers us-east-1",
+			breakIt: func(w *homeWorld) {
+				w.must(w.stranger.cloudtrail(inHome).DeleteTrail(w.t.Context(), &cloudtrail.DeleteTrailInput{Name: aws.String(TrailName)}))
+			},
+		},
+		{
+			setting: id, name: "logs reads only", want: Unrecoverable, says: "logs no management events that write",
+			breakIt: selectors(types.EventSelector{IncludeManagementEvents: aws.Bool(true), ReadWriteType: types.ReadWriteTypeReadOnly}),
+		},
+		{
+			setting: id, name: "logs data events only", want: Unrecoverable, says: "logs no management events that write",
+			breakIt: selectors(types.EventSelector{IncludeManagementEvents: aws.Bool(false), ReadWriteType: types.ReadWriteTypeAll}),
+		},
+		{setting: id, name: "KMS excluded where no key is named", breakIt: selectors(excluding), want: Clean},
+		{
+			setting: id, name: "KMS excluded where a key is named", key: true, breakIt: selectors(excluding), want: Unrecoverable,
+			says: "does not hear all in eu-central-1: arn:aws:cloudtrail:us-east-1:123456789012:trail/icaguard logs no KMS events",
+		},
+		{
+			setting: id, name: "of one region only", want: Unrecoverable, says: "no CloudTrail trail covers eu-central-1",
+			breakIt: func(w *homeWorld) { w.update(&cloudtrail.UpdateTrailInput{IsMultiRegionTrail: aws.Bool(false)}) },
+		},
+		{setting: id, name: "advanced selectors, all management events", key: true, breakIt: advanced(management), want: Clean},
+		{setting: id, name: "advanced selectors, writes only", key: true, breakIt: advanced(management, field("readOnly", "false")), want: Clean},
+		{
+			setting: id, name: "advanced selectors, reads only", breakIt: advanced(management, field("readOnly", "true")),
+			want: Unrecoverable, says: "logs no management events that write",
+		},
+		{
+			setting: id, name: "advanced selectors, data events only", breakIt: advanced(field("eventCategory", "Data"), field("resources.type", "AWS::S3::Object")),
+			want: Unrecoverable, says: "logs no management events that write",
+		},
+		{
+			setting: id, name: "advanced selectors, some events only", breakIt: advanced(management, field("eventName", "CreateUser")),
+			want: Unrecoverable, says: "logs no management events that write",
+		},
+		{setting: id, name: "advanced selectors without KMS where no key is named", breakIt: advanced(management, noKMS), want: Clean},
+		{
+			setting: id, name: "advanced selectors without KMS where a key is named", key: true, breakIt: advanced(management, noKMS),
+			want: Unrecoverable, says: "logs no KMS events",
+		},
+		{
+			setting: id, name: "stopped, but another trail hears as much", want: Clean,
+			breakIt: func(w *homeWorld) {
+				w.must(w.stranger.cloudtrail(away).CreateTrail(w.t.Context(), &cloudtrail.CreateTrailInput{
+					Name: aws.String("other"), S3BucketName: aws.String(TrailName + "-trail"), IsMultiRegionTrail: aws.Bool(true),
+				}))
+				w.must(w.stranger.cloudtrail(away).StartLogging(w.t.Context(), &cloudtrail.StartLoggingInput{Name: aws.String("other")}))
+				stop(w)
+			},
+		},
+		{
+			setting: id, name: "an organisation's trail that may not be looked into", breakIt: organisations, want: Reported,
+			says: "it is not known whether a trail logs management events in eu-central-1",
+		},
+	}
+}
+
+func (w *homeWorld) putSelectors(put *cloudtrail.PutEventSelectorsInput) {
+	w.t.Helper()
+	put.TrailName = aws.String(TrailName)
+	w.must(w.stranger.cloudtrail(inHome).PutEventSelectors(w.t.Context(), put))
+}
+
+func (w *homeWorld) update(update *cloudtrail.UpdateTrailInput) {
+	w.t.Helper()
+	update.Name = aws.String(TrailName)
+	w.must(w.stranger.cloudtrail(inHome).UpdateTrail(w.t.Context(), update))
+}

@@ -1,0 +1,321 @@
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+)
+
+// A guard at home in us-east-1 with storages there and in eu-central-1.
+const twoRegions = `
+homeRegion: us-east-1
+alerts: {emails: [first@example.org, second@example.org]}
+storages:
+  - name: us
+    icaRegion: US
+    bucket: {name: lab-us-ica, folder: ica}
+    role: {name: RoleUS, policyName: policy-us, sessionNamePrefix: "ssm:/ica/us"}
+  - name: eu
+    icaRegion: EU
+    bucket: {name: lab-eu-ica, folder: ica}
+    role: {name: RoleEU, policyName: policy-eu, sessionNamePrefix: "ssm:/ica/eu"}
+`
+
+const (
+	inHome = "us-east-1"
+	away   = "eu-central-1"
+	// naming a key makes the guard listen to KMS in its region.
+	keyAway = `kmsKeyArn: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"`
+)
+
+// homeWorld is the guard itself in a local AWS of its own, and a stranger.
+type homeWorld struct {
+	t        *testing.T
+	local    *localaws.AWS
+	key      string // access key of the engine
+	engine   Engine
+	home     icaconfig.Home
+	stranger Clients
+	again    []Look
+
+	mu    sync.Mutex
+	heard []Event
+}
+
+// newHome makes the world of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming a key only adds
+// rules, so it always is.
+func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *homeWorld {
+	t.Helper()
+	w := &homeWorld{t: t, local: local, key: "AKIAGUARDHOME", stranger: Clients{Config: local.Config(inHome, "AKIASTRANGER")}}
+	w.configure(true)
+	localawstest.Home{
+		Regions: w.home.Regions(), Queue: LookQueue, DeadLetters: DeadLetterQueue, Topic: AlertTopic, Table: LedgerTable, Trail: TrailName,
+		PartitionKey: "resource", SortKey: "entry", Functions: []string{RemediateFunction, ValidateFunction}, Roles: guardRoles(w.home)[2:],
+		Emails: w.home.Emails, Rules: homeRules(w.home),
+	}.Make(t, local, parts...)
+	w.configure(withKey)
+	w.play(time.Now().Add(-time.Hour), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	local.Recorder().SetEmit(w.hear)
+	local.Recorder().ResetCalls()
+	return w
+}
+
+func homeRules(h icaconfig.Home) []localawstest.Rule {
+	var rules []localawstest.Rule
+	for _, r := range wantRules(h) {
+		rules = append(rules, localawstest.Rule{
+			Name: r.Name, Region: r.Region, Pattern: r.Pattern, Schedule: r.Schedule, TargetARN: r.Target, Input: r.Input, RoleARN: r.role(h),
+		})
+	}
+	return rules
+}
+
+func (w *homeWorld) configure(withKey bool) {
+	w.t.Helper()
+	text := twoRegions
+	if withKey {
+		text = strings.Replace(text, "{name: lab-eu-ica,", "{name: lab-eu-ica, "+keyAway+",", 1)
+	}
+	file, err := icaconfig.Parse("ica.yaml", []byte(text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	baseline, err := file.Baseline(w.local.Account(), "aws")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := w.local.Config(inHome, w.key)
+	cfg.RetryMaxAttempts = 1
+	w.home = baseline.Home
+	w.engine = Engine{
+		Baseline: baseline, Settings: EarsAndHands(), Clients: Clients{Config: cfg, Account: w.local.Account()}, Now: time.Now, Sleep: Sleep,
+		LookAgain: func(_ context.Context, l Look, _ time.Duration) error {
+			w.again = append(w.again, l)
+			return nil
+		},
+	}
+}
+
+// play makes all stacks pass through statuses, one a minute, beginning at a time.
+func (w *homeWorld) play(from time.Time, statuses ...string) {
+	for _, stack := range w.home.Stacks {
+		w.playOne(stack.Name, from, statuses...)
+	}
+}
+
+func (w *homeWorld) playOne(stack string, from time.Time, statuses ...string) {
+	state := localaws.StackState{
+		Status: statuses[len(statuses)-1], LastUpdated: from, Outputs: map[string]string{icaconfig.DigestOutput: w.home.Digest},
+	}
+	for i, status := range statuses {
+		state.Events = append(state.Events, localaws.StackEvent{Time: from.Add(time.Duration(i) * time.Minute), Status: status})
+	}
+	w.local.Recorder().PlayStack(stack, state)
+}
+
+// hear keeps what strangers do, in place of the rules.
+func (w *homeWorld) hear(_ context.Context, envelope localaws.Envelope) error {
+	body, err := json.Marshal(envelope)
+	if err != nil {
+		return err
+	}
+	event, err := ParseEvent(body)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = append(w.heard, event)
+	return err
+}
+
+// looks are those that what was heard since the last call leads to.
+func (w *homeWorld) looks() []Look {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var looks []Look
+	for _, event := range w.heard {
+		looks = append(looks, Route(event, "", w.engine.Settings, w.engine.Baseline)...)
+	}
+	w.heard = nil
+	return looks
+}
+
+// handle is one batch, with gates that know nothing yet.
+func (w *homeWorld) handle(looks ...Look) []Outcome {
+	w.t.Helper()
+	w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
+	var outcomes []Outcome
+	for _, result := range w.engine.Handle(w.t.Context(), looks) {
+		if result.Err != nil {
+			w.t.Fatal(result.Err)
+		}
+		outcomes = append(outcomes, result.Outcome)
+	}
+	return outcomes
+}
+
+func (w *homeWorld) handleOne(looks ...Look) Outcome {
+	w.t.Helper()
+	outcomes := w.handle(looks...)
+	if len(outcomes) != 1 {
+		w.t.Fatalf("%d outcomes, want one: %+v", len(outcomes), outcomes)
+	}
+	return outcomes[0]
+}
+
+func (w *homeWorld) must(_ any, err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// storage stands for the guard where clients ask for one.
+func (w *homeWorld) storage() icaconfig.Storage { return w.engine.Baseline.Storages[0] }
+
+// calls are the engine's calls for its settings; those of the gates are the gates' tests' to check.
+func (w *homeWorld) calls() []localaws.Call {
+	return slices.DeleteFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool {
+		return c.AccessKeyID != w.key || c.Service == "cloudformation"
+	})
+}
+
+// homeWay is one way of breaking the guard itself, and what must come of it.
+type homeWay struct {
+	setting, name string
+	key           bool // a KMS key is named
+	breakIt       func(*homeWorld)
+	want          Status
+	says          string // a part of what people are told
+	untold        bool   // no event tells of it: the schedule finds it
+}
+
+// homeWays are all of them, each setting's in its own test file.
+func homeWays() []homeWay {
+	return slices.Concat(guardTrailWays(), guardRulesWays(), guardQueueWays(), guardFunctionWays(), guardRoleWays(), guardTopicWays(), guardLedgerWays())
+}
+
+func TestEarsAndHands(t *testing.T) {
+	local := localawstest.Start(t)
+	newHome(t, local, true)
+	parts := map[string]string{
+		"guard-trail": "trail", "guard-rules": "rules", "guard-queue": "queues", "guard-function": "functions", "guard-role": "roles",
+		"guard-topic": "topic", "guard-ledger": "table",
+	}
+	if len(parts) != len(EarsAndHands()) {
+		t.Errorf("%d of %d settings are tested", len(parts), len(EarsAndHands()))
+	}
+	for setting, part := range parts {
+		t.Run(setting, func(t *testing.T) {
+			used := map[string]bool{}
+			for _, withKey := range []bool{false, true} {
+				testHomeClean(newHome(t, local, withKey, part), setting, used)
+			}
+			for _, c := range homeWays() {
+				if c.setting == setting {
+					t.Run(c.name, func(t *testing.T) { testHomeWay(newHome(t, local, c.key, part), c, used) })
+				}
+			}
+			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, settingOf(t, setting), used) })
+			t.Run("faults", func(t *testing.T) { testHomeFaults(newHome(t, local, true, part), setting) })
+		})
+	}
+}
+
+func settingOf(t *testing.T, id string) Setting {
+	t.Helper()
+	all := All()
+	i := slices.IndexFunc(all, func(s Setting) bool { return s.ID == id })
+	if i < 0 {
+		t.Fatalf("no setting %s", id)
+	}
+	return all[i]
+}
+
+func testHomeClean(w *homeWorld, setting string, used map[string]bool) {
+	w.t.Helper()
+	if o := w.handleOne(Look{Setting: setting}); o.Status != Clean || o.Storage != "icaguard" {
+		w.t.Errorf("as deployed it must be clean, and nobody's but the guard's: %+v", o)
+	}
+	for _, call := range w.calls() {
+		used[call.Action] = true
+	}
+}
+
+func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
+	c.breakIt(w)
+	looks := slices.DeleteFunc(w.looks(), func(l Look) bool { return l.Setting != c.setting })
+	if c.untold != (len(looks) == 0) {
+		w.t.Fatalf("heard of it by %d events, want some: %v", len(looks), !c.untold)
+	}
+	if c.untold {
+		looks = []Look{{Setting: c.setting}}
+	}
+	w.local.Recorder().ResetCalls()
+	o := w.handleOne(looks...)
+	for _, call := range w.calls() {
+		used[call.Action] = true
+	}
+	expectStatus(w.t, o, c.want)
+	if told := fmt.Sprint(o.Alerts, o.Reports, o.Problem); !strings.Contains(told, c.says) || (c.says == "") != (c.want == Clean) {
+		w.t.Errorf("people must be told %q, are told %s", c.says, told)
+	}
+	if c.want == Unrecoverable && (o.ToDo == "" || o.Breaks == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
+		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
+	}
+	if again := len(w.again) == 1; again != (c.want == Clean || c.want == Reported) && !c.untold {
+		w.t.Errorf("looks again: %v; want that only where an event shows nothing to do, as the read may be stale", again)
+	}
+}
+
+// testHomeFaults lets every call fail in every way: nothing is well or broken that could not be seen.
+func testHomeFaults(w *homeWorld, setting string) {
+	w.handleOne(Look{Setting: setting})
+	var operations []string
+	for _, call := range w.calls() {
+		operations = append(operations, call.Operation)
+	}
+	slices.Sort(operations)
+	for _, operation := range slices.Compact(operations) {
+		for kind, want := range map[localaws.Kind]Status{
+			localaws.Denied: Unknown, localaws.Throttled: Unknown, localaws.Malformed: Unknown, localaws.ExplicitDeny: Unrecoverable,
+		} {
+			remove := w.local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: kind})
+			w.again = nil
+			o := w.handleOne(Look{Setting: setting})
+			remove()
+			if o.Status != want || o.Problem == "" || o.ToDo == "" || len(o.Alerts) > 0 || len(w.again) != map[Status]int{Unknown: 1}[want] {
+				w.t.Errorf("%s %s: want %s, why and what to do: %+v, again %v", operation, kind, want, o, w.again)
+			}
+		}
+	}
+	if o := w.handleOne(Look{Setting: setting}); o.Status != Clean {
+		w.t.Errorf("not clean when AWS is well again: %+v", o)
+	}
+}
+
+// TestEarsAndHandsAreAskedOnce: storages share the guard, in whatever region they are.
+func TestEarsAndHandsAreAskedOnce(t *testing.T) {
+	w := &homeWorld{t: t, local: newSite(t).AWS}
+	w.configure(false)
+	var got []string
+	for _, j := range w.engine.jobs([]Look{{}}) {
+		got = append(got, j.setting.ID+" "+string(j.setting.On.Mode(j.storage)))
+	}
+	var want []string
+	for _, setting := range EarsAndHands() {
+		want = append(want, setting.ID+" "+string(icaconfig.Observe))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("looks (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,207 @@
+package guard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+)
+
+// TestAlarms: what a stranger does to the guard is an alert at once, what our own deploy does is none. That stacks are in progress is played.
+func TestAlarms(t *testing.T) {
+	local := localawstest.Start(t)
+	newHome(t, local, true)
+	for name, test := range map[string]func(*homeWorld){
+		"by a stranger": testAlarm, "during our own deploy": testOwnDeploy, "during a deploy of another region's stack": testDeployAway,
+		"in the deploy before the last": testEarlierDeploy, "after a deploy": testAfterDeploy, "another region's stack deleted": testStackGone,
+		"another region's stack deployed otherwise": testOtherDigest, "state broken during a deploy": testBrokenDuringDeploy,
+		"stacks cannot be described": testUngatedAlarm, "events of stacks cannot be described": testNoStackEvents,
+		"an audit": testAuditOfOwn, "where nothing is deployed": testNothingDeployed,
+	} {
+		t.Run(name, func(t *testing.T) { test(newHome(t, local, false, "queues", "rules")) })
+	}
+}
+
+// attribute is a stranger's change that no later look can see.
+func (w *homeWorld) attribute() []Look {
+	w.t.Helper()
+	w.setAttribute("VisibilityTimeout", "1")
+	looks := w.looks()
+	if len(looks) == 0 {
+		w.t.Fatal("nothing was heard")
+	}
+	return looks
+}
+
+func (w *homeWorld) expectAlarm(o Outcome) {
+	w.t.Helper()
+	if o.Status != Unrecoverable || !strings.Contains(fmt.Sprint(o.Alerts), "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER") {
+		w.t.Errorf("want an alert with who did it: %+v", o)
+	}
+}
+
+func testAlarm(w *homeWorld) {
+	o := w.handleOne(w.attribute()...)
+	w.expectAlarm(o)
+	if o.Ungated != "" || len(w.again) != 0 {
+		w.t.Errorf("all is known, and told once: %+v, again %v", o, w.again)
+	}
+}
+
+// testOwnDeploy plays a deploy in which CloudFormation sets the attribute: held, looked at again, and then nothing to tell.
+func testOwnDeploy(w *homeWorld) {
+	start := time.Now()
+	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
+	o := w.handleOne(w.attribute()...)
+	expectStatus(w.t, o, Held)
+	if !strings.Contains(o.Problem, "stack icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS") || len(w.again) != 1 {
+		w.t.Fatalf("held because of what, and looked at again: %+v %v", o, w.again)
+	}
+	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
+	o = w.handleOne(w.again...)
+	expectStatus(w.t, o, Clean)
+	if len(o.Alerts) > 0 || o.Ungated != "" {
+		w.t.Errorf("our own deploy did it: %+v", o)
+	}
+}
+
+// testDeployAway: the guard's rules of another region stand in that region's stack.
+func testDeployAway(w *homeWorld) {
+	start := time.Now()
+	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS")
+	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
+	expectStatus(w.t, w.handleOne(w.looks()...), Held)
+	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	expectStatus(w.t, w.handleOne(w.again...), Unrecoverable) // the deploy left it so
+}
+
+func testEarlierDeploy(w *homeWorld) {
+	looks := w.attribute()
+	now := looks[0].Causes[0].Time
+	w.playOne("icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	o := w.handleOne(looks...)
+	expectStatus(w.t, o, Clean)
+}
+
+func testAfterDeploy(w *homeWorld) {
+	looks := w.attribute()
+	w.playOne("icaguard-guard", looks[0].Causes[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE") // over for two seconds
+	w.expectAlarm(w.handleOne(looks...))
+}
+
+// testStackGone: no deploy puts a deleted stack back by itself, so nothing is waited for.
+func testStackGone(w *homeWorld) {
+	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{})
+	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
+	expectStatus(w.t, w.handleOne(w.looks()...), Unrecoverable)
+	w.expectAlarm(w.handleOne(w.attribute()...))
+	w.local.Recorder().PlayStack("icaguard-guard", localaws.StackState{}) // without that one, the guard itself is going
+	expectStatus(w.t, w.handleOne(w.attribute()...), Held)
+}
+
+func testOtherDigest(w *homeWorld) {
+	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{Status: "UPDATE_COMPLETE", Outputs: map[string]string{"ConfigDigest": "new"}})
+	o := w.handleOne(w.attribute()...)
+	expectStatus(w.t, o, Held)
+	if !strings.Contains(o.Problem, "was deployed with configuration new, this is "+w.home.Digest) {
+		w.t.Errorf("held because %s", o.Problem)
+	}
+}
+
+func testBrokenDuringDeploy(w *homeWorld) {
+	guardQueueWays()[0].breakIt(w) // deletes the queue
+	looks := w.looks()
+	start := looks[0].Causes[0].Time
+	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
+	expectStatus(w.t, w.handleOne(looks...), Held)
+	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	o := w.handleOne(w.again...)
+	expectStatus(w.t, o, Unrecoverable)
+	if len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].What, "does not exist") {
+		w.t.Errorf("the deploy is no stranger, and left no queue: %+v", o.Alerts)
+	}
+}
+
+func testUngatedAlarm(w *homeWorld) {
+	looks := w.attribute()
+	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStacks", AccessKeyID: w.key, Kind: localaws.Denied, Times: 3})
+	o := w.handleOne(looks...)
+	w.expectAlarm(o)
+	if !strings.Contains(o.Ungated, "it is not known whether a deploy of our own did this") || !strings.Contains(o.Ungated, "cloudformation:DescribeStacks") {
+		w.t.Errorf("ungated: %q", o.Ungated)
+	}
+}
+
+// testNoStackEvents: a doubt is an alert that says so, unless another stack explains it.
+func testNoStackEvents(w *homeWorld) {
+	looks := w.attribute()
+	for _, times := range []int{1, 3} {
+		remove := w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: times})
+		o := w.handleOne(looks...)
+		w.expectAlarm(o)
+		if !strings.Contains(o.Ungated, "describe events of stack icaguard-storage-us-east-1") {
+			w.t.Errorf("ungated: %q", o.Ungated)
+		}
+		remove()
+	}
+	w.playOne("icaguard-guard", looks[0].Causes[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1})
+	if o := w.handleOne(looks...); o.Status != Clean || o.Ungated != "" {
+		w.t.Errorf("the guard stack's deploy explains it: %+v", o)
+	}
+}
+
+func testAuditOfOwn(w *homeWorld) {
+	guardQueueWays()[0].breakIt(w)
+	audit := func() Outcome {
+		w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
+		return w.engine.Audit(w.t.Context(), Look{Setting: "guard-queue"})[0]
+	}
+	expectStatus(w.t, audit(), Unrecoverable)
+	w.play(time.Now(), "UPDATE_IN_PROGRESS")
+	expectStatus(w.t, audit(), Held)
+	if looks := w.engine.Missed([]Outcome{audit()}); len(looks) != 0 {
+		w.t.Errorf("nobody can restore the guard itself: %v", looks)
+	}
+}
+
+func testNothingDeployed(w *homeWorld) {
+	looks := w.attribute()
+	w.local.Recorder().ResetCalls()
+	results := w.engine.Handle(w.t.Context(), looks) // no Deploys
+	if o := results[0].Outcome; o.Status != Clean || slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
+		w.t.Errorf("%+v", o)
+	}
+}
+
+func TestChanging(t *testing.T) {
+	at := time.Date(2026, 1, 15, 9, 12, 33, 0, time.UTC)
+	status := func(after time.Duration, name string) stackStatus { return stackStatus{at.Add(after), name} }
+	for name, c := range map[string]struct {
+		newestFirst []stackStatus
+		want        bool
+	}{
+		"no stack":                        {nil, false},
+		"before the first":                {[]stackStatus{status(time.Minute, "CREATE_IN_PROGRESS")}, false},
+		"begun in the same second":        {[]stackStatus{status(900*time.Millisecond, "CREATE_IN_PROGRESS")}, true},
+		"in progress":                     {[]stackStatus{status(-time.Hour, "UPDATE_IN_PROGRESS")}, true},
+		"over":                            {[]stackStatus{status(-time.Second, "UPDATE_COMPLETE"), status(-time.Hour, "UPDATE_IN_PROGRESS")}, false},
+		"ended in the same second":        {[]stackStatus{status(100*time.Millisecond, "UPDATE_COMPLETE"), status(-time.Hour, "UPDATE_IN_PROGRESS")}, true},
+		"ended later":                     {[]stackStatus{status(time.Hour, "UPDATE_COMPLETE"), status(-time.Hour, "UPDATE_IN_PROGRESS")}, true},
+		"between two":                     {[]stackStatus{status(time.Hour, "UPDATE_IN_PROGRESS"), status(-time.Hour, "UPDATE_COMPLETE")}, false},
+		"rolling back":                    {[]stackStatus{status(time.Hour, "UPDATE_ROLLBACK_COMPLETE"), status(-time.Hour, "UPDATE_ROLLBACK_IN_PROGRESS")}, true},
+		"cleaning up":                     {[]stackStatus{status(-time.Hour, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")}, true},
+		"a change set in review, no more": {[]stackStatus{status(-time.Hour, "REVIEW_IN_PROGRESS")}, false},
+	} {
+		if got := changing(c.newestFirst, at); got != c.want {
+			t.Errorf("%s: changing %v, want %v", name, got, c.want)
+		}
+	}
+}
