@@ -22,7 +22,7 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
-// account is a local AWS in which a guard of fixed names can stand: one guard, so its labs follow each other.
+// account is a local AWS in which a guard stands. Its names are fixed, so there is one in each.
 type account struct {
 	*localaws.AWS
 	remediate string // the binary
@@ -31,14 +31,27 @@ type account struct {
 	sqs       *sqs.Client
 }
 
-// TestWithGuard runs commands against an account with a guard: the queues, the topic and the real remediate.
-func TestWithGuard(t *testing.T) {
+func TestPause(t *testing.T) {
+	withGuard(t, map[string]func(*testing.T, *account){
+		"pause": testPause, "one setting": testPauseSetting, "all": testPauseAll, "resume": testResume, "validate": testValidateGuard,
+	})
+}
+
+func TestProbe(t *testing.T) {
+	withGuard(t, map[string]func(*testing.T, *account){"probe": testProbe, "not there": testProbeUnfit})
+}
+
+func TestDeadLetters(t *testing.T) {
+	withGuard(t, map[string]func(*testing.T, *account){"show and empty": testDeadLetters})
+}
+
+// withGuard runs commands against an account with a guard: the queues, the topic and the real remediate. Each test function has an account
+// of its own and runs beside the others, as most of the time is waiting; its tests follow each other.
+func withGuard(t *testing.T, tests map[string]func(*testing.T, *account)) {
+	t.Helper()
+	t.Parallel()
 	a := newAccount(t)
-	for name, test := range map[string]func(*testing.T, *account){
-		"pause": testPause, "pause of one setting": testPauseSetting, "pause of all": testPauseAll, "resume": testResume,
-		"validate": testValidateGuard, "probe": testProbe, "probe what is not there": testProbeUnfit,
-		"dead letters": testDeadLetters,
-	} {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, a) })
 	}
 }

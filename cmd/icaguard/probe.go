@@ -140,7 +140,7 @@ func (p *probe) try(ctx context.Context) {
 		return
 	}
 	if err == nil {
-		p.Called = time.Now()
+		p.Called = time.Now().UTC().Truncate(time.Millisecond)
 		p.RequestID, err = before.put(ctx)
 	}
 	if err == nil && p.RequestID == "" {

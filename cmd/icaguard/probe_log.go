@@ -62,7 +62,7 @@ func (l functionLog) look(ctx context.Context, p *probe) error {
 		return err
 	}
 	p.Result = arrived
-	p.Seconds = max(0, time.UnixMilli(aws.ToInt64(event.Timestamp)).Sub(p.Called).Seconds())
+	p.Seconds = max(0, time.UnixMilli(aws.ToInt64(event.Timestamp)).Sub(p.Called).Seconds()) // the clock here may be ahead
 	var line struct{ Msg, Reason string }
 	if json.Unmarshal([]byte(aws.ToString(event.Message)), &line) == nil && line.Reason != "" {
 		p.Result = ignored
