@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	shortPeriod = 300.0 // seconds: what an alarm looks at once
-	oldMessage  = 600.0 // seconds: longer than the guard delays any message of its own
+	shortPeriod = 300.0  // seconds: what an alarm looks at once
+	oldMessage  = 1200.0 // seconds: longer than SQS and so the guard can delay a message
 )
 
 // addAlarms tells people when the guard itself cannot do its work, and while a storage is not as it should be. There is no OK action: each
@@ -25,7 +25,7 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	}
 	add("dead-letters", "Something could not be handled: messages wait in queue "+guard.DeadLetterQueue+".",
 		reaches(1, "Maximum", metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", guard.DeadLetterQueue)))
-	add("queue-age", "Events wait for more than 10 minutes: "+guard.RemediateFunction+" does not get through its queue.",
+	add("queue-age", "Events wait for more than 20 minutes: "+guard.RemediateFunction+" does not get through its queue.",
 		reaches(oldMessage, "Maximum", metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", guard.LookQueue)))
 	for _, name := range []string{guard.RemediateFunction, guard.ValidateFunction} {
 		add("errors-"+name[len("icaguard-"):], "Function "+name+" failed; its log group "+logGroup(name)+" says why.",
@@ -69,10 +69,11 @@ func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
 	return props
 }
 
-// unhealthy alarms on what validate measures once in each period. While it measures nothing, the last word stands; that it does not is
+// unhealthy alarms on what validate measures once in each period, when two in a row say so: what an audit finds drifted, the guard restores
+// right after it. While it measures nothing, the last word stands; that it does not is
 // the heartbeat's to tell.
 func unhealthy(storage string, period float64) awscloudwatch.CfnAlarmProps {
 	props := reaches(1, "Maximum", metric(guard.MetricNamespace, report.Unhealthy, byStorage, storage))
-	props.Period, props.TreatMissingData = &period, jsii.String("ignore")
+	props.Period, props.EvaluationPeriods, props.TreatMissingData = &period, jsii.Number(2), jsii.String("ignore")
 	return props
 }

@@ -152,8 +152,12 @@ func matchesOne(t *testing.T, wanted, got any) bool {
 func checkDelivery(t *testing.T, a app) {
 	var timeout float64
 	for _, function := range a.home().ofType("AWS::Lambda::Function") {
+		loops := "Terminate"
 		if function["FunctionName"] == guard.RemediateFunction { // the one that reads the queue
-			timeout = function["Timeout"].(float64)
+			timeout, loops = function["Timeout"].(float64), "Allow"
+		}
+		if function["RecursiveLoop"] != loops {
+			t.Errorf("%v: Lambda's loop detection is set to %v, want %s", function["FunctionName"], function["RecursiveLoop"], loops)
 		}
 		if function["Runtime"] != "provided.al2023" || !slices.Equal(texts(function["Architectures"]), []string{"arm64"}) {
 			t.Errorf("function runs on %v %v", function["Runtime"], function["Architectures"])
@@ -305,7 +309,7 @@ func checkTrail(t *testing.T, apps map[string]app) {
 		if r.Type != "AWS::S3::Bucket" {
 			continue
 		}
-		if r.DeletionPolicy != "RetainExceptOnCreate" || r.Properties["VersioningConfiguration"] == nil || r.Properties["BucketEncryption"] == nil ||
+		if r.DeletionPolicy != "Retain" || r.Properties["VersioningConfiguration"] == nil || r.Properties["BucketEncryption"] == nil ||
 			r.Properties["PublicAccessBlockConfiguration"] == nil || r.Properties["LifecycleConfiguration"] == nil || r.Properties["ObjectLockConfiguration"] == nil {
 			t.Errorf("trail bucket %s: %+v", id, r)
 		}

@@ -17,6 +17,7 @@ import (
 type function struct {
 	id, name    string
 	timeout     float64 // seconds
+	loops       bool    // it sends to the queue that starts it
 	environment map[string]*string
 	statements  []icaconfig.Statement // all that it may do
 }
@@ -38,7 +39,17 @@ func newFunction(stack awscdk.Stack, in input, f function) awslambda.Function {
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
 		MemorySize:   jsii.Number(256),
 		Environment:  &f.environment,
+		// Lambda ends what it takes for a loop after 16 rounds. A look that waits goes more often: while a deploy holds it, each minute, until
+		// the stack has settled; all else is bounded by its attempts. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+		RecursiveLoop: recursion(f.loops),
 	})
+}
+
+func recursion(wanted bool) awslambda.RecursiveLoop {
+	if wanted {
+		return awslambda.RecursiveLoop_ALLOW
+	}
+	return awslambda.RecursiveLoop_TERMINATE
 }
 
 func logGroup(function string) string { return "/aws/lambda/" + function }

@@ -66,7 +66,7 @@ func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, looks aws
 
 func addRemediate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, topic awssns.Topic) {
 	remediate := newFunction(stack, in, function{
-		id: "Remediate", name: guard.RemediateFunction, timeout: remediateTimeout, statements: remediateStatements(in.baseline),
+		id: "Remediate", name: guard.RemediateFunction, timeout: remediateTimeout, loops: true, statements: remediateStatements(in.baseline),
 		environment: map[string]*string{
 			guard.EnvQueueURL: queue.QueueUrl(), guard.EnvDeadLetterURL: deadLetters.QueueUrl(), guard.EnvTopicARN: topic.TopicArn(),
 		},

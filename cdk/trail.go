@@ -41,11 +41,12 @@ func newTrailBucket(stack awscdk.Stack) awss3.Bucket {
 		Versioned:         jsii.Bool(true), // which the lock needs
 		// What somebody does to the trail does not undo what it has told. Governance, not compliance: who may bypass the lock can still close the account's books.
 		ObjectLockDefaultRetention: awss3.ObjectLockRetention_Governance(awscdk.Duration_Days(jsii.Number(trailRetention))),
-		RemovalPolicy:              awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
+		// Not "except on create": CloudTrail may have written before a first deploy fails, and CloudFormation cannot delete what is not empty.
+		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
 		LifecycleRules: &[]*awss3.LifecycleRule{{
 			Id:                                  jsii.String("retention"),
 			Expiration:                          awscdk.Duration_Days(jsii.Number(trailRetention)),
-			NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(trailRetention)), // what somebody deleted or overwrote
+			NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(1)), // what expired, and what somebody deleted once the lock is over
 			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(7)),
 		}},
 	})
@@ -70,5 +71,5 @@ func letTrailWrite(bucket awss3.Bucket, b icaconfig.Baseline) {
 		s.Principals = &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudtrail.amazonaws.com"), nil)}
 		bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&s))
 	}
-	bucket.Policy().ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE) // a bucket that stays, stays locked
+	bucket.Policy().ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN) // a bucket that stays, stays locked
 }

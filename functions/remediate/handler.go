@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
@@ -107,7 +108,11 @@ func (h *handler) settled(ctx context.Context, e guard.StackEvent) (request, err
 	}
 	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
 	look := guard.Look{Reason: e.String()}
-	return request{looks: []guard.Look{look}, stack: &e}, h.engine.LookAgain(ctx, look, time.Minute)
+	r := request{looks: []guard.Look{look}}
+	if e.IsOf(h.engine.Baseline.Home, icaconfig.GuardStack) {
+		r.stack = &e // it is deployed last: one message for each deploy
+	}
+	return r, h.engine.LookAgain(ctx, look, time.Minute)
 }
 
 func (h *handler) route(ctx context.Context, event guard.Event) request {

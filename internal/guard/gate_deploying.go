@@ -63,10 +63,19 @@ func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, setting Setting
 	return Hold{}, unknown
 }
 
-// concerned reports whether a stack may hold what the look is about: the guard's own stands in all of them, a storage's in that of its
-// region and in the guard's.
+// concerned reports whether a stack may hold what the look is about: the guard's own stands in all of them, a bucket in that of its
+// region, all else in the guard's, which also has the code that looks. So when the guard's stack fails to follow the storages', and goes
+// back to the configuration before, only buckets wait for the next deploy.
 func concerned(stack icaconfig.Stack, s icaconfig.Storage, setting Setting) bool {
-	return setting.On.own() || stack.Kind == icaconfig.GuardStack || stack.Kind == icaconfig.StorageStack && stack.Region == s.Region.AWS
+	switch stack.Kind {
+	case icaconfig.GuardStack:
+		return true
+	case icaconfig.StorageStack:
+		return setting.On.own() || (setting.On == OnBucket || setting.On == OnKey) && stack.Region == s.Region.AWS
+	case icaconfig.RelayStack:
+		return setting.On.own()
+	}
+	return true
 }
 
 // unsettled says in which way a stack is not what was deployed with the configuration of this digest, "" if it is.

@@ -65,6 +65,11 @@ func (t topicState) add(address, arn string) {
 	t.Mails[address] = t.Mails[address] || strings.HasPrefix(arn, "arn:")
 }
 
+// subscribe makes AWS send its mail once more: to CloudFormation the subscription is there.
+func subscribe(s icaconfig.Storage, mail string) string {
+	return "aws sns subscribe --region " + s.Home.HomeRegion + " --topic-arn " + OnTopic.ARN(s) + " --protocol email --notification-endpoint " + mail
+}
+
 func judgeTopic(s icaconfig.Storage, got topicState) Verdict {
 	if !got.Exists {
 		return alert("topic "+AlertTopic+" does not exist", redeploy(s))
@@ -74,11 +79,11 @@ func judgeTopic(s icaconfig.Storage, got topicState) Verdict {
 		confirmed, subscribed := got.Mails[strings.ToLower(mail)]
 		switch {
 		case !subscribed:
-			v.Alerts = append(v.Alerts, Finding{What: mail + " is not subscribed to topic " + AlertTopic, ToDo: redeploy(s)})
+			v.Alerts = append(v.Alerts, Finding{What: mail + " is not subscribed to topic " + AlertTopic, ToDo: subscribe(s, mail)})
 		case !confirmed:
 			v.Reports = append(v.Reports, Finding{
 				What: mail + " has not confirmed its subscription and gets no alert",
-				ToDo: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two days, then: make deploy",
+				ToDo: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two days, then: " + subscribe(s, mail),
 			})
 		}
 	}

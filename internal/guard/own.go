@@ -55,9 +55,10 @@ func alarming(t Trigger) Trigger {
 	return t
 }
 
-// redeploy advises on what CloudFormation owns.
+// redeploy advises on what CloudFormation owns. An ordinary deploy would compare with the last template only, and change nothing
+// (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/drift-aware-change-sets.html).
 func redeploy(icaconfig.Storage) string {
-	return "look in CloudTrail who changed it and why; deploying again puts it back: make deploy"
+	return "look in CloudTrail who changed it and why; to put it back: make repair"
 }
 
 // alarm ends a look at the guard itself. What a stranger did to it is an alert, what our own deploy did is not; while one runs, nobody can

@@ -53,6 +53,12 @@ func (e StackEvent) Settles(h icaconfig.Home) bool {
 	})
 }
 
+// IsOf reports whether the stack is ours of that kind.
+func (e StackEvent) IsOf(h icaconfig.Home, kind icaconfig.StackKind) bool {
+	stack, ours := h.Stack(kind, e.Stack.Region)
+	return ours && stack.Name == e.Stack.Name
+}
+
 // String is for people.
 func (e StackEvent) String() string {
 	return "stack " + e.Stack.Name + " in " + e.Stack.Region + " is in status " + e.Status
