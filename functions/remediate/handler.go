@@ -29,8 +29,8 @@ type request struct {
 	id     string
 	looks  []guard.Look
 	notice *guard.Notice
-	// stack is set where the look at everything follows a deploy: people get its result.
-	stack *guard.StackEvent
+	// deployed is set where the look at everything follows a deploy: people get its result.
+	deployed *guard.StackEvent
 }
 
 // handle takes an SQS batch, or one bare message for `aws lambda invoke`. A message fails only when nothing else can
@@ -107,7 +107,11 @@ func (h *handler) settled(ctx context.Context, e guard.StackEvent) (request, err
 	}
 	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
 	look := guard.Look{Reason: e.String()}
-	return request{looks: []guard.Look{look}, stack: &e}, h.engine.LookAgain(ctx, look, time.Minute)
+	r := request{looks: []guard.Look{look}}
+	if e.Last(ctx, h.engine.Deploys) {
+		r.deployed = &e
+	}
+	return r, h.engine.LookAgain(ctx, look, time.Minute)
 }
 
 func (h *handler) route(ctx context.Context, event guard.Event) request {
@@ -140,8 +144,8 @@ func (h *handler) work(ctx context.Context, requests []request) map[string]error
 		}
 	}
 	for _, r := range requests {
-		if r.stack != nil {
-			failed = join(failed, r.id, h.summarise(ctx, *r.stack, results))
+		if r.deployed != nil {
+			failed = join(failed, r.id, h.summarise(ctx, *r.deployed, results))
 		}
 	}
 	// Notices that come again wait behind the looks: a slow SNS must not keep a storage offline.

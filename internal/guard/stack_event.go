@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -51,6 +52,19 @@ func (e StackEvent) Settles(h icaconfig.Home) bool {
 	return ended && e.Status != string(types.StackStatusDeleteComplete) && slices.ContainsFunc(h.Stacks, func(s icaconfig.Stack) bool {
 		return s.Name == e.Stack.Name && s.Region == e.Stack.Region
 	})
+}
+
+// Last reports whether the event ends a whole deploy, as far as the stacks tell: the guard's is deployed last.
+func (e StackEvent) Last(ctx context.Context, d *Deploys) bool {
+	if guard, ok := d.home.Stack(icaconfig.GuardStack, d.home.HomeRegion); ok && e.Stack.Name == guard.Name {
+		return true
+	}
+	for _, stack := range d.home.Stacks {
+		if found, err := d.describe(ctx, stack); err == nil && unsettled(found, d.home.Digest) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // String is for people.
