@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
@@ -30,8 +29,8 @@ type request struct {
 	id     string
 	looks  []guard.Look
 	notice *guard.Notice
-	// stack is set where the look at everything follows a deploy: people get its result.
-	stack *guard.StackEvent
+	// deployed is set where the look at everything follows a deploy: people get its result.
+	deployed *guard.StackEvent
 }
 
 // handle takes an SQS batch, or one bare message for `aws lambda invoke`. A message fails only when nothing else can
@@ -109,8 +108,8 @@ func (h *handler) settled(ctx context.Context, e guard.StackEvent) (request, err
 	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
 	look := guard.Look{Reason: e.String()}
 	r := request{looks: []guard.Look{look}}
-	if e.IsOf(h.engine.Baseline.Home, icaconfig.GuardStack) {
-		r.stack = &e // it is deployed last: one message for each deploy
+	if e.Last(ctx, h.engine.Deploys) {
+		r.deployed = &e
 	}
 	return r, h.engine.LookAgain(ctx, look, time.Minute)
 }
@@ -145,8 +144,8 @@ func (h *handler) work(ctx context.Context, requests []request) map[string]error
 		}
 	}
 	for _, r := range requests {
-		if r.stack != nil {
-			failed = join(failed, r.id, h.summarise(ctx, *r.stack, results))
+		if r.deployed != nil {
+			failed = join(failed, r.id, h.summarise(ctx, *r.deployed, results))
 		}
 	}
 	// Notices that come again wait behind the looks: a slow SNS must not keep a storage offline.

@@ -35,24 +35,29 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 	}
 	switch asked.Schedule {
 	case "":
-		return a.audit(ctx)
+		return a.audit(ctx), nil
 	case guard.AskEverything:
-		r, err := a.audit(ctx)
+		r := a.audit(ctx)
 		a.meter.Health(ctx, r.Outcomes)
-		return r, errors.Join(err, a.handOn(ctx, r.Outcomes), a.tell(ctx, r.Outcomes))
-	case guard.AskIAM:
-		r, err := a.audit(ctx, guard.HeardBy("aws.iam", a.engine.Settings)...)
+		forgetful, err := a.tell(ctx, r.Outcomes)
+		if forgetful != nil {
+			a.log.ErrorContext(ctx, "the last summary is not known or not kept", "error", forgetful)
+			r.Warnings = append(r.Warnings, forgetful.Error())
+		}
 		return r, errors.Join(err, a.handOn(ctx, r.Outcomes))
+	case guard.AskIAM:
+		r := a.audit(ctx, guard.HeardBy("aws.iam", a.engine.Settings)...)
+		return r, a.handOn(ctx, r.Outcomes)
 	}
 	return report.Report{}, fmt.Errorf("validate: %q: %w", asked.Schedule, errAsk)
 }
 
-func (a *auditor) audit(ctx context.Context, looks ...guard.Look) (report.Report, error) {
+func (a *auditor) audit(ctx context.Context, looks ...guard.Look) report.Report {
 	outcomes := a.engine.Audit(ctx, looks...)
 	for _, outcome := range outcomes {
 		report.Log(ctx, a.log, outcome)
 	}
-	return report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx)), nil
+	return report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx))
 }
 
 // handOn lets remediate look at what no event told of.
@@ -70,19 +75,20 @@ const (
 	summary   = "summary"
 )
 
-// tell mails the result when it is not the last one's. Where nobody remembers that, it is told if something needs attention.
-func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) error {
+// tell mails the result when it is not the last one's. A memory that is away is no reason to fail, as Lambda would then try again and mail
+// again: where nobody remembers, it is told if something needs attention.
+func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) (forgetful, err error) {
 	found := report.Fingerprint(outcomes)
-	last, err := a.engine.Clients.Memory.Recall(ctx, summaryOf, summary)
-	if err == nil && last == found || err != nil && guard.ExitCode(outcomes) == 0 {
-		return err
+	last, forgetful := a.engine.Clients.Memory.Recall(ctx, summaryOf, summary)
+	if forgetful == nil && last == found || forgetful != nil && guard.ExitCode(outcomes) == 0 {
+		return forgetful, nil
 	}
-	notice, renderErr := report.Summary("audit", outcomes)
-	if renderErr != nil {
-		return errors.Join(err, renderErr)
+	notice, err := report.Summary("audit", outcomes)
+	if err != nil {
+		return forgetful, err
 	}
-	if publishErr := a.topic.Publish(ctx, notice); publishErr != nil {
-		return errors.Join(err, publishErr) // not remembered, so the next audit tells it
+	if err := a.topic.Publish(ctx, notice); err != nil {
+		return forgetful, err // not remembered, so the next audit tells it
 	}
-	return errors.Join(err, a.engine.Clients.Memory.Remember(ctx, summaryOf, summary, found))
+	return errors.Join(forgetful, a.engine.Clients.Memory.Remember(ctx, summaryOf, summary, found)), nil
 }

@@ -1,10 +1,16 @@
 package main_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"flag"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -18,33 +24,75 @@ import (
 // Tests of all packages take -update; this one has no golden files.
 var _ = flag.Bool("update", false, "rewrite golden files")
 
-// world is a lab and the function that audits it.
+// world is a lab, the guard's own parts, and the function that audits both.
 type world struct {
 	*labtest.Lab
-	t      *testing.T
-	config localaws.FunctionConfig
+	t        *testing.T
+	config   localaws.FunctionConfig
+	mail     *labtest.Mailbox
+	queueURL string // of the looks that it hands on
+	binaries map[string]string
 }
 
 // TestValidate runs the real binary behind the Lambda runtime API.
 func TestValidate(t *testing.T) {
-	local, binary := localawstest.Start(t), labtest.Build(t, "validate")
+	local := localawstest.Start(t)
+	binaries := map[string]string{"validate": labtest.Build(t, "validate"), "remediate": labtest.Build(t, "remediate")}
+	labtest.MakeHome(t, local, labtest.Home(t, local))
 	for name, test := range map[string]func(*world){
 		"clean": testClean, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
-		"configuration missing": testConfigMissing, "json": testJSON,
+		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
+		"schedule": testSchedule, "schedule in observe": testScheduleObserve, "schedule of IAM": testScheduleIAM, "unknown schedule": testUnknownSchedule,
+		"summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &world{Lab: labtest.New(t, local, "lab-"+strings.ReplaceAll(name, " ", "-"), icaconfig.Enforce), t: t}
-			w.config = w.Function(guard.ValidateFunction, binary)
-			test(w)
+			mode := icaconfig.Enforce
+			if strings.HasSuffix(name, "observe") {
+				mode = icaconfig.Observe
+			}
+			test(newWorld(t, local, binaries, "lab-"+strings.ReplaceAll(strings.ToLower(name), " ", "-"), mode))
 		})
 	}
 }
 
-// audit invokes the function, which has to answer this exit code after reads alone, with an outcome for each setting.
-func (w *world) audit(exitCode int) map[string]guard.Outcome {
+func newWorld(t *testing.T, local *localaws.AWS, binaries map[string]string, name string, mode icaconfig.Mode) *world {
+	t.Helper()
+	w := &world{Lab: labtest.New(t, local, name, mode), t: t, mail: labtest.NewMailbox(t, local, name), binaries: binaries}
+	out, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-looks")})
+	w.must(err)
+	w.queueURL = aws.ToString(out.QueueUrl)
+	w.config = w.configOf(guard.ValidateFunction, "validate")
+	return w
+}
+
+// configOf is a function as deployed, but for a queue and a topic of the lab's own.
+func (w *world) configOf(name, binary string) localaws.FunctionConfig {
+	config := w.Function(name, w.binaries[binary])
+	config.Env[guard.EnvQueueURL], config.Env[guard.EnvTopicARN] = w.queueURL, w.mail.TopicARN
+	return config
+}
+
+func (w *world) sqs() *sqs.Client { return sqs.NewFromConfig(w.Local.DirectConfig(labtest.Region)) }
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// invoke answers the report.
+func (w *world) invoke(payload string) report.Report {
 	w.t.Helper()
 	var got report.Report
-	labtest.Invoke(w.t, labtest.Start(w.t, w.config), `{}`, &got)
+	labtest.Invoke(w.t, labtest.Start(w.t, w.config), payload, &got)
+	return got
+}
+
+// audit invokes the function by hand, which has to answer this exit code after reads alone, with an outcome for each setting.
+func (w *world) audit(exitCode int) map[string]guard.Outcome {
+	w.t.Helper()
+	got := w.invoke(`{}`)
 	if got.ExitCode != exitCode {
 		w.t.Errorf("exit code %d, want %d: %+v", got.ExitCode, exitCode, got)
 	}
@@ -53,7 +101,7 @@ func (w *world) audit(exitCode int) map[string]guard.Outcome {
 	for _, o := range got.Outcomes {
 		outcomes[o.Setting] = o
 	}
-	for _, setting := range guard.Settings() {
+	for _, setting := range guard.All() {
 		if o, ok := outcomes[setting.ID]; setting.On.ARN(w.Storage) != "" && (!ok || o.Resource != setting.On.ARN(w.Storage)) {
 			w.t.Errorf("no outcome of %s", setting.ID)
 		}
@@ -124,5 +172,210 @@ func testJSON(w *world) {
 	labtest.Invoke(w.t, labtest.Start(w.t, w.config), `{}`, &got)
 	if got.ExitCode == nil || len(got.Outcomes) == 0 || got.Outcomes[0]["setting"] != guard.Settings()[0].ID {
 		w.t.Errorf("report %+v", got)
+	}
+}
+
+// testOwn: the guard itself stands in the report as a storage of its own, held while its stacks change.
+func testOwn(w *world) {
+	w.Inject(localaws.Fault{Operation: "DescribeTable", Kind: localaws.Gone})
+	o := w.audit(1)["guard-ledger"]
+	if o.Storage != "icaguard" || o.Status != guard.Unrecoverable || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].ToDo, "make deploy") {
+		w.t.Errorf("want an alert about the guard itself: %+v", o)
+	}
+	w.PlayStacks("UPDATE_IN_PROGRESS")
+	if o := w.audit(1)["guard-ledger"]; o.Status != guard.Held || !strings.Contains(o.Problem, "UPDATE_IN_PROGRESS") {
+		w.t.Errorf("want it held: %+v", o)
+	}
+}
+
+// testPaused: what is paused shows in the report, and a pause that cannot be read is no reason to say nothing of the storages.
+func testPaused(w *world) {
+	remove := w.Pause(w.Storage.Name, `{"until":"2999-01-01T00:00:00Z","reason":"a migration"}`)
+	defer remove()
+	if got := w.invoke(`{}`); !slices.Equal(got.Pauses, []string{w.Storage.Name + " paused until 2999-01-01 00:00Z: a migration"}) || len(got.Warnings) > 0 {
+		w.t.Errorf("pauses %v, warnings %v", got.Pauses, got.Warnings)
+	}
+	defer w.Pause("all", `{}`)()
+	if got := w.invoke(`{}`); len(got.Pauses) != 1 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "/icaguard/pause/all: it has no end") || got.ExitCode != 0 {
+		w.t.Errorf("exit code %d, pauses %v, warnings %v", got.ExitCode, got.Pauses, got.Warnings)
+	}
+}
+
+const everything = `{"schedule":"everything"}`
+
+// testSchedule lets the schedule find what no event told of, and remediate restore it.
+func testSchedule(w *world) {
+	w.Break()
+	if got := w.invoke(everything); got.ExitCode != 1 {
+		w.t.Errorf("exit code %d, want 1", got.ExitCode)
+	}
+	if calls := labtest.Operations(w.Calls(), "sqs"); slices.Index(calls, "SendMessage") < 0 || len(calls)-slices.Index(calls, "SendMessage") != 2 {
+		w.t.Errorf("calls of SQS %v, want two looks put on the queue", calls)
+	}
+	w.ExpectBroken() // validate writes to nothing that is guarded
+	w.mail.Take()
+	var log bytes.Buffer
+	remediate := w.configOf(guard.RemediateFunction, "remediate")
+	remediate.Log = &log
+	function := labtest.Start(w.t, remediate)
+	_, err := localaws.Drain(w.t.Context(), localaws.PollerConfig{
+		SQS: w.sqs(), QueueURL: w.queueURL, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-looks", Function: function,
+		Observe: func(b localaws.Batch) { w.expectMissed(b) },
+	})
+	w.must(err)
+	w.must(function.Close())
+	w.ExpectRestored()
+	if got := w.mail.Take(); len(got) != 2 {
+		w.t.Errorf("%d mails, want one for each restore: %+v", len(got), got)
+	}
+	missed := slices.DeleteFunc(labtest.Metrics(w.t, log.String()), func(m labtest.Metric) bool { return m.Name != report.MissedByEvents })
+	want := labtest.Metric{Namespace: "icaguard", Name: report.MissedByEvents, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1}
+	if !slices.Equal(missed, []labtest.Metric{want, want}) {
+		w.t.Errorf("measured %+v, want %+v twice", missed, want)
+	}
+}
+
+// expectMissed wants looks that say where they come from.
+func (w *world) expectMissed(b localaws.Batch) {
+	w.t.Helper()
+	var settings []string
+	for _, message := range b.Messages {
+		m, err := guard.ParseMessage([]byte(message.Body))
+		w.must(err)
+		if m.Look == nil || !m.Look.Missed || m.Look.Storage != w.Storage.Name || m.Look.Reason == "" {
+			w.t.Errorf("not a look at what was missed: %s", message.Body)
+			continue
+		}
+		settings = append(settings, m.Look.Setting)
+	}
+	slices.Sort(settings)
+	if !slices.Equal(settings, []string{"bucket-cors", "role-session-duration"}) {
+		w.t.Errorf("looks at %v", settings)
+	}
+}
+
+func testScheduleObserve(w *world) {
+	w.Break()
+	w.invoke(everything)
+	if calls := labtest.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessage") || !slices.Contains(calls, "Publish") {
+		w.t.Errorf("calls %v, want people told and nothing put on the queue", calls)
+	}
+	w.ExpectBroken()
+}
+
+func testScheduleIAM(w *world) {
+	w.Break()
+	got := w.invoke(`{"schedule":"iam"}`)
+	var settings []string
+	for _, o := range got.Outcomes {
+		settings = append(settings, o.Setting)
+	}
+	for setting, wanted := range map[string]bool{
+		"role-session-duration": true, "oidc-provider": true, "permission-policy": true, "guard-role": true, "bucket-cors": false, "guard-queue": false,
+	} {
+		if slices.Contains(settings, setting) != wanted {
+			w.t.Errorf("looked at %v; %s among them: want %v", settings, setting, wanted)
+		}
+	}
+	calls := labtest.Operations(w.Calls())
+	if sent := slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return c != "SendMessage" }); len(sent) != 1 || slices.Contains(calls, "Publish") {
+		w.t.Errorf("calls %v, want the role put on the queue, and no mail every five minutes", calls)
+	}
+}
+
+func testUnknownSchedule(w *world) {
+	function := labtest.Start(w.t, w.config)
+	labtest.ExpectFailure(w.t, function, `{"schedule":"sometimes"}`, `"sometimes": schedule: not one of "everything", "iam"`)
+	labtest.ExpectFailure(w.t, function, `[]`, "validate: parse the invocation")
+	if calls := labtest.Operations(w.Calls()); len(calls) != 0 {
+		w.t.Errorf("calls %v, want none", calls)
+	}
+}
+
+// expectMail wants so many mails, the last of them with this subject and severity.
+func (w *world) expectMail(count int, subject, severity string) {
+	w.t.Helper()
+	got := w.mail.Take()
+	if len(got) != count {
+		w.t.Fatalf("%d mails, want %d: %+v", len(got), count, got)
+	}
+	if count == 0 {
+		return
+	}
+	last := got[count-1]
+	if !strings.HasPrefix(last.Subject, "[icaguard] "+subject) || last.MessageAttributes["severity"].Value != severity || last.MessageAttributes["status"].Value != "summary" {
+		w.t.Errorf("mail %q %v, want %q, %s", last.Subject, last.MessageAttributes, subject, severity)
+	}
+}
+
+// testSummaries: people get the result when it is another than the last one.
+func testSummaries(w *world) {
+	w.invoke(everything)
+	w.expectMail(1, "all 25 settings are well: audit", "info")
+	w.invoke(everything)
+	w.expectMail(0, "", "")
+	w.ShortenSession(labtest.Stranger)
+	w.invoke(everything)
+	w.expectMail(1, "1 of 25 settings need attention: audit", "alert")
+	w.invoke(everything)
+	w.expectMail(0, "", "")
+	w.Rename("for ICA")
+	w.invoke(everything)
+	w.expectMail(1, "all 25 settings are well: audit", "info")
+}
+
+// testSummaryRefused: what was not delivered is told by the next audit.
+func testSummaryRefused(w *world) {
+	w.DeleteCORS()
+	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
+	labtest.ExpectFailure(w.t, labtest.Start(w.t, w.config), everything, "report: publish to")
+	allow()
+	w.invoke(everything)
+	w.expectMail(1, "1 of 25 settings need attention", "alert")
+}
+
+// testLedgerAway: where nobody remembers, what needs attention is told every time, and nothing else; the audit itself stands.
+func testLedgerAway(w *world) {
+	back := w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
+	if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: recall summary of icaguard") {
+		w.t.Errorf("warnings %v", got.Warnings)
+	}
+	w.expectMail(1, "1 of 25", "alert") // what ICA put as notification cannot be known without it
+	back()
+	w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Slow, Times: 1}) // that of the notification comes through
+	back = w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
+	if got := w.invoke(everything); len(got.Warnings) != 1 || got.ExitCode != 0 {
+		w.t.Errorf("exit code %d, warnings %v", got.ExitCode, got.Warnings)
+	}
+	w.expectMail(0, "", "")
+	back()
+	w.ShortenSession(labtest.Stranger)
+	w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Throttled})
+	for range 2 {
+		if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: write remembered#summary of icaguard") {
+			w.t.Errorf("warnings %v", got.Warnings)
+		}
+		w.expectMail(1, "1 of 25 settings need attention", "alert")
+	}
+}
+
+// testMetrics: one number for each storage and the guard itself, for the alarms, and whether they are well.
+func testMetrics(w *world) {
+	w.DeleteCORS()
+	var log bytes.Buffer
+	w.config.Log = &log
+	function := labtest.Start(w.t, w.config)
+	for _, payload := range []string{`{}`, `{"schedule":"iam"}`, everything} {
+		var r json.RawMessage
+		labtest.Invoke(w.t, function, payload, &r)
+	}
+	w.must(function.Close())
+	got := labtest.Metrics(w.t, log.String())
+	want := []labtest.Metric{
+		{Namespace: "icaguard", Name: report.Unhealthy, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1},
+		{Namespace: "icaguard", Name: report.Unhealthy, Unit: "Count", Dimensions: "Storage=icaguard", Value: 0},
+	}
+	if !slices.Equal(got, want) {
+		w.t.Errorf("measured %+v, want %+v", got, want)
 	}
 }

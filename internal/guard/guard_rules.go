@@ -102,7 +102,7 @@ func targetText(arn, input, role string) string {
 func judgeRules(s icaconfig.Storage, got []ruleState) Verdict {
 	var v Verdict
 	for i, rule := range wantRules(s.Home) {
-		if fault := got[i].fault(rule, s.Home); fault != "" {
+		if fault := got[i].fault(rule); fault != "" {
 			v.Alerts = append(v.Alerts, Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), ToDo: redeploy(s)})
 		}
 	}
@@ -110,8 +110,8 @@ func judgeRules(s icaconfig.Storage, got []ruleState) Verdict {
 }
 
 // fault says what is wrong with a rule, or nothing.
-func (r ruleState) fault(want Rule, h icaconfig.Home) string {
-	target := targetText(want.Target, want.Input, want.role(h))
+func (r ruleState) fault(want Rule) string {
+	target := targetText(want.Target, want.Input, want.Role)
 	switch {
 	case r.State == "":
 		return "does not exist"

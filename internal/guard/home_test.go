@@ -75,7 +75,7 @@ func homeRules(h icaconfig.Home) []localawstest.Rule {
 	var rules []localawstest.Rule
 	for _, r := range wantRules(h) {
 		rules = append(rules, localawstest.Rule{
-			Name: r.Name, Region: r.Region, Pattern: r.Pattern, Schedule: r.Schedule, TargetARN: r.Target, Input: r.Input, RoleARN: r.role(h),
+			Name: r.Name, Region: r.Region, Pattern: r.Pattern, Schedule: r.Schedule, TargetARN: r.Target, Input: r.Input, RoleARN: r.Role,
 		})
 	}
 	return rules

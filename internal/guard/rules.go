@@ -16,15 +16,8 @@ type Rule struct {
 	Pattern      map[string]any // of the events that it lets through; nil for a schedule
 	Schedule     string         // "rate(1 hour)"
 	Target       string         // ARN: the guard's queue, the home bus or the function validate
+	Role         string         // ARN of the role that it needs to put events on the home bus; "" where the target lets it in
 	Input        string         // what a schedule says to its target, JSON
-}
-
-// role is the ARN of the role that the rule needs to put events on another region's bus; "" where the target lets the rule in by itself.
-func (r Rule) role(h icaconfig.Home) string {
-	if r.Region == h.HomeRegion {
-		return ""
-	}
-	return ourARN(h, "iam", "", "role/"+RelayRole+r.Region)
 }
 
 // Rules lists the rules of all regions, home first. At home one rule for each source puts on the queue what appears there and what
@@ -33,9 +26,10 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	sources := Sources(settings)
 	var rules []Rule
 	for _, region := range h.Regions() {
-		relay, prefix, target := region != h.HomeRegion, "icaguard-hear-", ourARN(h, "sqs", h.HomeRegion, LookQueue)
+		relay, prefix, target, role := region != h.HomeRegion, "icaguard-hear-", ourARN(h, "sqs", h.HomeRegion, LookQueue), ""
 		if relay {
 			prefix, target = "icaguard-relay-", ourARN(h, "events", h.HomeRegion, "event-bus/default")
+			role = ourARN(h, "iam", "", "role/"+RelayRole+region)
 		}
 		for _, source := range slices.Sorted(maps.Keys(sources)) {
 			appears := AppearsIn(source, h)
@@ -43,10 +37,10 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 				continue
 			}
 			rules = append(rules, Rule{
-				Name: prefix + strings.TrimPrefix(source, "aws."), Region: region, Pattern: callPattern(source, sources[source]), Target: target,
+				Name: prefix + strings.TrimPrefix(source, "aws."), Region: region, Pattern: callPattern(source, sources[source]), Target: target, Role: role,
 			})
 		}
-		rules = append(rules, Rule{Name: prefix + "stacks", Region: region, Pattern: stackPattern(h), Target: target})
+		rules = append(rules, Rule{Name: prefix + "stacks", Region: region, Pattern: stackPattern(h), Target: target, Role: role})
 	}
 	return rules
 }

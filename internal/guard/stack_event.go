@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -53,10 +54,17 @@ func (e StackEvent) Settles(h icaconfig.Home) bool {
 	})
 }
 
-// IsOf reports whether the stack is ours of that kind.
-func (e StackEvent) IsOf(h icaconfig.Home, kind icaconfig.StackKind) bool {
-	stack, ours := h.Stack(kind, e.Stack.Region)
-	return ours && stack.Name == e.Stack.Name
+// Last reports whether the event ends a whole deploy, as far as the stacks tell: the guard's is deployed last.
+func (e StackEvent) Last(ctx context.Context, d *Deploys) bool {
+	if guard, ok := d.home.Stack(icaconfig.GuardStack, d.home.HomeRegion); ok && e.Stack.Name == guard.Name {
+		return true
+	}
+	for _, stack := range d.home.Stacks {
+		if found, err := d.describe(ctx, stack); err == nil && unsettled(found, d.home.Digest) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // String is for people.

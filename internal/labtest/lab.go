@@ -50,10 +50,12 @@ storages:
 // New makes a lab with everything as ICA needs it. Its storage has the given name, its bucket NAME-ica, its role NAME-role.
 func New(t testing.TB, local *localaws.AWS, name string, mode icaconfig.Mode) *Lab {
 	t.Helper()
-	l := Configure(t, local, fmt.Sprintf(config, name, mode))
+	l := Configure(t, local, labText(name, mode))
 	l.make()
 	return l
 }
+
+func labText(name string, mode icaconfig.Mode) string { return fmt.Sprintf(config, name, mode) }
 
 // Configure makes a lab of the first storage of an ica.yaml, and nothing in AWS.
 func Configure(t testing.TB, local *localaws.AWS, text string) *Lab {

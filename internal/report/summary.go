@@ -11,7 +11,7 @@ import (
 
 // Summary is one message about many outcomes: after a deploy, and when an audit finds another state than the one before.
 func Summary(occasion string, outcomes []guard.Outcome) (guard.Notice, error) {
-	count, how := 0, "info"
+	count, how := 0, "info" // the result stands first in the subject, which is cut
 	for _, o := range outcomes {
 		if guard.ExitCode([]guard.Outcome{o}) != 0 {
 			count++
@@ -28,7 +28,7 @@ func Summary(occasion string, outcomes []guard.Outcome) (guard.Notice, error) {
 		return guard.Notice{}, err
 	}
 	return guard.Notice{
-		Subject: subject("[icaguard] " + occasion + ": " + result), Body: text.String(),
+		Subject: subject("[icaguard] " + result + ": " + occasion), Body: text.String(),
 		Filter: map[string]string{"severity": how, "status": "summary"},
 	}, nil
 }

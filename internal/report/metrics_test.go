@@ -1,0 +1,63 @@
+package report_test
+
+import (
+	"bytes"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/report"
+)
+
+// measured is what CloudWatch makes of an outcome's lines.
+func measured(t *testing.T, now time.Time, o guard.Outcome) map[string]float64 {
+	t.Helper()
+	var log bytes.Buffer
+	meter := report.Meter{Log: slog.New(slog.NewJSONHandler(&log, nil)), Now: func() time.Time { return now }}
+	meter.Outcome(t.Context(), o)
+	found := map[string]float64{}
+	for _, m := range labtest.Metrics(t, log.String()) {
+		if m.Namespace != guard.MetricNamespace {
+			t.Errorf("namespace %q", m.Namespace)
+		}
+		found[m.Name+" "+m.Dimensions] = m.Value
+	}
+	return found
+}
+
+func TestMeasured(t *testing.T) {
+	const setting, storage = " Storage=lab Setting=bucket-cors", " Storage=lab"
+	of := func(status guard.Status, change func(*guard.Outcome)) guard.Outcome {
+		o := guard.Outcome{Storage: "lab", Setting: "bucket-cors", Status: status, Diffs: []guard.Diff{{Path: "x"}}}
+		if change != nil {
+			change(&o)
+		}
+		return o
+	}
+	for name, c := range map[string]struct {
+		outcome guard.Outcome
+		want    map[string]float64
+	}{
+		"clean costs nothing":          {guard.Outcome{Storage: "lab", Setting: "bucket-cors", Status: guard.Clean}, map[string]float64{}},
+		"drifted":                      {of(guard.Drifted, nil), map[string]float64{"Drift" + setting: 1}},
+		"held":                         {of(guard.Held, nil), map[string]float64{"Drift" + setting: 1}},
+		"still held":                   {of(guard.Held, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{}},
+		"restored after being held":    {of(guard.Restored, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{"Restored" + setting: 1}},
+		"restored":                     {of(guard.Restored, nil), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1}},
+		"restored, missed by events":   {of(guard.Restored, func(o *guard.Outcome) { o.Missed = true }), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1, "MissedByEvents" + storage: 1}},
+		"missed, and not restored yet": {of(guard.Failed, func(o *guard.Outcome) { o.Missed = true }), map[string]float64{"Drift" + setting: 1}},
+	} {
+		if diff := cmp.Diff(c.want, measured(t, time.Now(), c.outcome)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	now := time.Now()
+	restored := of(guard.Restored, func(o *guard.Outcome) { o.Causes = []guard.Cause{{Time: now.Add(-7 * time.Second)}, {Time: now}} })
+	if seconds := measured(t, now, restored)["RestoreSeconds"+setting]; seconds != 7 {
+		t.Errorf("from the first event to restored %v s, want 7", seconds)
+	}
+}
