@@ -46,6 +46,11 @@ func TestRemediate(t *testing.T) {
 		"notice is slow":               testNoticeSlow,
 		"notice can never be sent":     testNoticeNeverSent,
 		"dead-letter queue is refused": testBuryFails,
+		"deploy settled":               testSettled,
+		"deploy not over":              testDeployNotOver,
+		"stack events of no interest":  testOtherStackEvents,
+		"missed by events":             testMissed,
+		"request id":                   testRequestID,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -46,6 +46,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{AWS: localawstest.Start(t), binary: labtest.Build(t, "remediate")}
+	labtest.MakeHome(t, s.AWS, labtest.Home(t, s.AWS))
 	s.Recorder().SetEmit(s.hear)
 	return s
 }
@@ -75,10 +76,15 @@ func newWorld(t *testing.T, s *site) *world { return newWorldIn(t, s, icaconfig.
 
 func newWorldIn(t *testing.T, s *site, mode icaconfig.Mode) *world {
 	t.Helper()
-	name := s.nextName()
+	return guarding(t, s, labtest.New(t, s.AWS, s.nextName(), mode))
+}
+
+// guarding makes the deployed parts around remediate for a lab.
+func guarding(t *testing.T, s *site, lab *labtest.Lab) *world {
+	t.Helper()
+	name := lab.Storage.Name
 	w := &world{
-		Lab: labtest.New(t, s.AWS, name, mode), t: t, site: s, log: &buffer{tee: t.Output()}, queues: map[string]string{},
-		sqs: sqs.NewFromConfig(s.DirectConfig(labtest.Region)),
+		Lab: lab, t: t, site: s, log: &buffer{tee: t.Output()}, queues: map[string]string{}, sqs: sqs.NewFromConfig(s.DirectConfig(labtest.Region)),
 	}
 	for _, queue := range []string{looks, deadLetters, inbox} {
 		out, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})

@@ -50,7 +50,13 @@ storages:
 // New makes a lab with everything as ICA needs it. Its storage has the given name, its bucket NAME-ica, its role NAME-role.
 func New(t testing.TB, local *localaws.AWS, name string, mode icaconfig.Mode) *Lab {
 	t.Helper()
-	l := Configure(t, local, labText(name, mode))
+	return NewFrom(t, local, labText(name, mode))
+}
+
+// NewFrom makes the lab of the first storage of an ica.yaml, with everything as ICA needs it.
+func NewFrom(t testing.TB, local *localaws.AWS, text string) *Lab {
+	t.Helper()
+	l := Configure(t, local, text)
 	l.make()
 	return l
 }

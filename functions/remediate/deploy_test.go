@@ -1,0 +1,174 @@
+package main_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/report"
+)
+
+// stackEvent is CloudFormation's event of a stack in us-east-1, after the sample.
+func (w *world) stackEvent(stack, status string) string {
+	w.t.Helper()
+	sample, err := os.ReadFile("../../events/stacks/aws.cloudformation.UPDATE_COMPLETE.json")
+	w.must(err)
+	return strings.NewReplacer("111122223333", w.site.Account(), "icaguard-guard", stack, "UPDATE_COMPLETE", status).Replace(string(sample))
+}
+
+const guardStack, storageStack = "icaguard-guard", "icaguard-storage-us-east-1"
+
+// summaries are the subjects of those among notices.
+func summaries(all []notice) []string {
+	var subjects []string
+	for _, n := range all {
+		if n.MessageAttributes["status"].Value == "summary" {
+			subjects = append(subjects, n.Subject)
+		}
+	}
+	return subjects
+}
+
+// expectLookAtAll wants one message: a look at everything, a minute later. It answers its body.
+func (w *world) expectLookAtAll() string {
+	w.t.Helper()
+	p := w.expectPosts(1)[0]
+	message, err := guard.ParseMessage([]byte(p.MessageBody))
+	w.must(err)
+	if l := message.Look; l == nil || l.Storage != "" || l.Setting != "" || !strings.Contains(l.Reason, "is in status") || p.DelaySeconds != 60 {
+		w.t.Errorf("want a look at everything after a minute: %+v", p)
+	}
+	return p.MessageBody
+}
+
+// testSettled: a deploy has ended, so everything is looked at, now and a minute later, and people get the result once.
+func testSettled(t *testing.T, s *site) {
+	for _, status := range []string{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} {
+		w := newWorld(t, s)
+		w.Break()
+		w.heard() // on its way, or lost while there was no rule
+		w.done(w.stackEvent(guardStack, status))
+		w.ExpectRestored()
+		later := w.expectLookAtAll()
+		all := w.notices()
+		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], "[icaguard] all 25 settings are well: first look after stack icaguard-guard") {
+			t.Errorf("%s: want two restores told and one summary: %+v", status, all)
+		}
+		w.Break()
+		w.done(later)
+		w.ExpectRestored()
+		w.expectPosts(0)
+		if all := w.notices(); len(all) != 2 || len(summaries(all)) != 0 {
+			t.Errorf("%s: want the restores told, and no second summary: %+v", status, all)
+		}
+	}
+}
+
+// testDeployNotOver: the storages' stacks are deployed first, and then have another configuration than the guard.
+func testDeployNotOver(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.Break()
+	w.heard()
+	w.playStack(storageStack, "UPDATE_COMPLETE", "new")
+	w.done(w.stackEvent(storageStack, "UPDATE_COMPLETE"))
+	w.ExpectBroken()
+	if posts := w.posts.take(); len(posts) != 3 || len(w.notices()) != 0 {
+		t.Errorf("%d messages sent, want a look at everything and at both that are held, and nobody told: %+v", len(posts), posts)
+	}
+	w.PlayStacks("UPDATE_COMPLETE") // in the end with the configuration of this guard
+	w.done(w.stackEvent(guardStack, "UPDATE_COMPLETE"))
+	w.ExpectRestored()
+	if got := summaries(w.notices()); len(got) != 1 {
+		t.Errorf("summaries %v, want one", got)
+	}
+	w.posts.take()
+	w.done(w.stackEvent(storageStack, "UPDATE_COMPLETE")) // that stack was deployed alone
+	if got := summaries(w.notices()); len(got) != 1 {
+		t.Errorf("summaries %v, want one", got)
+	}
+}
+
+func (w *world) playStack(name, status, digest string) {
+	w.site.Recorder().PlayStack(name, localaws.StackState{
+		Status: status, Outputs: map[string]string{icaconfig.DigestOutput: digest}, AccessKeyID: w.Key(),
+	})
+}
+
+func testOtherStackEvents(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.Break()
+	for _, body := range []string{
+		w.stackEvent(guardStack, "UPDATE_IN_PROGRESS"), w.stackEvent(guardStack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
+		w.stackEvent(guardStack, "DELETE_COMPLETE"), w.stackEvent("icaguard-guard-copy", "UPDATE_COMPLETE"), w.stackEvent("lab", "CREATE_COMPLETE"),
+	} {
+		w.done(body)
+		w.invoke(body)
+	}
+	w.expectCalls(w.Calls())
+	w.ExpectBroken()
+	if log := w.logged(); strings.Count(log, `"msg":"stack event ignored"`) != 10 {
+		t.Errorf("the log does not say of each event that it is ignored:\n%s", log)
+	}
+}
+
+// testMissed: a look of the schedule's that restores is counted as missed by events, and so is one that had to wait.
+func testMissed(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	w.Break()
+	body, err := guard.EncodeLook(guard.Look{Setting: "bucket-cors", Missed: true, Reason: "the schedule found it"})
+	w.must(err)
+	held, err := guard.EncodeLook(guard.Look{Setting: "role-session-duration", Missed: true, Reason: "the schedule found it"})
+	w.must(err)
+	w.done(body)
+	w.PlayStacks("UPDATE_IN_PROGRESS")
+	w.done(held)
+	w.PlayStacks("UPDATE_COMPLETE")
+	w.done(w.expectPosts(1)[0].MessageBody)
+	w.ExpectRestored()
+	w.ShortenSession(labtest.Stranger)
+	w.done(w.heard()[2:]...) // after the two that were missed
+	w.ExpectRestored()
+	log := w.logged()
+	got := map[string]float64{}
+	for _, m := range labtest.Metrics(t, log) {
+		got[m.Name+" "+m.Dimensions] += m.Value
+	}
+	const storage = " Storage="
+	name := w.Storage.Name
+	for metric, want := range map[string]float64{
+		report.MissedByEvents + storage + name: 2, report.Restored + storage + name + " Setting=bucket-cors": 1,
+		report.Restored + storage + name + " Setting=role-session-duration": 2, report.Drift + storage + name + " Setting=role-session-duration": 2,
+	} {
+		if got[metric] != want {
+			t.Errorf("%s is %v, want %v: %v", metric, got[metric], want, got)
+		}
+	}
+	if seconds, measured := got[report.RestoreSeconds+storage+name+" Setting=role-session-duration"]; !measured || seconds < 0 || seconds > 60 {
+		t.Errorf("seconds from the event to the restored state: %v", got)
+	}
+	if strings.Count(log, `"missedByEvents":true`) != 3 {
+		t.Errorf("the log does not tell what was missed:\n%s", log)
+	}
+}
+
+// testRequestID: by it `icaguard probe` finds the call of its own that came the whole way.
+func testRequestID(t *testing.T, s *site) {
+	w := newWorld(t, s)
+	event := w.heardOne(func() { w.Rename("renamed") })
+	parsed, err := guard.ParseEvent([]byte(event))
+	w.must(err)
+	w.done(event)
+	ignored := strings.ReplaceAll(event, w.Storage.Role.Name, "AnotherRole")
+	w.done(strings.ReplaceAll(ignored, parsed.RequestID, "ignored-request"))
+	lines := strings.Split(w.logged(), "\n")
+	for _, id := range []string{parsed.RequestID, "ignored-request"} {
+		if id == "" || !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, `"requestId":"`+id+`"`) }) {
+			t.Errorf("no line of the log has the request id %q:\n%s", id, strings.Join(lines, "\n"))
+		}
+	}
+}
