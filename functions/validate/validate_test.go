@@ -179,7 +179,7 @@ func testJSON(w *world) {
 func testOwn(w *world) {
 	w.Inject(localaws.Fault{Operation: "DescribeTable", Kind: localaws.Gone})
 	o := w.audit(1)["guard-ledger"]
-	if o.Storage != "icaguard" || o.Status != guard.Unrecoverable || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].ToDo, "make deploy") {
+	if o.Storage != "icaguard" || o.Status != guard.Unrecoverable || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].ToDo, "make repair") {
 		w.t.Errorf("want an alert about the guard itself: %+v", o)
 	}
 	w.PlayStacks("UPDATE_IN_PROGRESS")

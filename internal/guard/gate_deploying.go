@@ -137,7 +137,8 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 	return &out.Stacks[0], nil
 }
 
-// Strangers leaves out what happened while one of our stacks was changing: that is our own deploy's doing. What cannot be told is left in.
+// Strangers leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's doing. Either alone excuses
+// nothing: other stacks are CloudFormation too, and somebody may wait for a deploy to hide in. What cannot be told is left in.
 func (d *Deploys) Strangers(ctx context.Context, causes []Cause) (left []Cause, err error) {
 	left = slices.Clone(causes)
 	for _, stack := range d.home.Stacks {
@@ -146,10 +147,13 @@ func (d *Deploys) Strangers(ctx context.Context, causes []Cause) (left []Cause, 
 		}
 		statuses, callErr := d.statuses(ctx, stack, left)
 		err = errors.Join(err, callErr)
-		left = slices.DeleteFunc(left, func(c Cause) bool { return changing(statuses, c.Time) })
+		left = slices.DeleteFunc(left, func(c Cause) bool { return c.Actor.From == cloudFormation && changing(statuses, c.Time) })
 	}
 	return left, err
 }
+
+// cloudFormation is the source address of calls that it makes (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-api-logging-cloudtrail.html).
+const cloudFormation = "cloudformation.amazonaws.com"
 
 // stackStatus is a status that a stack got.
 type stackStatus struct {

@@ -87,16 +87,13 @@ func (c Clients) heardTrail(ctx context.Context, trail types.Trail) (heardTrail,
 			return heard, nil
 		}
 	}
-	switch awslore.Classify(err) {
-	case awslore.Denied, awslore.ExplicitDeny, awslore.Gone:
-		if aws.ToBool(trail.IsOrganizationTrail) {
-			heard.Unknown = true
-			return heard, nil
-		}
-		if awslore.Classify(err) == awslore.Gone {
-			return heard, nil // deleted since it was listed: it logs nothing
-		}
-	case awslore.Final, awslore.Transient:
+	switch class := awslore.Classify(err); {
+	case class != awslore.Transient && aws.ToBool(trail.IsOrganizationTrail):
+		// Members may be refused in several ways, the id of another account in the ARN among them. That logging is on may be known all the same.
+		heard.Unknown = status == nil || heard.Logging
+		return heard, nil
+	case class == awslore.Gone:
+		return heard, nil // deleted since it was listed: it logs nothing
 	}
 	return heardTrail{}, fmt.Errorf("look at trail %s: %w", heard.ARN, err)
 }

@@ -23,7 +23,8 @@ func (k Kind) own() bool {
 func (k Kind) ownARN(h icaconfig.Home) string {
 	switch k {
 	case OnTrails:
-		return ourARN(h, "cloudtrail", "*", "trail/*") // which of the account's trails feeds EventBridge is for AWS to say
+		// Which trail feeds EventBridge is for AWS to say; an organisation's bears the id of the account that manages it.
+		return "arn:" + h.Partition + ":cloudtrail:*:*:trail/*"
 	case OnRules:
 		return ourARN(h, "events", "*", "rule/icaguard-*")
 	case OnQueues:

@@ -23,10 +23,20 @@ func TestAlarms(t *testing.T) {
 		"in the deploy before the last": testEarlierDeploy, "after a deploy": testAfterDeploy, "another region's stack deleted": testStackGone,
 		"another region's stack deployed otherwise": testOtherDigest, "state broken during a deploy": testBrokenDuringDeploy,
 		"stacks cannot be described": testUngatedAlarm, "events of stacks cannot be described": testNoStackEvents,
-		"an audit": testAuditOfOwn, "where nothing is deployed": testNothingDeployed,
+		"by a stranger during our own deploy": testHidden, "an audit": testAuditOfOwn, "where nothing is deployed": testNothingDeployed,
 	} {
 		t.Run(name, func(t *testing.T) { test(newHome(t, local, false, "queues", "rules")) })
 	}
+}
+
+// byCloudFormation plays that CloudFormation made the calls that led to the looks.
+func byCloudFormation(looks []Look) []Look {
+	for i := range looks {
+		for j := range looks[i].Causes {
+			looks[i].Causes[j].Actor = Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: cloudFormation}
+		}
+	}
+	return looks
 }
 
 // attribute is a stranger's change that no later look can see.
@@ -59,7 +69,7 @@ func testAlarm(w *homeWorld) {
 func testOwnDeploy(w *homeWorld) {
 	start := time.Now()
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
-	o := w.handleOne(w.attribute()...)
+	o := w.handleOne(byCloudFormation(w.attribute())...)
 	expectStatus(w.t, o, Held)
 	if !strings.Contains(o.Problem, "stack icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS") || len(w.again) != 1 {
 		w.t.Fatalf("held because of what, and looked at again: %+v %v", o, w.again)
@@ -82,8 +92,17 @@ func testDeployAway(w *homeWorld) {
 	expectStatus(w.t, w.handleOne(w.again...), Unrecoverable) // the deploy left it so
 }
 
+// testHidden: who changes the guard while it is deployed is no part of the deploy.
+func testHidden(w *homeWorld) {
+	start := time.Now()
+	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
+	expectStatus(w.t, w.handleOne(w.attribute()...), Held)
+	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	w.expectAlarm(w.handleOne(w.again...))
+}
+
 func testEarlierDeploy(w *homeWorld) {
-	looks := w.attribute()
+	looks := byCloudFormation(w.attribute())
 	now := looks[0].Causes[0].Time
 	w.playOne("icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	o := w.handleOne(looks...)
@@ -117,7 +136,7 @@ func testOtherDigest(w *homeWorld) {
 
 func testBrokenDuringDeploy(w *homeWorld) {
 	guardQueueWays()[0].breakIt(w) // deletes the queue
-	looks := w.looks()
+	looks := byCloudFormation(w.looks())
 	start := looks[0].Causes[0].Time
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	expectStatus(w.t, w.handleOne(looks...), Held)
@@ -153,7 +172,7 @@ func testNoStackEvents(w *homeWorld) {
 	}
 	w.playOne("icaguard-guard", looks[0].Causes[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1})
-	if o := w.handleOne(looks...); o.Status != Clean || o.Ungated != "" {
+	if o := w.handleOne(byCloudFormation(looks)...); o.Status != Clean || o.Ungated != "" {
 		w.t.Errorf("the guard stack's deploy explains it: %+v", o)
 	}
 }
