@@ -1,0 +1,435 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/wiring"
+)
+
+// TestLifeCycle proves that the guard and CloudFormation do not fight, with the real binary live through all of it.
+//
+// SIMULATED: moto knows no stack in progress and no rollback. What CloudFormation does is played: its calls on the resources by the SDK in
+// its name, the statuses of the stacks as DescribeStacks would answer, its status events. The calls themselves, the events that they
+// make, the guard, its queue and all that it reads and writes are the local AWS's.
+func TestLifeCycle(t *testing.T) {
+	s := newSite(t)
+	for name, test := range map[string]func(*life){
+		"update": testUpdate, "replacement": testReplacement, "rollback": testRollback, "removal": testRemoval, "destroy": testDestroy,
+		"half-rollback": testRollbackOfGuard,
+	} {
+		for order, codeFirst := range map[string]bool{"code": true, "resources": false} {
+			t.Run(name+" "+order+" first", func(t *testing.T) {
+				t.Parallel()
+				test(&life{t: t, site: s, name: "life-" + name + "-" + order[:1], codeFirst: codeFirst})
+			})
+		}
+	}
+}
+
+// life is a lab with a guard, through deploys.
+type life struct {
+	*world
+	t         *testing.T
+	site      *site
+	name      string
+	codeFirst bool
+	old, new  *labtest.Lab // what is deployed, and what is to be
+	waiting   []string     // looks that the guard put on its queue
+}
+
+// storageText is one storage of an ica.yaml, with more keys of its bucket and the end of its role's name.
+func (l *life) storageText(suffix, bucket, role string) string {
+	name := l.name + suffix
+	return fmt.Sprintf("  - name: %[1]s\n    icaRegion: US\n    mode: enforce\n    bucket: {name: %[1]s-ica, folder: ica%[2]s}\n"+
+		"    role: {name: %[1]s-role%[3]s, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n", name, bucket, role)
+}
+
+func file(storages ...string) string {
+	return "mode: enforce\nalerts: {emails: [storage-oncall@example.org]}\nstorages:\n" + strings.Join(storages, "")
+}
+
+// begin makes what the old file describes and a live guard for it, and reads the new one.
+func (l *life) begin(old, next string) {
+	l.t.Helper()
+	l.old, l.new = labtest.NewFrom(l.t, l.site.AWS, old), labtest.Configure(l.t, l.site.AWS, next)
+	l.site.Recorder().Identify("ASIACLOUDFORMATION", localaws.AssumedRole(l.site.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"))
+	l.world = guarding(l.t, l.site, l.old)
+	l.events() // making it is no change
+	l.expectDeployed(l.old)
+}
+
+// events takes those about the lab since the last call.
+func (l *life) events() []string {
+	l.t.Helper()
+	l.site.mu.Lock()
+	defer l.site.mu.Unlock()
+	var bodies []string
+	l.site.events = slices.DeleteFunc(l.site.events, func(e localaws.Envelope) bool {
+		body, err := json.Marshal(e)
+		l.must(err)
+		ours := strings.Contains(string(body), l.name+"-")
+		if ours {
+			bodies = append(bodies, string(body))
+		}
+		return ours
+	})
+	return bodies
+}
+
+// live lets the guard hear what happened, if it is there.
+func (l *life) live() {
+	l.t.Helper()
+	for batch := range slices.Chunk(l.events(), 10) {
+		if l.function != nil {
+			l.done(batch...)
+		}
+	}
+	for _, p := range l.posts.take() {
+		l.waiting = append(l.waiting, p.MessageBody)
+	}
+}
+
+// lookAgain delivers what the guard put on its queue, as the time that it asked for passes.
+func (l *life) lookAgain() {
+	l.t.Helper()
+	again := l.waiting
+	l.waiting = nil
+	for batch := range slices.Chunk(again, 10) {
+		l.done(batch...)
+	}
+	l.live()
+}
+
+// rest lets all end that has an end.
+func (l *life) rest() {
+	l.t.Helper()
+	for round := 0; len(l.waiting) > 0; round++ {
+		if round == 5 {
+			l.t.Fatalf("it does not come to rest: %s", l.waiting)
+		}
+		l.lookAgain()
+	}
+}
+
+// code is the update of the function, which is another binary with another file.
+func (l *life) code(lab *labtest.Lab) func() {
+	return func() {
+		l.config.Env[wiring.EnvConfig] = lab.Config
+		l.start()
+	}
+}
+
+// play is the state of a stack, which has the digest of what it was last deployed with; "" for a stack that is gone.
+func (l *life) play(stack, status string, deployed *labtest.Lab) {
+	l.playStack(stack, status, deployed.Storage.Home.Digest)
+}
+
+// settles plays the end of a stack's change, and its event.
+func (l *life) settles(stack, status string, deployed *labtest.Lab) {
+	l.t.Helper()
+	l.play(stack, status, deployed)
+	l.done(l.stackEvent(stack, status))
+	l.live()
+}
+
+// changes are steps of one stack while it is in progress, code among them; the guard hears of each before the next, and looks again.
+func (l *life) changes(code func(), resources ...func()) {
+	l.t.Helper()
+	steps := append(resources, code)
+	if l.codeFirst {
+		steps = append([]func(){code}, resources...)
+	}
+	for _, step := range steps {
+		step()
+		l.live()
+	}
+	l.lookAgain()
+}
+
+// expectNothingWritten: all that the guard did was to look, to remember and to tell.
+func (l *life) expectNothingWritten() {
+	l.t.Helper()
+	writes := slices.DeleteFunc(labtest.Operations(l.Calls()), func(operation string) bool {
+		return slices.Contains([]string{"SendMessage", "Publish", "PutItem"}, operation) ||
+			strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "List") || strings.HasPrefix(operation, "Describe")
+	})
+	if len(writes) > 0 {
+		l.t.Errorf("the guard fought: %v", writes)
+	}
+}
+
+// expectDeployed looks at everything with the file that is deployed, past the guard.
+func (l *life) expectDeployed(lab *labtest.Lab) {
+	l.t.Helper()
+	file, err := icaconfig.Load(lab.Config)
+	l.must(err)
+	baseline, err := file.Baseline(l.site.Account(), "aws")
+	l.must(err)
+	engine := guard.Engine{
+		Baseline: baseline, Settings: guard.Settings(), Now: time.Now, Sleep: guard.Sleep,
+		Clients: guard.Clients{Config: l.site.DirectConfig(labtest.Region), Account: l.site.Account()},
+	}
+	for _, o := range engine.Audit(context.Background()) {
+		if o.Status != guard.Clean && o.Status != guard.Reported {
+			l.t.Errorf("not as deployed: %+v", o)
+		}
+	}
+}
+
+// What CloudFormation does.
+
+func (l *life) cloudFormation() *iam.Client { return l.IAM("ASIACLOUDFORMATION") }
+
+func (l *life) did(_ any, err error) {
+	l.t.Helper()
+	l.must(err)
+}
+
+func (l *life) putBlock(on bool) func() {
+	return func() {
+		client := awslore.S3(l.site.Config(labtest.Region, "ASIACLOUDFORMATION"), labtest.Region)
+		l.did(client.PutPublicAccessBlock(l.t.Context(), &s3.PutPublicAccessBlockInput{
+			Bucket: &l.Storage.Bucket.Name, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
+				BlockPublicAcls: &on, IgnorePublicAcls: &on, BlockPublicPolicy: &on, RestrictPublicBuckets: &on,
+			},
+		}))
+	}
+}
+
+// putPolicy makes the document of the role's policy that of a lab.
+func (l *life) putPolicy(lab *labtest.Lab) func() {
+	return func() {
+		l.did(l.cloudFormation().CreatePolicyVersion(l.t.Context(), &iam.CreatePolicyVersionInput{
+			PolicyArn: &lab.Storage.Role.Policy.ARN, SetAsDefault: true,
+			PolicyDocument: l.document(lab.Storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false })),
+		}))
+	}
+}
+
+func (l *life) document(document any) *string {
+	data, err := json.Marshal(document)
+	l.must(err)
+	return aws.String(string(data))
+}
+
+// createRole makes the role of a lab, with its boundary and its policy attached.
+func (l *life) createRole(lab *labtest.Lab) func() {
+	role := lab.Storage.Role
+	return func() {
+		l.did(l.cloudFormation().CreatePolicy(l.t.Context(), &iam.CreatePolicyInput{PolicyName: &role.Boundary.Name, PolicyDocument: l.document(role.BoundaryDocument())}))
+		var tags []iamtypes.Tag
+		for key, value := range role.Tags {
+			tags = append(tags, iamtypes.Tag{Key: &key, Value: &value})
+		}
+		l.did(l.cloudFormation().CreateRole(l.t.Context(), &iam.CreateRoleInput{
+			RoleName: &role.Name, MaxSessionDuration: aws.Int32(43200), PermissionsBoundary: &role.Boundary.ARN, Tags: tags,
+			AssumeRolePolicyDocument: l.document(lab.Storage.TrustPolicy(labtest.Prefix)),
+		}))
+		l.did(l.cloudFormation().AttachRolePolicy(l.t.Context(), &iam.AttachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
+	}
+}
+
+func (l *life) deleteRole(lab *labtest.Lab) func() {
+	role := lab.Storage.Role
+	return func() {
+		l.did(l.cloudFormation().DetachRolePolicy(l.t.Context(), &iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
+		l.live() // that alone would be put back
+		l.did(l.cloudFormation().DeleteRole(l.t.Context(), &iam.DeleteRoleInput{RoleName: &role.Name}))
+		l.did(l.cloudFormation().DeletePolicy(l.t.Context(), &iam.DeletePolicyInput{PolicyArn: &role.Boundary.ARN}))
+	}
+}
+
+func (l *life) deletePolicy(lab *labtest.Lab) func() {
+	return func() {
+		l.did(l.cloudFormation().DeletePolicy(l.t.Context(), &iam.DeletePolicyInput{PolicyArn: &lab.Storage.Role.Policy.ARN}))
+	}
+}
+
+func (l *life) expectNoRole(lab *labtest.Lab) {
+	l.t.Helper()
+	_, err := l.IAM(labtest.Stranger).GetRole(l.t.Context(), &iam.GetRoleInput{RoleName: &lab.Storage.Role.Name})
+	if awslore.Classify(err) != awslore.Gone {
+		l.t.Errorf("role %s was recreated: %v", lab.Storage.Role.Name, err)
+	}
+}
+
+func (l *life) expectNoPolicy(lab *labtest.Lab) {
+	l.t.Helper()
+	_, err := l.IAM(labtest.Stranger).GetPolicy(l.t.Context(), &iam.GetPolicyInput{PolicyArn: &lab.Storage.Role.Policy.ARN})
+	if awslore.Classify(err) != awslore.Gone {
+		l.t.Errorf("policy %s was recreated: %v", lab.Storage.Role.Policy.Name, err)
+	}
+}
+
+// testUpdate changes what a bucket and a policy have to be: the code before would put it back, the code after would be too early.
+func testUpdate(l *life) {
+	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
+	l.play(storageStack, "UPDATE_IN_PROGRESS", l.old)
+	l.putBlock(false)()
+	l.live()
+	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
+	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
+	l.changes(l.code(l.new), l.putPolicy(l.new))
+	l.settles(guardStack, "UPDATE_COMPLETE", l.new)
+	l.rest()
+	l.expectNothingWritten()
+	l.expectDeployed(l.new)
+	l.expectBlock(false)
+	l.expectStillGuards()
+}
+
+func (l *life) expectBlock(on bool) {
+	l.t.Helper()
+	out, err := awslore.S3(l.site.DirectConfig(labtest.Region), labtest.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
+	l.must(err)
+	if got := aws.ToBool(out.PublicAccessBlockConfiguration.BlockPublicPolicy); got != on {
+		l.t.Errorf("public access blocked: %v, want %v", got, on)
+	}
+}
+
+// expectStillGuards: a guard that holds for ever would pass all other checks.
+func (l *life) expectStillGuards() {
+	l.t.Helper()
+	l.DeleteCORS()
+	l.live()
+	l.ExpectCORS(l.NeededCORS())
+}
+
+// testReplacement renames the role: CloudFormation creates another and deletes the one before when all else is done. An instance of the
+// old code may outlive even that.
+func testReplacement(l *life) {
+	l.begin(file(l.storageText("", "", "")), file(l.storageText("", "", "-2")))
+	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
+	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
+	l.changes(l.code(l.new), l.createRole(l.new), l.cleanUp("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", l.deleteRole(l.old)))
+	l.settles(guardStack, "UPDATE_COMPLETE", l.new)
+	l.rest()
+	l.expectNothingWritten()
+	l.expectNoRole(l.old)
+	l.expectDeployed(l.new)
+	l.expectStillGuards()
+}
+
+// cleanUp is the end of an update or of a rollback, in which CloudFormation deletes what is no longer wanted.
+func (l *life) cleanUp(status string, deletion func()) func() {
+	return func() {
+		l.play(guardStack, status, l.old)
+		deletion()
+	}
+}
+
+// testRollback fails after all was changed, role and policy, and goes back; the bucket is adopted, so there is the guard's stack alone.
+func testRollback(l *life) {
+	l.begin(file(l.storageText("", ", existing: true, requireTLS: true", "")),
+		file(l.storageText("", ", existing: true, requireTLS: true, objectTags: true", "-2")))
+	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
+	l.changes(l.code(l.new), l.putPolicy(l.new), l.createRole(l.new))
+	l.play(guardStack, "UPDATE_ROLLBACK_IN_PROGRESS", l.old)
+	l.codeFirst = !l.codeFirst // backwards
+	l.changes(l.code(l.old), l.putPolicy(l.old), l.cleanUp("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", l.deleteRole(l.new)))
+	l.settles(guardStack, "UPDATE_ROLLBACK_COMPLETE", l.old)
+	l.rest()
+	l.expectNothingWritten()
+	l.expectNoRole(l.new)
+	l.expectDeployed(l.old)
+	l.expectStillGuards()
+}
+
+// testRollbackOfGuard: the storages' stack has the new configuration, the guard's failed and went back to the old one. Buckets wait for the
+// next deploy, and are then what it says; roles are guarded meanwhile.
+func testRollbackOfGuard(l *life) {
+	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
+	l.play(storageStack, "UPDATE_IN_PROGRESS", l.old)
+	l.putBlock(false)()
+	l.live()
+	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
+	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
+	l.changes(l.code(l.new), l.putPolicy(l.new))
+	l.play(guardStack, "UPDATE_ROLLBACK_IN_PROGRESS", l.old)
+	l.codeFirst = !l.codeFirst
+	l.changes(l.code(l.old), l.putPolicy(l.old))
+	l.settles(guardStack, "UPDATE_ROLLBACK_COMPLETE", l.old)
+	l.lookAgain()
+	l.expectNothingWritten()
+	l.expectBlock(false) // as the stack that has the bucket says
+	l.ShortenSession(labtest.Stranger)
+	l.DeleteCORS()
+	l.live()
+	l.ExpectSession(43200)
+	l.ExpectCORS() // waits
+	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
+	l.changes(l.code(l.new), l.putPolicy(l.new))
+	l.settles(guardStack, "UPDATE_COMPLETE", l.new)
+	l.rest()
+	l.ExpectCORS(l.NeededCORS())
+	l.expectBlock(false)
+	l.expectDeployed(l.new)
+}
+
+// testRemoval takes a storage out of the file: its role and policy go, its bucket stays as it is.
+func testRemoval(l *life) {
+	kept, gone := l.storageText("", "", ""), l.storageText("-b", "", "")
+	removed := labtest.NewFrom(l.t, l.site.AWS, file(gone))
+	l.begin(file(kept, gone), file(kept))
+	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
+	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
+	l.changes(l.code(l.new), l.cleanUp("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", l.deleteRole(removed)), l.deletePolicy(removed))
+	l.settles(guardStack, "UPDATE_COMPLETE", l.new)
+	l.rest()
+	l.expectNothingWritten()
+	l.expectNoRole(removed)
+	l.expectNoPolicy(removed)
+	removed.ExpectCORS(removed.NeededCORS())
+	l.expectDeployed(l.new)
+	l.expectStillGuards()
+}
+
+// testDestroy deletes the guard's stack, with the function at once or last of all, then the storages' stack, which leaves the bucket.
+func testDestroy(l *life) {
+	l.begin(file(l.storageText("", "", "")), file(l.storageText("", "", "")))
+	l.play(guardStack, "DELETE_IN_PROGRESS", l.old)
+	code := func() {
+		if l.codeFirst {
+			l.function = nil // what still comes finds nobody
+		}
+	}
+	l.changes(code, l.deleteRole(l.old), l.deletePolicy(l.old))
+	l.play(guardStack, "", l.old)
+	l.deleteEverythingElse()
+	l.expectNothingWritten()
+	l.expectNoRole(l.old)
+	l.expectNoPolicy(l.old)
+	l.ExpectCORS(l.NeededCORS())
+}
+
+// deleteEverythingElse: what was on its way arrives when there is no stack any more.
+func (l *life) deleteEverythingElse() {
+	l.t.Helper()
+	l.play(storageStack, "", l.old)
+	if l.function == nil {
+		return
+	}
+	l.done(l.stackEvent(storageStack, "DELETE_COMPLETE"))
+	l.lookAgain()
+	l.lookAgain()
+	if len(l.waiting) == 0 {
+		l.t.Error("the role is gone, and nobody knows that it is to be: want it held")
+	}
+}
