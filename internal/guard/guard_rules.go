@@ -49,7 +49,9 @@ func ruleEvents(parameter string, names ...string) Trigger {
 }
 
 // wantRules are the rules that deliver events, and those of the schedule.
-func wantRules(h icaconfig.Home) []Rule { return append(Rules(All(), h), ScheduleRules(h)...) }
+func wantRules(h icaconfig.Home) []Rule {
+	return append(append(Rules(All(), h), ScheduleRules(h)...), TellRule(h))
+}
 
 func readRules(ctx context.Context, c Clients, s icaconfig.Storage) ([]ruleState, error) {
 	var all []ruleState
