@@ -73,7 +73,7 @@ func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *
 
 func homeRules(h icaconfig.Home) []localawstest.Rule {
 	var rules []localawstest.Rule
-	for _, r := range wantRules(h) {
+	for _, r := range AllRules(h) {
 		rules = append(rules, localawstest.Rule{
 			Name: r.Name, Region: r.Region, Pattern: r.Pattern, Schedule: r.Schedule, TargetARN: r.Target, Input: r.Input, RoleARN: r.Role,
 		})

@@ -45,6 +45,11 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	return rules
 }
 
+// AllRules lists every rule of ours: those that deliver events, those of the schedule, and the one that tells of the guard itself.
+func AllRules(h icaconfig.Home) []Rule {
+	return append(append(Rules(All(), h), ScheduleRules(h)...), TellRule(h))
+}
+
 // What a schedule asks the function validate for.
 const (
 	AskEverything = "everything"
