@@ -154,6 +154,18 @@ func TestDeploying(t *testing.T) {
 	}
 }
 
+// TestStacksOfResources: a bucket waits for its region's stack and the guard's, a role for the guard's alone.
+func TestStacksOfResources(t *testing.T) {
+	w := newGatedWorld(t)
+	for stack, want := range map[string]Status{"icaguard-storage-us-east-1": Restored, "icaguard-guard": Held} {
+		w.settled()
+		w.playStack(stack, "UPDATE_COMPLETE", "new")
+		w.updateRole(aws.Int32(3600), aws.String("for ICA"))
+		expectStatus(t, w.handle(Look{Setting: "role-session-duration"})[0], want)
+		expectStatus(t, w.breakCORS(), Held)
+	}
+}
+
 // TestGatesAreAskedForRestoresOnly, and then once for a batch.
 func TestGatesAreAskedForRestoresOnly(t *testing.T) {
 	w := newGatedWorld(t)
