@@ -222,7 +222,7 @@ func TestGateCannotTell(t *testing.T) {
 func TestHeldForLong(t *testing.T) {
 	w := newGatedWorld(t)
 	w.playStack("icaguard-guard", "UPDATE_IN_PROGRESS", w.engine.Baseline.Digest)
-	o := w.breakCORS()
+	w.breakCORS()
 	var told []int
 	for minute := 1; minute <= 90; minute++ {
 		w.now = w.now.Add(time.Minute)
@@ -230,7 +230,7 @@ func TestHeldForLong(t *testing.T) {
 		if minute == 30 { // an event of the same thing meets the waiting look
 			looks = append([]Look{{Setting: "bucket-cors", Causes: []Cause{{EventID: "2"}}}}, looks...)
 		}
-		o = w.handle(looks...)[0]
+		o := w.handle(looks...)[0]
 		w.expectHeld(o, time.Minute, "UPDATE_IN_PROGRESS")
 		if o.Overdue {
 			told = append(told, minute)
@@ -246,7 +246,7 @@ func TestHeldForLong(t *testing.T) {
 		t.Errorf("waiting uses up no tries, and is over: %+v", w.again)
 	}
 	remove()
-	o = w.handle(w.again...)[0]
+	o := w.handle(w.again...)[0]
 	expectStatus(t, o, Restored)
 	if len(o.Causes) != 2 || o.Overdue {
 		t.Errorf("%+v", o)
@@ -308,8 +308,8 @@ func TestPaused(t *testing.T) {
 		"ends this moment": {PauseAll, w.until(0), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.world.t = t
-			defer func() { w.world.t = world.t }()
+			w.t = t
+			defer func() { w.t = world.t }()
 			w.pause(c.storage, c.value)
 			o := w.breakCORS()
 			if c.held == "" {

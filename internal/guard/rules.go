@@ -78,7 +78,8 @@ func TellRule(h icaconfig.Home) Rule {
 	var sources, names []string
 	var named []any
 	ours := []any{
-		map[string]any{"prefix": "icaguard-"}, map[string]any{"prefix": ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")},
+		map[string]any{"prefix": "icaguard-"},
+		map[string]any{"prefix": ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")},
 		map[string]any{"prefix": h.Account + ":function:icaguard-"},
 		map[string]any{"prefix": "https://sqs." + h.HomeRegion + ".amazonaws.com/" + h.Account + "/icaguard-"},
 	}
