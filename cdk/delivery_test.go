@@ -38,6 +38,9 @@ func checkRules(t *testing.T, a app) {
 				want[rule.Name] = rule.Target + " " + text(rule.Pattern)
 			}
 		}
+		if tell := guard.TellRule(a.baseline.Home); s.Kind == icaconfig.GuardStack {
+			want[tell.Name] = tell.Target + " " + text(tell.Pattern)
+		}
 		for name, rule := range rulesOf(a.templates[s.Name], "EventPattern") {
 			target := targetOf(rule)
 			got[name] = target["Arn"].(string) + " " + text(rule["EventPattern"])
@@ -66,6 +69,9 @@ func checkSamples(t *testing.T, a app) {
 		listens := event.ErrorCode == "" && slices.Contains(sources[event.Source], event.Name)
 		for stack, parsed := range a.templates {
 			for name, rule := range rulesOf(parsed, "EventPattern") {
+				if name == guard.TellRule(a.baseline.Home).Name {
+					continue // checkTell
+				}
 				pattern := rule["EventPattern"].(map[string]any)
 				own := slices.Contains(texts(pattern["source"]), event.Source)
 				if got, want := matches(t, pattern, body), own && listens; got != want {
@@ -78,6 +84,59 @@ func checkSamples(t *testing.T, a app) {
 	if count := len(slices.DeleteFunc(slices.Collect(maps.Values(heard)), func(h bool) bool { return !h })); count < 20 {
 		t.Errorf("only %d events are heard at all", count)
 	}
+}
+
+// checkTell: what somebody does to the guard's rules, queues and functions is told past the queue; what CloudFormation does, and what is done to
+// others, is not.
+func checkTell(t *testing.T, a app) {
+	pattern := rulesOf(a.home(), "EventPattern")[guard.TellRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)
+	told := 0
+	for file, body := range samples(t) {
+		sample := text(body)
+		for old, replacement := range map[string]string{"111122223333": a.baseline.Account, "us-east-1": a.baseline.HomeRegion} {
+			sample = strings.ReplaceAll(sample, old, replacement)
+		}
+		lets := func(old, replacement string) bool {
+			return matches(t, pattern, decode(t, strings.ReplaceAll(sample, old, replacement)))
+		}
+		want := false
+		for _, setting := range []string{"guard-rules", "guard-queue", "guard-function"} {
+			event, err := guard.ParseEvent([]byte(sample))
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			want = want || event.ErrorCode == "" && slices.ContainsFunc(guard.EarsAndHands(), func(s guard.Setting) bool {
+				return s.ID == setting && slices.ContainsFunc(s.Triggers, func(tr guard.Trigger) bool {
+					return !tr.Any && tr.Source == event.Source && slices.Contains(tr.Events, event.Name)
+				})
+			})
+		}
+		if got := lets("", ""); got != want {
+			t.Errorf("%s is told: %v, want %v", file, got, want)
+		}
+		if !want {
+			continue
+		}
+		told++
+		if lets("198.51.100.7", guard.CloudFormation) {
+			t.Errorf("%s is told though CloudFormation did it", file)
+		}
+		if lets("icaguard-", "another-") {
+			t.Errorf("%s is told of another's", file)
+		}
+	}
+	if told < 10 {
+		t.Errorf("%d samples are told", told)
+	}
+}
+
+func decode(t *testing.T, document string) map[string]any {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(document), &object); err != nil {
+		t.Fatal(err)
+	}
+	return object
 }
 
 // samples are the events of events/, by file, bare CloudTrail records put into the envelope in which EventBridge delivers them.
@@ -113,11 +172,17 @@ func samples(t *testing.T) map[string]map[string]any {
 	return found
 }
 
-// matches is EventBridge's matching as far as our patterns use it: exact texts, prefix, exists: false.
+// matches is EventBridge's matching as far as our patterns use it: exact texts, prefix, anything-but a text, exists: false, $or.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 func matches(t *testing.T, pattern, event map[string]any) bool {
 	t.Helper()
 	for key, wanted := range pattern {
+		if key == "$or" {
+			if !slices.ContainsFunc(wanted.([]any), func(one any) bool { return matches(t, one.(map[string]any), event) }) {
+				return false
+			}
+			continue
+		}
 		if nested, ok := wanted.(map[string]any); ok {
 			inner, _ := event[key].(map[string]any)
 			if !matches(t, nested, inner) {
@@ -141,6 +206,9 @@ func matchesOne(t *testing.T, wanted, got any) bool {
 	if prefix, ok := operator["prefix"].(string); ok {
 		value, _ := got.(string)
 		return strings.HasPrefix(value, prefix)
+	}
+	if but, ok := operator["anything-but"]; ok {
+		return got != nil && got != but
 	}
 	if exists, ok := operator["exists"].(bool); ok && !exists {
 		return got == nil
@@ -244,7 +312,7 @@ func checkSchedules(t *testing.T, a app) {
 			t.Errorf("rule %s may not start validate: %v", want.Name, sources)
 		}
 	}
-	if got, want := len(sources), len(guard.ScheduleRules(a.baseline.Home)); got != want {
+	if got, want := len(sources), len(validateRules(a.baseline)); got != want {
 		t.Errorf("%d rules may start a function, want %d", got, want)
 	}
 	for _, retries := range a.home().ofType("AWS::Lambda::EventInvokeConfig") {

@@ -100,8 +100,8 @@ func acceptedFindings() []accepted {
 			"Reads of the guard's own queues, rules, functions and roles, which alone have such names.",
 		},
 		{
-			"AwsSolutions-IAM5", `arn:aws:cloudtrail:\*:[0-9]+:trail/\*`, functions,
-			"Reads that tell whether some trail of the account feeds EventBridge: which one, is not ours to say.",
+			"AwsSolutions-IAM5", `arn:aws:cloudtrail:\*:\*:trail/\*`, functions,
+			"Reads that tell whether some trail feeds EventBridge: which one, is not ours to say, and that of an organisation bears another account's id.",
 		},
 		{
 			"AwsSolutions-IAM5", `arn:aws:iam::\*:policy/\*`, functions,

@@ -17,25 +17,34 @@ const (
 	startTries  = 10.0
 )
 
-// addSchedules lets validate look without an event, as AWS delivers events with best effort only.
-func addSchedules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
-	for _, rule := range guard.ScheduleRules(b.Home) {
+// addValidateRules lets validate look without an event, as AWS delivers events with best effort only, and tell what happens to the guard's
+// hands.
+func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
+	for _, rule := range validateRules(b) {
 		own := scope(stack, "rule", rule.Name)
-		awsevents.NewCfnRule(own, jsii.String("Rule"), &awsevents.CfnRuleProps{
+		props := &awsevents.CfnRuleProps{
 			Name:               &rule.Name,
 			Description:        jsii.String("Lets icaguard look without an event"),
-			ScheduleExpression: &rule.Schedule,
+			ScheduleExpression: optional(rule.Schedule),
 			State:              jsii.String("ENABLED"),
 			Targets: []any{&awsevents.CfnRule_TargetProperty{
-				Id: jsii.String("target"), Arn: &rule.Target, Input: &rule.Input, DeadLetterConfig: deadLetterConfig(deadLetters),
+				Id: jsii.String("target"), Arn: &rule.Target, Input: optional(rule.Input), DeadLetterConfig: deadLetterConfig(deadLetters),
 				RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
 					MaximumEventAgeInSeconds: jsii.Number(startWithin), MaximumRetryAttempts: jsii.Number(startTries),
 				},
 			}},
-		}).Node().AddDependency(validate)
+		}
+		if rule.Pattern != nil {
+			props.Description, props.EventPattern = jsii.String("Lets icaguard tell what happens to its own rules, queues and functions"), plain(rule.Pattern)
+		}
+		awsevents.NewCfnRule(own, jsii.String("Rule"), props).Node().AddDependency(validate)
 		awslambda.NewCfnPermission(own, jsii.String("Permission"), &awslambda.CfnPermissionProps{
 			Action: jsii.String("lambda:InvokeFunction"), FunctionName: validate.FunctionArn(), Principal: jsii.String("events.amazonaws.com"),
 			SourceArn: jsii.String(arnsOf(b, []guard.Rule{rule})[0]),
 		})
 	}
+}
+
+func validateRules(b icaconfig.Baseline) []guard.Rule {
+	return append(guard.ScheduleRules(b.Home), guard.TellRule(b.Home))
 }

@@ -23,7 +23,7 @@ import (
 // A pause is for work that somebody is doing: long enough for that, and over by itself when it is forgotten.
 const (
 	shortestPause = time.Minute
-	longestPause  = 7 * 24 * time.Hour
+	longestPause  = guard.LongestPause
 	longestReason = 500 // characters; a standard parameter holds 4 KB
 )
 

@@ -28,10 +28,14 @@ var errAsk = errors.New(`schedule: not one of "everything", "iam"; leave it out 
 
 func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.Report, error) {
 	var asked struct {
-		Schedule string `json:"schedule"`
+		Schedule   string `json:"schedule"`
+		DetailType string `json:"detail-type"`
 	}
 	if err := json.Unmarshal(payload, &asked); err != nil {
 		return report.Report{}, fmt.Errorf("validate: parse the invocation: %w", err)
+	}
+	if asked.DetailType != "" {
+		return report.Report{}, a.hear(ctx, payload)
 	}
 	switch asked.Schedule {
 	case "":
@@ -50,6 +54,21 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 		return r, a.handOn(ctx, r.Outcomes)
 	}
 	return report.Report{}, fmt.Errorf("validate: %q: %w", asked.Schedule, errAsk)
+}
+
+// hear tells people what somebody did to the rules, the queue or the other function, which therefore might not tell.
+func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
+	event, err := guard.ParseEvent(payload)
+	if err != nil {
+		return fmt.Errorf("validate: %w", err)
+	}
+	looks := guard.Route(event, "", guard.EarsAndHands(), a.engine.Baseline)
+	if len(looks) == 0 || event.Actor.From == guard.CloudFormation {
+		a.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID)
+		return nil
+	}
+	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "causes", looks[0].Causes)
+	return a.topic.Publish(ctx, report.Hands(event))
 }
 
 func (a *auditor) audit(ctx context.Context, looks ...guard.Look) report.Report {

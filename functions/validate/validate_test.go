@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -43,7 +45,7 @@ func TestValidate(t *testing.T) {
 		"clean": testClean, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
 		"schedule": testSchedule, "schedule in observe": testScheduleObserve, "schedule of IAM": testScheduleIAM, "unknown schedule": testUnknownSchedule,
-		"summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
+		"event about the hands": testHear, "summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
 	} {
 		t.Run(name, func(t *testing.T) {
 			mode := icaconfig.Enforce
@@ -190,9 +192,10 @@ func testOwn(w *world) {
 
 // testPaused: what is paused shows in the report, and a pause that cannot be read is no reason to say nothing of the storages.
 func testPaused(w *world) {
-	remove := w.Pause(w.Storage.Name, `{"until":"2999-01-01T00:00:00Z","reason":"a migration"}`)
+	until := time.Now().Add(time.Hour).UTC()
+	remove := w.Pause(w.Storage.Name, `{"until":"`+until.Format(time.RFC3339)+`","reason":"a migration"}`)
 	defer remove()
-	if got := w.invoke(`{}`); !slices.Equal(got.Pauses, []string{w.Storage.Name + " paused until 2999-01-01 00:00Z: a migration"}) || len(got.Warnings) > 0 {
+	if got := w.invoke(`{}`); !slices.Equal(got.Pauses, []string{w.Storage.Name + " paused until " + until.Format("2006-01-02 15:04Z") + ": a migration"}) || len(got.Warnings) > 0 {
 		w.t.Errorf("pauses %v, warnings %v", got.Pauses, got.Warnings)
 	}
 	defer w.Pause("all", `{}`)()
@@ -308,20 +311,51 @@ func (w *world) expectMail(count int, subject, severity string) {
 	}
 }
 
+// testHear: what somebody does to the guard's hands is told as its event comes, what CloudFormation does is not.
+func testHear(w *world) {
+	sample, err := os.ReadFile("../../events/aws.lambda.UpdateFunctionCode20150331v2.json")
+	w.must(err)
+	event := strings.ReplaceAll(string(sample), "111122223333", w.Local.Account())
+	function := labtest.Start(w.t, w.config)
+	for _, c := range []struct {
+		old, replacement string
+		mails            int
+	}{
+		{"", "", 1},
+		{`"sourceIPAddress": "198.51.100.7"`, `"sourceIPAddress": "cloudformation.amazonaws.com"`, 0},
+		{"icaguard-remediate", "another-function", 0},
+		{w.Local.Account(), "111122223333", 0},
+	} {
+		var answer report.Report
+		labtest.Invoke(w.t, function, strings.ReplaceAll(event, c.old, c.replacement), &answer)
+		got := w.mail.Take()
+		if len(got) != c.mails {
+			w.t.Errorf("%q instead of %q: %d mails, want %d: %+v", c.replacement, c.old, len(got), c.mails, got)
+		}
+		if len(got) == 1 && (!strings.Contains(got[0].Subject, "UpdateFunctionCode20150331v2 on the guard itself") ||
+			!strings.Contains(got[0].Message, "assumed-role/Admin/console-session from 198.51.100.7")) {
+			w.t.Errorf("who did what? %+v", got[0])
+		}
+	}
+	labtest.ExpectFailure(w.t, function, `{"detail-type":"AWS API Call via CloudTrail","detail":{}}`, "neither an EventBridge event")
+	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
+	labtest.ExpectFailure(w.t, function, event, "publish to "+w.mail.TopicARN) // Lambda tries again, then the dead letters have it
+}
+
 // testSummaries: people get the result when it is another than the last one.
 func testSummaries(w *world) {
 	w.invoke(everything)
-	w.expectMail(1, "all 25 settings are well: audit", "info")
+	w.expectMail(1, "all 26 settings are well: audit", "info")
 	w.invoke(everything)
 	w.expectMail(0, "", "")
 	w.ShortenSession(labtest.Stranger)
 	w.invoke(everything)
-	w.expectMail(1, "1 of 25 settings need attention: audit", "alert")
+	w.expectMail(1, "1 of 26 settings need attention: audit", "alert")
 	w.invoke(everything)
 	w.expectMail(0, "", "")
 	w.Rename("for ICA")
 	w.invoke(everything)
-	w.expectMail(1, "all 25 settings are well: audit", "info")
+	w.expectMail(1, "all 26 settings are well: audit", "info")
 }
 
 // testSummaryRefused: what was not delivered is told by the next audit.
@@ -331,7 +365,7 @@ func testSummaryRefused(w *world) {
 	labtest.ExpectFailure(w.t, labtest.Start(w.t, w.config), everything, "report: publish to")
 	allow()
 	w.invoke(everything)
-	w.expectMail(1, "1 of 25 settings need attention", "alert")
+	w.expectMail(1, "1 of 26 settings need attention", "alert")
 }
 
 // testLedgerAway: where nobody remembers, what needs attention is told every time, and nothing else; the audit itself stands.
@@ -340,7 +374,7 @@ func testLedgerAway(w *world) {
 	if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: recall summary of icaguard") {
 		w.t.Errorf("warnings %v", got.Warnings)
 	}
-	w.expectMail(1, "1 of 25", "alert") // what ICA put as notification cannot be known without it
+	w.expectMail(1, "1 of 26", "alert") // what ICA put as notification cannot be known without it
 	back()
 	w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Slow, Times: 1}) // that of the notification comes through
 	back = w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
@@ -355,7 +389,7 @@ func testLedgerAway(w *world) {
 		if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: write remembered#summary of icaguard") {
 			w.t.Errorf("warnings %v", got.Warnings)
 		}
-		w.expectMail(1, "1 of 25 settings need attention", "alert")
+		w.expectMail(1, "1 of 26 settings need attention", "alert")
 	}
 }
 

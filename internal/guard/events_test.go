@@ -164,7 +164,7 @@ func TestEventsForOthersAreIgnored(t *testing.T) {
 func (e Event) aboutOthers() Event {
 	parameters := map[string]json.RawMessage{}
 	for name, value := range e.parameters {
-		parameters[name] = json.RawMessage(strings.ReplaceAll(string(value), "icaguard-", "another-"))
+		parameters[name] = json.RawMessage(strings.NewReplacer("icaguard-", "another-", "/icaguard/", "/another/").Replace(string(value)))
 	}
 	e.parameters = parameters
 	e.resources = slices.Clone(e.resources)

@@ -147,13 +147,13 @@ func (d *Deploys) Strangers(ctx context.Context, causes []Cause) (left []Cause, 
 		}
 		statuses, callErr := d.statuses(ctx, stack, left)
 		err = errors.Join(err, callErr)
-		left = slices.DeleteFunc(left, func(c Cause) bool { return c.Actor.From == cloudFormation && changing(statuses, c.Time) })
+		left = slices.DeleteFunc(left, func(c Cause) bool { return c.Actor.From == CloudFormation && changing(statuses, c.Time) })
 	}
 	return left, err
 }
 
-// cloudFormation is the source address of calls that it makes (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-api-logging-cloudtrail.html).
-const cloudFormation = "cloudformation.amazonaws.com"
+// CloudFormation is the source address of calls that it makes (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-api-logging-cloudtrail.html).
+const CloudFormation = "cloudformation.amazonaws.com"
 
 // stackStatus is a status that a stack got.
 type stackStatus struct {

@@ -28,6 +28,11 @@ type Pause struct {
 	Settings []string  `json:"settings,omitempty"` // ids; none: all
 }
 
+// LongestPause is how long a pause may last, so that one that is forgotten, or meant to blind the guard, ends by itself.
+const LongestPause = 7 * 24 * time.Hour
+
+var errTooLong = errors.New("it ends more than 7 days from now, which is no pause: set it again with icaguard pause")
+
 var errNoEnd = errors.New(`it has no end: write {"until": "2006-01-02T15:04:05Z", "reason": "…"}, or use: icaguard pause`)
 
 // ParsePause reads the parameter's value.
@@ -118,6 +123,9 @@ func (p *Pauses) load(ctx context.Context) (active []Pause, err error) {
 		}
 		for _, parameter := range out.Parameters {
 			pause, parseErr := ParsePause(strings.TrimPrefix(aws.ToString(parameter.Name), PauseParameters), aws.ToString(parameter.Value))
+			if parseErr == nil && pause.Until.Sub(p.now()) > LongestPause+time.Hour { // the clock of who set it may be ahead
+				parseErr = fmt.Errorf("pause: %s: %w", aws.ToString(parameter.Name), errTooLong)
+			}
 			err = errors.Join(err, parseErr)
 			if parseErr == nil && pause.Until.After(p.now()) {
 				active = append(active, pause)

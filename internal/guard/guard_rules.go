@@ -41,19 +41,16 @@ func guardRules() Setting {
 func ruleEvents(parameter string, names ...string) Trigger {
 	return Trigger{Source: "aws.events", Events: names, Parameter: parameter, Names: func(s icaconfig.Storage) []string {
 		var ours []string
-		for _, rule := range wantRules(s.Home) {
+		for _, rule := range AllRules(s.Home) {
 			ours = append(ours, rule.Name)
 		}
 		return ours
 	}}
 }
 
-// wantRules are the rules that deliver events, and those of the schedule.
-func wantRules(h icaconfig.Home) []Rule { return append(Rules(All(), h), ScheduleRules(h)...) }
-
 func readRules(ctx context.Context, c Clients, s icaconfig.Storage) ([]ruleState, error) {
 	var all []ruleState
-	for _, rule := range wantRules(s.Home) {
+	for _, rule := range AllRules(s.Home) {
 		client := c.eventbridge(rule.Region)
 		state := ruleState{Name: rule.Name, Region: rule.Region}
 		out, err := client.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule.Name})
@@ -101,7 +98,7 @@ func targetText(arn, input, role string) string {
 
 func judgeRules(s icaconfig.Storage, got []ruleState) Verdict {
 	var v Verdict
-	for i, rule := range wantRules(s.Home) {
+	for i, rule := range AllRules(s.Home) {
 		if fault := got[i].fault(rule); fault != "" {
 			v.Alerts = append(v.Alerts, Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), ToDo: redeploy(s)})
 		}

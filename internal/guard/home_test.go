@@ -73,7 +73,7 @@ func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *
 
 func homeRules(h icaconfig.Home) []localawstest.Rule {
 	var rules []localawstest.Rule
-	for _, r := range wantRules(h) {
+	for _, r := range AllRules(h) {
 		rules = append(rules, localawstest.Rule{
 			Name: r.Name, Region: r.Region, Pattern: r.Pattern, Schedule: r.Schedule, TargetARN: r.Target, Input: r.Input, RoleARN: r.Role,
 		})
@@ -201,7 +201,7 @@ type homeWay struct {
 
 // homeWays are all of them, each setting's in its own test file.
 func homeWays() []homeWay {
-	return slices.Concat(guardTrailWays(), guardRulesWays(), guardQueueWays(), guardFunctionWays(), guardRoleWays(), guardTopicWays(), guardLedgerWays())
+	return slices.Concat(guardTrailWays(), guardRulesWays(), guardQueueWays(), guardFunctionWays(), guardRoleWays(), guardTopicWays(), guardLedgerWays(), guardPauseWays())
 }
 
 func TestEarsAndHands(t *testing.T) {
@@ -209,7 +209,7 @@ func TestEarsAndHands(t *testing.T) {
 	newHome(t, local, true)
 	parts := map[string]string{
 		"guard-trail": "trail", "guard-rules": "rules", "guard-queue": "queues", "guard-function": "functions", "guard-role": "roles",
-		"guard-topic": "topic", "guard-ledger": "table",
+		"guard-topic": "topic", "guard-ledger": "table", "guard-pause": "none",
 	}
 	if len(parts) != len(EarsAndHands()) {
 		t.Errorf("%d of %d settings are tested", len(parts), len(EarsAndHands()))

@@ -12,7 +12,7 @@ import (
 // own reports whether resources of this kind are the guard's ears and hands.
 func (k Kind) own() bool {
 	switch k {
-	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
+	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger, OnPauses:
 		return true
 	case OnBucket, OnKey, OnProvider, OnRole, OnPolicy, OnParameter, OnPolicies, OnAccount:
 	}
@@ -37,6 +37,8 @@ func (k Kind) ownARN(h icaconfig.Home) string {
 		return ourARN(h, "sns", h.HomeRegion, AlertTopic)
 	case OnLedger:
 		return ourARN(h, "dynamodb", h.HomeRegion, "table/"+LedgerTable)
+	case OnPauses:
+		return ourARN(h, "ssm", h.HomeRegion, "parameter"+PauseParameters+"*")
 	case OnBucket, OnKey, OnProvider, OnRole, OnPolicy, OnParameter, OnPolicies, OnAccount:
 	}
 	panic("guard: not the guard's own: " + string(k))

@@ -33,7 +33,7 @@ func TestAlarms(t *testing.T) {
 func byCloudFormation(looks []Look) []Look {
 	for i := range looks {
 		for j := range looks[i].Causes {
-			looks[i].Causes[j].Actor = Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: cloudFormation}
+			looks[i].Causes[j].Actor = Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: CloudFormation}
 		}
 	}
 	return looks

@@ -45,6 +45,11 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	return rules
 }
 
+// AllRules lists every rule of ours: those that deliver events, those of the schedule, and the one that tells of the guard itself.
+func AllRules(h icaconfig.Home) []Rule {
+	return append(append(Rules(All(), h), ScheduleRules(h)...), TellRule(h))
+}
+
 // What a schedule asks the function validate for.
 const (
 	AskEverything = "everything"
@@ -64,6 +69,37 @@ func ScheduleRules(h icaconfig.Home) []Rule {
 		rules = append(rules, rule("icaguard-sweep", AskIAM, icaconfig.SweepEvery))
 	}
 	return rules
+}
+
+// TellRule lets validate tell what happens to the guard's own rules, queues and functions, past the queue and past remediate: a function that
+// somebody replaced could swallow the news, and a queue that is gone carries none. What happens to this rule and to validate, remediate
+// tells. CloudFormation's own changes are remediate's to judge.
+func TellRule(h icaconfig.Home) Rule {
+	var sources, names []string
+	var named []any
+	ours := []any{
+		map[string]any{"prefix": "icaguard-"},
+		map[string]any{"prefix": ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")},
+		map[string]any{"prefix": h.Account + ":function:icaguard-"},
+		map[string]any{"prefix": "https://sqs." + h.HomeRegion + ".amazonaws.com/" + h.Account + "/icaguard-"},
+	}
+	for _, setting := range []Setting{guardRules(), guardQueue(), guardFunction()} {
+		for _, t := range setting.Triggers {
+			if !t.Any {
+				sources, names = append(sources, t.Source), append(names, t.Events...)
+				named = append(named, map[string]any{"requestParameters": map[string]any{t.Parameter: ours}})
+			}
+		}
+	}
+	slices.Sort(names)
+	detail := map[string]any{
+		"eventName": slices.Compact(names), "errorCode": []any{map[string]any{"exists": false}},
+		"sourceIPAddress": []any{map[string]any{"anything-but": CloudFormation}}, "$or": named,
+	}
+	return Rule{
+		Name: "icaguard-tell", Region: h.HomeRegion, Target: ourARN(h, "lambda", h.HomeRegion, "function:"+ValidateFunction),
+		Pattern: map[string]any{"source": slices.Compact(sources), "detail-type": []string{"AWS API Call via CloudTrail"}, "detail": detail},
+	}
 }
 
 // rate is written in the largest unit that fits, singular for one

@@ -54,6 +54,7 @@ const (
 	OnGuardRoles Kind = "guard roles"
 	OnTopic      Kind = "topic"
 	OnLedger     Kind = "ledger"
+	OnPauses     Kind = "pauses"
 )
 
 // ARN names the storage's resource of this kind, as IAM statements and outcomes do; "" if the storage has none.
@@ -76,7 +77,7 @@ func (k Kind) ARN(s icaconfig.Storage) string {
 		return "arn:" + partition + ":iam::*:policy/*"
 	case OnAccount:
 		return "*"
-	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
+	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger, OnPauses:
 		return k.ownARN(s.Home)
 	}
 	panic("guard: no ARN for kind " + string(k))
@@ -93,7 +94,7 @@ func (k Kind) Mode(s icaconfig.Storage) icaconfig.Mode {
 		return s.Provider.Mode
 	case OnRole, OnPolicy, OnPolicies, OnParameter:
 		return s.Role.Mode
-	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
+	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger, OnPauses:
 		return icaconfig.Observe // CloudFormation's to put right
 	}
 	panic("guard: no mode for kind " + string(k))
@@ -118,7 +119,7 @@ func (k Kind) teller() string {
 		return "permission-policy"
 	case OnParameter:
 		return "role-trust"
-	case OnPolicies, OnAccount, OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger:
+	case OnPolicies, OnAccount, OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger, OnPauses:
 	}
 	return ""
 }

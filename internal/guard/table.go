@@ -39,6 +39,7 @@ func EarsAndHands() []Setting {
 		guardRole(),
 		guardTopic(),
 		guardLedger(),
+		guardPause(),
 	}
 }
 

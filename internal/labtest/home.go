@@ -2,7 +2,6 @@ package labtest
 
 import (
 	"encoding/json"
-	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,7 +28,7 @@ func MakeHome(t testing.TB, local *localaws.AWS, h icaconfig.Home) {
 	for _, region := range h.Regions()[1:] {
 		home.Roles = append(home.Roles, guard.RelayRole+region)
 	}
-	for _, r := range slices.Concat(guard.Rules(guard.All(), h), guard.ScheduleRules(h)) {
+	for _, r := range guard.AllRules(h) {
 		home.Rules = append(home.Rules, localawstest.Rule{
 			Name: r.Name, Region: r.Region, Pattern: r.Pattern, Schedule: r.Schedule, TargetARN: r.Target, Input: r.Input, RoleARN: r.Role,
 		})

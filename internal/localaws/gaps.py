@@ -292,6 +292,14 @@ def emulated_by_patches() -> list[Gap]:
             events_topic_target,
         ),
         Gap(
+            "events-lambda-target",
+            "events",
+            "a function as target of a rule with a pattern makes PutEvents answer HTTP 500",
+            "invokes the function; here the other targets are served, and tests invoke the function themselves",
+            EVENTS_GUIDE + "eb-targets.html",
+            events_lambda_target,
+        ),
+        Gap(
             "events-bus-target",
             "events",
             "an event bus as target passes on source, detail-type and detail only",
@@ -1333,6 +1341,10 @@ def events_topic_target() -> None:
         sns_backends[rule.account_id][rule.region_name].publish(message=json.dumps(message), arn=target["Arn"])
 
     send_ourselves(lambda arn: arn.startswith("arn:aws:sns:"), publish)
+
+
+def events_lambda_target() -> None:
+    send_ourselves(lambda arn: ":lambda:" in arn, lambda _rule, _target, _event: None)
 
 
 def events_bus_target() -> None:

@@ -64,6 +64,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"kms-key-states":               checkKeyStates,
 		"events-delivered-envelope":    checkDeliveredEnvelope,
 		"events-topic-target":          checkTopicTarget,
+		"events-lambda-target":         checkLambdaTarget,
 		"events-bus-target":            checkBusTarget,
 		"events-scheduled-rules":       checkScheduledRule,
 		"events-disabled-rules":        checkDisabledRule,
@@ -827,6 +828,14 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 		return fmt.Errorf("event %+v", event)
 	}
 	return nil
+}
+
+func checkLambdaTarget(ctx context.Context, local *localaws.AWS) error {
+	err := ruleFor(ctx, local, "us-east-1", "invokes", `{"source":["function"]}`, "arn:aws:lambda:us-east-1:123456789012:function:invoked")
+	if err != nil {
+		return err
+	}
+	return putEvent(ctx, local, "function")
 }
 
 func checkTopicTarget(ctx context.Context, local *localaws.AWS) error {
