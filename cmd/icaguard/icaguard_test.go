@@ -105,7 +105,7 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 	if got := d.looked("--storage", "scope"); strings.Contains(got, "guard-") || !strings.Contains(got, "role-trust") {
 		t.Errorf("a storage alone is without the guard: %s", got)
 	}
-	if got := d.looked(); !strings.HasSuffix(got, "guard-topic guard-ledger") {
+	if got := d.looked(); !strings.HasSuffix(got, "guard-ledger guard-pause") {
 		t.Errorf("everything is with the guard, where it is deployed: %s", got)
 	}
 	d.golden("validate-nothing", "validate", "--setting", "kms-key-state")

@@ -56,7 +56,7 @@ func testSettled(t *testing.T, s *site) {
 		w.ExpectRestored()
 		later := w.expectLookAtAll()
 		all := w.notices()
-		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], "[icaguard] all 25 settings are well: first look after stack icaguard-guard") {
+		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], "[icaguard] all 26 settings are well: first look after stack icaguard-guard") {
 			t.Errorf("%s: want two restores told and one summary: %+v", status, all)
 		}
 		w.Break()
