@@ -63,7 +63,7 @@ func reaches(threshold float64, statistic string, m *awscloudwatch.CfnAlarm_Metr
 // the longest schedule's are two days, which CloudWatch looks back on for periods of an hour or more.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
-	props := reaches(1, "SampleCount", metric(guard.MetricNamespace, report.Unhealthy, byStorage, guard.Itself))
+	props := reaches(1, "SampleCount", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, guard.Itself))
 	props.Period, props.EvaluationPeriods = &period, jsii.Number(2)
 	props.ComparisonOperator, props.TreatMissingData = jsii.String("LessThanThreshold"), jsii.String("breaching")
 	return props
@@ -73,7 +73,7 @@ func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
 // right after it. While it measures nothing, the last word stands; that it does not is
 // the heartbeat's to tell.
 func unhealthy(storage string, period float64) awscloudwatch.CfnAlarmProps {
-	props := reaches(1, "Maximum", metric(guard.MetricNamespace, report.Unhealthy, byStorage, storage))
+	props := reaches(1, "Maximum", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, storage))
 	props.Period, props.EvaluationPeriods, props.TreatMissingData = &period, jsii.Number(2), jsii.String("ignore")
 	return props
 }

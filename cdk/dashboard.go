@@ -12,12 +12,6 @@ import (
 	"github.com/icaguard/icaguard/internal/report"
 )
 
-// The dimensions in which report.Meter measures.
-const (
-	byStorage = "Storage"
-	bySetting = "Setting"
-)
-
 // addDashboard shows how the storages are, what drifted and was restored, and how the guard itself does.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
 func addDashboard(stack awscdk.Stack, b icaconfig.Baseline) {
@@ -63,7 +57,7 @@ func dashboardBody(graphs []graph, region string) string {
 func perStorage(b icaconfig.Baseline, name string) [][]any {
 	metrics := make([][]any, len(b.Storages))
 	for i, s := range b.Storages {
-		metrics[i] = []any{guard.MetricNamespace, name, byStorage, s.Name}
+		metrics[i] = []any{guard.MetricNamespace, name, report.ByStorage, s.Name}
 	}
 	return metrics
 }
@@ -78,5 +72,5 @@ func perFunction(name string) [][]any {
 // perSetting searches: the metric exists for those settings only that ever drifted.
 func perSetting(name, statistic string) [][]any {
 	return [][]any{{map[string]any{"id": "search", "expression": fmt.Sprintf(`SEARCH('{%s,%s,%s} MetricName="%s"', '%s')`,
-		guard.MetricNamespace, bySetting, byStorage, name, statistic)}}}
+		guard.MetricNamespace, report.BySetting, report.ByStorage, name, statistic)}}}
 }

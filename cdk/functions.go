@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -64,7 +65,7 @@ func newFunctionRole(stack awscdk.Stack, f function) awsiam.Role {
 		InlinePolicies: &map[string]awsiam.PolicyDocument{f.name: policyDocument(policies[0]...)},
 	})
 	for i, more := range policies[1:] {
-		name := fmt.Sprintf("%s-%d", f.name, i+1)
+		name := guard.FunctionPolicy(f.name, i+1)
 		role.AddManagedPolicy(awsiam.NewManagedPolicy(stack, jsii.String(fmt.Sprintf("%sPolicy%d", f.id, i+1)), &awsiam.ManagedPolicyProps{
 			ManagedPolicyName: &name, Document: policyDocument(more...),
 		}))

@@ -48,7 +48,7 @@ func addGuard(stack awscdk.Stack, in input) {
 // addQueues creates the queue of looks with the rules that put events on it, and the queue of what could not be handled.
 func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, looks awssqs.Queue) {
 	rules := rulesIn(b, b.HomeRegion)
-	deadLetters = newDeadLetters(stack, b, arnsOf(b, slices.Concat(rules, validateRules(b))))
+	deadLetters = newDeadLetters(stack, b, arnsOf(b, slices.Concat(rules, guard.ValidateRules(b.Home))))
 	looks = awssqs.NewQueue(stack, jsii.String("Looks"), &awssqs.QueueProps{
 		QueueName:         jsii.String(guard.LookQueue),
 		Encryption:        awssqs.QueueEncryption_SQS_MANAGED,

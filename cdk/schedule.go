@@ -20,7 +20,7 @@ const (
 // addValidateRules lets validate look without an event, as AWS delivers events with best effort only, and tell what happens to the guard's
 // hands.
 func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
-	for _, rule := range validateRules(b) {
+	for _, rule := range guard.ValidateRules(b.Home) {
 		own := scope(stack, "rule", rule.Name)
 		props := &awsevents.CfnRuleProps{
 			Name:               &rule.Name,
@@ -43,8 +43,4 @@ func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslamb
 			SourceArn: jsii.String(arnsOf(b, []guard.Rule{rule})[0]),
 		})
 	}
-}
-
-func validateRules(b icaconfig.Baseline) []guard.Rule {
-	return append(guard.ScheduleRules(b.Home), guard.TellRule(b.Home))
 }

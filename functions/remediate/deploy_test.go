@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func testSettled(t *testing.T, s *site) {
 		w.ExpectRestored()
 		later := w.expectLookAtAll()
 		all := w.notices()
-		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], "[icaguard] all 26 settings are well: first look after stack icaguard-guard") {
+		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], fmt.Sprintf("[icaguard] all %d settings are well: first look after stack icaguard-guard", w.Settings())) {
 			t.Errorf("%s: want two restores told and one summary: %+v", status, all)
 		}
 		w.Break()

@@ -19,7 +19,8 @@ func guardPause() Setting {
 		ByHand: func(icaconfig.Storage) string {
 			return "nothing if that was planned; icaguard validate shows what is paused, icaguard resume ends it"
 		},
-		On: OnPauses,
+		Did: "paused or resumed restoring",
+		On:  OnPauses,
 		Triggers: []Trigger{
 			alarming(Trigger{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: named}),
 			alarming(Trigger{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: named}),

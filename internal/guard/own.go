@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 	for _, cause := range strangers {
 		o.Status = Unrecoverable
 		o.Alerts = append(o.Alerts, Finding{
-			What: fmt.Sprintf("%s by %s changed the guard itself: %s", cause.Event, cause.Actor, j.setting.Title),
+			What: fmt.Sprintf("%s by %s %s", cause.Event, cause.Actor, cmp.Or(j.setting.Did, "changed the guard itself: "+j.setting.Title)),
 			ToDo: j.setting.ByHand(j.storage),
 		})
 	}

@@ -51,7 +51,7 @@ func WhyIgnored(e Event, settings []Setting, b icaconfig.Baseline) string {
 	case !slices.Contains(Sources(settings)[e.Source], e.Name):
 		return "no setting listens to " + e.Source + " " + e.Name
 	}
-	return "it concerns no bucket or role of this configuration"
+	return "it concerns nothing of this configuration"
 }
 
 // HeardBy asks to look at every setting that events of a source would lead to.

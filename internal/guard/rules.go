@@ -45,10 +45,11 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	return rules
 }
 
-// AllRules lists every rule of ours: those that deliver events, those of the schedule, and the one that tells of the guard itself.
-func AllRules(h icaconfig.Home) []Rule {
-	return append(append(Rules(All(), h), ScheduleRules(h)...), TellRule(h))
-}
+// AllRules lists every rule of ours.
+func AllRules(h icaconfig.Home) []Rule { return slices.Concat(Rules(All(), h), ValidateRules(h)) }
+
+// ValidateRules lists the rules at home that start validate: the schedule, and the one that tells of the guard itself.
+func ValidateRules(h icaconfig.Home) []Rule { return append(ScheduleRules(h), TellRule(h)) }
 
 // What a schedule asks the function validate for.
 const (
@@ -77,18 +78,14 @@ func ScheduleRules(h icaconfig.Home) []Rule {
 func TellRule(h icaconfig.Home) Rule {
 	var sources, names []string
 	var named []any
-	ours := []any{
-		map[string]any{"prefix": "icaguard-"},
-		map[string]any{"prefix": ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")},
-		map[string]any{"prefix": h.Account + ":function:icaguard-"},
-		map[string]any{"prefix": "https://sqs." + h.HomeRegion + ".amazonaws.com/" + h.Account + "/icaguard-"},
-	}
-	for _, setting := range []Setting{guardRules(), guardQueue(), guardFunction()} {
+	for _, setting := range []Setting{guardRules(), guardQueue(), guardFunction(), guardRole()} {
 		for _, t := range setting.Triggers {
-			if !t.Any {
-				sources, names = append(sources, t.Source), append(names, t.Events...)
-				named = append(named, map[string]any{"requestParameters": map[string]any{t.Parameter: ours}})
+			sources, names = append(sources, t.Source), append(names, t.Events...)
+			part, parameter := "requestParameters", t.Parameter
+			if t.Any { // only the answer names the function
+				part, parameter = "responseElements", "functionArn"
 			}
+			named = append(named, map[string]any{part: map[string]any{parameter: beginnings(parameter, h)}})
 		}
 	}
 	slices.Sort(names)
@@ -98,8 +95,32 @@ func TellRule(h icaconfig.Home) Rule {
 	}
 	return Rule{
 		Name: "icaguard-tell", Region: h.HomeRegion, Target: ourARN(h, "lambda", h.HomeRegion, "function:"+ValidateFunction),
-		Pattern: map[string]any{"source": slices.Compact(sources), "detail-type": []string{"AWS API Call via CloudTrail"}, "detail": detail},
+		Pattern: map[string]any{"source": slices.Compact(sources), "detail-type": []string{callDetailType}, "detail": detail},
 	}
+}
+
+// beginnings are how the values of a parameter begin that name something of ours: by name, part of an ARN, ARN or URL, as the caller wrote it.
+func beginnings(parameter string, h icaconfig.Home) []any {
+	var all []string
+	switch parameter {
+	case "functionName":
+		all = []string{"icaguard-", h.Account + ":function:icaguard-", ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")}
+	case "functionArn":
+		all = []string{ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")}
+	case "policyArn":
+		all = []string{ourARN(h, "iam", "", "policy/icaguard-")}
+	case "queueUrl":
+		for _, region := range h.Regions() {
+			all = append(all, "https://sqs."+region+".amazonaws.com/"+h.Account+"/icaguard-")
+		}
+	default:
+		all = []string{"icaguard-"}
+	}
+	prefixes := make([]any, len(all))
+	for i, beginning := range all {
+		prefixes[i] = map[string]any{"prefix": beginning}
+	}
+	return prefixes
 }
 
 // rate is written in the largest unit that fits, singular for one
@@ -131,12 +152,15 @@ func AppearsIn(source string, h icaconfig.Home) []string {
 	return h.Regions()
 }
 
+// callDetailType is how EventBridge names what CloudTrail tells of a call.
+const callDetailType = "AWS API Call via CloudTrail"
+
 // callPattern matches source and event names and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong
 // path is silently deaf. Failed calls changed nothing and are not delivered.
 func callPattern(source string, names []string) map[string]any {
 	return map[string]any{
 		"source":      []string{source},
-		"detail-type": []string{"AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"},
+		"detail-type": []string{callDetailType, "AWS Service Event via CloudTrail"},
 		"detail":      map[string]any{"eventName": names, "errorCode": []any{map[string]any{"exists": false}}},
 	}
 }
@@ -152,6 +176,6 @@ func stackPattern(home icaconfig.Home) map[string]any {
 		ours = append(ours, map[string]any{"prefix": "arn:" + home.Partition + ":cloudformation:" + region + ":" + home.Account + ":stack/icaguard-"})
 	}
 	return map[string]any{
-		"source": []string{stackSource}, "detail-type": []string{"CloudFormation Stack Status Change"}, "detail": map[string]any{"stack-id": ours},
+		"source": []string{stackSource}, "detail-type": []string{stackDetailType}, "detail": map[string]any{"stack-id": ours},
 	}
 }

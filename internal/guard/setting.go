@@ -20,7 +20,9 @@ type Setting struct {
 	Title  string // what people read
 	Breaks string // what stops working in ICA without it, with ICA's own words where known
 	// ByHand tells a person what to do when the guard may not or cannot restore.
-	ByHand   func(icaconfig.Storage) string
+	ByHand func(icaconfig.Storage) string
+	// Did says what an event did that is an alert by itself; "": it changed the guard itself.
+	Did      string
 	On       Kind
 	Triggers []Trigger
 	Reads    []Action

@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -107,4 +108,9 @@ func (l *Lab) Pause(storage, value string) (remove func()) {
 	client, name := ssm.NewFromConfig(l.Local.DirectConfig(Region)), aws.String(guard.PauseParameters+storage)
 	l.must(client.PutParameter(l.t.Context(), &ssm.PutParameterInput{Name: name, Type: ssmtypes.ParameterTypeString, Value: &value}))
 	return func() { l.must(client.DeleteParameter(l.t.Context(), &ssm.DeleteParameterInput{Name: name})) }
+}
+
+// Settings is how many settings stand on what the lab and the guard itself have, so how many outcomes an audit has.
+func (l *Lab) Settings() int {
+	return len(slices.DeleteFunc(guard.All(), func(s guard.Setting) bool { return s.On.ARN(l.Storage) == "" }))
 }

@@ -19,6 +19,12 @@ const (
 	MissedByEvents = "MissedByEvents" // by storage: restored, but only the schedule had found it
 )
 
+// The dimensions in which it is measured.
+const (
+	ByStorage = "Storage"
+	BySetting = "Setting"
+)
+
 // Meter writes measurements as log lines in CloudWatch's embedded metric format, which needs no call and no permission.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type Meter struct {
@@ -72,9 +78,9 @@ type measure struct {
 }
 
 func (m Meter) write(ctx context.Context, by dimensions, measures ...measure) {
-	names, attributes := []string{"Storage"}, []slog.Attr{slog.String("Storage", by.storage)}
+	names, attributes := []string{ByStorage}, []slog.Attr{slog.String(ByStorage, by.storage)}
 	if by.setting != "" {
-		names, attributes = append(names, "Setting"), append(attributes, slog.String("Setting", by.setting))
+		names, attributes = append(names, BySetting), append(attributes, slog.String(BySetting, by.setting))
 	}
 	var metrics []map[string]string
 	for _, one := range measures {
