@@ -6,8 +6,7 @@ type price struct {
 	per, page string
 }
 
-// priceDate is when the prices were written down, after AWS's pages as stored by search engines: hold them against the pages before
-// quoting them.
+// priceDate is when the prices were written down: hold them against the pages before quoting them.
 const priceDate = "2026-11"
 
 // prices are list prices for us-east-1 without free tiers; other regions differ by a few per cent.

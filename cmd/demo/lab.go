@@ -213,7 +213,7 @@ func (l *lab) awaitState(ctx context.Context, want snapshot) (snapshot, error) {
 	}
 }
 
-// validate invokes the other function, as `icaguard validate` and later the schedule do.
+// validate invokes the other function by hand, as `aws lambda invoke` does.
 func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard) error {
 	s.step("Ask %s for its audit", guard.ValidateFunction)
 	result, err := icaguard.Validate.Invoke(ctx, []byte(`{}`))

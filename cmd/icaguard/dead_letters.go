@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,8 @@ func newDeadLetters() *cobra.Command {
 		Long: `Show the messages of the queue ` + guard.DeadLetterQueue + ` in every region: events that EventBridge could not deliver, and messages that
 the guard could not understand or gave up. Afterwards they lie there as before; with --empty those that were shown are deleted.
 
-None of them is needed any more once the guard has looked at everything, as it looks at states and not at events.
+No event and no look is needed any more once the guard has looked at everything, as it looks at states and not at events. A notice is
+a message to people that could not be delivered: read it before you remove it.
 
 Exit status: 0 all queues were read, 2 one could not be read or emptied.`,
 		Example: `  icaguard dead-letters
@@ -73,9 +75,9 @@ func (s session) deadLetters(ctx context.Context, w io.Writer, empty bool) error
 	case len(letters) == 0:
 		fmt.Fprintf(w, "no dead letters in %s\n", strings.Join(s.baseline.Regions(), ", "))
 	case empty:
-		fmt.Fprintf(w, "\nremoved %d; what they were about is made up for by: icaguard look --all\n", len(letters))
+		fmt.Fprintf(w, "\nremoved %d; events and looks are made up for by: icaguard look --all\n", len(letters))
 	default:
-		fmt.Fprintf(w, "\nremove them: icaguard dead-letters --empty\nmake up for what they were about: icaguard look --all\n")
+		fmt.Fprintf(w, "\nremove them: icaguard dead-letters --empty\nmake up for events and looks: icaguard look --all\n")
 	}
 	return nil
 }
@@ -111,6 +113,26 @@ func plain(text string) string {
 	}, text)
 }
 
+// lostAudit reads what Lambda and EventBridge leave behind of an audit that failed or could not be started.
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+func lostAudit(body string) (audit, failure string, is bool) {
+	type request struct {
+		Schedule string `json:"schedule"`
+	}
+	var record struct {
+		request
+		RequestPayload  request `json:"requestPayload"`
+		ResponsePayload struct {
+			ErrorMessage string `json:"errorMessage"`
+		} `json:"responsePayload"`
+	}
+	if json.Unmarshal([]byte(body), &record) != nil {
+		return "", "", false
+	}
+	schedule := cmp.Or(record.Schedule, record.RequestPayload.Schedule)
+	return "audit of the schedule: " + schedule, record.ResponsePayload.ErrorMessage, schedule != ""
+}
+
 // letters are the queue's, the oldest first.
 func (s session) letters(q *deadQueue) []letter {
 	var all []letter
@@ -126,7 +148,9 @@ func (s session) letters(q *deadQueue) []letter {
 func (s session) letter(m deadMessage) letter {
 	l := letter{reason: m.reason(), when: m.sent, event: "not understood"}
 	message, err := guard.ParseMessage([]byte(m.body))
-	switch {
+	switch audit, failure, isAudit := lostAudit(m.body); {
+	case isAudit:
+		l.event, l.reason = audit, cmp.Or(policy.Mask(failure), l.reason)
 	case err != nil:
 		l.reason = cmp.Or(l.reason, policy.Mask(err.Error()))
 	case message.Event != nil:

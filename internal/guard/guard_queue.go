@@ -81,7 +81,7 @@ func judgeQueues(s icaconfig.Storage, got []queueState) Verdict {
 		case q.Name == DeadLetterQueue && q.Waiting > 0:
 			v.Alerts = append(v.Alerts, Finding{
 				What: fmt.Sprintf("%s holds %d messages: events that could not be delivered or handled", what, q.Waiting),
-				ToDo: "icaguard dead-letters shows them with the reason; icaguard look --all makes up for them; icaguard dead-letters --empty removes them",
+				ToDo: "icaguard dead-letters shows them with the reason; icaguard look --all makes up for events and looks, notices are for you to read; icaguard dead-letters --empty removes them",
 			})
 		}
 	}
