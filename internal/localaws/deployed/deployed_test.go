@@ -49,6 +49,11 @@ type world struct {
 // TestDeployed deploys the example once, as it takes its time; the tests follow each other in it.
 func TestDeployed(t *testing.T) {
 	w := deploy(t)
+	defer func() { // a cleanup would be too late: the local AWS, which takes the functions' last log lines, ends with the test's context
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	w.testBaseline()
 	w.testRules()
 	w.testRestore()
@@ -69,13 +74,10 @@ func deploy(t *testing.T) *world {
 		Name: &w.Storage.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String(labtest.Prefix),
 	})
 	w.must(err)
+	// The account's own trail, which the example asks for.
+	localawstest.Home{Regions: w.Storage.Home.Regions(), Trail: "account"}.Make(t, w.local, "trail")
 	w.Guard, err = deployed.Deploy(t.Context(), w.local, deployed.Options{Config: example})
 	w.must(err)
-	t.Cleanup(func() {
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	w.poller, err = w.Poller(t.Context(), nil)
 	w.must(err)
 	return w
@@ -133,19 +135,20 @@ func (w *world) expectClean() {
 	w.t.Helper()
 	var audit report.Report
 	labtest.Invoke(w.t, w.Validate, `{}`, &audit)
-	applicable := slices.DeleteFunc(guard.Settings(), func(s guard.Setting) bool { return s.On.ARN(w.Storage) == "" })
-	if audit.ExitCode != 0 || len(audit.Outcomes) != len(applicable) {
+	if audit.ExitCode != 0 || len(audit.Outcomes) != w.Settings() {
 		w.t.Errorf("validate: want exit code 0 for every setting: %+v", audit)
 	}
 }
 
-// testRules puts every sample on the bus: those that a setting listens to, and that did not fail, reach the queue.
+// testRules puts every sample on the bus: those that a setting listens to, and that did not fail, reach the queue. Events of a service of
+// which nothing is guarded here, KMS's without a key, are let through by no rule.
 func (w *world) testRules() {
 	want := map[string]string{} // files by event id
 	for file, event := range samples(w.t) {
 		w.putEvent(event)
 		heard := guard.Sources(guard.All())[event.parsed.Source]
-		if event.parsed.ErrorCode == "" && slices.Contains(heard, event.parsed.Name) {
+		appears := guard.AppearsIn(event.parsed.Source, w.Storage.Home)
+		if event.parsed.ErrorCode == "" && slices.Contains(heard, event.parsed.Name) && len(appears) > 0 {
 			want[event.parsed.ID] = file
 		}
 	}
