@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -94,6 +96,76 @@ func TestUpdatesReplaceNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLifeCycle holds docs/deploy.md to what the templates do: what leaves a stack and is kept must not be in the way of what comes.
+func TestLifeCycle(t *testing.T) {
+	old := synth(t, configure(t, before))
+	const adopted = `oidcProvider: {existing: true}` + "\n    mode: enforce"
+	for name, c := range map[string]struct {
+		edits     []string
+		destroyed bool     // all of the old was destroyed before
+		inTheWay  []string // names that stay, and that what comes wants to have
+	}{
+		"the role has another name, and so has its policy": {edits: []string{"name: ICA.Europe, policyName: ica-europe", "name: ICA.New, policyName: ica-new"}},
+		"the role has another name, its policy has not":    {edits: []string{"name: ICA.Europe,", "name: ICA.New,"}, inTheWay: []string{"ica-europe"}},
+		"another region of ICA, and another bucket":        {edits: []string{"icaRegion: EU", "icaRegion: GB", "lab-eu-ica", "lab-gb-ica"}},
+		"another region of ICA, the same bucket":           {edits: []string{"icaRegion: EU", "icaRegion: GB"}, inTheWay: []string{"lab-eu-ica"}},
+		"deployed again after destroy, as it was": {
+			destroyed: true,
+			inTheWay: []string{
+				"ICA.Europe", "Illumina_ICA_Role", "https://oidc.eks.eu-central-1.amazonaws.com/id/FD40D1945EBD71D8433A98C0CE04E625",
+				"https://oidc.eks.us-east-1.amazonaws.com/id/10FBA7EDEB5930CCFC300EF5AC3DB2FE", "ica-europe", "icaguard-boundary-ICA.Europe",
+				"icaguard-boundary-Illumina_ICA_Role", "icaguard-ledger", "illumina-ica-admin-policy", "lab-eu-ica", "lab-prod-ica",
+			},
+		},
+		"deployed again after destroy, what stayed is adopted": {
+			destroyed: true, inTheWay: []string{"icaguard-ledger"},
+			edits: []string{
+				"{name: lab-prod-ica, folder: ica}", "{name: lab-prod-ica, folder: ica, existing: true}", "{name: lab-eu-ica}", "{name: lab-eu-ica, existing: true}",
+				`role: {sessionNamePrefix`, adopted + "\n    role: {existing: true, boundary: \"arn:aws:iam::123456789012:policy/icaguard-boundary-Illumina_ICA_Role\", sessionNamePrefix",
+				`role: {name: ICA.Europe,`, adopted + "\n    role: {existing: true, boundary: \"arn:aws:iam::123456789012:policy/icaguard-boundary-ICA.Europe\", name: ICA.Europe,",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.inTheWay, inTheWay(old, synth(t, configure(t, replace(t, before, c.edits...))), c.destroyed)); diff != "" {
+				t.Errorf("names in the way (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// inTheWay lists the names of what leaves the stacks, is kept, and bears the name of something new.
+func inTheWay(old, changed app, destroyed bool) []string {
+	kept := map[string]bool{}
+	for stack, parsed := range old.templates {
+		for id, was := range parsed.Resources {
+			if _, stays := changed.templates[stack].Resources[id]; (!stays || destroyed) && was.kept(id) {
+				kept[was.Type+" "+was.name()] = true
+			}
+		}
+	}
+	var names []string
+	for stack, parsed := range changed.templates {
+		for id, now := range parsed.Resources {
+			if _, stood := old.templates[stack].Resources[id]; (!stood || destroyed) && kept[now.Type+" "+now.name()] {
+				names = append(names, now.name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// name is the one that a resource has in the account.
+func (r resource) name() string {
+	for _, property := range []string{"BucketName", "RoleName", "ManagedPolicyName", "TableName", "Url"} {
+		if name, ok := r.Properties[property].(string); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // ofGuard says that a resource is how the guard hears of a storage, nothing that ICA uses.

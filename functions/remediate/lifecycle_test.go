@@ -27,7 +27,8 @@ import (
 //
 // SIMULATED: moto knows no stack in progress and no rollback. What CloudFormation does is played: its calls on the resources by the SDK in
 // its name, the statuses of the stacks as DescribeStacks would answer, its status events. The calls themselves, the events that they
-// make, the guard, its queue and all that it reads and writes are the local AWS's.
+// make, the guard, its queue and all that it reads and writes are the local AWS's. Where a storage is removed or all is destroyed, the
+// role, its policy and its boundary are deleted, which our templates keep: harsher than what our own stacks do.
 func TestLifeCycle(t *testing.T) {
 	s := newSite(t)
 	for name, test := range map[string]func(*life){
