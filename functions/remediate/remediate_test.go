@@ -100,12 +100,12 @@ func (w *world) others() map[string]string {
 	}
 	role, account := w.Storage.Role.Name, w.site.Account()
 	return map[string]string{
-		replaced(role, "AnotherRole"):                                                         "it concerns no bucket or role of this configuration",
+		replaced(role, "AnotherRole"):                                                         "it concerns nothing of this configuration",
 		replaced(`"UpdateRole"`, `"UpdateFamily"`):                                            "no setting listens to aws.iam UpdateFamily",
 		replaced("iam.amazonaws", "sagemaker.amazonaws"):                                      "no setting listens to aws.sagemaker UpdateRole",
 		replaced(account, "999999999999"):                                                     "it happened in account 999999999999, not in " + account,
 		replaced(`"eventName"`, `"errorCode":"AccessDenied","eventName"`):                     "the call failed with AccessDenied, so nothing changed",
-		strings.ReplaceAll(w.heardOne(w.DeleteCORS), w.Storage.Bucket.Name, "another-bucket"): "it concerns no bucket or role of this configuration",
+		strings.ReplaceAll(w.heardOne(w.DeleteCORS), w.Storage.Bucket.Name, "another-bucket"): "it concerns nothing of this configuration",
 	}
 }
 
