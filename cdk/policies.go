@@ -55,7 +55,7 @@ func denied(b icaconfig.Baseline) []icaconfig.Statement {
 	iam := func(resource string) string { return b.ARN("iam", "", resource) }
 	own := icaconfig.List{
 		iam("role/" + guard.RemediateFunction), iam("role/" + guard.ValidateFunction), iam("role/" + guard.RelayRole + "*"),
-		iam("policy/" + guard.RemediateFunction + "-*"), iam("policy/" + guard.ValidateFunction + "-*"), iam("policy/icaguard-boundary-*"),
+		iam("policy/" + guard.RemediateFunction + "-*"), iam("policy/" + guard.ValidateFunction + "-*"), iam("policy/" + icaconfig.BoundaryPrefix + "*"),
 	}
 	statements := []icaconfig.Statement{
 		{Sid: "NotItself", Effect: "Deny", NotAction: icaconfig.Values{"iam:Get*", "iam:List*"}, Resource: own},

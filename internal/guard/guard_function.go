@@ -69,7 +69,7 @@ func readFunction(ctx context.Context, client *lambda.Client, f *functionState) 
 // readMappings counts those by which remediate reads the guard's queue.
 func readMappings(ctx context.Context, client *lambda.Client, h icaconfig.Home, f *functionState) error {
 	mappings, err := client.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{
-		FunctionName: &f.Name, EventSourceArn: aws.String(ourARN(h, "sqs", h.HomeRegion, LookQueue)),
+		FunctionName: &f.Name, EventSourceArn: aws.String(h.ARN("sqs", h.HomeRegion, LookQueue)),
 	})
 	if awslore.Classify(err) == awslore.Gone {
 		return nil // the function is

@@ -42,7 +42,7 @@ func guardPolicies(s icaconfig.Storage) []string {
 	var policies []string
 	for n := range maxAttached {
 		for _, function := range []string{RemediateFunction, ValidateFunction} {
-			policies = append(policies, ourARN(s.Home, "iam", "", "policy/"+FunctionPolicy(function, n+1)))
+			policies = append(policies, s.Home.ARN("iam", "", "policy/"+FunctionPolicy(function, n+1)))
 		}
 	}
 	if s.Role.Boundary.Ours {

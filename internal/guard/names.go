@@ -1,10 +1,6 @@
 package guard
 
-import (
-	"fmt"
-
-	"github.com/icaguard/icaguard/internal/icaconfig"
-)
+import "fmt"
 
 // Names of the guard's own resources. One guard stands in an account, so they are fixed: people, policies and the
 // command line find them without a lookup.
@@ -35,8 +31,3 @@ const (
 
 // FunctionPolicy is the name of the n-th managed policy of a function's role, from 1: for what does not fit into its inline policy.
 func FunctionPolicy(function string, n int) string { return fmt.Sprintf("%s-%d", function, n) }
-
-// ourARN names a resource of the guard in a region; "*" for all regions, "" for a service without regions.
-func ourARN(h icaconfig.Home, service, region, resource string) string {
-	return h.ARN(service, region, resource)
-}

@@ -27,19 +27,19 @@ func (k Kind) ownARN(h icaconfig.Home) string {
 		// Which trail feeds EventBridge is for AWS to say; an organisation's bears the id of the account that manages it.
 		return "arn:" + h.Partition + ":cloudtrail:*:*:trail/*"
 	case OnRules:
-		return ourARN(h, "events", "*", "rule/icaguard-*")
+		return h.ARN("events", "*", "rule/icaguard-*")
 	case OnQueues:
-		return ourARN(h, "sqs", "*", "icaguard-*")
+		return h.ARN("sqs", "*", "icaguard-*")
 	case OnFunctions:
-		return ourARN(h, "lambda", h.HomeRegion, "function:icaguard-*")
+		return h.ARN("lambda", h.HomeRegion, "function:icaguard-*")
 	case OnGuardRoles:
-		return ourARN(h, "iam", "", "role/icaguard-*")
+		return h.ARN("iam", "", "role/icaguard-*")
 	case OnTopic:
-		return ourARN(h, "sns", h.HomeRegion, AlertTopic)
+		return h.ARN("sns", h.HomeRegion, AlertTopic)
 	case OnLedger:
-		return ourARN(h, "dynamodb", h.HomeRegion, "table/"+LedgerTable)
+		return h.ARN("dynamodb", h.HomeRegion, "table/"+LedgerTable)
 	case OnPauses:
-		return ourARN(h, "ssm", h.HomeRegion, "parameter"+PauseParameters+"*")
+		return h.ARN("ssm", h.HomeRegion, "parameter"+PauseParameters+"*")
 	case OnBucket, OnKey, OnProvider, OnRole, OnPolicy, OnParameter, OnPolicies, OnAccount:
 	}
 	panic("guard: not the guard's own: " + string(k))

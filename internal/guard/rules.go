@@ -26,10 +26,10 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	sources := Sources(settings)
 	var rules []Rule
 	for _, region := range h.Regions() {
-		relay, prefix, target, role := region != h.HomeRegion, "icaguard-hear-", ourARN(h, "sqs", h.HomeRegion, LookQueue), ""
+		relay, prefix, target, role := region != h.HomeRegion, "icaguard-hear-", h.ARN("sqs", h.HomeRegion, LookQueue), ""
 		if relay {
-			prefix, target = "icaguard-relay-", ourARN(h, "events", h.HomeRegion, "event-bus/default")
-			role = ourARN(h, "iam", "", "role/"+RelayRole+region)
+			prefix, target = "icaguard-relay-", h.ARN("events", h.HomeRegion, "event-bus/default")
+			role = h.ARN("iam", "", "role/"+RelayRole+region)
 		}
 		for _, source := range slices.Sorted(maps.Keys(sources)) {
 			appears := AppearsIn(source, h)
@@ -61,7 +61,7 @@ const (
 func ScheduleRules(h icaconfig.Home) []Rule {
 	rule := func(name, ask string, every time.Duration) Rule {
 		return Rule{
-			Name: name, Region: h.HomeRegion, Schedule: rate(every), Target: ourARN(h, "lambda", h.HomeRegion, "function:"+ValidateFunction),
+			Name: name, Region: h.HomeRegion, Schedule: rate(every), Target: h.ARN("lambda", h.HomeRegion, "function:"+ValidateFunction),
 			Input: `{"schedule":"` + ask + `"}`,
 		}
 	}
@@ -94,7 +94,7 @@ func TellRule(h icaconfig.Home) Rule {
 		"sourceIPAddress": []any{map[string]any{"anything-but": CloudFormation}}, "$or": named,
 	}
 	return Rule{
-		Name: "icaguard-tell", Region: h.HomeRegion, Target: ourARN(h, "lambda", h.HomeRegion, "function:"+ValidateFunction),
+		Name: "icaguard-tell", Region: h.HomeRegion, Target: h.ARN("lambda", h.HomeRegion, "function:"+ValidateFunction),
 		Pattern: map[string]any{"source": slices.Compact(sources), "detail-type": []string{callDetailType}, "detail": detail},
 	}
 }
@@ -104,11 +104,11 @@ func beginnings(parameter string, h icaconfig.Home) []any {
 	var all []string
 	switch parameter {
 	case "functionName":
-		all = []string{"icaguard-", h.Account + ":function:icaguard-", ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")}
+		all = []string{"icaguard-", h.Account + ":function:icaguard-", h.ARN("lambda", h.HomeRegion, "function:icaguard-")}
 	case "functionArn":
-		all = []string{ourARN(h, "lambda", h.HomeRegion, "function:icaguard-")}
+		all = []string{h.ARN("lambda", h.HomeRegion, "function:icaguard-")}
 	case "policyArn":
-		all = []string{ourARN(h, "iam", "", "policy/icaguard-")}
+		all = []string{h.ARN("iam", "", "policy/icaguard-")}
 	case "queueUrl":
 		for _, region := range h.Regions() {
 			all = append(all, "https://sqs."+region+".amazonaws.com/"+h.Account+"/icaguard-")

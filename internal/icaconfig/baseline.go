@@ -97,6 +97,9 @@ type Role struct {
 	Own                Document // the user's own permission policy for all buckets; without statements: ours
 }
 
+// BoundaryPrefix begins the name of every boundary of ours; the role's name follows.
+const BoundaryPrefix = "icaguard-boundary-"
+
 // Boundary is the permissions boundary that is asked for.
 type Boundary struct {
 	ARN  string // "": none is asked for
@@ -233,7 +236,7 @@ func (s StorageSpec) boundary(o owner) Boundary {
 	case "none":
 		return Boundary{}
 	case "icaguard":
-		name := "icaguard-boundary-" + s.Role.Name
+		name := BoundaryPrefix + s.Role.Name
 		return Boundary{ARN: o.iam("policy/" + name), Ours: true, Name: name}
 	default:
 		return Boundary{ARN: s.Role.Boundary}

@@ -78,8 +78,8 @@ func formats() map[string]format {
 			allowed: "up to 1000 characters of Latin-1", example: "Lets Illumina Connected Analytics use lab-prod-ica",
 		},
 		"policy": { // IAM API, CreatePolicy
-			noun: "a policy name", pattern: `[\w+=,.@-]{1,128}`, refused: `^icaguard-boundary-`,
-			allowed: "up to 128 letters, digits and _+=,.@-, not beginning with icaguard-boundary-", example: "illumina-ica-admin-policy",
+			noun: "a policy name", pattern: `[\w+=,.@-]{1,128}`, refused: "^" + BoundaryPrefix,
+			allowed: "up to 128 letters, digits and _+=,.@-, not beginning with " + BoundaryPrefix, example: "illumina-ica-admin-policy",
 		},
 		"boundary": {
 			noun: "a permissions boundary", pattern: `icaguard|none|arn:` + partitionWithICA + `:iam::([0-9]{12}|aws):policy/[!-~]+`,
