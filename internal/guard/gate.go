@@ -78,10 +78,10 @@ func GateStatements(b icaconfig.Baseline) []Statement {
 	var stacks, pauses []string
 	for _, s := range b.Stacks {
 		// CloudFormation ends a stack's ARN with an id that nobody knows in advance.
-		stacks = append(stacks, b.Home.ARN("cloudformation", s.Region, "stack/"+s.Name+"/*"))
+		stacks = append(stacks, b.ARN("cloudformation", s.Region, "stack/"+s.Name+"/*"))
 	}
 	for _, name := range pauseNames(b) {
-		pauses = append(pauses, b.Home.ARN("ssm", b.HomeRegion, "parameter"+name))
+		pauses = append(pauses, b.ARN("ssm", b.HomeRegion, "parameter"+name))
 	}
 	return []Statement{
 		{Actions: []string{"cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks"}, Resources: stacks},
