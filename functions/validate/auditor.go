@@ -67,6 +67,7 @@ func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
 		a.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID)
 		return nil
 	}
+	event.Actor = event.Who(a.engine.Baseline)
 	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "causes", looks[0].Causes)
 	return a.topic.Publish(ctx, report.Hands(event))
 }

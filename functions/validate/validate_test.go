@@ -338,6 +338,12 @@ func testHear(w *world) {
 			w.t.Errorf("who did what? %+v", got[0])
 		}
 	}
+	// ICA's sessions bear the prefix in their name.
+	var answer report.Report
+	labtest.Invoke(w.t, function, strings.ReplaceAll(event, "assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+labtest.Prefix+"-1"), &answer)
+	if got := w.mail.Take(); len(got) != 1 || strings.Contains(got[0].Message, labtest.Prefix) || !strings.Contains(got[0].Message, w.Storage.Role.Name+"/***") {
+		w.t.Errorf("%d mails, which must not hold the name of ICA's session", len(got))
+	}
 	labtest.ExpectFailure(w.t, function, `{"detail-type":"AWS API Call via CloudTrail","detail":{}}`, "neither an EventBridge event")
 	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
 	labtest.ExpectFailure(w.t, function, event, "publish to "+w.mail.TopicARN) // Lambda tries again, then the dead letters have it
