@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
@@ -106,7 +106,7 @@ func (l *lab) changes() []change {
 			title:   "the CORS of " + l.eu.Bucket.Name + " in " + europe + " is deleted (aws s3api delete-bucket-cors)",
 			setting: cors.ID, breaks: cors.Breaks,
 			do: func(ctx context.Context) error {
-				_, err := awslore.S3(l.as(europe), europe).DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.eu.Bucket.Name})
+				_, err := awserr.S3(l.as(europe), europe).DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.eu.Bucket.Name})
 				return err
 			},
 		},
@@ -139,8 +139,8 @@ func (l *lab) snapshot(ctx context.Context) (snapshot, error) {
 		"role-session-duration": fmt.Sprintf("%d s", aws.ToInt32(role.Role.MaxSessionDuration)),
 		"kms-key-state":         string(key.KeyMetadata.KeyState), "bucket-cors": "none",
 	}
-	cors, err := awslore.S3(l.direct(europe), europe).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &l.eu.Bucket.Name})
-	if awslore.IsAbsent(err) {
+	cors, err := awserr.S3(l.direct(europe), europe).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &l.eu.Bucket.Name})
+	if awserr.IsAbsent(err) {
 		return state, nil
 	}
 	if err != nil {

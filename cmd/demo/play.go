@@ -166,7 +166,7 @@ func explain(ctx context.Context, s *screen) error {
 	s.step("Real and simulated")
 	s.line("real", "the CDK app, its command line and templates; both function binaries; the AWS SDK; the EventBridge patterns")
 	s.line("simulated", "AWS itself, by moto; CloudTrail's events, by a recorder; Lambda's runtime and its polling of SQS")
-	s.line("", "%d differences to AWS are emulated after its documentation, %d are not shown: internal/localaws/gaps.py", emulated, len(gaps)-emulated)
+	s.line("", "%d differences to AWS are emulated after its documentation, %d are not shown: internal/localaws/emulation.py", emulated, len(gaps)-emulated)
 	s.line("not shown", "CloudTrail's delay on AWS (some seconds), IAM's and S3's eventual consistency, e-mail")
 	return nil
 }

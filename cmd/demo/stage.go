@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -55,7 +55,7 @@ func setStage(ctx context.Context, local *localaws.AWS, dir string) (stage, erro
 func makeTrail(ctx context.Context, local *localaws.AWS, region string) error {
 	direct := local.DirectConfig(region)
 	logs := aws.String("lab-audit-logs")
-	if _, err := awslore.S3(direct, region).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: logs}); err != nil {
+	if _, err := awserr.S3(direct, region).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: logs}); err != nil {
 		return fmt.Errorf("make the trail's bucket: %w", err)
 	}
 	client, name := cloudtrail.NewFromConfig(direct), aws.String("lab-audit")
@@ -74,7 +74,7 @@ func makeAdopted(ctx context.Context, local *localaws.AWS, b icaconfig.Baseline)
 		if !s.Bucket.Existing {
 			continue
 		}
-		client := awslore.S3(local.DirectConfig(s.Region.AWS), s.Region.AWS)
+		client := awserr.S3(local.DirectConfig(s.Region.AWS), s.Region.AWS)
 		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket.Name}); err != nil {
 			return fmt.Errorf("make bucket %s: %w", s.Bucket.Name, err)
 		}

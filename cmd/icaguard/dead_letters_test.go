@@ -13,7 +13,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
@@ -66,7 +66,7 @@ func (d *guardedDesk) refuse(client *sqs.Client, queue *string) {
 	} {
 		attributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
 	}
-	session := "arn:aws:sts::" + d.Local.Account() + ":assumed-role/" + d.Storage.Role.Name + "/" + labtest.Prefix + "-1"
+	session := "arn:aws:sts::" + d.Local.Account() + ":assumed-role/" + d.Storage.Role.Name + "/" + testlab.Prefix + "-1"
 	event := map[string]any{"detail": map[string]any{
 		"eventSource": "s3.amazonaws.com", "eventName": "PutBucketNotification", "eventTime": "2026-01-15T09:12:33Z", "recipientAccountId": d.Local.Account(),
 		"userIdentity": map[string]any{"type": "AssumedRole", "arn": session}, "sourceIPAddress": "198.51.100.7",

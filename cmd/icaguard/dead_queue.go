@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
@@ -39,7 +39,7 @@ const hidden = 5 * time.Minute
 func (s session) openDead(ctx context.Context, region string) (*deadQueue, error) {
 	client := sqs.NewFromConfig(s.aws, func(o *sqs.Options) { o.Region = region })
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(guard.DeadLetterQueue)})
-	if awslore.Classify(err) == awslore.Gone {
+	if awserr.Classify(err) == awserr.Gone {
 		return nil, fmt.Errorf("dead-letters: find queue %s in %s: %w: is icaguard deployed in account %s? make deploy", guard.DeadLetterQueue, region, err, s.baseline.Account)
 	}
 	if err != nil {

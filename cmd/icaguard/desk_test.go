@@ -13,7 +13,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
@@ -50,16 +50,16 @@ func newDesk(t *testing.T, dir string, env map[string]string) *desk {
 
 // labDesk is a lab, and a desk with its ica.yaml and credentials.
 type labDesk struct {
-	*labtest.Lab
+	*testlab.Lab
 	*desk
 }
 
 func newLabDesk(t *testing.T, local *localaws.AWS, name string) labDesk {
 	t.Helper()
-	return labDeskOf(t, labtest.New(t, local, name, icaconfig.Enforce))
+	return labDeskOf(t, testlab.New(t, local, name, icaconfig.Enforce))
 }
 
-func labDeskOf(t *testing.T, lab *labtest.Lab) labDesk {
+func labDeskOf(t *testing.T, lab *testlab.Lab) labDesk {
 	t.Helper()
 	return labDesk{lab, newDesk(t, filepath.Dir(lab.Config), lab.Local.FunctionEnv(lab.Key()))}
 }

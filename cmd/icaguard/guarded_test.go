@@ -17,7 +17,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
@@ -58,8 +58,8 @@ func withGuard(t *testing.T, tests map[string]func(*testing.T, *account)) {
 
 func newAccount(t *testing.T) *account {
 	t.Helper()
-	a := &account{AWS: localawstest.Start(t), remediate: labtest.Build(t, "remediate"), queues: map[string]string{}}
-	a.sqs = sqs.NewFromConfig(a.DirectConfig(labtest.Region))
+	a := &account{AWS: localawstest.Start(t), remediate: testlab.Build(t, "remediate"), queues: map[string]string{}}
+	a.sqs = sqs.NewFromConfig(a.DirectConfig(testlab.Region))
 	for _, name := range []string{guard.LookQueue, guard.DeadLetterQueue} {
 		out, err := a.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
 		if err != nil {
@@ -67,7 +67,7 @@ func newAccount(t *testing.T) *account {
 		}
 		a.queues[name] = aws.ToString(out.QueueUrl)
 	}
-	out, err := sns.NewFromConfig(a.DirectConfig(labtest.Region)).CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String(guard.AlertTopic)})
+	out, err := sns.NewFromConfig(a.DirectConfig(testlab.Region)).CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String(guard.AlertTopic)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ type guardedDesk struct {
 
 func newGuardedDesk(t *testing.T, a *account, name string) *guardedDesk {
 	t.Helper()
-	lab := labtest.New(t, a.AWS, name, icaconfig.Enforce)
+	lab := testlab.New(t, a.AWS, name, icaconfig.Enforce)
 	d := &guardedDesk{labDesk: labDeskOf(t, lab), account: a, log: &buffer{tee: t.Output()}}
 	d.start()
 	return d
@@ -95,10 +95,10 @@ func newGuardedDesk(t *testing.T, a *account, name string) *guardedDesk {
 func (d *guardedDesk) start() {
 	d.t.Helper()
 	a, config := d.account, d.Function(guard.RemediateFunction, d.account.remediate)
-	config.Log, config.Logs = d.log, cloudwatchlogs.NewFromConfig(a.DirectConfig(labtest.Region))
+	config.Log, config.Logs = d.log, cloudwatchlogs.NewFromConfig(a.DirectConfig(testlab.Region))
 	config.Env[guard.EnvQueueURL], config.Env[guard.EnvDeadLetterURL] = a.queues[guard.LookQueue], a.queues[guard.DeadLetterQueue]
 	config.Env[guard.EnvTopicARN] = a.topic
-	d.remediate = labtest.Start(d.t, config)
+	d.remediate = testlab.Start(d.t, config)
 }
 
 // letWork lets remediate work on all that waits on its queue now, which has to be something.

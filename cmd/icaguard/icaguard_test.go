@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
@@ -224,7 +224,7 @@ type queue struct {
 
 func newQueue(t *testing.T, local *localaws.AWS) queue {
 	t.Helper()
-	client := sqs.NewFromConfig(local.DirectConfig(labtest.Region))
+	client := sqs.NewFromConfig(local.DirectConfig(testlab.Region))
 	out, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(guard.LookQueue)})
 	if err != nil {
 		t.Fatal(err)
@@ -299,7 +299,7 @@ func testReplayIgnores(t *testing.T, local *localaws.AWS) {
 	d.golden("replay-ignored-role", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json", ours...))
 	d.golden("replay-ignored-failed", "replay", d.copyEvent("event.json", "recorded/s3.amazonaws.com__DeleteBucket__3.json", ours...))
 	d.golden("replay-ignored-event", "replay", d.copyEvent("event.json", "recorded/kms.amazonaws.com__CreateKey__5.json", ours...))
-	if calls := labtest.Operations(d.Calls(), "iam", "s3", "sqs", "sns", "kms", "ssm"); len(calls) > 0 {
+	if calls := testlab.Operations(d.Calls(), "iam", "s3", "sqs", "sns", "kms", "ssm"); len(calls) > 0 {
 		t.Errorf("calls %v for events that ask for nothing", calls)
 	}
 }

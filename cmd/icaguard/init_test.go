@@ -14,11 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
@@ -58,13 +58,13 @@ const (
 // build makes the lab: two buckets, one versioned with KMS and a CORS rule with a second origin.
 func (h *handMade) build() {
 	h.t.Helper()
-	ctx, cfg := h.t.Context(), h.local.DirectConfig(labtest.Region)
+	ctx, cfg := h.t.Context(), h.local.DirectConfig(testlab.Region)
 	key, err := kms.NewFromConfig(cfg).CreateKey(ctx, &kms.CreateKeyInput{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.key = aws.ToString(key.KeyMetadata.Arn)
-	h.buildBuckets(awslore.S3(cfg, labtest.Region), aws.ToString(key.KeyMetadata.KeyId))
+	h.buildBuckets(awserr.S3(cfg, testlab.Region), aws.ToString(key.KeyMetadata.KeyId))
 	client := iam.NewFromConfig(cfg)
 	h.must(client.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
 		Url: aws.String("https://" + provider), ClientIDList: []string{"sts.amazonaws.com"},
@@ -87,7 +87,7 @@ func (h *handMade) build() {
 
 func (h *handMade) role(name, trust string) {
 	h.t.Helper()
-	h.must(iam.NewFromConfig(h.local.DirectConfig(labtest.Region)).CreateRole(h.t.Context(), &iam.CreateRoleInput{
+	h.must(iam.NewFromConfig(h.local.DirectConfig(testlab.Region)).CreateRole(h.t.Context(), &iam.CreateRoleInput{
 		RoleName: &name, Description: aws.String("for " + secretPrefix), MaxSessionDuration: aws.Int32(3600),
 		AssumeRolePolicyDocument: aws.String(strings.ReplaceAll(trust, "ACCOUNT", h.local.Account())),
 	}))
@@ -253,7 +253,7 @@ func TestInitWithoutPermissions(t *testing.T) {
 func TestInitCommand(t *testing.T) {
 	h := newHandMade(t)
 	h.build()
-	client := iam.NewFromConfig(h.local.DirectConfig(labtest.Region))
+	client := iam.NewFromConfig(h.local.DirectConfig(testlab.Region))
 	whole := strings.ReplaceAll(handMadeTrust, "ACCOUNT", h.local.Account())
 	one := strings.NewReplacer(`"Statement":[`, `"Statement":`, `}}}]}`, `}}}}`).Replace(whole)
 	for i, trust := range []string{

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
@@ -36,7 +36,7 @@ func TestPauseMisuse(t *testing.T) {
 // parameter is the value of the pause's parameter, "" if there is none.
 func (a *account) parameter(t *testing.T, name string) string {
 	t.Helper()
-	out, err := ssm.NewFromConfig(a.DirectConfig(labtest.Region)).GetParameters(t.Context(), &ssm.GetParametersInput{Names: []string{guard.PauseParameters + name}})
+	out, err := ssm.NewFromConfig(a.DirectConfig(testlab.Region)).GetParameters(t.Context(), &ssm.GetParametersInput{Names: []string{guard.PauseParameters + name}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func testResume(t *testing.T, a *account) {
 	d := newGuardedDesk(t, a, "resumed")
 	put := func(value string) {
 		t.Helper()
-		d.must(ssm.NewFromConfig(a.DirectConfig(labtest.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
+		d.must(ssm.NewFromConfig(a.DirectConfig(testlab.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
 			Name: aws.String(guard.PauseParameters + "resumed"), Value: &value, Type: types.ParameterTypeString, Overwrite: aws.Bool(true),
 		}))
 	}
@@ -147,7 +147,7 @@ func testResume(t *testing.T, a *account) {
 }
 
 func testPauseShared(t *testing.T, local *localaws.AWS) {
-	d := labDeskOf(t, labtest.Configure(t, local, `storages:
+	d := labDeskOf(t, testlab.Configure(t, local, `storages:
   - {name: first, icaRegion: US, bucket: {name: first-ica, folder: ica}, role: {name: both, sessionNamePrefix: "ssm:/ica/both"}}
   - {name: second, icaRegion: US, bucket: {name: second-ica, folder: ica}, role: {name: both, sessionNamePrefix: "ssm:/ica/both"}}
   - {name: third, icaRegion: US, bucket: {name: third-ica, folder: ica}, role: {name: other, policyName: other, sessionNamePrefix: "ssm:/ica/both"}}

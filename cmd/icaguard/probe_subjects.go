@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -87,7 +87,7 @@ func (s session) roleSubject(st icaconfig.Storage, _ string) subject {
 	return subject{"role " + st.Role.Name, func(ctx context.Context) (reading, error) {
 		out, err := client.GetRole(ctx, &iam.GetRoleInput{RoleName: &st.Role.Name})
 		switch {
-		case awslore.Classify(err) == awslore.Gone:
+		case awserr.Classify(err) == awserr.Gone:
 			return reading{unfit: "role " + st.Role.Name + " does not exist"}, nil
 		case err != nil:
 			return reading{}, fmt.Errorf("get role %s: %w", st.Role.Name, err)
@@ -125,13 +125,13 @@ func (s session) bucketSubject(st icaconfig.Storage, region string) subject {
 	if st.Region.AWS != region {
 		return subject{}
 	}
-	client, bucket, owner := awslore.S3(s.aws, region), &st.Bucket.Name, &s.baseline.Account
+	client, bucket, owner := awserr.S3(s.aws, region), &st.Bucket.Name, &s.baseline.Account
 	return subject{"bucket " + st.Bucket.Name, func(ctx context.Context) (reading, error) {
 		out, err := client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: bucket, ExpectedBucketOwner: owner})
 		switch {
-		case awslore.IsAbsent(err):
+		case awserr.IsAbsent(err):
 			return reading{unfit: "bucket " + *bucket + " has no public access block that could be put again"}, nil
-		case awslore.Classify(err) == awslore.Gone:
+		case awserr.Classify(err) == awserr.Gone:
 			return reading{unfit: "bucket " + *bucket + " does not exist"}, nil
 		case err != nil:
 			return reading{}, fmt.Errorf("get the public access block of bucket %s, which may be another account's: %w", *bucket, err)
@@ -158,7 +158,7 @@ func (s session) keySubject(st icaconfig.Storage, region string) subject {
 	return subject{"key " + st.Key.ARN, func(ctx context.Context) (reading, error) {
 		out, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &st.Key.ARN})
 		switch {
-		case awslore.Classify(err) == awslore.Gone:
+		case awserr.Classify(err) == awserr.Gone:
 			return reading{unfit: "key " + st.Key.ARN + " does not exist"}, nil
 		case err != nil:
 			return reading{}, fmt.Errorf("describe key %s: %w", st.Key.ARN, err)

@@ -18,10 +18,10 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
@@ -62,7 +62,7 @@ func newProbed(t *testing.T, a *account, name string) (*guardedDesk, abroad) {
 	t.Helper()
 	d := newGuardedDesk(t, a, name)
 	d.look() // remediate has read its ica.yaml: until it starts again it knows nothing of the storage abroad
-	far := abroad{s3: awslore.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
+	far := abroad{s3: awserr.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
 	d.must(far.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{
 		Bucket: aws.String(name + "-far"), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: abroadRegion},
 	}))
@@ -136,7 +136,7 @@ func (d *guardedDesk) probed() []string {
 		return c.AccessKeyID != prober || regexp.MustCompile(`^(Get|List|Describe|Filter)`).MatchString(c.Operation)
 	})
 	d.Local.Recorder().ResetCalls()
-	return labtest.Operations(calls)
+	return testlab.Operations(calls)
 }
 
 func testProbe(t *testing.T, a *account) {
@@ -187,7 +187,7 @@ func testProbe(t *testing.T, a *account) {
 // state is all that a probe puts again.
 func (d *guardedDesk) state(far abroad) string {
 	d.t.Helper()
-	role, err := d.IAM(labtest.Stranger).GetRole(d.t.Context(), &iam.GetRoleInput{RoleName: &d.Storage.Role.Name})
+	role, err := d.IAM(testlab.Stranger).GetRole(d.t.Context(), &iam.GetRoleInput{RoleName: &d.Storage.Role.Name})
 	d.must(role, err)
 	block, err := far.s3.GetPublicAccessBlock(d.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: aws.String(d.Storage.Name + "-far")})
 	d.must(block, err)
@@ -227,10 +227,10 @@ func testProbeUnfit(t *testing.T, a *account) {
 	d, far := newProbed(t, a, "unfit")
 	d.start()
 	defer d.listen(func(localaws.Envelope) bool { return true })()
-	near := awslore.S3(a.DirectConfig(labtest.Region), labtest.Region)
+	near := awserr.S3(a.DirectConfig(testlab.Region), testlab.Region)
 	d.must(near.DeletePublicAccessBlock(t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: &d.Storage.Bucket.Name}))
 	d.must(far.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: far.key}))
-	direct := iam.NewFromConfig(a.DirectConfig(labtest.Region))
+	direct := iam.NewFromConfig(a.DirectConfig(testlab.Region))
 	var keys []string
 	for key := range d.Storage.Role.Tags {
 		keys = append(keys, key)

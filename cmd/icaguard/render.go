@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/render"
 )
@@ -95,7 +95,7 @@ func renderDocument(cmd *cobra.Command, document string, flags renderFlags) erro
 func baselineFor(ctx context.Context, file *icaconfig.File, account string) (icaconfig.Baseline, error) {
 	partition := "aws"
 	if account = cmp.Or(account, file.Account); account == "" {
-		cfg, err := awslore.LoadConfig(ctx, file.HomeRegion)
+		cfg, err := awserr.LoadConfig(ctx, file.HomeRegion)
 		if err != nil {
 			return icaconfig.Baseline{}, err
 		}

@@ -17,10 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/policy"
 	"github.com/icaguard/icaguard/internal/render"
@@ -132,11 +132,11 @@ func TestRenderedIsApplied(t *testing.T) {
 		t.Skip("the commands for the key policy need jq")
 	}
 	local := localawstest.Start(t)
-	key, err := kms.NewFromConfig(local.DirectConfig(labtest.Region)).CreateKey(t.Context(), &kms.CreateKeyInput{})
+	key, err := kms.NewFromConfig(local.DirectConfig(testlab.Region)).CreateKey(t.Context(), &kms.CreateKeyInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := labDeskOf(t, labtest.Configure(t, local, fmt.Sprintf(toApply, `kmsKeyArn: "`+aws.ToString(key.KeyMetadata.Arn)+`"`, "kms: {restore: true}")))
+	d := labDeskOf(t, testlab.Configure(t, local, fmt.Sprintf(toApply, `kmsKeyArn: "`+aws.ToString(key.KeyMetadata.Arn)+`"`, "kms: {restore: true}")))
 	d.withShell()
 	d.putPrefix(secretPrefix)
 	d.makeBare()
@@ -169,7 +169,7 @@ func TestRenderedIsApplied(t *testing.T) {
 // addForeignStatement leaves only one statement of the lab's own and an old one of ours in the bucket policy.
 func (d labDesk) addForeignStatement() {
 	d.t.Helper()
-	_, err := awslore.S3(d.Local.DirectConfig(labtest.Region), labtest.Region).PutBucketPolicy(d.t.Context(), &s3.PutBucketPolicyInput{
+	_, err := awserr.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).PutBucketPolicy(d.t.Context(), &s3.PutBucketPolicyInput{
 		Bucket: &d.Storage.Bucket.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
 			{"Sid":"IcaCrossAccountCopy","Effect":"Allow","Principal":{"AWS":"AROAOLD"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::lab-ica/*"},
 			{"Sid":"Portal","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::lab-ica/*"}]}`),
@@ -181,7 +181,7 @@ func (d labDesk) addForeignStatement() {
 
 func (d labDesk) bucketSids() []string {
 	d.t.Helper()
-	out, err := awslore.S3(d.Local.DirectConfig(labtest.Region), labtest.Region).GetBucketPolicy(d.t.Context(), &s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name})
+	out, err := awserr.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).GetBucketPolicy(d.t.Context(), &s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -199,8 +199,8 @@ func (d labDesk) bucketSids() []string {
 // makeBare makes the bucket and a role that trusts nobody of ICA's.
 func (d labDesk) makeBare() {
 	d.t.Helper()
-	clients := d.Local.DirectConfig(labtest.Region)
-	_, err := awslore.S3(clients, labtest.Region).CreateBucket(d.t.Context(), &s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name})
+	clients := d.Local.DirectConfig(testlab.Region)
+	_, err := awserr.S3(clients, testlab.Region).CreateBucket(d.t.Context(), &s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ const bareTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Princ
 
 func (d labDesk) putPrefix(value string) {
 	d.t.Helper()
-	_, err := ssm.NewFromConfig(d.Local.DirectConfig(labtest.Region)).PutParameter(d.t.Context(), &ssm.PutParameterInput{
+	_, err := ssm.NewFromConfig(d.Local.DirectConfig(testlab.Region)).PutParameter(d.t.Context(), &ssm.PutParameterInput{
 		Name: &d.Storage.Role.Prefix.Parameter, Type: ssmtypes.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true),
 	})
 	if err != nil {
@@ -256,7 +256,7 @@ func (d *desk) statuses() map[string]guard.Status {
 // TestTrustScriptChecksThePrefix: the script writes a trust policy exactly if icaconfig lets the prefix pass.
 func TestTrustScriptChecksThePrefix(t *testing.T) {
 	local := localawstest.Start(t)
-	d := labDeskOf(t, labtest.Configure(t, local, fmt.Sprintf(toApply, "", "")))
+	d := labDeskOf(t, testlab.Configure(t, local, fmt.Sprintf(toApply, "", "")))
 	d.withShell()
 	d.makeBare()
 	a := d.run("render", "trust-policy", "--out", "trust-policy.json")
@@ -281,7 +281,7 @@ func TestTrustScriptChecksThePrefix(t *testing.T) {
 // TestLiteralTrustIsApplied: the commands write the prefix into a file, apply it and delete the file.
 func TestLiteralTrustIsApplied(t *testing.T) {
 	local := localawstest.Start(t)
-	d := labDeskOf(t, labtest.Configure(t, local, `storages:
+	d := labDeskOf(t, testlab.Configure(t, local, `storages:
   - {name: lab, icaRegion: US, bucket: {name: lab-ica}, role: {sessionNamePrefix: `+secretPrefix+`}}
 `))
 	d.withShell()

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/spf13/cobra"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
@@ -35,7 +35,7 @@ func newSession(cmd *cobra.Command) (session, error) {
 	if err != nil {
 		return session{}, err
 	}
-	cfg, err := awslore.LoadConfig(cmd.Context(), file.HomeRegion)
+	cfg, err := awserr.LoadConfig(cmd.Context(), file.HomeRegion)
 	if err != nil {
 		return session{}, err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/report"
 )
@@ -135,12 +135,12 @@ func testMissed(t *testing.T, s *site) {
 	w.PlayStacks("UPDATE_COMPLETE")
 	w.done(w.expectPosts(1)[0].MessageBody)
 	w.ExpectRestored()
-	w.ShortenSession(labtest.Stranger)
+	w.ShortenSession(testlab.Stranger)
 	w.done(w.heard()[2:]...) // after the two that were missed
 	w.ExpectRestored()
 	log := w.logged()
 	got := map[string]float64{}
-	for _, m := range labtest.Metrics(t, log) {
+	for _, m := range testlab.Metrics(t, log) {
 		got[m.Name+" "+m.Dimensions] += m.Value
 	}
 	const storage = " Storage="

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
@@ -19,7 +19,7 @@ const shortTimeout = 9 * time.Second
 // testDenied lets the look again arrive by itself, after its delay, when AWS allows the call again.
 func testDenied(t *testing.T, s *site) {
 	w := newWorld(t, s)
-	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	allow := w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
 	w.done(event)
 	again := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 5*time.Second, "is not authorized to perform: iam:GetRole")
@@ -35,16 +35,16 @@ func testDenied(t *testing.T, s *site) {
 		t.Fatalf("want the look again to arrive: %+v", batches)
 	}
 	w.ExpectRestored()
-	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger)
+	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger)
 }
 
 func testExplicitDeny(t *testing.T, s *site) {
 	w := newWorld(t, s)
-	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	w.Inject(localaws.Fault{Operation: "UpdateRole", Kind: localaws.ExplicitDeny})
 	w.done(event)
 	w.expectPosts(0)
-	w.expectNotice(guard.Unrecoverable, "alert", "user/"+labtest.Stranger, "iam:UpdateRole", "explicit deny in a service control policy",
+	w.expectNotice(guard.Unrecoverable, "alert", "user/"+testlab.Stranger, "iam:UpdateRole", "explicit deny in a service control policy",
 		"icaguard never works around one. Ask its owner for an exception", "the storage configuration goes offline")
 	w.ExpectSession(3600)
 }
@@ -95,7 +95,7 @@ func testAway(t *testing.T, s *site) {
 // testLookAgainFails needs a look again at the role alone, and does not get it sent.
 func testLookAgainFails(t *testing.T, s *site) {
 	w := newWorld(t, s)
-	cors, role := w.heardOne(w.DeleteCORS), w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	cors, role := w.heardOne(w.DeleteCORS), w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	look := w.lookAt("", "role-session-duration")
 	ignored := strings.ReplaceAll(role, w.Storage.Role.Name, "AnotherRole")
 	w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
@@ -111,7 +111,7 @@ func testLookAgainFails(t *testing.T, s *site) {
 // testNoticeFails lets SNS refuse the notice of a restore, which must not be lost: the restore will not happen again.
 func testNoticeFails(t *testing.T, s *site) {
 	w := newWorld(t, s)
-	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
 	w.done(event)
 	w.ExpectRestored()
@@ -123,7 +123,7 @@ func testNoticeFails(t *testing.T, s *site) {
 	}
 	allow()
 	w.done(second)
-	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger, "found 3600 s, wanted 43200 s")
+	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger, "found 3600 s, wanted 43200 s")
 	w.expectPosts(0)
 }
 
@@ -144,14 +144,14 @@ func testNoticeSlow(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.config.Timeout = shortTimeout
 	w.start()
-	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	faster := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Slow, Delay: time.Minute})
 	w.done(event)
 	w.ExpectRestored()
 	posted := w.expectNoticePosted(time.Minute, 1)
 	faster()
 	w.done(posted)
-	w.expectNotice(guard.Restored, "info", "user/"+labtest.Stranger)
+	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger)
 }
 
 func testNoticeNeverSent(t *testing.T, s *site) {
@@ -175,7 +175,7 @@ func testNoticeNeverSent(t *testing.T, s *site) {
 // testBuryFails has a message that nobody understands and no place to put it: it comes again, its neighbour is done.
 func testBuryFails(t *testing.T, s *site) {
 	w := newWorld(t, s)
-	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
 	if failed := w.failing(`{"hello":"world"}`, event); !slices.Equal(failed, []string{`{"hello":"world"}`}) {
 		t.Errorf("messages that come again: %s, want the one that is not understood", failed)

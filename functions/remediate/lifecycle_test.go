@@ -15,10 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/wiring"
 )
@@ -51,7 +51,7 @@ type life struct {
 	site      *site
 	name      string
 	codeFirst bool
-	old, new  *labtest.Lab // what is deployed, and what is to be
+	old, new  *testlab.Lab // what is deployed, and what is to be
 	waiting   []string     // looks that the guard put on its queue
 }
 
@@ -69,7 +69,7 @@ func file(storages ...string) string {
 // begin makes what the old file describes and a live guard for it, and reads the new one.
 func (l *life) begin(old, next string) {
 	l.t.Helper()
-	l.old, l.new = labtest.NewFrom(l.t, l.site.AWS, old), labtest.Configure(l.t, l.site.AWS, next)
+	l.old, l.new = testlab.NewFrom(l.t, l.site.AWS, old), testlab.Configure(l.t, l.site.AWS, next)
 	l.site.Recorder().Identify("ASIACLOUDFORMATION", localaws.AssumedRole(l.site.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"))
 	l.world = guarding(l.t, l.site, l.old)
 	l.events() // making it is no change
@@ -140,7 +140,7 @@ func (l *life) rest() {
 }
 
 // code is the update of the function, which is another binary with another file.
-func (l *life) code(lab *labtest.Lab) func() {
+func (l *life) code(lab *testlab.Lab) func() {
 	return func() {
 		l.config.Env[wiring.EnvConfig] = lab.Config
 		l.start()
@@ -148,12 +148,12 @@ func (l *life) code(lab *labtest.Lab) func() {
 }
 
 // play is the state of a stack, which has the digest of what it was last deployed with; "" for a stack that is gone.
-func (l *life) play(stack, status string, deployed *labtest.Lab) {
+func (l *life) play(stack, status string, deployed *testlab.Lab) {
 	l.playStack(stack, status, deployed.Storage.Home.Digest)
 }
 
 // settles plays the end of a stack's change, and its event.
-func (l *life) settles(stack, status string, deployed *labtest.Lab) {
+func (l *life) settles(stack, status string, deployed *testlab.Lab) {
 	l.t.Helper()
 	l.play(stack, status, deployed)
 	l.handled(l.stackEvent(stack, status))
@@ -177,7 +177,7 @@ func (l *life) changes(code func(), resources ...func()) {
 // expectNothingWritten: all that the guard did was to look, to remember and to tell.
 func (l *life) expectNothingWritten() {
 	l.t.Helper()
-	writes := slices.DeleteFunc(labtest.Operations(l.Calls()), func(operation string) bool {
+	writes := slices.DeleteFunc(testlab.Operations(l.Calls()), func(operation string) bool {
 		return slices.Contains([]string{"SendMessage", "Publish", "PutItem"}, operation) ||
 			strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "List") || strings.HasPrefix(operation, "Describe")
 	})
@@ -187,7 +187,7 @@ func (l *life) expectNothingWritten() {
 }
 
 // expectDeployed looks at everything with the file that is deployed, past the guard.
-func (l *life) expectDeployed(lab *labtest.Lab) {
+func (l *life) expectDeployed(lab *testlab.Lab) {
 	l.t.Helper()
 	file, err := icaconfig.Load(lab.Config)
 	l.must(err)
@@ -195,7 +195,7 @@ func (l *life) expectDeployed(lab *labtest.Lab) {
 	l.must(err)
 	engine := guard.Engine{
 		Baseline: baseline, Settings: guard.Settings(), Now: time.Now, Sleep: guard.Sleep,
-		Clients: guard.Clients{Config: l.site.DirectConfig(labtest.Region), Account: l.site.Account()},
+		Clients: guard.Clients{Config: l.site.DirectConfig(testlab.Region), Account: l.site.Account()},
 	}
 	for _, o := range engine.Audit(context.Background()) {
 		if o.Status != guard.Clean && o.Status != guard.Reported {
@@ -215,7 +215,7 @@ func (l *life) did(_ any, err error) {
 
 func (l *life) putBlock(on bool) func() {
 	return func() {
-		client := awslore.S3(l.site.Config(labtest.Region, "ASIACLOUDFORMATION"), labtest.Region)
+		client := awserr.S3(l.site.Config(testlab.Region, "ASIACLOUDFORMATION"), testlab.Region)
 		l.did(client.PutPublicAccessBlock(l.t.Context(), &s3.PutPublicAccessBlockInput{
 			Bucket: &l.Storage.Bucket.Name, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
 				BlockPublicAcls: &on, IgnorePublicAcls: &on, BlockPublicPolicy: &on, RestrictPublicBuckets: &on,
@@ -225,7 +225,7 @@ func (l *life) putBlock(on bool) func() {
 }
 
 // putPolicy makes the document of the role's policy that of a lab.
-func (l *life) putPolicy(lab *labtest.Lab) func() {
+func (l *life) putPolicy(lab *testlab.Lab) func() {
 	return func() {
 		l.did(l.cloudFormation().CreatePolicyVersion(l.t.Context(), &iam.CreatePolicyVersionInput{
 			PolicyArn: &lab.Storage.Role.Policy.ARN, SetAsDefault: true,
@@ -241,7 +241,7 @@ func (l *life) document(document any) *string {
 }
 
 // createRole makes the role of a lab, with its boundary and its policy attached.
-func (l *life) createRole(lab *labtest.Lab) func() {
+func (l *life) createRole(lab *testlab.Lab) func() {
 	role := lab.Storage.Role
 	return func() {
 		l.did(l.cloudFormation().CreatePolicy(l.t.Context(), &iam.CreatePolicyInput{PolicyName: &role.Boundary.Name, PolicyDocument: l.document(role.BoundaryDocument())}))
@@ -251,13 +251,13 @@ func (l *life) createRole(lab *labtest.Lab) func() {
 		}
 		l.did(l.cloudFormation().CreateRole(l.t.Context(), &iam.CreateRoleInput{
 			RoleName: &role.Name, MaxSessionDuration: aws.Int32(43200), PermissionsBoundary: &role.Boundary.ARN, Tags: tags,
-			AssumeRolePolicyDocument: l.document(lab.Storage.TrustPolicy(labtest.Prefix)),
+			AssumeRolePolicyDocument: l.document(lab.Storage.TrustPolicy(testlab.Prefix)),
 		}))
 		l.did(l.cloudFormation().AttachRolePolicy(l.t.Context(), &iam.AttachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
 	}
 }
 
-func (l *life) deleteRole(lab *labtest.Lab) func() {
+func (l *life) deleteRole(lab *testlab.Lab) func() {
 	role := lab.Storage.Role
 	return func() {
 		l.did(l.cloudFormation().DetachRolePolicy(l.t.Context(), &iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
@@ -267,24 +267,24 @@ func (l *life) deleteRole(lab *labtest.Lab) func() {
 	}
 }
 
-func (l *life) deletePolicy(lab *labtest.Lab) func() {
+func (l *life) deletePolicy(lab *testlab.Lab) func() {
 	return func() {
 		l.did(l.cloudFormation().DeletePolicy(l.t.Context(), &iam.DeletePolicyInput{PolicyArn: &lab.Storage.Role.Policy.ARN}))
 	}
 }
 
-func (l *life) expectNoRole(lab *labtest.Lab) {
+func (l *life) expectNoRole(lab *testlab.Lab) {
 	l.t.Helper()
-	_, err := l.IAM(labtest.Stranger).GetRole(l.t.Context(), &iam.GetRoleInput{RoleName: &lab.Storage.Role.Name})
-	if awslore.Classify(err) != awslore.Gone {
+	_, err := l.IAM(testlab.Stranger).GetRole(l.t.Context(), &iam.GetRoleInput{RoleName: &lab.Storage.Role.Name})
+	if awserr.Classify(err) != awserr.Gone {
 		l.t.Errorf("role %s was recreated: %v", lab.Storage.Role.Name, err)
 	}
 }
 
-func (l *life) expectNoPolicy(lab *labtest.Lab) {
+func (l *life) expectNoPolicy(lab *testlab.Lab) {
 	l.t.Helper()
-	_, err := l.IAM(labtest.Stranger).GetPolicy(l.t.Context(), &iam.GetPolicyInput{PolicyArn: &lab.Storage.Role.Policy.ARN})
-	if awslore.Classify(err) != awslore.Gone {
+	_, err := l.IAM(testlab.Stranger).GetPolicy(l.t.Context(), &iam.GetPolicyInput{PolicyArn: &lab.Storage.Role.Policy.ARN})
+	if awserr.Classify(err) != awserr.Gone {
 		l.t.Errorf("policy %s was recreated: %v", lab.Storage.Role.Policy.Name, err)
 	}
 }
@@ -308,7 +308,7 @@ func testUpdate(l *life) {
 
 func (l *life) expectBlock(on bool) {
 	l.t.Helper()
-	out, err := awslore.S3(l.site.DirectConfig(labtest.Region), labtest.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
+	out, err := awserr.S3(l.site.DirectConfig(testlab.Region), testlab.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
 	l.must(err)
 	if got := aws.ToBool(out.PublicAccessBlockConfiguration.BlockPublicPolicy); got != on {
 		l.t.Errorf("public access blocked: %v, want %v", got, on)
@@ -380,7 +380,7 @@ func testRollbackOfGuard(l *life) {
 	l.lookAgain()
 	l.expectNothingWritten()
 	l.expectBlock(false) // as the stack that has the bucket says
-	l.ShortenSession(labtest.Stranger)
+	l.ShortenSession(testlab.Stranger)
 	l.DeleteCORS()
 	l.live()
 	l.ExpectSession(43200)
@@ -397,7 +397,7 @@ func testRollbackOfGuard(l *life) {
 // testRemoval takes a storage out of the file: its role and policy go, its bucket stays as it is.
 func testRemoval(l *life) {
 	kept, gone := l.storageText("", "", ""), l.storageText("-b", "", "")
-	removed := labtest.NewFrom(l.t, l.site.AWS, file(gone))
+	removed := testlab.NewFrom(l.t, l.site.AWS, file(gone))
 	l.begin(file(kept, gone), file(kept))
 	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
 	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/wiring"
 )
 
@@ -91,7 +91,7 @@ func testMalformedAmongGood(t *testing.T, s *site) {
 // others are events that ask for nothing here, with what the log says of each.
 func (w *world) others() map[string]string {
 	w.t.Helper()
-	event := w.heardOne(func() { w.ShortenSession(labtest.Stranger) })
+	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	replaced := func(old, text string) string {
 		if !strings.Contains(event, old) {
 			w.t.Fatalf("no %s in %s", old, event)
@@ -171,7 +171,7 @@ func testManyEventsAboutOneRole(t *testing.T, s *site) {
 		people = append(people, "arn:aws:iam::"+s.Account()+":user/"+person+" from")
 	}
 	w.done(w.heard()...)
-	if calls := labtest.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "UpdateRole", "GetRole"}) {
+	if calls := testlab.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "UpdateRole", "GetRole"}) {
 		t.Errorf("calls %v, want one look, one restore, one reading back", calls)
 	}
 	w.expectNotice(guard.Restored, "info", people...)
@@ -195,7 +195,7 @@ func testBareMalformed(t *testing.T, s *site) {
 		`{"icaguard":"sing"}`: "a message of ours of an unknown kind",
 		`[]`:                  "json: cannot unmarshal array",
 	} {
-		labtest.ExpectFailure(t, w.function, payload, text)
+		testlab.ExpectFailure(t, w.function, payload, text)
 	}
 	w.expectCalls(w.Calls())
 }
@@ -239,7 +239,7 @@ func testConfigMissing(t *testing.T, s *site) {
 	w.config.Env[wiring.EnvConfig] = filepath.Join(t.TempDir(), "ica.yaml")
 	w.start()
 	for range 2 { // the message is the same when the process is warm
-		labtest.ExpectFailure(t, w.function, event, "config: read: open "+w.config.Env[wiring.EnvConfig], "no such file", "copy ica.example.yaml there")
+		testlab.ExpectFailure(t, w.function, event, "config: read: open "+w.config.Env[wiring.EnvConfig], "no such file", "copy ica.example.yaml there")
 	}
 	w.expectCalls(w.Calls())
 }
@@ -250,7 +250,7 @@ func testConfigFaulty(t *testing.T, s *site) {
 	w.must(os.WriteFile(w.Config, []byte("storages:\n  - name: lab-prod\n    icaRegion: XX\n    colour: red\n"), 0o600))
 	w.start()
 	for range 2 {
-		labtest.ExpectFailure(t, w.function, event,
+		testlab.ExpectFailure(t, w.function, event,
 			w.Config+`:3:16: storages[0].icaRegion: `, "allowed: AU, CA,", "example: icaRegion: US",
 			w.Config+`:4:5: storages[0].colour: unknown key`, "storages[0].bucket.name: is missing")
 	}
@@ -264,7 +264,7 @@ func testConfigBesideBinary(t *testing.T, s *site) {
 	w.config.Binary = filepath.Join(t.TempDir(), "bootstrap")
 	w.must(os.Link(s.binary, w.config.Binary))
 	beside := filepath.Join(filepath.Dir(w.config.Binary), "ica.yaml")
-	labtest.ExpectFailure(t, w.start().function, event, "config: read: open "+beside, "no such file")
+	testlab.ExpectFailure(t, w.start().function, event, "config: read: open "+beside, "no such file")
 	text, err := os.ReadFile(w.Config)
 	w.must(err)
 	w.must(os.WriteFile(beside, text, 0o600))
@@ -278,16 +278,16 @@ func testAnotherAccount(t *testing.T, s *site) {
 	text, err := os.ReadFile(w.Config)
 	w.must(err)
 	w.must(os.WriteFile(w.Config, append([]byte("account: \"999999999999\"\n"), text...), 0o600))
-	labtest.ExpectFailure(t, w.start().function, event, "asks for account 999999999999", "those of "+s.Account(), "correct account")
+	testlab.ExpectFailure(t, w.start().function, event, "asks for account 999999999999", "those of "+s.Account(), "correct account")
 	w.expectCalls(w.Calls())
 }
 
 func testObserve(t *testing.T, s *site) {
 	w := newWorldIn(t, s, icaconfig.Observe)
-	w.done(w.heardOne(func() { w.ShortenSession(labtest.Stranger) }))
+	w.done(w.heardOne(func() { w.ShortenSession(testlab.Stranger) }))
 	w.expectCalls(w.Calls(), "GetRole", "Publish")
 	w.ExpectSession(3600)
-	w.expectNotice(guard.Drifted, "alert", "user/"+labtest.Stranger, "found 3600 s, wanted 43200 s", "to do     IAM console, role "+w.Storage.Role.Name)
+	w.expectNotice(guard.Drifted, "alert", "user/"+testlab.Stranger, "found 3600 s, wanted 43200 s", "to do     IAM console, role "+w.Storage.Role.Name)
 	w.expectPosts(0)
 }
 

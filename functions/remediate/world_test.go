@@ -25,7 +25,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
@@ -45,15 +45,15 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{AWS: localawstest.Start(t), binary: labtest.Build(t, "remediate")}
-	labtest.MakeHome(t, s.AWS, labtest.Home(t, s.AWS))
+	s := &site{AWS: localawstest.Start(t), binary: testlab.Build(t, "remediate")}
+	testlab.MakeHome(t, s.AWS, testlab.Home(t, s.AWS))
 	s.Recorder().SetEmit(s.hear)
 	return s
 }
 
 // world is a lab and the deployed parts around remediate: queue, dead-letter queue, topic with a subscriber.
 type world struct {
-	*labtest.Lab
+	*testlab.Lab
 	t        *testing.T
 	site     *site
 	config   localaws.FunctionConfig // of function, which starts with the first invocation
@@ -76,15 +76,15 @@ func newWorld(t *testing.T, s *site) *world { return newWorldIn(t, s, icaconfig.
 
 func newWorldIn(t *testing.T, s *site, mode icaconfig.Mode) *world {
 	t.Helper()
-	return guarding(t, s, labtest.New(t, s.AWS, s.nextName(), mode))
+	return guarding(t, s, testlab.New(t, s.AWS, s.nextName(), mode))
 }
 
 // guarding makes the deployed parts around remediate for a lab.
-func guarding(t *testing.T, s *site, lab *labtest.Lab) *world {
+func guarding(t *testing.T, s *site, lab *testlab.Lab) *world {
 	t.Helper()
 	name := lab.Storage.Name
 	w := &world{
-		Lab: lab, t: t, site: s, log: &buffer{tee: t.Output()}, queues: map[string]string{}, sqs: sqs.NewFromConfig(s.DirectConfig(labtest.Region)),
+		Lab: lab, t: t, site: s, log: &buffer{tee: t.Output()}, queues: map[string]string{}, sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
 	}
 	for _, queue := range []string{looks, deadLetters, inbox} {
 		out, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
@@ -112,7 +112,7 @@ func (s *site) nextName() string {
 // start makes the function ready as w.config describes it now.
 func (w *world) start() *world {
 	w.t.Helper()
-	w.function = labtest.Start(w.t, w.config)
+	w.function = testlab.Start(w.t, w.config)
 	return w
 }
 
@@ -126,7 +126,7 @@ func (w *world) must(err error) {
 // subscribe makes a topic whose notices arrive in the inbox, and answers its ARN.
 func (w *world) subscribe(name string) string {
 	w.t.Helper()
-	client := sns.NewFromConfig(w.site.DirectConfig(labtest.Region))
+	client := sns.NewFromConfig(w.site.DirectConfig(testlab.Region))
 	topic, err := client.CreateTopic(w.t.Context(), &sns.CreateTopicInput{Name: aws.String(name)})
 	w.must(err)
 	_, err = client.Subscribe(w.t.Context(), &sns.SubscribeInput{
@@ -137,7 +137,7 @@ func (w *world) subscribe(name string) string {
 }
 
 func (w *world) queueARN(name string) string {
-	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", labtest.Region, w.site.Account(), name)
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", testlab.Region, w.site.Account(), name)
 }
 
 func (s *site) hear(_ context.Context, event localaws.Envelope) error {
@@ -235,7 +235,7 @@ func (w *world) failing(bodies ...string) []string {
 func (w *world) invoke(payload string) {
 	w.t.Helper()
 	var response events.SQSEventResponse
-	labtest.Invoke(w.t, w.function, payload, &response)
+	testlab.Invoke(w.t, w.function, payload, &response)
 	if len(response.BatchItemFailures) > 0 {
 		w.t.Errorf("no batch, but failures in it: %v", response)
 	}
@@ -337,7 +337,7 @@ func (w *world) logged() string {
 // expectCalls wants exactly these operations.
 func (w *world) expectCalls(calls []localaws.Call, want ...string) {
 	w.t.Helper()
-	if got := labtest.Operations(calls); !slices.Equal(got, want) {
+	if got := testlab.Operations(calls); !slices.Equal(got, want) {
 		w.t.Errorf("calls %v, want %v", got, want)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
@@ -29,10 +29,10 @@ var _ = flag.Bool("update", false, "rewrite golden files")
 
 // world is a lab, the guard's own parts, and the function that audits both.
 type world struct {
-	*labtest.Lab
+	*testlab.Lab
 	t        *testing.T
 	config   localaws.FunctionConfig
-	mail     *labtest.Mailbox
+	mail     *testlab.Mailbox
 	queueURL string // of the looks that it hands on
 	binaries map[string]string
 }
@@ -40,8 +40,8 @@ type world struct {
 // TestValidate runs the real binary behind the Lambda runtime API.
 func TestValidate(t *testing.T) {
 	local := localawstest.Start(t)
-	binaries := map[string]string{"validate": labtest.Build(t, "validate"), "remediate": labtest.Build(t, "remediate")}
-	labtest.MakeHome(t, local, labtest.Home(t, local))
+	binaries := map[string]string{"validate": testlab.Build(t, "validate"), "remediate": testlab.Build(t, "remediate")}
+	testlab.MakeHome(t, local, testlab.Home(t, local))
 	for name, test := range map[string]func(*world){
 		"clean": testClean, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
@@ -60,7 +60,7 @@ func TestValidate(t *testing.T) {
 
 func newWorld(t *testing.T, local *localaws.AWS, binaries map[string]string, name string, mode icaconfig.Mode) *world {
 	t.Helper()
-	w := &world{Lab: labtest.New(t, local, name, mode), t: t, mail: labtest.NewMailbox(t, local, name), binaries: binaries}
+	w := &world{Lab: testlab.New(t, local, name, mode), t: t, mail: testlab.NewMailbox(t, local, name), binaries: binaries}
 	out, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-looks")})
 	w.must(err)
 	w.queueURL = aws.ToString(out.QueueUrl)
@@ -75,7 +75,7 @@ func (w *world) configOf(name, binary string) localaws.FunctionConfig {
 	return config
 }
 
-func (w *world) sqs() *sqs.Client { return sqs.NewFromConfig(w.Local.DirectConfig(labtest.Region)) }
+func (w *world) sqs() *sqs.Client { return sqs.NewFromConfig(w.Local.DirectConfig(testlab.Region)) }
 
 func (w *world) must(err error) {
 	w.t.Helper()
@@ -88,7 +88,7 @@ func (w *world) must(err error) {
 func (w *world) invoke(payload string) report.Report {
 	w.t.Helper()
 	var got report.Report
-	labtest.Invoke(w.t, labtest.Start(w.t, w.config), payload, &got)
+	testlab.Invoke(w.t, testlab.Start(w.t, w.config), payload, &got)
 	return got
 }
 
@@ -99,7 +99,7 @@ func (w *world) audit(exitCode int) map[string]guard.Outcome {
 	if got.ExitCode != exitCode {
 		w.t.Errorf("exit code %d, want %d: %+v", got.ExitCode, exitCode, got)
 	}
-	labtest.ExpectReads(w.t, w.Calls())
+	testlab.ExpectReads(w.t, w.Calls())
 	outcomes := map[string]guard.Outcome{}
 	for _, o := range got.Outcomes {
 		outcomes[o.Setting] = o
@@ -160,9 +160,9 @@ func testGone(w *world) {
 
 func testConfigMissing(w *world) {
 	w.config.Env[wiring.EnvConfig] = filepath.Join(w.t.TempDir(), "ica.yaml")
-	function := labtest.Start(w.t, w.config)
+	function := testlab.Start(w.t, w.config)
 	for range 2 {
-		labtest.ExpectFailure(w.t, function, `{}`, "config: read: open "+w.config.Env[wiring.EnvConfig], "copy ica.example.yaml there")
+		testlab.ExpectFailure(w.t, function, `{}`, "config: read: open "+w.config.Env[wiring.EnvConfig], "copy ica.example.yaml there")
 	}
 }
 
@@ -172,7 +172,7 @@ func testJSON(w *world) {
 		ExitCode *int             `json:"exitCode"`
 		Outcomes []map[string]any `json:"outcomes"`
 	}
-	labtest.Invoke(w.t, labtest.Start(w.t, w.config), `{}`, &got)
+	testlab.Invoke(w.t, testlab.Start(w.t, w.config), `{}`, &got)
 	if got.ExitCode == nil || len(got.Outcomes) == 0 || got.Outcomes[0]["setting"] != guard.Settings()[0].ID {
 		w.t.Errorf("report %+v", got)
 	}
@@ -213,7 +213,7 @@ func testSchedule(w *world) {
 	if got := w.invoke(everything); got.ExitCode != 1 {
 		w.t.Errorf("exit code %d, want 1", got.ExitCode)
 	}
-	if calls := labtest.Operations(w.Calls(), "sqs"); slices.Index(calls, "SendMessage") < 0 || len(calls)-slices.Index(calls, "SendMessage") != 2 {
+	if calls := testlab.Operations(w.Calls(), "sqs"); slices.Index(calls, "SendMessage") < 0 || len(calls)-slices.Index(calls, "SendMessage") != 2 {
 		w.t.Errorf("calls of SQS %v, want two looks put on the queue", calls)
 	}
 	w.ExpectBroken() // validate writes to nothing that is guarded
@@ -221,7 +221,7 @@ func testSchedule(w *world) {
 	var log bytes.Buffer
 	remediate := w.configOf(guard.RemediateFunction, "remediate")
 	remediate.Log = &log
-	function := labtest.Start(w.t, remediate)
+	function := testlab.Start(w.t, remediate)
 	_, err := localaws.Drain(w.t.Context(), localaws.PollerConfig{
 		SQS: w.sqs(), QueueURL: w.queueURL, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-looks", Function: function,
 		Observe: func(b localaws.Batch) { w.expectMissed(b) },
@@ -232,9 +232,9 @@ func testSchedule(w *world) {
 	if got := w.mail.Take(); len(got) != 2 {
 		w.t.Errorf("%d mails, want one for each restore: %+v", len(got), got)
 	}
-	missed := slices.DeleteFunc(labtest.Metrics(w.t, log.String()), func(m labtest.Metric) bool { return m.Name != report.MissedByEvents })
-	want := labtest.Metric{Namespace: "icaguard", Name: report.MissedByEvents, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1}
-	if !slices.Equal(missed, []labtest.Metric{want, want}) {
+	missed := slices.DeleteFunc(testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.MissedByEvents })
+	want := testlab.Metric{Namespace: "icaguard", Name: report.MissedByEvents, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1}
+	if !slices.Equal(missed, []testlab.Metric{want, want}) {
 		w.t.Errorf("measured %+v, want %+v twice", missed, want)
 	}
 }
@@ -261,7 +261,7 @@ func (w *world) expectMissed(b localaws.Batch) {
 func testScheduleObserve(w *world) {
 	w.Break()
 	w.invoke(everything)
-	if calls := labtest.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessage") || !slices.Contains(calls, "Publish") {
+	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessage") || !slices.Contains(calls, "Publish") {
 		w.t.Errorf("calls %v, want people told and nothing put on the queue", calls)
 	}
 	w.ExpectBroken()
@@ -281,17 +281,17 @@ func testScheduleIAM(w *world) {
 			w.t.Errorf("looked at %v; %s among them: want %v", settings, setting, wanted)
 		}
 	}
-	calls := labtest.Operations(w.Calls())
+	calls := testlab.Operations(w.Calls())
 	if sent := slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return c != "SendMessage" }); len(sent) != 1 || slices.Contains(calls, "Publish") {
 		w.t.Errorf("calls %v, want the role put on the queue, and no mail every five minutes", calls)
 	}
 }
 
 func testUnknownSchedule(w *world) {
-	function := labtest.Start(w.t, w.config)
-	labtest.ExpectFailure(w.t, function, `{"schedule":"sometimes"}`, `"sometimes": schedule: not one of "everything", "iam"`)
-	labtest.ExpectFailure(w.t, function, `[]`, "validate: parse the invocation")
-	if calls := labtest.Operations(w.Calls()); len(calls) != 0 {
+	function := testlab.Start(w.t, w.config)
+	testlab.ExpectFailure(w.t, function, `{"schedule":"sometimes"}`, `"sometimes": schedule: not one of "everything", "iam"`)
+	testlab.ExpectFailure(w.t, function, `[]`, "validate: parse the invocation")
+	if calls := testlab.Operations(w.Calls()); len(calls) != 0 {
 		w.t.Errorf("calls %v, want none", calls)
 	}
 }
@@ -317,7 +317,7 @@ func testHear(w *world) {
 	sample, err := os.ReadFile("../../events/aws.lambda.UpdateFunctionCode20150331v2.json")
 	w.must(err)
 	event := strings.ReplaceAll(string(sample), "111122223333", w.Local.Account())
-	function := labtest.Start(w.t, w.config)
+	function := testlab.Start(w.t, w.config)
 	for _, c := range []struct {
 		old, replacement string
 		mails            int
@@ -328,7 +328,7 @@ func testHear(w *world) {
 		{w.Local.Account(), "111122223333", 0},
 	} {
 		var answer report.Report
-		labtest.Invoke(w.t, function, strings.ReplaceAll(event, c.old, c.replacement), &answer)
+		testlab.Invoke(w.t, function, strings.ReplaceAll(event, c.old, c.replacement), &answer)
 		got := w.mail.Take()
 		if len(got) != c.mails {
 			w.t.Errorf("%q instead of %q: %d mails, want %d: %+v", c.replacement, c.old, len(got), c.mails, got)
@@ -340,13 +340,13 @@ func testHear(w *world) {
 	}
 	// ICA's sessions bear the prefix in their name.
 	var answer report.Report
-	labtest.Invoke(w.t, function, strings.ReplaceAll(event, "assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+labtest.Prefix+"-1"), &answer)
-	if got := w.mail.Take(); len(got) != 1 || strings.Contains(got[0].Message, labtest.Prefix) || !strings.Contains(got[0].Message, w.Storage.Role.Name+"/***") {
+	testlab.Invoke(w.t, function, strings.ReplaceAll(event, "assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+testlab.Prefix+"-1"), &answer)
+	if got := w.mail.Take(); len(got) != 1 || strings.Contains(got[0].Message, testlab.Prefix) || !strings.Contains(got[0].Message, w.Storage.Role.Name+"/***") {
 		w.t.Errorf("%d mails, which must not hold the name of ICA's session", len(got))
 	}
-	labtest.ExpectFailure(w.t, function, `{"detail-type":"AWS API Call via CloudTrail","detail":{}}`, "neither an EventBridge event")
+	testlab.ExpectFailure(w.t, function, `{"detail-type":"AWS API Call via CloudTrail","detail":{}}`, "neither an EventBridge event")
 	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
-	labtest.ExpectFailure(w.t, function, event, "publish to "+w.mail.TopicARN) // Lambda tries again, then the dead letters have it
+	testlab.ExpectFailure(w.t, function, event, "publish to "+w.mail.TopicARN) // Lambda tries again, then the dead letters have it
 }
 
 func (w *world) well() string { return fmt.Sprintf("all %d settings are well: audit", w.Settings()) }
@@ -361,7 +361,7 @@ func testSummaries(w *world) {
 	w.expectMail(1, w.well(), "info")
 	w.invoke(everything)
 	w.expectMail(0, "", "")
-	w.ShortenSession(labtest.Stranger)
+	w.ShortenSession(testlab.Stranger)
 	w.invoke(everything)
 	w.expectMail(1, w.oneAmiss(), "alert")
 	w.invoke(everything)
@@ -375,7 +375,7 @@ func testSummaries(w *world) {
 func testSummaryRefused(w *world) {
 	w.DeleteCORS()
 	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
-	labtest.ExpectFailure(w.t, labtest.Start(w.t, w.config), everything, "report: publish to")
+	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), everything, "report: publish to")
 	allow()
 	w.invoke(everything)
 	w.expectMail(1, w.oneAmiss(), "alert")
@@ -396,7 +396,7 @@ func testLedgerAway(w *world) {
 	}
 	w.expectMail(0, "", "")
 	back()
-	w.ShortenSession(labtest.Stranger)
+	w.ShortenSession(testlab.Stranger)
 	w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Throttled})
 	for range 2 {
 		if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: write remembered#summary of icaguard") {
@@ -411,14 +411,14 @@ func testMetrics(w *world) {
 	w.DeleteCORS()
 	var log bytes.Buffer
 	w.config.Log = &log
-	function := labtest.Start(w.t, w.config)
+	function := testlab.Start(w.t, w.config)
 	for _, payload := range []string{`{}`, `{"schedule":"iam"}`, everything} {
 		var r json.RawMessage
-		labtest.Invoke(w.t, function, payload, &r)
+		testlab.Invoke(w.t, function, payload, &r)
 	}
 	w.must(function.Close())
-	got := labtest.Metrics(w.t, log.String())
-	want := []labtest.Metric{
+	got := testlab.Metrics(w.t, log.String())
+	want := []testlab.Metric{
 		{Namespace: "icaguard", Name: report.Unhealthy, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1},
 		{Namespace: "icaguard", Name: report.Unhealthy, Unit: "Count", Dimensions: "Storage=icaguard", Value: 0},
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -47,15 +47,15 @@ func ask[T any](l *looker, action, resource string, call func() (T, error)) (ans
 		return answer, true, nil
 	}
 	var nothing T
-	switch awslore.Classify(err) {
-	case awslore.Denied, awslore.ExplicitDeny:
+	switch awserr.Classify(err) {
+	case awserr.Denied, awserr.ExplicitDeny:
 		l.found.Denied = append(l.found.Denied, Denied{action, resource})
 		return nothing, false, nil
-	case awslore.Gone:
+	case awserr.Gone:
 		return nothing, false, nil
-	case awslore.Final, awslore.Transient:
+	case awserr.Final, awserr.Transient:
 	}
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return nothing, true, nil
 	}
 	return nothing, false, fmt.Errorf("discover: %s on %s: %w", action, resource, err)

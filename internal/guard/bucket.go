@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -37,18 +37,18 @@ func bucket() Setting {
 func readBucketPlace(ctx context.Context, c Clients, s icaconfig.Storage) (bucketPlace, error) {
 	out, err := c.s3(s).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
 	if err == nil {
-		return bucketPlace{Exists: true, Region: awslore.RegionOfBucket(string(out.LocationConstraint))}, nil
+		return bucketPlace{Exists: true, Region: awserr.RegionOfBucket(string(out.LocationConstraint))}, nil
 	}
-	if awslore.IsElsewhere(err) {
+	if awserr.IsElsewhere(err) {
 		return bucketPlace{Exists: true, Region: "another region"}, nil
 	}
 	err = fmt.Errorf("get location of bucket %s: %w", s.Bucket.Name, err)
-	switch awslore.Classify(err) {
-	case awslore.Gone:
+	switch awserr.Classify(err) {
+	case awserr.Gone:
 		return bucketPlace{}, nil
-	case awslore.Denied:
+	case awserr.Denied:
 		return placeIfForeign(ctx, c, s, err)
-	case awslore.Final, awslore.Transient, awslore.ExplicitDeny:
+	case awserr.Final, awserr.Transient, awserr.ExplicitDeny:
 	}
 	return bucketPlace{}, err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -53,7 +53,7 @@ func readCORS(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.CORS
 		Bucket:              &s.Bucket.Name,
 		ExpectedBucketOwner: &c.Account,
 	})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 )
 
 func bucketCORSWays() []way {
@@ -88,7 +88,7 @@ func (w *world) deleteCORS() {
 func (w *world) cors() []types.CORSRule {
 	w.t.Helper()
 	out, err := w.s3.GetBucketCors(w.t.Context(), &s3.GetBucketCorsInput{Bucket: &w.storage.Bucket.Name})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return nil
 	}
 	w.must(out, err)

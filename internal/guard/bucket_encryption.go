@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -39,7 +39,7 @@ func bucketEncryption() Setting {
 
 func readEncryption(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.ServerSideEncryptionRule, error) {
 	out, err := c.s3(s).GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -34,7 +34,7 @@ func readLifecycle(ctx context.Context, c Clients, s icaconfig.Storage) ([]types
 	out, err := c.s3(s).GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{
 		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
 	})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -172,10 +172,10 @@ func restoredEntries(got notifications) []entry {
 // blind: S3 refuses the whole for either and does not say which. Others' are to blame if it refuses what is there already.
 func putNotifications(ctx context.Context, c Clients, s icaconfig.Storage, got notifications) error {
 	err := writeEntries(ctx, c, s, restoredEntries(got), false)
-	if !awslore.IsTargetRefused(err) {
+	if !awserr.IsTargetRefused(err) {
 		return err
 	}
-	if len(got.Present) > 0 && awslore.IsTargetRefused(writeEntries(ctx, c, s, got.Present, false)) {
+	if len(got.Present) > 0 && awserr.IsTargetRefused(writeEntries(ctx, c, s, got.Present, false)) {
 		return writeEntries(ctx, c, s, restoredEntries(got), true)
 	}
 	var targets []string

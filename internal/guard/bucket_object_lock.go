@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -31,7 +31,7 @@ func readObjectLock(ctx context.Context, c Clients, s icaconfig.Storage) (types.
 	out, err := c.s3(s).GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{
 		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
 	})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return types.ObjectLockConfiguration{}, nil
 	}
 	if err != nil {

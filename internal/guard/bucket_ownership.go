@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -33,7 +33,7 @@ func readOwnership(ctx context.Context, c Clients, s icaconfig.Storage) (types.O
 	out, err := c.s3(s).GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{
 		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
 	})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return "", nil
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -49,14 +49,14 @@ func readBucketPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (buck
 	var got bucketPolicyState
 	out, err := c.s3(s).GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
 	switch {
-	case awslore.IsAbsent(err):
+	case awserr.IsAbsent(err):
 	case err != nil:
 		// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
-		return got, hint(fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, err), awslore.ExplicitDeny,
+		return got, hint(fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, err), awserr.ExplicitDeny,
 			"if it is the bucket policy that denies: a policy that locks everyone out can be deleted by the account's root user, "+
 				"or from the organisation's management account with sts:AssumeRoot and the task policy S3UnlockBucketPolicy")
 	case !json.Valid([]byte(aws.ToString(out.Policy))): // S3 stores nothing else, see API_PutBucketPolicy
-		return got, fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, awslore.ErrBroken)
+		return got, fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, awserr.ErrBroken)
 	default:
 		got.Document = document(aws.ToString(out.Policy))
 	}
@@ -102,7 +102,7 @@ func putBucketPolicy(ctx context.Context, c Clients, s icaconfig.Storage, got bu
 		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account, Policy: &merged,
 	})
 	if err != nil {
-		return hint(fmt.Errorf("put policy on bucket %s: %w", s.Bucket.Name, err), awslore.Denied,
+		return hint(fmt.Errorf("put policy on bucket %s: %w", s.Bucket.Name, err), awserr.Denied,
 			"S3 also answers so where a statement of others makes the bucket public and its public access block is on")
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -303,7 +303,7 @@ func (w *world) deleteBucketPolicy() {
 func (w *world) bucketPolicy() string {
 	w.t.Helper()
 	out, err := w.s3.GetBucketPolicy(w.t.Context(), &s3.GetBucketPolicyInput{Bucket: &w.storage.Bucket.Name})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return ""
 	}
 	w.must(out, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -62,7 +62,7 @@ func readPublicAccess(ctx context.Context, c Clients, s icaconfig.Storage) (publ
 
 func readBucketBlocks(ctx context.Context, c Clients, s icaconfig.Storage) (blocks, error) {
 	out, err := c.s3(s).GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return blocks{}, nil
 	}
 	if err != nil {
@@ -77,7 +77,7 @@ func readBucketBlocks(ctx context.Context, c Clients, s icaconfig.Storage) (bloc
 
 func readAccountBlocks(ctx context.Context, c Clients, s icaconfig.Storage) (blocks, error) {
 	out, err := c.s3control(s).GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &c.Account})
-	if awslore.IsAbsent(err) {
+	if awserr.IsAbsent(err) {
 		return blocks{}, nil
 	}
 	if err != nil {

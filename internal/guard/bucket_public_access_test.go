@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	controltypes "github.com/aws/aws-sdk-go-v2/service/s3control/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 )
 
 func bucketPublicAccessWays() []way {
@@ -78,7 +78,7 @@ func (w *world) bucketBlocks() blocks {
 func (s *site) blockAccount(t *testing.T) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // also called when a test has ended
-	_, err := awslore.S3Control(s.DirectConfig("us-east-1"), "us-east-1").PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
+	_, err := awserr.S3Control(s.DirectConfig("us-east-1"), "us-east-1").PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
 		AccountId: aws.String(s.Account()),
 		PublicAccessBlockConfiguration: &controltypes.PublicAccessBlockConfiguration{
 			BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
@@ -93,6 +93,6 @@ func (s *site) blockAccount(t *testing.T) {
 func (w *world) unblockAccount() {
 	w.t.Helper()
 	w.t.Cleanup(func() { w.local.blockAccount(w.t) })
-	w.must(awslore.S3Control(w.local.DirectConfig("us-east-1"), "us-east-1").DeletePublicAccessBlock(w.t.Context(),
+	w.must(awserr.S3Control(w.local.DirectConfig("us-east-1"), "us-east-1").DeletePublicAccessBlock(w.t.Context(),
 		&s3control.DeletePublicAccessBlockInput{AccountId: aws.String(w.local.Account())}))
 }

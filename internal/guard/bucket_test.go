@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
@@ -65,14 +65,14 @@ func TestStrangersBucketIsLeftAlone(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{bucket: "versioning: enabled"})
 	w.deleteBucket()
 	w.takeBucket()
-	stranger := awslore.S3(w.local.as(t, strangersAccount), "us-east-1")
+	stranger := awserr.S3(w.local.as(t, strangersAccount), "us-east-1")
 	w.engine.Handle(t.Context(), []Look{{}})
 	versioning, err := stranger.GetBucketVersioning(t.Context(), &s3.GetBucketVersioningInput{Bucket: &w.storage.Bucket.Name})
 	w.must(versioning, err)
 	if versioning.Status != "" {
 		t.Errorf("versioning of a stranger's bucket is %s", versioning.Status)
 	}
-	if _, err := stranger.GetBucketCors(t.Context(), &s3.GetBucketCorsInput{Bucket: &w.storage.Bucket.Name}); !awslore.IsAbsent(err) {
+	if _, err := stranger.GetBucketCors(t.Context(), &s3.GetBucketCorsInput{Bucket: &w.storage.Bucket.Name}); !awserr.IsAbsent(err) {
 		t.Errorf("a stranger's bucket has CORS rules: %v", err)
 	}
 	for _, call := range w.calls() {
@@ -96,7 +96,7 @@ func (w *world) recreateBucket() {
 // takeBucket creates the bucket in a stranger's account.
 func (w *world) takeBucket() {
 	w.t.Helper()
-	stranger := awslore.S3(w.local.as(w.t, strangersAccount), "us-east-1")
+	stranger := awserr.S3(w.local.as(w.t, strangersAccount), "us-east-1")
 	w.must(stranger.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
 }
 

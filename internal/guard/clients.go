@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -49,11 +49,11 @@ type Replaced struct {
 	Causes            []Cause
 }
 
-func (c Clients) s3(s icaconfig.Storage) *s3.Client { return awslore.S3(c.Config, s.Region.AWS) }
+func (c Clients) s3(s icaconfig.Storage) *s3.Client { return awserr.S3(c.Config, s.Region.AWS) }
 
 // s3control is for the account's own settings of S3; their calls name the account themselves.
 func (c Clients) s3control(s icaconfig.Storage) *s3control.Client {
-	return awslore.S3Control(c.Config, s.Region.AWS)
+	return awserr.S3Control(c.Config, s.Region.AWS)
 }
 
 func (c Clients) iam() *iam.Client { return iam.NewFromConfig(c.Config) }

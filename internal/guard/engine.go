@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -296,7 +296,7 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 		return outcome.fail(Failed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNotKept{}, outcome.NotKept))
 	}
 	if err := plan.restore(ctx); err != nil {
-		outcome.wrote = awslore.Classify(err) == awslore.Transient // the answer may be lost, and the write done
+		outcome.wrote = awserr.Classify(err) == awserr.Transient // the answer may be lost, and the write done
 		return outcome.fail(Failed, err)
 	}
 	outcome.wrote = true

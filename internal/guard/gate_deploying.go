@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -125,7 +125,7 @@ func (d *Deploys) describe(ctx context.Context, stack icaconfig.Stack) (*types.S
 
 func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack, error) {
 	out, err := d.clients.cloudformation(stack.Region).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack.Name})
-	if awslore.IsNoStack(err) {
+	if awserr.IsNoStack(err) {
 		return nil, nil //nolint:nilnil // no such stack is an answer, and described keeps it
 	}
 	if err != nil {
@@ -168,7 +168,7 @@ func (d *Deploys) statuses(ctx context.Context, stack icaconfig.Stack, causes []
 	var all []stackStatus
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if awslore.IsNoStack(err) {
+		if awserr.IsNoStack(err) {
 			return all, nil
 		}
 		if err != nil {

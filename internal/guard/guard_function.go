@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -51,7 +51,7 @@ func readFunctions(ctx context.Context, c Clients, s icaconfig.Storage) ([]funct
 
 func readFunction(ctx context.Context, client *lambda.Client, f *functionState) error {
 	out, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &f.Name})
-	if awslore.Classify(err) == awslore.Gone {
+	if awserr.Classify(err) == awserr.Gone {
 		return nil
 	}
 	if err != nil {
@@ -71,7 +71,7 @@ func readMappings(ctx context.Context, client *lambda.Client, h icaconfig.Home, 
 	mappings, err := client.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{
 		FunctionName: &f.Name, EventSourceArn: aws.String(h.ARN("sqs", h.HomeRegion, LookQueue)),
 	})
-	if awslore.Classify(err) == awslore.Gone {
+	if awserr.Classify(err) == awserr.Gone {
 		return nil // the function is
 	}
 	if err != nil {

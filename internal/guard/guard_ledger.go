@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -28,7 +28,7 @@ func guardLedger() Setting {
 // readTableStatus is "" for a table that does not exist.
 func readTableStatus(ctx context.Context, c Clients, s icaconfig.Storage) (string, error) {
 	out, err := c.dynamodb(s).DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(LedgerTable)})
-	if awslore.Classify(err) == awslore.Gone {
+	if awserr.Classify(err) == awserr.Gone {
 		return "", nil
 	}
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -52,7 +52,7 @@ func readQueues(ctx context.Context, c Clients, s icaconfig.Storage) ([]queueSta
 func (c Clients) readQueue(ctx context.Context, q *queueState) error {
 	client := c.sqs(q.Region)
 	at, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &q.Name})
-	if awslore.Classify(err) == awslore.Gone {
+	if awserr.Classify(err) == awserr.Gone {
 		return nil
 	}
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -68,7 +68,7 @@ func readMissingRoles(ctx context.Context, c Clients, s icaconfig.Storage) ([]st
 	for _, name := range guardRoles(s.Home) {
 		_, err := c.iam().GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
 		switch {
-		case awslore.Classify(err) == awslore.Gone:
+		case awserr.Classify(err) == awserr.Gone:
 			missing = append(missing, name)
 		case err != nil:
 			return nil, fmt.Errorf("get role %s: %w", name, err)

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -54,7 +54,7 @@ func readRules(ctx context.Context, c Clients, s icaconfig.Storage) ([]ruleState
 		client := c.eventbridge(rule.Region)
 		state := ruleState{Name: rule.Name, Region: rule.Region}
 		out, err := client.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule.Name})
-		if awslore.Classify(err) == awslore.Gone {
+		if awserr.Classify(err) == awserr.Gone {
 			all = append(all, state)
 			continue
 		}

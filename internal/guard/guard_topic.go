@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -39,7 +39,7 @@ func readTopic(ctx context.Context, c Clients, s icaconfig.Storage) (topicState,
 	pages := sns.NewListSubscriptionsByTopicPaginator(c.sns(s), &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(OnTopic.ARN(s))})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if awslore.Classify(err) == awslore.Gone {
+		if awserr.Classify(err) == awserr.Gone {
 			return topicState{}, nil
 		}
 		if err != nil {

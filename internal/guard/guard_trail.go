@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -87,12 +87,12 @@ func (c Clients) heardTrail(ctx context.Context, trail types.Trail) (heardTrail,
 			return heard, nil
 		}
 	}
-	switch class := awslore.Classify(err); {
-	case class != awslore.Transient && aws.ToBool(trail.IsOrganizationTrail):
+	switch class := awserr.Classify(err); {
+	case class != awserr.Transient && aws.ToBool(trail.IsOrganizationTrail):
 		// Members may be refused in several ways, the id of another account in the ARN among them. That logging is on may be known all the same.
 		heard.Unknown = status == nil || heard.Logging
 		return heard, nil
-	case class == awslore.Gone:
+	case class == awserr.Gone:
 		return heard, nil // deleted since it was listed: it logs nothing
 	}
 	return heardTrail{}, fmt.Errorf("look at trail %s: %w", heard.ARN, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -51,7 +51,7 @@ func readKeyPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (keyPoli
 	out, err := c.kms(s).GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &s.Key.ARN, PolicyName: aws.String(keyPolicyName)})
 	if err != nil {
 		// https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html: IAM alone allows nothing on a key.
-		return got, hint(fmt.Errorf("get policy of key %s: %w", s.Key.ARN, err), awslore.Denied,
+		return got, hint(fmt.Errorf("get policy of key %s: %w", s.Key.ARN, err), awserr.Denied,
 			"KMS also answers so, to everyone, where the key policy has no statement for the account's root: then only those whom it names can change it, else AWS Support")
 	}
 	got.Document = document(aws.ToString(out.Policy))

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -73,11 +73,11 @@ func restoresKey(s icaconfig.Storage) bool { return s.Key.Restore && !foreignKey
 
 func readKeyState(ctx context.Context, c Clients, s icaconfig.Storage) (keyState, error) {
 	out, err := c.kms(s).DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &s.Key.ARN})
-	switch class := awslore.Classify(err); {
+	switch class := awserr.Classify(err); {
 	case err == nil:
-	case class == awslore.Gone:
+	case class == awserr.Gone:
 		return keyState{}, nil
-	case class == awslore.Denied && foreignKey(s):
+	case class == awserr.Denied && foreignKey(s):
 		return keyState{Unreadable: true}, nil
 	default:
 		return keyState{}, fmt.Errorf("describe key %s: %w", s.Key.ARN, err)

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -114,9 +114,9 @@ func (o Outcome) fail(status Status, err error) Outcome {
 	if errors.Is(err, errOtherPath) && o.Setting != OnRole.teller() {
 		o.ToldBy = OnRole.teller()
 	}
-	switch awslore.Classify(err) {
-	case awslore.Transient, awslore.Denied:
-	case awslore.Gone:
+	switch awserr.Classify(err) {
+	case awserr.Transient, awserr.Denied:
+	case awserr.Gone:
 		if status == Unknown {
 			return o.gone()
 		}
@@ -124,7 +124,7 @@ func (o Outcome) fail(status Status, err error) Outcome {
 		if !o.on.recreated() {
 			o.Status = Unrecoverable
 		}
-	case awslore.Final, awslore.ExplicitDeny:
+	case awserr.Final, awserr.ExplicitDeny:
 		o.Status = Unrecoverable
 	}
 	return o
@@ -162,16 +162,16 @@ func toDo(o Outcome, byHand string, mode icaconfig.Mode) string {
 }
 
 func adviceFor(o Outcome, byHand string) string {
-	switch awslore.Classify(o.err) {
-	case awslore.Gone:
+	switch awserr.Classify(o.err) {
+	case awserr.Gone:
 		return fmt.Sprintf("%s does not exist: if it was deleted, create it again now (a bucket's name can be taken by anyone), then: icaguard look --all", o.Resource)
-	case awslore.ExplicitDeny:
+	case awserr.ExplicitDeny:
 		return "a policy of your organisation, a boundary or a bucket policy forbids the call; icaguard never works around one. Ask its owner for an exception"
-	case awslore.Denied:
+	case awserr.Denied:
 		return "icaguard lacks a permission, or the bucket belongs to another account: compare its role with the deployed template, then: icaguard look --all"
-	case awslore.Transient:
+	case awserr.Transient:
 		return "AWS did not answer properly; look at the AWS Health Dashboard, then: icaguard look --all"
-	case awslore.Final:
+	case awserr.Final:
 	}
 	return byHand
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -81,7 +81,7 @@ func readPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (managedPol
 		return got, err
 	}
 	out, err := c.iam().GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &s.Role.Policy.ARN})
-	if awslore.Classify(err) == awslore.Gone {
+	if awserr.Classify(err) == awserr.Gone {
 		return got, nil
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (c Clients) versioning(ctx context.Context, s icaconfig.Storage) (map[strin
 		}
 		out, err := c.s3(s).GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &bucket.Name, ExpectedBucketOwner: &c.Account})
 		switch {
-		case awslore.Classify(err) == awslore.Gone:
+		case awserr.Classify(err) == awserr.Gone:
 			statuses[bucket.Name] = ""
 		case err != nil:
 			return nil, fmt.Errorf("get versioning of bucket %s: %w", bucket.Name, err)
@@ -222,7 +222,7 @@ func putPolicy(ctx context.Context, c Clients, s icaconfig.Storage, got managedP
 	}
 	if len(got.Versions) >= maxPolicyVersions {
 		_, err := c.iam().DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &s.Role.Policy.ARN, VersionId: &others[0].ID})
-		if err != nil && awslore.Classify(err) != awslore.Gone {
+		if err != nil && awserr.Classify(err) != awserr.Gone {
 			return wrapPolicy("delete version "+others[0].ID+" of", s, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -41,7 +41,7 @@ func role() Setting {
 
 func readRoleIdentity(ctx context.Context, c Clients, s icaconfig.Storage) (roleIdentity, error) {
 	out, err := c.iam().GetRole(ctx, &iam.GetRoleInput{RoleName: &s.Role.Name})
-	if awslore.Classify(err) == awslore.Gone {
+	if awserr.Classify(err) == awserr.Gone {
 		return roleIdentity{}, nil
 	}
 	if err != nil {

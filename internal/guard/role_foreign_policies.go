@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -149,7 +149,7 @@ func removeForeignPolicies(ctx context.Context, c Clients, s icaconfig.Storage, 
 		if !f.removable() {
 			continue
 		}
-		if err := c.removeForeignPolicy(ctx, s, f); err != nil && awslore.Classify(err) != awslore.Gone {
+		if err := c.removeForeignPolicy(ctx, s, f); err != nil && awserr.Classify(err) != awserr.Gone {
 			return fmt.Errorf("remove %s from role %s: %w", f, s.Role.Name, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -192,7 +192,7 @@ func (c Clients) roleID(ctx context.Context, s icaconfig.Storage, in document) (
 	}
 	out, err := c.iam().GetRole(ctx, &iam.GetRoleInput{RoleName: &s.Role.Name})
 	switch {
-	case awslore.Classify(err) == awslore.Gone:
+	case awserr.Classify(err) == awserr.Gone:
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("get role %s: %w", s.Role.Name, err)
@@ -203,8 +203,8 @@ func (c Clients) roleID(ctx context.Context, s icaconfig.Storage, in document) (
 }
 
 // hint adds what an error of one class may mean.
-func hint(err error, class awslore.Class, text string) error {
-	if awslore.Classify(err) != class {
+func hint(err error, class awserr.Class, text string) error {
+	if awserr.Classify(err) != class {
 		return err
 	}
 	return fmt.Errorf("%w; %s", err, text)

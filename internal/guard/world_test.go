@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -101,7 +101,7 @@ func newWorld(t *testing.T, local *site, v variant) *world {
 	n := local.worlds
 	w := &world{
 		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), memory: &memory{},
-		s3:  awslore.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
+		s3:  awserr.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
 		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 	}
@@ -224,7 +224,7 @@ func (w *world) state() map[string]string {
 	for _, j := range w.engine.jobs([]Look{{}}) {
 		plan, err := j.setting.plan(w.t.Context(), w.engine.Clients, j.storage)
 		if err != nil {
-			state[j.setting.ID] = awslore.Classify(err).String() // the text differs with every request
+			state[j.setting.ID] = awserr.Classify(err).String() // the text differs with every request
 			continue
 		}
 		text, err := json.Marshal(plan.observed)

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
@@ -21,7 +21,7 @@ const bucket = "arn:aws:s3:::lab-prod-ica"
 func newLedger(t *testing.T) (ledger.Ledger, *localaws.AWS) {
 	t.Helper()
 	local := localawstest.Start(t)
-	labtest.MakeLedger(t, local)
+	testlab.MakeLedger(t, local)
 	now := time.Date(2026, 1, 15, 9, 12, 33, 0, time.UTC)
 	return ledger.Ledger{
 		Config: local.Config("us-east-1", "AKIALEDGER"), Table: guard.LedgerTable,

@@ -1,6 +1,6 @@
 // Package localaws is the AWS that tests and the demo run against: moto behind a recorder, and a Lambda runtime beside it.
 //
-// Invariant: what it answers is moto's answer, or is on the list in gaps.py with the AWS documentation that it follows.
+// Invariant: what it answers is moto's answer, or is on the list in emulation.py with the AWS documentation that it follows.
 // Nothing else in the project invents an answer of AWS.
 //
 //	SDK ──► Recorder ──► moto (API state, EventBridge rules, SQS)

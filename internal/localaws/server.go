@@ -40,7 +40,7 @@ const (
 type Options struct {
 	// Log receives what moto and the recorder log; nil discards it.
 	Log io.Writer
-	// WithoutGaps names emulations of gaps.py to leave out, so that a test can show that it needs one.
+	// WithoutGaps names emulations of emulation.py to leave out, so that a test can show that it needs one.
 	WithoutGaps []string
 }
 
@@ -75,7 +75,7 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	return local, nil
 }
 
-// startMoto starts gaps.py. The child binds the port itself and reports it, so the listener is surely the child; it
+// startMoto starts emulation.py. The child binds the port itself and reports it, so the listener is surely the child; it
 // ends when its standard input is closed, which also happens when this process is killed.
 func startMoto(ctx context.Context, options Options) (*AWS, error) {
 	cmd, err := python(ctx)
@@ -198,10 +198,10 @@ type Gap struct {
 	AWS      string `json:"aws"`
 	Doc      string `json:"doc"` // the AWS documentation that the emulation follows
 	Emulated bool   `json:"emulated"`
-	By       string `json:"by"` // the file, and in gaps.py the function, that emulates it
+	By       string `json:"by"` // the file, and in emulation.py the function, that emulates it
 }
 
-// Gaps reads the list from gaps.py.
+// Gaps reads the list from emulation.py.
 func Gaps(ctx context.Context) ([]Gap, error) {
 	cmd, err := python(ctx, "--list")
 	if err != nil {
@@ -219,7 +219,7 @@ func Gaps(ctx context.Context) ([]Gap, error) {
 	return gaps, nil
 }
 
-// python is the command that runs gaps.py in the module's virtual environment.
+// python is the command that runs emulation.py in the module's virtual environment.
 func python(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	root, err := moduleRoot()
 	if err != nil {
@@ -229,7 +229,7 @@ func python(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	if _, err := os.Stat(interpreter); err != nil {
 		return nil, fmt.Errorf("no Python environment (%w): run make setup", err)
 	}
-	script := filepath.Join(root, "internal", "localaws", "gaps.py")
+	script := filepath.Join(root, "internal", "localaws", "emulation.py")
 	cmd := exec.CommandContext(ctx, interpreter, append([]string{"-B", script}, args...)...)
 	cmd.Env = keptEnv(basics)
 	return cmd, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
@@ -20,7 +20,7 @@ func measured(t *testing.T, now time.Time, o guard.Outcome) map[string]float64 {
 	meter := report.Meter{Log: slog.New(slog.NewJSONHandler(&log, nil)), Now: func() time.Time { return now }}
 	meter.Outcome(t.Context(), o)
 	found := map[string]float64{}
-	for _, m := range labtest.Metrics(t, log.String()) {
+	for _, m := range testlab.Metrics(t, log.String()) {
 		if m.Namespace != guard.MetricNamespace {
 			t.Errorf("namespace %q", m.Namespace)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
@@ -43,7 +43,7 @@ func Start(ctx context.Context) (Function, error) {
 	if err != nil {
 		return Function{Log: log}, fmt.Errorf("start: %w", err)
 	}
-	cfg, err := awslore.LoadConfig(ctx, "")
+	cfg, err := awserr.LoadConfig(ctx, "")
 	if err != nil {
 		return Function{Log: log}, fmt.Errorf("start: %w", err)
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/report"
 )
@@ -21,8 +21,8 @@ import (
 // that has to bring the guard there.
 func (w *world) breaks() map[string]func(context.Context) error {
 	role, bucket := &w.Storage.Role.Name, &w.Storage.Bucket.Name
-	iams := w.IAM(labtest.Stranger)
-	s3s := awslore.S3(w.local.Config(labtest.Region, labtest.Stranger), labtest.Region)
+	iams := w.IAM(testlab.Stranger)
+	s3s := awserr.S3(w.local.Config(testlab.Region, testlab.Stranger), testlab.Region)
 	return map[string]func(context.Context) error{
 		"bucket-public-access": func(ctx context.Context) error {
 			_, err := s3s.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: bucket})
@@ -55,7 +55,7 @@ func (w *world) breaks() map[string]func(context.Context) error {
 			return err
 		},
 		"role-trust": func(ctx context.Context) error {
-			wide := strings.Replace(*w.text(w.Storage.TrustPolicy(labtest.Prefix)), labtest.Prefix+"-*", "*", 1)
+			wide := strings.Replace(*w.text(w.Storage.TrustPolicy(testlab.Prefix)), testlab.Prefix+"-*", "*", 1)
 			_, err := iams.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: role, PolicyDocument: &wide})
 			return err
 		},
@@ -99,7 +99,7 @@ func (w *world) testEverySetting() {
 func (w *world) differs(setting string) bool {
 	w.t.Helper()
 	var audit report.Report
-	labtest.Invoke(w.t, w.Validate, `{}`, &audit)
+	testlab.Invoke(w.t, w.Validate, `{}`, &audit)
 	for _, o := range audit.Outcomes {
 		if o.Setting == setting {
 			return o.Status != guard.Clean && o.Status != guard.Reported

@@ -23,7 +23,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/labtest"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/deployed"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
@@ -39,7 +39,7 @@ const (
 
 // world is the example's lab with icaguard deployed.
 type world struct {
-	*labtest.Lab
+	*testlab.Lab
 	*deployed.Guard
 	t      *testing.T
 	local  *localaws.AWS
@@ -67,11 +67,11 @@ func deploy(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	labtest.DependOn(t, "cdk", "functions/remediate", "functions/validate")
+	testlab.DependOn(t, "cdk", "functions/remediate", "functions/validate")
 	w := &world{t: t, local: localawstest.Start(t)}
-	w.Lab = labtest.Configure(t, w.local, string(text))
-	_, err = ssm.NewFromConfig(w.local.DirectConfig(labtest.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: &w.Storage.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String(labtest.Prefix),
+	w.Lab = testlab.Configure(t, w.local, string(text))
+	_, err = ssm.NewFromConfig(w.local.DirectConfig(testlab.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
+		Name: &w.Storage.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String(testlab.Prefix),
 	})
 	w.must(err)
 	// The account's own trail, which the example asks for.
@@ -93,11 +93,11 @@ func (w *world) must(err error) {
 // testBaseline reads back what the stacks made, before anything else happens.
 func (w *world) testBaseline() {
 	w.ExpectRestored()
-	out, err := iam.NewFromConfig(w.local.DirectConfig(labtest.Region)).GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &w.Storage.Role.Name})
+	out, err := iam.NewFromConfig(w.local.DirectConfig(testlab.Region)).GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &w.Storage.Role.Name})
 	w.must(err)
 	trust, err := url.PathUnescape(aws.ToString(out.Role.AssumeRolePolicyDocument))
 	w.must(err)
-	want, err := json.Marshal(w.Storage.TrustPolicy(labtest.Prefix))
+	want, err := json.Marshal(w.Storage.TrustPolicy(testlab.Prefix))
 	w.must(err)
 	if diff := gocmp.Diff(w.decode(want), w.decode([]byte(trust))); diff != "" {
 		w.t.Errorf("trust policy (-ICA's, with the resolved prefix +deployed):\n%s", diff)
@@ -134,7 +134,7 @@ func (w *world) decode(document []byte) any {
 func (w *world) expectClean() {
 	w.t.Helper()
 	var audit report.Report
-	labtest.Invoke(w.t, w.Validate, `{}`, &audit)
+	testlab.Invoke(w.t, w.Validate, `{}`, &audit)
 	if audit.ExitCode != 0 || len(audit.Outcomes) != w.Settings() {
 		w.t.Errorf("validate: want exit code 0 for every setting: %+v", audit)
 	}
@@ -215,7 +215,7 @@ func readSample(body []byte) (sample, error) {
 // putEvent puts a sample on the bus as AWS would, which PutEvents only here allows.
 func (w *world) putEvent(s sample) {
 	w.t.Helper()
-	out, err := eventbridge.NewFromConfig(w.local.DirectConfig(labtest.Region)).PutEvents(w.t.Context(), &eventbridge.PutEventsInput{
+	out, err := eventbridge.NewFromConfig(w.local.DirectConfig(testlab.Region)).PutEvents(w.t.Context(), &eventbridge.PutEventsInput{
 		Entries: []ebtypes.PutEventsRequestEntry{{Source: &s.source, DetailType: &s.detailType, Detail: aws.String(string(s.detail))}},
 	})
 	if err != nil || out.FailedEntryCount > 0 {
@@ -226,7 +226,7 @@ func (w *world) putEvent(s sample) {
 // takeEvents empties the queue of looks and answers the ids of the events that it held, sorted.
 func (w *world) takeEvents() []string {
 	w.t.Helper()
-	client := sqs.NewFromConfig(w.local.DirectConfig(labtest.Region))
+	client := sqs.NewFromConfig(w.local.DirectConfig(testlab.Region))
 	var ids []string
 	for {
 		out, err := client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.QueueURL, MaxNumberOfMessages: 10})

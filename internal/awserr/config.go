@@ -1,4 +1,4 @@
-package awslore
+package awserr
 
 import (
 	"context"

@@ -1,8 +1,8 @@
-// Package awslore keeps AWS's quirks in one place: what an error means for somebody who guards a
+// Package awserr keeps AWS's quirks in one place: what an error means for somebody who guards a
 // configuration, and how clients are set up.
 //
 // Invariant: no other package compares an AWS error code or message.
-package awslore
+package awserr
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package labtest
+package testlab
 
 import (
 	"encoding/json"

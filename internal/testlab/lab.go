@@ -1,8 +1,8 @@
-// Package labtest is a laboratory in the local AWS, for tests: a bucket and a role as ICA needs them, a stranger who
+// Package testlab is a laboratory in the local AWS, for tests: a bucket and a role as ICA needs them, a stranger who
 // breaks them, and a reader who sees whether they are right again.
 //
 // Invariant: it changes and reads through the AWS SDK alone and uses no code of the guard, so it can prove the guard wrong.
-package labtest
+package testlab
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/icaguard/icaguard/internal/awslore"
+	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -87,7 +87,7 @@ func (l *Lab) IAM(accessKeyID string) *iam.Client {
 	return iam.NewFromConfig(l.Local.Config(Region, accessKeyID))
 }
 
-func (l *Lab) s3() *s3.Client { return awslore.S3(l.Local.Config(Region, Stranger), Region) }
+func (l *Lab) s3() *s3.Client { return awserr.S3(l.Local.Config(Region, Stranger), Region) }
 
 // must fails the test on an error of an SDK call whose answer does not matter.
 func (l *Lab) must(_ any, err error) {
@@ -157,7 +157,7 @@ func (l *Lab) ExpectCORS(want ...types.CORSRule) {
 	l.t.Helper()
 	out, err := l.s3().GetBucketCors(l.t.Context(), &s3.GetBucketCorsInput{Bucket: &l.Storage.Bucket.Name})
 	var got []types.CORSRule
-	if !awslore.IsAbsent(err) {
+	if !awserr.IsAbsent(err) {
 		l.must(out, err)
 		got = out.CORSRules
 	}

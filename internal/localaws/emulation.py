@@ -3,9 +3,9 @@
 This file is the only place, besides the Go files that the list names, that may invent AWS's answers. Every entry
 names the AWS documentation it follows. It is also the program that runs moto:
 
-    python gaps.py           serve on a free loopback port, which is written to file descriptor 3 as one line;
+    python emulation.py           serve on a free loopback port, which is written to file descriptor 3 as one line;
                              ends when standard input is closed, so that moto never outlives who started it
-    python gaps.py --list    print the list as JSON
+    python emulation.py --list    print the list as JSON
 
 ICAGUARD_GAPS_OFF (ids, separated by commas) switches emulations off, so that a test can show that it needs one.
 """
@@ -44,7 +44,7 @@ class Gap:
     by: str = ""
 
     def describe(self) -> dict[str, object]:
-        by = f"gaps.py {self.emulate.__name__}" if self.emulate else self.by
+        by = f"emulation.py {self.emulate.__name__}" if self.emulate else self.by
         return {
             "id": self.id,
             "service": self.service,
@@ -1492,7 +1492,7 @@ KEEP: list[type] = []
 def emulate(off: set[str]) -> None:
     unknown = off - {gap.id for gap in gaps() if gap.emulate}
     if unknown:
-        sys.exit(f"ICAGUARD_GAPS_OFF names what gaps.py does not emulate: {', '.join(sorted(unknown))}")
+        sys.exit(f"ICAGUARD_GAPS_OFF names what emulation.py does not emulate: {', '.join(sorted(unknown))}")
     for gap in gaps():
         if gap.emulate and gap.id not in off:
             gap.emulate()

@@ -33,7 +33,7 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
-// gapChecks has, for each gap that gaps.py emulates, what AWS's documentation says: nil when that holds.
+// gapChecks has, for each gap that emulation.py emulates, what AWS's documentation says: nil when that holds.
 func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 	return map[string]func(context.Context, *localaws.AWS) error{
 		"cfn-oidc-provider":            checkOIDCProvider,
@@ -82,7 +82,7 @@ func TestEmulatedGaps(t *testing.T) {
 	}
 	var emulated []string
 	for _, gap := range list {
-		if strings.HasPrefix(gap.By, "gaps.py") {
+		if strings.HasPrefix(gap.By, "emulation.py") {
 			emulated = append(emulated, gap.ID)
 		}
 	}
