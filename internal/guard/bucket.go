@@ -31,7 +31,7 @@ func bucket() Setting {
 		On:       OnBucket,
 		Triggers: []Trigger{bucketEvents()},
 		Reads:    append(on(OnBucket, "s3:GetBucketLocation"), on(OnAccount, "s3:ListAllMyBuckets")...),
-	}, spec[bucketPlace]{read: readBucketPlace, judge: judgeBucketPlace})
+	}, spec[bucketPlace]{read: readBucketPlace, compare: compareBucketPlace})
 }
 
 func readBucketPlace(ctx context.Context, c Clients, s icaconfig.Storage) (bucketPlace, error) {
@@ -67,7 +67,7 @@ func placeIfForeign(ctx context.Context, c Clients, s icaconfig.Storage, denied 
 	return bucketPlace{Exists: true, Foreign: true}, nil
 }
 
-func judgeBucketPlace(s icaconfig.Storage, got bucketPlace) Verdict {
+func compareBucketPlace(s icaconfig.Storage, got bucketPlace) Comparison {
 	switch {
 	case !got.Exists:
 		return alert("bucket "+s.Bucket.Name+" was deleted: its data is gone, and anyone in any account can take the name",
@@ -79,11 +79,11 @@ func judgeBucketPlace(s icaconfig.Storage, got bucketPlace) Verdict {
 		return alert(fmt.Sprintf("bucket %s is in %s, but ICA region %s needs %s", s.Bucket.Name, got.Region, s.Region.ID, s.Region.AWS),
 			"correct icaRegion in ica.yaml, or use a bucket in "+s.Region.AWS)
 	}
-	return Verdict{}
+	return Comparison{}
 }
 
-// alert is a verdict that needs a person.
-func alert(what, toDo string) Verdict { return Verdict{Alerts: []Finding{{What: what, ToDo: toDo}}} }
+// alert is a comparison that needs a person.
+func alert(what, toDo string) Comparison { return Comparison{Alerts: []Finding{{What: what, ToDo: toDo}}} }
 
-// report is a verdict that is worth knowing.
-func report(what, toDo string) Verdict { return Verdict{Reports: []Finding{{What: what, ToDo: toDo}}} }
+// report is a comparison that is worth knowing.
+func report(what, toDo string) Comparison { return Comparison{Reports: []Finding{{What: what, ToDo: toDo}}} }

@@ -29,7 +29,7 @@ func bucketCORS() Setting {
 		Triggers: []Trigger{bucketEvents("PutBucketCors", "DeleteBucketCors")},
 		Reads:    on(OnBucket, "s3:GetBucketCORS"),
 		Writes:   on(OnBucket, "s3:PutBucketCORS"),
-	}, spec[[]types.CORSRule]{read: readCORS, judge: judgeCORS, put: putCORS, merges: true})
+	}, spec[[]types.CORSRule]{read: readCORS, compare: compareCORS, put: putCORS, merges: true})
 }
 
 // wantCORS is the one rule that ICA needs; the bucket may have others.
@@ -62,10 +62,10 @@ func readCORS(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.CORS
 	return out.CORSRules, nil
 }
 
-// judgeCORS asks what S3 would answer ICA's pages: S3 uses the first rule that matches origin and method of a request
+// compareCORS asks what S3 would answer ICA's pages: S3 uses the first rule that matches origin and method of a request
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html), so for every method of ours that first rule must
 // also give our headers. Methods that suffer the same fault share one difference.
-func judgeCORS(s icaconfig.Storage, got []types.CORSRule) Verdict {
+func compareCORS(s icaconfig.Storage, got []types.CORSRule) Comparison {
 	ours := wantCORS(s)
 	var diffs []Diff
 	for _, origin := range ours.AllowedOrigins {
@@ -83,7 +83,7 @@ func judgeCORS(s icaconfig.Storage, got []types.CORSRule) Verdict {
 			}
 		}
 	}
-	return Verdict{Diffs: diffs}
+	return Comparison{Diffs: diffs}
 }
 
 // faultOfRequest says what is wrong with the answer to ICA's request, or nothing.

@@ -34,7 +34,7 @@ func bucketEncryption() Setting {
 		Triggers: []Trigger{bucketEvents("PutBucketEncryption", "DeleteBucketEncryption")},
 		Reads:    on(OnBucket, "s3:GetEncryptionConfiguration"),
 		Writes:   where(named, on(OnBucket, "s3:PutEncryptionConfiguration")),
-	}, spec[[]types.ServerSideEncryptionRule]{read: readEncryption, judge: judgeEncryption, put: putEncryption, merges: true})
+	}, spec[[]types.ServerSideEncryptionRule]{read: readEncryption, compare: compareEncryption, put: putEncryption, merges: true})
 }
 
 func readEncryption(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.ServerSideEncryptionRule, error) {
@@ -68,10 +68,10 @@ func encryptionOf(rules []types.ServerSideEncryptionRule) encryption {
 	return e
 }
 
-func judgeEncryption(s icaconfig.Storage, rules []types.ServerSideEncryptionRule) Verdict {
+func compareEncryption(s icaconfig.Storage, rules []types.ServerSideEncryptionRule) Comparison {
 	got := encryptionOf(rules)
 	if s.Bucket.KMSKeyARN == "" {
-		return judgeUnnamedKey(s, got)
+		return compareUnnamedKey(s, got)
 	}
 	// A bare id or an alias is looked for in the caller's account, so Illumina's role would not find the key: only the ARN is right
 	// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html).
@@ -79,21 +79,21 @@ func judgeEncryption(s icaconfig.Storage, rules []types.ServerSideEncryptionRule
 	case got.algorithm == types.ServerSideEncryptionAwsKmsDsse && got.key == s.Bucket.KMSKeyARN:
 		return report("the bucket encrypts twice (DSSE-KMS) with the key named: stronger than asked for, so it is left", "")
 	case got.algorithm != types.ServerSideEncryptionAwsKms:
-		return Verdict{Diffs: []Diff{{Path: "SSEAlgorithm", Want: string(types.ServerSideEncryptionAwsKms), Got: string(got.algorithm)}}}
+		return Comparison{Diffs: []Diff{{Path: "SSEAlgorithm", Want: string(types.ServerSideEncryptionAwsKms), Got: string(got.algorithm)}}}
 	case got.key != s.Bucket.KMSKeyARN:
-		return Verdict{Diffs: []Diff{{Path: "KMSMasterKeyID", Want: s.Bucket.KMSKeyARN, Got: keyInWords(got.key)}}}
+		return Comparison{Diffs: []Diff{{Path: "KMSMasterKeyID", Want: s.Bucket.KMSKeyARN, Got: keyInWords(got.key)}}}
 	case !got.bucketKey:
-		return Verdict{Diffs: []Diff{{Path: "BucketKeyEnabled", Want: "true", Got: strconv.FormatBool(got.bucketKey)}}}
+		return Comparison{Diffs: []Diff{{Path: "BucketKeyEnabled", Want: "true", Got: strconv.FormatBool(got.bucketKey)}}}
 	}
-	return Verdict{}
+	return Comparison{}
 }
 
-// judgeUnnamedKey: without a key in ica.yaml the role has no permission for any. AWS's own key lets everybody of the account
+// compareUnnamedKey: without a key in ica.yaml the role has no permission for any. AWS's own key lets everybody of the account
 // in who may use the bucket, but nobody of another account (https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-key).
-func judgeUnnamedKey(s icaconfig.Storage, got encryption) Verdict {
+func compareUnnamedKey(s icaconfig.Storage, got encryption) Comparison {
 	switch {
 	case got.algorithm == types.ServerSideEncryptionAes256:
-		return Verdict{}
+		return Comparison{}
 	case got.key != "" && !strings.HasSuffix(got.key, managedKey):
 		return alert("the bucket encrypts with KMS key "+got.key+", which ica.yaml does not name: ICA's role may not use it",
 			"name it as kmsKeyArn in ica.yaml and deploy; what is already encrypted with it needs it too")
@@ -101,7 +101,7 @@ func judgeUnnamedKey(s icaconfig.Storage, got encryption) Verdict {
 		return alert("the bucket encrypts with AWS's own key "+managedKey+", which Illumina's role in the other account can never use: copies between accounts fail",
 			"encrypt with a key of your own and name it as kmsKeyArn in ica.yaml, or with SSE-S3")
 	}
-	return Verdict{}
+	return Comparison{}
 }
 
 func keyInWords(key string) string {

@@ -27,7 +27,7 @@ func bucketLifecycle() Setting {
 		On:       OnBucket,
 		Triggers: []Trigger{bucketEvents("PutBucketLifecycle", "DeleteBucketLifecycle")},
 		Reads:    on(OnBucket, "s3:GetLifecycleConfiguration"),
-	}, spec[[]types.LifecycleRule]{read: readLifecycle, judge: judgeLifecycle})
+	}, spec[[]types.LifecycleRule]{read: readLifecycle, compare: compareLifecycle})
 }
 
 func readLifecycle(ctx context.Context, c Clients, s icaconfig.Storage) ([]types.LifecycleRule, error) {
@@ -43,8 +43,8 @@ func readLifecycle(ctx context.Context, c Clients, s icaconfig.Storage) ([]types
 	return out.Rules, nil
 }
 
-func judgeLifecycle(s icaconfig.Storage, got []types.LifecycleRule) Verdict {
-	var v Verdict
+func compareLifecycle(s icaconfig.Storage, got []types.LifecycleRule) Comparison {
+	var v Comparison
 	if s.Bucket.LifecycleExpected {
 		return v
 	}

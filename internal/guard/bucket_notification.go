@@ -43,7 +43,7 @@ func bucketNotification() Setting {
 		Reads:    on(OnBucket, "s3:GetBucketNotification"),
 		Writes:   on(OnBucket, "s3:PutBucketNotification"),
 		learn:    learnNotifications,
-	}, spec[notifications]{read: readNotifications, judge: judgeNotifications, put: putNotifications, merges: true})
+	}, spec[notifications]{read: readNotifications, compare: compareNotifications, put: putNotifications, merges: true})
 }
 
 func notificationEvents() []string {
@@ -137,12 +137,12 @@ func (a authors) same(b authors) bool {
 	return slices.EqualFunc(a.ICA, b.ICA, entry.identical) && slices.EqualFunc(a.Others, b.Others, entry.identical)
 }
 
-func judgeNotifications(_ icaconfig.Storage, got notifications) Verdict {
+func compareNotifications(_ icaconfig.Storage, got notifications) Comparison {
 	if len(got.ICA) == 0 {
 		return report("no notification of ICA's was seen on the bucket yet: nothing can be restored",
 			"nothing to do: icaguard remembers what ICA's role puts there")
 	}
-	var v Verdict
+	var v Comparison
 	for _, e := range lackingIn(got.Present, got.ICA) {
 		is := "none"
 		if at := slices.IndexFunc(got.Present, e.alteredTo); at >= 0 {

@@ -24,7 +24,7 @@ func bucketObjectLock() Setting {
 		On:       OnBucket,
 		Triggers: []Trigger{bucketEvents("PutBucketObjectLockConfiguration")},
 		Reads:    on(OnBucket, "s3:GetBucketObjectLockConfiguration"),
-	}, spec[types.ObjectLockConfiguration]{read: readObjectLock, judge: judgeObjectLock})
+	}, spec[types.ObjectLockConfiguration]{read: readObjectLock, compare: compareObjectLock})
 }
 
 func readObjectLock(ctx context.Context, c Clients, s icaconfig.Storage) (types.ObjectLockConfiguration, error) {
@@ -40,10 +40,10 @@ func readObjectLock(ctx context.Context, c Clients, s icaconfig.Storage) (types.
 	return *out.ObjectLockConfiguration, nil
 }
 
-func judgeObjectLock(_ icaconfig.Storage, got types.ObjectLockConfiguration) Verdict {
+func compareObjectLock(_ icaconfig.Storage, got types.ObjectLockConfiguration) Comparison {
 	switch {
 	case got.ObjectLockEnabled != types.ObjectLockEnabledEnabled:
-		return Verdict{}
+		return Comparison{}
 	case got.Rule == nil || got.Rule.DefaultRetention == nil:
 		return report("object lock is on, without default retention: ICA can delete what nobody locks", "")
 	}

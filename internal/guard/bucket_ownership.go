@@ -26,7 +26,7 @@ func bucketOwnership() Setting {
 		Triggers: []Trigger{bucketEvents("PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "PutBucketAcl")},
 		Reads:    on(OnBucket, "s3:GetBucketOwnershipControls"),
 		Writes:   where(ours, on(OnBucket, "s3:PutBucketOwnershipControls")),
-	}, spec[types.ObjectOwnership]{read: readOwnership, judge: judgeOwnership, put: putOwnership})
+	}, spec[types.ObjectOwnership]{read: readOwnership, compare: compareOwnership, put: putOwnership})
 }
 
 func readOwnership(ctx context.Context, c Clients, s icaconfig.Storage) (types.ObjectOwnership, error) {
@@ -45,17 +45,17 @@ func readOwnership(ctx context.Context, c Clients, s icaconfig.Storage) (types.O
 	return "", nil
 }
 
-// judgeOwnership leaves an adopted bucket as it is: disabling ACLs takes access away from whoever has it by an ACL.
-func judgeOwnership(s icaconfig.Storage, got types.ObjectOwnership) Verdict {
+// compareOwnership leaves an adopted bucket as it is: disabling ACLs takes access away from whoever has it by an ACL.
+func compareOwnership(s icaconfig.Storage, got types.ObjectOwnership) Comparison {
 	if got == types.ObjectOwnershipBucketOwnerEnforced {
-		return Verdict{}
+		return Comparison{}
 	}
 	// A bucket without the controls behaves so (https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html).
 	is := string(cmp.Or(got, types.ObjectOwnershipObjectWriter))
 	toDo := "set Object Ownership to BucketOwnerEnforced, once nobody needs the bucket's ACLs"
 	switch {
 	case s.Bucket.EnforceOwnership:
-		return Verdict{Diffs: []Diff{{Path: "ObjectOwnership", Want: string(types.ObjectOwnershipBucketOwnerEnforced), Got: is}}}
+		return Comparison{Diffs: []Diff{{Path: "ObjectOwnership", Want: string(types.ObjectOwnershipBucketOwnerEnforced), Got: is}}}
 	case s.Bucket.CrossAccountCopy:
 		return alert("object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403", toDo)
 	}

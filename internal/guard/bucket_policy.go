@@ -40,7 +40,7 @@ func bucketPolicy() Setting {
 		},
 		Reads:  append(on(OnBucket, "s3:GetBucketPolicy", "s3:GetBucketVersioning"), on(OnRole, "iam:GetRole")...),
 		Writes: where(wantsBucketStatements, on(OnBucket, "s3:PutBucketPolicy")),
-	}, spec[bucketPolicyState]{read: readBucketPolicy, judge: judgeBucketPolicy, put: putBucketPolicy, merges: true})
+	}, spec[bucketPolicyState]{read: readBucketPolicy, compare: compareBucketPolicy, put: putBucketPolicy, merges: true})
 }
 
 func wantsBucketStatements(s icaconfig.Storage) bool { return len(s.BucketStatements(true)) > 0 }
@@ -69,8 +69,8 @@ func readBucketPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (buck
 	return got, err
 }
 
-func judgeBucketPolicy(s icaconfig.Storage, got bucketPolicyState) Verdict {
-	return wantBucketPolicy(s, got).judge(got.Document)
+func compareBucketPolicy(s icaconfig.Storage, got bucketPolicyState) Comparison {
+	return wantBucketPolicy(s, got).compare(got.Document)
 }
 
 // wantBucketPolicy follows the bucket's versioning, as the permission policy does.

@@ -40,7 +40,7 @@ func bucketPublicAccess() Setting {
 		Reads: where(wanted, append(
 			on(OnBucket, "s3:GetBucketPublicAccessBlock"), on(OnAccount, "s3:GetAccountPublicAccessBlock")...)),
 		Writes: where(wanted, on(OnBucket, "s3:PutBucketPublicAccessBlock")),
-	}, spec[publicAccess]{read: readPublicAccess, judge: judgePublicAccess, put: putPublicAccess})
+	}, spec[publicAccess]{read: readPublicAccess, compare: comparePublicAccess, put: putPublicAccess})
 }
 
 // readPublicAccess looks at nothing where the lab decided for publicAccessBlock: false, as the guard then may not.
@@ -90,11 +90,11 @@ func readAccountBlocks(ctx context.Context, c Clients, s icaconfig.Storage) (blo
 	}, nil
 }
 
-func judgePublicAccess(s icaconfig.Storage, got publicAccess) Verdict {
+func comparePublicAccess(s icaconfig.Storage, got publicAccess) Comparison {
 	if !s.Bucket.PublicAccessBlock {
-		return Verdict{}
+		return Comparison{}
 	}
-	var v Verdict
+	var v Comparison
 	switch {
 	case got.AccountUnknown != "":
 		v = report("the account's own public access block cannot be read: "+got.AccountUnknown, "nothing for ICA; it is the bucket's that protects its data")

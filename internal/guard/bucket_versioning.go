@@ -29,7 +29,7 @@ func bucketVersioning() Setting {
 		Triggers: []Trigger{bucketEvents("PutBucketVersioning")},
 		Reads:    on(OnBucket, "s3:GetBucketVersioning"),
 		Writes:   where(kept, on(OnBucket, "s3:PutBucketVersioning")),
-	}, spec[versioning]{read: readVersioning, judge: judgeVersioning, put: putVersioning})
+	}, spec[versioning]{read: readVersioning, compare: compareVersioning, put: putVersioning})
 }
 
 func readVersioning(ctx context.Context, c Clients, s icaconfig.Storage) (versioning, error) {
@@ -40,7 +40,7 @@ func readVersioning(ctx context.Context, c Clients, s icaconfig.Storage) (versio
 	return versioning{Status: out.Status, MFADelete: out.MFADelete == types.MFADeleteStatusEnabled}, nil
 }
 
-func judgeVersioning(s icaconfig.Storage, got versioning) Verdict {
+func compareVersioning(s icaconfig.Storage, got versioning) Comparison {
 	if got.MFADelete {
 		// With it only the root user, with the device at hand, may change versioning: a put would fail.
 		return alert("MFA delete is on: ICA cannot delete object versions",
@@ -48,26 +48,26 @@ func judgeVersioning(s icaconfig.Storage, got versioning) Verdict {
 	}
 	switch s.Bucket.Versioning {
 	case icaconfig.VersioningEnabled:
-		return judgeKept(got)
+		return compareKept(got)
 	case icaconfig.VersioningNever:
-		return judgeNever(got)
+		return compareNever(got)
 	case icaconfig.VersioningAuto:
 	}
-	return judgeFollowed(got)
+	return compareFollowed(got)
 }
 
-func judgeKept(got versioning) Verdict {
+func compareKept(got versioning) Comparison {
 	if got.Status == types.BucketVersioningStatusEnabled {
-		return Verdict{}
+		return Comparison{}
 	}
 	is := "never enabled"
 	if got.Status != "" {
 		is = string(got.Status)
 	}
-	return Verdict{Diffs: []Diff{{Path: "Status", Want: string(types.BucketVersioningStatusEnabled), Got: is}}}
+	return Comparison{Diffs: []Diff{{Path: "Status", Want: string(types.BucketVersioningStatusEnabled), Got: is}}}
 }
 
-func judgeNever(got versioning) Verdict {
+func compareNever(got versioning) Comparison {
 	switch got.Status {
 	case types.BucketVersioningStatusEnabled:
 		return alert("versioning is enabled, but ica.yaml says never: what ICA deletes stays as versions and is paid for, and ICA lacks the permissions for versions",
@@ -75,11 +75,11 @@ func judgeNever(got versioning) Verdict {
 	case types.BucketVersioningStatusSuspended:
 		return report("versioning was enabled once and is suspended: ICA gets the permissions for versions, as Illumina's documentation asks", "")
 	}
-	return Verdict{}
+	return Comparison{}
 }
 
-// judgeFollowed: permissions follow the bucket, but a deploy may put the template's back until the first look after it.
-func judgeFollowed(got versioning) Verdict {
+// compareFollowed: permissions follow the bucket, but a deploy may put the template's back until the first look after it.
+func compareFollowed(got versioning) Comparison {
 	switch got.Status {
 	case types.BucketVersioningStatusEnabled:
 		return report("versioning is enabled, so ICA gets the permissions for versions",
@@ -87,7 +87,7 @@ func judgeFollowed(got versioning) Verdict {
 	case types.BucketVersioningStatusSuspended:
 		return report("versioning is suspended, so ICA gets the permissions for versions", "")
 	}
-	return Verdict{}
+	return Comparison{}
 }
 
 func putVersioning(ctx context.Context, c Clients, s icaconfig.Storage, _ versioning) error {

@@ -262,10 +262,10 @@ func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	if err != nil {
 		return Plan{}, outcome.fail(Unknown, err)
 	}
-	outcome = outcome.found(plan.Verdict)
+	outcome = outcome.found(plan.Comparison)
 	if len(j.look.Wrote) > 0 && len(plan.Diffs) == 0 {
 		outcome.Diffs = j.look.Wrote
-		outcome = outcome.restored(plan.Verdict)
+		outcome = outcome.restored(plan.Comparison)
 	}
 	return plan, outcome
 }
@@ -288,7 +288,7 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 	case err != nil:
 		return outcome.fail(Failed, err)
 	case len(plan.Diffs) == 0:
-		return outcome.found(plan.Verdict)
+		return outcome.found(plan.Comparison)
 	}
 	outcome.Diffs = plan.Diffs
 	outcome.NotKept = cmp.Or(e.keep(ctx, j, plan), outcome.NotKept) // what could not be learnt stays told
@@ -376,7 +376,7 @@ func (e *Engine) verify(ctx context.Context, j job, outcome Outcome) Outcome {
 			return outcome.fail(Failed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
 		}
 		if len(plan.Diffs) == 0 {
-			return outcome.restored(plan.Verdict)
+			return outcome.restored(plan.Comparison)
 		}
 		left = plan.Diffs
 	}

@@ -36,7 +36,7 @@ func guardFunction() Setting {
 			{Source: "aws.lambda", Events: []string{"UpdateEventSourceMapping20150331", "DeleteEventSourceMapping20150331"}, Any: true},
 		},
 		Reads: append(on(OnAccount, "lambda:ListEventSourceMappings"), on(OnFunctions, "lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration")...),
-	}, spec[[]functionState]{read: readFunctions, judge: judgeFunctions})
+	}, spec[[]functionState]{read: readFunctions, compare: compareFunctions})
 }
 
 func readFunctions(ctx context.Context, c Clients, s icaconfig.Storage) ([]functionState, error) {
@@ -85,8 +85,8 @@ func readMappings(ctx context.Context, client *lambda.Client, h icaconfig.Home, 
 	return nil
 }
 
-func judgeFunctions(s icaconfig.Storage, got []functionState) Verdict {
-	var v Verdict
+func compareFunctions(s icaconfig.Storage, got []functionState) Comparison {
+	var v Comparison
 	for _, f := range got {
 		var fault string
 		switch {

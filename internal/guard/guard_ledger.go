@@ -22,7 +22,7 @@ func guardLedger() Setting {
 			alarming(ownEvents("aws.dynamodb", "tableName", []string{LedgerTable}, "DeleteTable", "UpdateTable")),
 		},
 		Reads: on(OnLedger, "dynamodb:DescribeTable"),
-	}, spec[string]{read: readTableStatus, judge: judgeTableStatus})
+	}, spec[string]{read: readTableStatus, compare: compareTableStatus})
 }
 
 // readTableStatus is "" for a table that does not exist.
@@ -37,12 +37,12 @@ func readTableStatus(ctx context.Context, c Clients, s icaconfig.Storage) (strin
 	return string(out.Table.TableStatus), nil
 }
 
-func judgeTableStatus(s icaconfig.Storage, status string) Verdict {
+func compareTableStatus(s icaconfig.Storage, status string) Comparison {
 	switch status {
 	case "":
 		return alert("table "+LedgerTable+" does not exist", redeploy(s))
 	case "ACTIVE", "UPDATING":
-		return Verdict{}
+		return Comparison{}
 	}
 	return alert("table "+LedgerTable+" is in status "+status, redeploy(s))
 }

@@ -27,6 +27,6 @@ func guardPause() Setting {
 		},
 	}, spec[struct{}]{
 		read:  func(context.Context, Clients, icaconfig.Storage) (struct{}, error) { return struct{}{}, nil },
-		judge: func(icaconfig.Storage, struct{}) Verdict { return Verdict{} },
+		compare: func(icaconfig.Storage, struct{}) Comparison { return Comparison{} },
 	})
 }

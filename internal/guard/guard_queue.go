@@ -33,7 +33,7 @@ func guardQueue() Setting {
 			alarming(ownEvents("aws.sqs", "queueUrl", []string{LookQueue, DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
 		},
 		Reads: on(OnQueues, "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
-	}, spec[[]queueState]{read: readQueues, judge: judgeQueues})
+	}, spec[[]queueState]{read: readQueues, compare: compareQueues})
 }
 
 func readQueues(ctx context.Context, c Clients, s icaconfig.Storage) ([]queueState, error) {
@@ -69,8 +69,8 @@ func (c Clients) readQueue(ctx context.Context, q *queueState) error {
 	return nil
 }
 
-func judgeQueues(s icaconfig.Storage, got []queueState) Verdict {
-	var v Verdict
+func compareQueues(s icaconfig.Storage, got []queueState) Comparison {
+	var v Comparison
 	for _, q := range got {
 		what := "queue " + q.Name + " in " + q.Region
 		switch {

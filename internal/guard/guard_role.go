@@ -27,7 +27,7 @@ func guardRole() Setting {
 			}),
 		},
 		Reads: on(OnGuardRoles, "iam:GetRole"),
-	}, spec[[]string]{read: readMissingRoles, judge: judgeMissingRoles})
+	}, spec[[]string]{read: readMissingRoles, compare: compareMissingRoles})
 }
 
 func guardRoleEvents(names ...string) Trigger {
@@ -77,8 +77,8 @@ func readMissingRoles(ctx context.Context, c Clients, s icaconfig.Storage) ([]st
 	return missing, nil
 }
 
-func judgeMissingRoles(s icaconfig.Storage, missing []string) Verdict {
-	var v Verdict
+func compareMissingRoles(s icaconfig.Storage, missing []string) Comparison {
+	var v Comparison
 	for _, name := range missing {
 		v.Alerts = append(v.Alerts, Finding{What: "role " + name + " of the guard does not exist", ToDo: redeploy(s)})
 	}

@@ -34,7 +34,7 @@ func guardRules() Setting {
 			ruleEvents("name", "DisableRule", "DeleteRule", "PutRule"), ruleEvents("rule", "RemoveTargets", "PutTargets"),
 		},
 		Reads: on(OnRules, "events:DescribeRule", "events:ListTargetsByRule"),
-	}, spec[[]ruleState]{read: readRules, judge: judgeRules})
+	}, spec[[]ruleState]{read: readRules, compare: compareRules})
 }
 
 // ruleEvents takes the events of every rule with a name of ours, on whatever bus: the look decides, for a few reads.
@@ -96,8 +96,8 @@ func targetText(arn, input, role string) string {
 	return arn
 }
 
-func judgeRules(s icaconfig.Storage, got []ruleState) Verdict {
-	var v Verdict
+func compareRules(s icaconfig.Storage, got []ruleState) Comparison {
+	var v Comparison
 	for i, rule := range AllRules(s.Home) {
 		if fault := got[i].fault(rule); fault != "" {
 			v.Alerts = append(v.Alerts, Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), ToDo: redeploy(s)})

@@ -31,7 +31,7 @@ func guardTopic() Setting {
 			alarming(ownEvents("aws.sns", "subscriptionArn", []string{AlertTopic}, "Unsubscribe")),
 		},
 		Reads: on(OnTopic, "sns:ListSubscriptionsByTopic"),
-	}, spec[topicState]{read: readTopic, judge: judgeTopic})
+	}, spec[topicState]{read: readTopic, compare: compareTopic})
 }
 
 func readTopic(ctx context.Context, c Clients, s icaconfig.Storage) (topicState, error) {
@@ -70,11 +70,11 @@ func subscribe(s icaconfig.Storage, mail string) string {
 	return "aws sns subscribe --region " + s.Home.HomeRegion + " --topic-arn " + OnTopic.ARN(s) + " --protocol email --notification-endpoint " + mail
 }
 
-func judgeTopic(s icaconfig.Storage, got topicState) Verdict {
+func compareTopic(s icaconfig.Storage, got topicState) Comparison {
 	if !got.Exists {
 		return alert("topic "+AlertTopic+" does not exist", redeploy(s))
 	}
-	var v Verdict
+	var v Comparison
 	for _, mail := range s.Home.Emails {
 		confirmed, subscribed := got.Mails[strings.ToLower(mail)]
 		switch {

@@ -45,7 +45,7 @@ func guardTrail() Setting {
 			Source: "aws.cloudtrail", Events: []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"}, Any: true,
 		}},
 		Reads: append(on(OnAccount, "cloudtrail:DescribeTrails"), on(OnTrails, "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus")...),
-	}, spec[[]hearing]{read: readHearing, judge: judgeHearing})
+	}, spec[[]hearing]{read: readHearing, compare: compareHearing})
 }
 
 func readHearing(ctx context.Context, c Clients, s icaconfig.Storage) ([]hearing, error) {
@@ -142,8 +142,8 @@ func loggedAdvanced(fields []types.AdvancedFieldSelector) (writes, kms bool) {
 	return writes, kms
 }
 
-func judgeHearing(s icaconfig.Storage, got []hearing) Verdict {
-	var v Verdict
+func compareHearing(s icaconfig.Storage, got []hearing) Comparison {
+	var v Comparison
 	for _, h := range got {
 		needsKMS := slices.Contains(s.Home.KeyRegions, h.Region)
 		switch {

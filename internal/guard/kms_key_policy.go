@@ -40,7 +40,7 @@ func kmsKeyPolicy() Setting {
 		Triggers: []Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
 		Reads:    append(on(OnKey, "kms:GetKeyPolicy"), on(OnRole, "iam:GetRole")...),
 		Writes:   where(restoresKey, on(OnKey, "kms:PutKeyPolicy")),
-	}, spec[keyPolicyState]{read: readKeyPolicy, judge: judgeKeyPolicy, put: putKeyPolicy, merges: true})
+	}, spec[keyPolicyState]{read: readKeyPolicy, compare: compareKeyPolicy, put: putKeyPolicy, merges: true})
 }
 
 func readKeyPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (keyPolicyState, error) {
@@ -59,13 +59,13 @@ func readKeyPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (keyPoli
 	return got, err
 }
 
-func judgeKeyPolicy(s icaconfig.Storage, got keyPolicyState) Verdict {
+func compareKeyPolicy(s icaconfig.Storage, got keyPolicyState) Comparison {
 	if foreignKey(s) {
 		return report("the policy of key "+s.Key.ARN+" cannot be read from here, as it belongs to account "+accountOfARN(s.Key.ARN),
 			"let that account check that it holds "+toPaste(wantKeyPolicy(s, got).ours))
 	}
 	want := wantKeyPolicy(s, got)
-	v := want.judge(got.Document)
+	v := want.compare(got.Document)
 	if len(v.Diffs) == 0 || restoresKey(s) {
 		return v
 	}

@@ -207,7 +207,7 @@ func TestSharedKeyIsUsedByAllRoles(t *testing.T) {
 	s.Role.ARN = "arn:aws:iam::123456789012:role/Role"
 	s.Key = icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Roles: []string{s.Role.ARN, other}}
 	deny := `{"Effect":"Deny","Principal":{"AWS":"` + other + `"},"Action":"kms:Decrypt","Resource":"*"}`
-	v := judgeKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement, deny))})
+	v := compareKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement, deny))})
 	if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].What, other) {
 		t.Errorf("%+v", v)
 	}

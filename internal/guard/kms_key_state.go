@@ -32,7 +32,7 @@ func kmsKeyState() Setting {
 		Triggers: []Trigger{keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation")},
 		Reads:    on(OnKey, "kms:DescribeKey", "kms:GetKeyRotationStatus"),
 		Writes:   where(restoresKey, on(OnKey, "kms:CancelKeyDeletion", "kms:EnableKey")),
-	}, spec[keyState]{read: readKeyState, judge: judgeKeyState, put: putKeyState})
+	}, spec[keyState]{read: readKeyState, compare: compareKeyState, put: putKeyState})
 }
 
 func enableByHand(s icaconfig.Storage) string {
@@ -104,8 +104,8 @@ func rotates(key *types.KeyMetadata) bool {
 		key.KeyManager == types.KeyManagerTypeCustomer
 }
 
-func judgeKeyState(s icaconfig.Storage, got keyState) Verdict {
-	v := judgeOwnKeyState(s, got)
+func compareKeyState(s icaconfig.Storage, got keyState) Comparison {
+	v := compareOwnKeyState(s, got)
 	if foreignKey(s) {
 		return v.and(alert(fmt.Sprintf("key %s belongs to account %s: its events cannot be heard here, so a change of it shows only when icaguard looks anyway",
 			s.Key.ARN, accountOfARN(s.Key.ARN)),
@@ -114,10 +114,10 @@ func judgeKeyState(s icaconfig.Storage, got keyState) Verdict {
 	return v
 }
 
-func judgeOwnKeyState(s icaconfig.Storage, got keyState) Verdict {
+func compareOwnKeyState(s icaconfig.Storage, got keyState) Comparison {
 	switch {
 	case got.Unreadable:
-		return Verdict{}
+		return Comparison{}
 	case got.State == "":
 		return alert("key "+s.Key.ARN+" does not exist: what was encrypted with it can never be read again",
 			"restore the data from a copy under another key, name that key in bucket.kmsKeyArn of ica.yaml, and deploy")
@@ -129,7 +129,7 @@ func judgeOwnKeyState(s icaconfig.Storage, got keyState) Verdict {
 		state += ", the key and all data under it die on " + got.Dies
 	}
 	if canBeEnabled(got.State) && restoresKey(s) {
-		return Verdict{Diffs: []Diff{{Path: "KeyState", Want: string(types.KeyStateEnabled), Got: state}}}
+		return Comparison{Diffs: []Diff{{Path: "KeyState", Want: string(types.KeyStateEnabled), Got: state}}}
 	}
 	return alert("key "+s.Key.ARN+" is "+state, keyToDo(s, got.State))
 }
@@ -148,9 +148,9 @@ func canBeEnabled(state types.KeyState) bool {
 	return state == types.KeyStateDisabled || state == types.KeyStatePendingDeletion
 }
 
-func rotationReport(got keyState) Verdict {
+func rotationReport(got keyState) Comparison {
 	if !got.RotationOff {
-		return Verdict{}
+		return Comparison{}
 	}
 	return report("automatic rotation of the key is off; ICA works without it", "if your rules ask for it: aws kms enable-key-rotation")
 }

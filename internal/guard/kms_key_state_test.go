@@ -99,7 +99,7 @@ func TestKeyStates(t *testing.T) {
 	s := icaconfig.Storage{Key: icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Restore: true}}
 	s.Role.ARN = "arn:aws:iam::123456789012:role/r"
 	for _, state := range new(types.KeyState).Values() {
-		v := judgeKeyState(s, keyState{State: state})
+		v := compareKeyState(s, keyState{State: state})
 		diffs, alerts := 0, 1
 		switch state {
 		case types.KeyStateEnabled, types.KeyStateUpdating:
@@ -118,7 +118,7 @@ func TestKeyStates(t *testing.T) {
 func TestKeyOfAStranger(t *testing.T) {
 	s := icaconfig.Storage{Key: icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:210987654321:key/k", Restore: true}}
 	s.Role.ARN = "arn:aws:iam::123456789012:role/r"
-	if v := judgeKeyState(s, keyState{Unreadable: true}); len(v.Alerts) != 1 {
+	if v := compareKeyState(s, keyState{Unreadable: true}); len(v.Alerts) != 1 {
 		t.Errorf("%+v", v)
 	}
 	for _, setting := range []Setting{kmsKeyState(), kmsKeyPolicy()} {

@@ -42,7 +42,7 @@ func oidcProvider() Setting {
 		}},
 		Reads:  on(OnProvider, "iam:GetOpenIDConnectProvider"),
 		Writes: on(OnProvider, "iam:CreateOpenIDConnectProvider", "iam:AddClientIDToOpenIDConnectProvider"),
-	}, spec[providerState]{read: readProvider, judge: judgeProvider, put: putProvider})
+	}, spec[providerState]{read: readProvider, compare: compareProvider, put: putProvider})
 }
 
 func readProvider(ctx context.Context, c Clients, s icaconfig.Storage) (providerState, error) {
@@ -56,14 +56,14 @@ func readProvider(ctx context.Context, c Clients, s icaconfig.Storage) (provider
 	return providerState{Exists: true, Audiences: out.ClientIDList}, nil
 }
 
-func judgeProvider(s icaconfig.Storage, got providerState) Verdict {
+func compareProvider(s icaconfig.Storage, got providerState) Comparison {
 	switch {
 	case !got.Exists:
-		return Verdict{Diffs: []Diff{{Path: "provider " + s.Provider.Host, Want: "exists", Got: "does not exist"}}}
+		return Comparison{Diffs: []Diff{{Path: "provider " + s.Provider.Host, Want: "exists", Got: "does not exist"}}}
 	case !slices.Contains(got.Audiences, s.Provider.Audience):
-		return Verdict{Diffs: []Diff{{Path: "audiences", Want: s.Provider.Audience + " among them", Got: strings.Join(got.Audiences, ", ")}}}
+		return Comparison{Diffs: []Diff{{Path: "audiences", Want: s.Provider.Audience + " among them", Got: strings.Join(got.Audiences, ", ")}}}
 	}
-	return Verdict{}
+	return Comparison{}
 }
 
 func putProvider(ctx context.Context, c Clients, s icaconfig.Storage, got providerState) error {

@@ -80,8 +80,8 @@ func ExitCode(outcomes []Outcome) int {
 
 var errFull = errors.New("no room for ICA's part")
 
-// found is the outcome of comparing: it takes over the verdict, and no restore is needed or allowed.
-func (o Outcome) found(v Verdict) Outcome {
+// found is the outcome of comparing: it takes over the comparison, and no restore is needed or allowed.
+func (o Outcome) found(v Comparison) Outcome {
 	o.Diffs, o.Alerts, o.Reports = v.Diffs, v.Alerts, v.Reports
 	switch {
 	case len(v.Alerts) > 0:
@@ -97,7 +97,7 @@ func (o Outcome) found(v Verdict) Outcome {
 }
 
 // restored is the outcome after a restore that was read back: what differed stays told, what a person must do stays open.
-func (o Outcome) restored(v Verdict) Outcome {
+func (o Outcome) restored(v Comparison) Outcome {
 	differed := o.Diffs
 	o = o.found(v)
 	o.Diffs = differed

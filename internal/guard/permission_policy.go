@@ -55,7 +55,7 @@ func permissionPolicy() Setting {
 		},
 		Reads:  append(on(OnPolicy, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"), on(OnBucket, "s3:GetBucketVersioning")...),
 		Writes: on(OnPolicy, "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"),
-	}, spec[managedPolicy]{read: readPolicy, judge: judgePolicy, put: putPolicy})
+	}, spec[managedPolicy]{read: readPolicy, compare: comparePolicy, put: putPolicy})
 }
 
 // policyEvents is a trigger for the managed policy, by ARN.
@@ -93,7 +93,7 @@ func readPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (managedPol
 		return got, err
 	}
 	got.Versions = []policyVersion{current}
-	if len(judgePolicy(s, got).Diffs) == 0 {
+	if len(comparePolicy(s, got).Diffs) == 0 {
 		return got, nil
 	}
 	others, err := c.otherVersions(ctx, s, current.ID)
@@ -177,12 +177,12 @@ func needsVersioned(b icaconfig.Bucket, status types.BucketVersioningStatus) boo
 	return status != ""
 }
 
-func judgePolicy(s icaconfig.Storage, got managedPolicy) Verdict {
+func comparePolicy(s icaconfig.Storage, got managedPolicy) Comparison {
 	if len(got.Versions) == 0 {
-		return Verdict{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Want: "exists", Got: "does not exist"}}}
+		return Comparison{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Want: "exists", Got: "does not exist"}}}
 	}
 	current := got.Versions[0]
-	var v Verdict
+	var v Comparison
 	if s.Role.Existing {
 		if accepted, extra := withoutIdleActions(current.Document); len(extra) > 0 {
 			current.Document = accepted

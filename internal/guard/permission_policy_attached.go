@@ -26,7 +26,7 @@ func permissionPolicyAttached() Setting {
 		Triggers: []Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy"), policyEvents(), policyCreated()},
 		Reads:    on(OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies"),
 		Writes:   under(ourPolicy, on(OnRole, "iam:AttachRolePolicy")),
-	}, spec[attachedPolicies]{read: readAttached, judge: judgeAttached, put: putAttached})
+	}, spec[attachedPolicies]{read: readAttached, compare: compareAttached, put: putAttached})
 }
 
 // ourPolicy lets the guard attach ICA's policy and no other.
@@ -52,11 +52,11 @@ func readAttached(ctx context.Context, c Clients, s icaconfig.Storage) (attached
 	return arns, nil
 }
 
-func judgeAttached(s icaconfig.Storage, got attachedPolicies) Verdict {
+func compareAttached(s icaconfig.Storage, got attachedPolicies) Comparison {
 	if slices.Contains(got, s.Role.Policy.ARN) {
-		return Verdict{}
+		return Comparison{}
 	}
-	return Verdict{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Want: "attached", Got: "detached"}}}
+	return Comparison{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Want: "attached", Got: "detached"}}}
 }
 
 func putAttached(ctx context.Context, c Clients, s icaconfig.Storage, _ attachedPolicies) error {

@@ -152,11 +152,11 @@ func TestAdoptedPolicyOfOthers(t *testing.T) {
 	got := managedPolicy{UsedByOthers: true, Versions: []policyVersion{{ID: "v1", Document: document(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}`,
 	)}}}
-	if v := judgePolicy(s, got); len(v.Diffs) != 0 || len(v.Alerts) != 1 {
+	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Alerts) != 1 {
 		t.Errorf("used by others: %+v", v)
 	}
 	got.UsedByOthers = false
-	if v := judgePolicy(s, got); len(v.Diffs) == 0 || len(v.Alerts) != 0 {
+	if v := comparePolicy(s, got); len(v.Diffs) == 0 || len(v.Alerts) != 0 {
 		t.Errorf("the role's alone: %+v", v)
 	}
 }
@@ -167,11 +167,11 @@ func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
 	illuminas = strings.Replace(illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1)
 	got := managedPolicy{Versions: []policyVersion{{ID: "v1", Document: document(illuminas)}}}
-	if v := judgePolicy(s, got); len(v.Diffs) != 0 || len(v.Reports) != 1 {
+	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Reports) != 1 {
 		t.Errorf("adopted: %+v", v)
 	}
 	s.Role.Existing = false
-	if v := judgePolicy(s, got); len(v.Diffs) == 0 {
+	if v := comparePolicy(s, got); len(v.Diffs) == 0 {
 		t.Error("a role that we created holds exactly what we wrote")
 	}
 }

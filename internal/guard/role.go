@@ -36,7 +36,7 @@ func role() Setting {
 		Writes: slices.Concat(
 			under(withBoundary, on(OnRole, "iam:CreateRole")), on(OnRole, "iam:TagRole"), on(OnParameter, "ssm:GetParameter"),
 		),
-	}, spec[roleIdentity]{read: readRoleIdentity, judge: judgeRoleIdentity, put: putRole})
+	}, spec[roleIdentity]{read: readRoleIdentity, compare: compareRoleIdentity, put: putRole})
 }
 
 func readRoleIdentity(ctx context.Context, c Clients, s icaconfig.Storage) (roleIdentity, error) {
@@ -54,15 +54,15 @@ func readRoleIdentity(ctx context.Context, c Clients, s icaconfig.Storage) (role
 	return roleIdentity{Exists: true, ARN: aws.ToString(out.Role.Arn), Tags: tags}, nil
 }
 
-func judgeRoleIdentity(s icaconfig.Storage, got roleIdentity) Verdict {
+func compareRoleIdentity(s icaconfig.Storage, got roleIdentity) Comparison {
 	switch {
 	case !got.Exists:
-		return Verdict{Diffs: []Diff{{Path: "role " + s.Role.Name, Want: "exists", Got: "does not exist"}}}
+		return Comparison{Diffs: []Diff{{Path: "role " + s.Role.Name, Want: "exists", Got: "does not exist"}}}
 	case got.ARN != s.Role.ARN:
 		return alert(fmt.Sprintf("role %s stands at %s, ica.yaml says %s: icaguard does not touch it", s.Role.Name, got.ARN, s.Role.ARN),
 			"delete or rename that role, or correct role.path in ica.yaml")
 	}
-	var v Verdict
+	var v Comparison
 	for _, key := range slices.Sorted(maps.Keys(wantTags(s))) {
 		if want := wantTags(s)[key]; got.Tags[key] != want {
 			v.Diffs = append(v.Diffs, Diff{Path: "tag " + key, Want: want, Got: got.Tags[key]})

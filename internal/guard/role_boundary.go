@@ -25,7 +25,7 @@ func roleBoundary() Setting {
 		Triggers: []Trigger{roleEvents("PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary")},
 		Reads:    on(OnRole, "iam:GetRole"),
 		Writes:   where(wantsBoundary, under(withBoundary, on(OnRole, "iam:PutRolePermissionsBoundary"))),
-	}, spec[roleBoundaryARN]{read: readRoleBoundary, judge: judgeRoleBoundary, put: putRoleBoundary})
+	}, spec[roleBoundaryARN]{read: readRoleBoundary, compare: compareRoleBoundary, put: putRoleBoundary})
 }
 
 // withBoundary lets the guard create the role, and set its boundary, with the configured boundary only.
@@ -46,14 +46,14 @@ func readRoleBoundary(ctx context.Context, c Clients, s icaconfig.Storage) (role
 	return roleBoundaryARN(aws.ToString(role.PermissionsBoundary.PermissionsBoundaryArn)), nil
 }
 
-// judgeRoleBoundary puts back a boundary that was removed. Another one was set by somebody who may: that is a person's.
-func judgeRoleBoundary(s icaconfig.Storage, got roleBoundaryARN) Verdict {
+// compareRoleBoundary puts back a boundary that was removed. Another one was set by somebody who may: that is a person's.
+func compareRoleBoundary(s icaconfig.Storage, got roleBoundaryARN) Comparison {
 	want := s.Role.Boundary.ARN
 	switch {
 	case string(got) == want:
-		return Verdict{}
+		return Comparison{}
 	case got == "":
-		return Verdict{Diffs: []Diff{{Path: "PermissionsBoundary", Want: want, Got: "none"}}}
+		return Comparison{Diffs: []Diff{{Path: "PermissionsBoundary", Want: want, Got: "none"}}}
 	case want == "":
 		return report(fmt.Sprintf("role %s has the permissions boundary %s, which ica.yaml does not name", s.Role.Name, got),
 			"write it into role.boundary in ica.yaml, so that its removal is noticed")

@@ -33,7 +33,7 @@ func roleForeignPolicies() Setting {
 		Reads: append(on(OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy"),
 			on(OnPolicies, "iam:GetPolicy", "iam:GetPolicyVersion")...),
 		Writes: where(strict, on(OnRole, "iam:DetachRolePolicy", "iam:DeleteRolePolicy")),
-	}, spec[[]foreignPolicy]{read: readForeignPolicies, judge: judgeForeignPolicies, put: removeForeignPolicies, destroys: true})
+	}, spec[[]foreignPolicy]{read: readForeignPolicies, compare: compareForeignPolicies, put: removeForeignPolicies, destroys: true})
 }
 
 // strict roles are cleared of what others put on them. What a lab had before icaguard came is never removed.
@@ -117,8 +117,8 @@ func (f foreignPolicy) administratorLike() string {
 	return strings.Join(why, "; ")
 }
 
-func judgeForeignPolicies(s icaconfig.Storage, got []foreignPolicy) Verdict {
-	var v Verdict
+func compareForeignPolicies(s icaconfig.Storage, got []foreignPolicy) Comparison {
+	var v Comparison
 	for _, f := range got {
 		admin := f.administratorLike()
 		switch {

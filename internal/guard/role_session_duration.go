@@ -32,7 +32,7 @@ func roleSessionDuration() Setting {
 		Triggers: []Trigger{roleEvents("UpdateRole", "UpdateRoleDescription")},
 		Reads:    on(OnRole, "iam:GetRole"),
 		Writes:   on(OnRole, "iam:UpdateRole"),
-	}, spec[roleSession]{read: readRoleSession, judge: judgeRoleSession, put: putRoleSession})
+	}, spec[roleSession]{read: readRoleSession, compare: compareRoleSession, put: putRoleSession})
 }
 
 func readRoleSession(ctx context.Context, c Clients, s icaconfig.Storage) (roleSession, error) {
@@ -43,11 +43,11 @@ func readRoleSession(ctx context.Context, c Clients, s icaconfig.Storage) (roleS
 	return roleSession{Seconds: aws.ToInt32(role.MaxSessionDuration), Description: aws.ToString(role.Description)}, nil
 }
 
-func judgeRoleSession(s icaconfig.Storage, got roleSession) Verdict {
+func compareRoleSession(s icaconfig.Storage, got roleSession) Comparison {
 	if got.Seconds == s.Role.MaxSessionDuration {
-		return Verdict{}
+		return Comparison{}
 	}
-	return Verdict{Diffs: []Diff{{Path: "MaxSessionDuration", Want: seconds(s.Role.MaxSessionDuration), Got: seconds(got.Seconds)}}}
+	return Comparison{Diffs: []Diff{{Path: "MaxSessionDuration", Want: seconds(s.Role.MaxSessionDuration), Got: seconds(got.Seconds)}}}
 }
 
 func seconds(n int32) string { return strconv.Itoa(int(n)) + " s" }

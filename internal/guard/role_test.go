@@ -114,7 +114,7 @@ func (w *world) expectUntouched() {
 // TestAdoptedRoleKeepsItsTags: an adopted role is the lab's, so are its tags.
 func TestAdoptedRoleKeepsItsTags(t *testing.T) {
 	s := newWorldWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
-	if v := judgeRoleIdentity(s, roleIdentity{Exists: true, ARN: s.Role.ARN}); len(v.Diffs) != 0 {
+	if v := compareRoleIdentity(s, roleIdentity{Exists: true, ARN: s.Role.ARN}); len(v.Diffs) != 0 {
 		t.Errorf("diffs %v", v.Diffs)
 	}
 }

@@ -33,7 +33,7 @@ func roleTrustPolicy() Setting {
 		Triggers: append([]Trigger{roleEvents("UpdateAssumeRolePolicy")}, prefixEvents()...),
 		Reads:    append(on(OnRole, "iam:GetRole"), on(OnParameter, "ssm:GetParameter")...),
 		Writes:   on(OnRole, "iam:UpdateAssumeRolePolicy"),
-	}, spec[roleTrust]{read: readRoleTrust, judge: judgeRoleTrust, put: putRoleTrust})
+	}, spec[roleTrust]{read: readRoleTrust, compare: compareRoleTrust, put: putRoleTrust})
 }
 
 // prefixEvents are triggers for the parameter that holds the prefix; a call may delete many at once.
@@ -58,16 +58,16 @@ func readRoleTrust(ctx context.Context, c Clients, s icaconfig.Storage) (roleTru
 	return got, err
 }
 
-func judgeRoleTrust(s icaconfig.Storage, got roleTrust) Verdict {
+func compareRoleTrust(s icaconfig.Storage, got roleTrust) Comparison {
 	if got.PrefixProblem != "" {
 		return alert(got.PrefixProblem,
 			"put the RoleSessionName prefix that ICA showed into the parameter "+s.Role.Prefix.Parameter+", as a String; nothing is written until then")
 	}
 	want := s.TrustPolicy(got.Prefix.Reveal())
 	if denies := foreignDenies(want, got.Document); len(denies) > 0 {
-		return Verdict{Alerts: denies}
+		return Comparison{Alerts: denies}
 	}
-	return Verdict{Diffs: diffDocument(want, got.Document)}
+	return Comparison{Diffs: diffDocument(want, got.Document)}
 }
 
 func putRoleTrust(ctx context.Context, c Clients, s icaconfig.Storage, got roleTrust) error {

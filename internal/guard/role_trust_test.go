@@ -121,12 +121,12 @@ func newWorldWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
 func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 	s := newWorldWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
 	for _, broken := range []string{"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`, `{"Condition":{"StringLike":{"sts:RoleSessionName":"` + sessionNamePrefix + `-*"}}}`} {
-		v := judgeRoleTrust(s, roleTrust{Document: document(broken), Prefix: sessionNamePrefix})
+		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: sessionNamePrefix})
 		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), sessionNamePrefix) {
 			t.Errorf("%q: %d diffs; is the prefix shown?", broken, len(v.Diffs))
 		}
 	}
-	changed := judgeRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: sessionNamePrefix})
+	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: sessionNamePrefix})
 	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") || strings.Contains(fmt.Sprint(changed), "somebody-elses") {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
 	}

@@ -204,16 +204,16 @@ type Finding struct {
 	ToDo string `json:"toDo,omitempty"`
 }
 
-// Verdict is what comparing found: what a restore puts right, what needs a person, and what is worth knowing.
-type Verdict struct {
+// Comparison is what comparing found: what a restore puts right, what needs a person, and what is worth knowing.
+type Comparison struct {
 	Diffs   []Diff
 	Alerts  []Finding
 	Reports []Finding
 }
 
-// Plan is what a look found. An empty verdict: clean.
+// Plan is what a look found. An empty comparison: clean.
 type Plan struct {
-	Verdict
+	Comparison
 	// merges: restoring keeps parts that others own, so the state must be settled before it is written.
 	merges bool
 	// destroys: restoring deletes what others made, so it waits until that is kept.
@@ -242,8 +242,8 @@ type Diff struct {
 type spec[T any] struct {
 	// read returns the zero state for "no such configuration"; only a missing resource is an error.
 	read func(context.Context, Clients, icaconfig.Storage) (T, error)
-	// judge is pure.
-	judge func(icaconfig.Storage, T) Verdict
+	// compare is pure.
+	compare func(icaconfig.Storage, T) Comparison
 	// put sees the observed state too, because AWS's writes replace or reset what they are not given. A setting that is
 	// only watched has none.
 	put      func(context.Context, Clients, icaconfig.Storage, T) error
@@ -264,7 +264,7 @@ func define[T any](s Setting, sp spec[T]) Setting {
 			}
 			return nil
 		}
-		return Plan{Verdict: sp.judge(st, got), merges: sp.merges, destroys: sp.destroys, observed: got, restore: restore}, nil
+		return Plan{Comparison: sp.compare(st, got), merges: sp.merges, destroys: sp.destroys, observed: got, restore: restore}, nil
 	}
 	return s
 }

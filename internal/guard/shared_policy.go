@@ -48,15 +48,15 @@ func statementsOf(ours []icaconfig.Statement) policy.Document {
 	return parsed(icaconfig.Document{Version: "2012-10-17", Statement: ours})
 }
 
-// judge is about the policy as it will be with ours in it.
-func (p sharedPolicy) judge(got document) Verdict {
+// compare is about the policy as it will be with ours in it.
+func (p sharedPolicy) compare(got document) Comparison {
 	present, err := parseShared(got)
 	if err != nil {
 		return alert("the policy cannot be read as one, so icaguard writes nothing over it: "+err.Error(),
 			"correct the policy by hand; its statements belong to others too")
 	}
 	merged, changes, err := policy.Merge(present, statementsOf(p.ours).Statements())
-	v := Verdict{Diffs: differences(changes)}
+	v := Comparison{Diffs: differences(changes)}
 	size := len(merged.JSON())
 	switch {
 	case err != nil:
@@ -79,8 +79,8 @@ func (p sharedPolicy) merged(got document) (string, error) {
 }
 
 // denials are the Denies in the way of those who rely on the resource. An explicit Deny is a decision of people.
-func (p sharedPolicy) denials(d policy.Document) Verdict {
-	var v Verdict
+func (p sharedPolicy) denials(d policy.Document) Comparison {
+	var v Comparison
 	for _, c := range p.callers {
 		for _, hit := range policy.Denies(d, c.Caller, c.calls) {
 			found := Finding{What: c.who + ": " + hit.String(), ToDo: "let the owner of " + hit.Statement.String() + " " + hit.HowToExcept}
@@ -96,7 +96,7 @@ func (p sharedPolicy) denials(d policy.Document) Verdict {
 
 // orphans are the principals of others that were deleted. AWS does not save a policy again that names one
 // (https://repost.aws/knowledge-center/s3-invalid-principal-in-policy-error), so they stand in the way of a restore.
-func orphans(d policy.Document, restoring bool) Verdict {
+func orphans(d policy.Document, restoring bool) Comparison {
 	var found []Finding
 	for _, p := range policy.DeletedPrincipals(d) {
 		what := " names "
@@ -109,14 +109,14 @@ func orphans(d policy.Document, restoring bool) Verdict {
 		})
 	}
 	if restoring {
-		return Verdict{Alerts: found}
+		return Comparison{Alerts: found}
 	}
-	return Verdict{Reports: found}
+	return Comparison{Reports: found}
 }
 
 // unasked are statements under our names that ica.yaml does not ask for (any more). Who put them cannot be known.
-func (p sharedPolicy) unasked(d policy.Document) Verdict {
-	var v Verdict
+func (p sharedPolicy) unasked(d policy.Document) Comparison {
+	var v Comparison
 	for _, s := range d.Statements() {
 		ofUs := slices.Contains([]string{icaconfig.SidCrossAccountCopy, icaconfig.SidRequireTLS}, s.Sid())
 		asked := slices.ContainsFunc(p.ours, func(o icaconfig.Statement) bool { return o.Sid == s.Sid() })
@@ -138,9 +138,9 @@ func differing(changes []policy.Difference) string {
 	return strings.Join(texts, "; ")
 }
 
-// and is both verdicts.
-func (v Verdict) and(o Verdict) Verdict {
-	return Verdict{
+// and is both comparisons.
+func (v Comparison) and(o Comparison) Comparison {
+	return Comparison{
 		Diffs:   slices.Concat(v.Diffs, o.Diffs),
 		Alerts:  slices.Concat(v.Alerts, o.Alerts),
 		Reports: slices.Concat(v.Reports, o.Reports),

@@ -41,7 +41,7 @@ func (c Caller) meets(cond condition) reason {
 	if !known || !understood || len(cond.values) == 0 {
 		return open
 	}
-	v := operator.judge(key, cond.values)
+	v := operator.compare(key, cond.values)
 	if v == maybe {
 		return open
 	}
@@ -69,9 +69,9 @@ func parseOperator(name string) (operator, bool) {
 	return op, slices.Contains(known, op.base)
 }
 
-// judge: a negated operator asks that no value matches. An absent key matches nothing, so that negated operators are true of it, and
+// compare: a negated operator asks that no value matches. An absent key matches nothing, so that negated operators are true of it, and
 // those with IfExists.
-func (o operator) judge(key fate, values []string) verdict {
+func (o operator) compare(key fate, values []string) comparison {
 	best := no
 	for _, v := range values {
 		best = max(best, o.match(key, v))
@@ -90,7 +90,7 @@ func (o operator) judge(key fate, values []string) verdict {
 }
 
 // match compares one value. ArnEquals and ArnLike are the same, and check each part of an ARN by itself.
-func (o operator) match(key fate, value string) verdict {
+func (o operator) match(key fate, value string) comparison {
 	switch o.base {
 	case "Null":
 		return certainly(lower(value) == "true" && key.absent || lower(value) == "false" && !key.absent)
@@ -111,7 +111,7 @@ func (o operator) match(key fate, value string) verdict {
 }
 
 // below says whether a number that is at least atLeast is less than the value.
-func below(value, atLeast string) verdict {
+func below(value, atLeast string) comparison {
 	limit, err := strconv.ParseFloat(value, 64)
 	least, _ := strconv.ParseFloat(atLeast, 64)
 	if err == nil && limit <= least {
@@ -120,7 +120,7 @@ func below(value, atLeast string) verdict {
 	return maybe
 }
 
-func matchValue(value string, key pattern, wild bool) verdict {
+func matchValue(value string, key pattern, wild bool) comparison {
 	p, variable := valuePattern(value, wild)
 	if v := matchPattern(p, key); v == no || !variable {
 		return v
@@ -128,7 +128,7 @@ func matchValue(value string, key pattern, wild bool) verdict {
 	return maybe
 }
 
-func certainly(b bool) verdict {
+func certainly(b bool) comparison {
 	if b {
 		return yes
 	}

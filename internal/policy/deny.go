@@ -61,9 +61,9 @@ func Denies(d Document, who Caller, calls []Calls) []Hit {
 	return all
 }
 
-// reason is a verdict and what it rests on.
+// reason is a comparison and what it rests on.
 type reason struct {
-	verdict
+	comparison
 	text string // "" if there is nothing to say
 }
 
@@ -76,7 +76,7 @@ func (s placed) hits(who Caller, calls []Calls) (Hit, bool) {
 	}
 	worst, texts := yes, []string{}
 	for _, r := range reasons {
-		worst = min(worst, r.verdict)
+		worst = min(worst, r.comparison)
 		if r.text != "" {
 			texts = append(texts, r.text)
 		}
@@ -114,7 +114,7 @@ func (s Statement) reaches(calls []Calls) reason {
 	return reason{best, text}
 }
 
-func (l list) matchesAny(things []string, match func(of, thing string) verdict) verdict {
+func (l list) matchesAny(things []string, match func(of, thing string) comparison) comparison {
 	if len(l.values) == 0 {
 		return yes // a document on one resource, such as a trust policy
 	}
@@ -125,7 +125,7 @@ func (l list) matchesAny(things []string, match func(of, thing string) verdict) 
 	return best
 }
 
-func (l list) matches(thing string, match func(of, thing string) verdict) verdict {
+func (l list) matches(thing string, match func(of, thing string) comparison) comparison {
 	best := no
 	for _, v := range l.values {
 		best = max(best, match(v, thing))
@@ -148,7 +148,7 @@ func (p principals) include(who Caller) reason {
 	}
 	best := reason{no, ""}
 	for _, n := range p.names {
-		if r := n.includes(who); r.verdict > best.verdict {
+		if r := n.includes(who); r.comparison > best.comparison {
 			best = r
 		}
 	}

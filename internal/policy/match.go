@@ -2,16 +2,16 @@ package policy
 
 import "strings"
 
-// verdict is an answer that may be open. Its order makes "and" the minimum, "or" the maximum.
-type verdict int
+// comparison is an answer that may be open. Its order makes "and" the minimum, "or" the maximum.
+type comparison int
 
 const (
-	no verdict = iota
+	no comparison = iota
 	maybe
 	yes
 )
 
-func (v verdict) not() verdict { return yes - v }
+func (v comparison) not() comparison { return yes - v }
 
 // pattern is text with IAM's wildcards: * for any characters, ? for one (IAM: Resource, Action).
 type pattern []token
@@ -84,11 +84,11 @@ func walk(p, q pattern, fit func(a, b token) bool, both bool) bool {
 }
 
 // matchAction says whether the action pattern matches an action, of which it is enough to be named in any case.
-func matchAction(of, action string) verdict {
+func matchAction(of, action string) comparison {
 	return matchPattern(wildcards(lower(of)), wildcards(lower(action)))
 }
 
-func matchPattern(p, q pattern) verdict {
+func matchPattern(p, q pattern) comparison {
 	switch {
 	case p.covers(q):
 		return yes
@@ -101,7 +101,7 @@ func matchPattern(p, q pattern) verdict {
 // matchResource says whether the resource pattern matches all (yes) or some (maybe) of what another pattern stands for. Wildcards are said
 // to work within the parts between the colons of an ARN only (IAM: Resource), so that across them a match is possible, never certain.
 // A policy variable may stand for anything, but is certain to stand for nothing.
-func matchResource(of, resource string) verdict {
+func matchResource(of, resource string) comparison {
 	p, _ := valuePattern(of, true)
 	q, _ := valuePattern(resource, true)
 	switch {

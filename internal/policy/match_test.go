@@ -105,7 +105,7 @@ func expand(r *rand.Rand, p string) string {
 func TestMatchResource(t *testing.T) {
 	for _, c := range []struct {
 		of, resource string
-		want         verdict
+		want         comparison
 	}{
 		{"*", "arn:aws:s3:::lab/*", yes},
 		{"arn:aws:s3:::lab/*", "arn:aws:s3:::lab/*", yes},
