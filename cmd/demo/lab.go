@@ -96,7 +96,7 @@ func (l *lab) changes() []change {
 	return []change{
 		{
 			title:   "the session duration of " + l.prod.Role.Name + " goes back to 1 hour (aws iam update-role --max-session-duration 3600)",
-			setting: duration.ID, breaks: duration.Breaks,
+			setting: duration.ID, breaks: duration.Effect,
 			do: func(ctx context.Context) error {
 				_, err := iam.NewFromConfig(l.as(l.home)).UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: &l.prod.Role.Name, MaxSessionDuration: aws.Int32(3600)})
 				return err
@@ -104,7 +104,7 @@ func (l *lab) changes() []change {
 		},
 		{
 			title:   "the CORS of " + l.eu.Bucket.Name + " in " + europe + " is deleted (aws s3api delete-bucket-cors)",
-			setting: cors.ID, breaks: cors.Breaks,
+			setting: cors.ID, breaks: cors.Effect,
 			do: func(ctx context.Context) error {
 				_, err := awserr.S3(l.as(europe), europe).DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.eu.Bucket.Name})
 				return err
@@ -112,7 +112,7 @@ func (l *lab) changes() []change {
 		},
 		{
 			title:   "the KMS key of " + l.eu.Bucket.Name + " is disabled (aws kms disable-key)",
-			setting: key.ID, breaks: key.Breaks,
+			setting: key.ID, breaks: key.Effect,
 			do: func(ctx context.Context) error {
 				_, err := kms.NewFromConfig(l.as(europe)).DisableKey(ctx, &kms.DisableKeyInput{KeyId: &l.eu.Key.ARN})
 				return err

@@ -13,8 +13,8 @@ import (
 
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 func TestDeadLettersMisuse(t *testing.T) {

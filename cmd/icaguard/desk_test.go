@@ -13,8 +13,8 @@ import (
 
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // asCommand makes the test binary be icaguard itself: its exit status and both outputs are then the real ones.

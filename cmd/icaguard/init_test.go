@@ -18,9 +18,9 @@ import (
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // handMade is a lab that somebody set up by hand years ago, after Illumina's pages of then.

@@ -49,13 +49,13 @@ func between(t *testing.T, page, name, text string) string {
 
 func settingsTable(settings []guard.Setting) string {
 	var b strings.Builder
-	b.WriteString("| setting | what is kept | without it | heard by |\n|---|---|---|---|\n")
+	b.WriteString("| setting | what is guarded | effect of a break | events |\n|---|---|---|---|\n")
 	for _, s := range settings {
 		var events []string
 		for _, trigger := range s.Triggers {
 			events = append(events, trigger.Events...)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.ID, s.Title, s.Breaks, strings.Join(events, ", "))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.ID, s.Title, s.Effect, strings.Join(events, ", "))
 	}
 	return b.String()
 }

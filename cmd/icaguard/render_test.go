@@ -20,11 +20,11 @@ import (
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/policy"
 	"github.com/icaguard/icaguard/internal/render"
 	"github.com/icaguard/icaguard/internal/report"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 const (

@@ -9,9 +9,9 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/report"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // stackEvent is CloudFormation's event of a stack in us-east-1, after the sample.

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // shortTimeout leaves three seconds for looking: the engine keeps six for posting and reporting.

@@ -25,9 +25,9 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // Tests of all packages take -update; this one has no golden files.

@@ -17,10 +17,10 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
+	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/wiring"
 )
 
@@ -128,7 +128,7 @@ func testDrift(w *world) {
 		"role-session-duration": {Path: "MaxSessionDuration", Want: "43200 s", Got: "3600 s"},
 	} {
 		o := got[setting]
-		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Breaks == "" || !strings.Contains(o.ToDo, "icaguard look --all") {
+		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" || !strings.Contains(o.ToDo, "icaguard look --all") {
 			w.t.Fatalf("a drift must say what differs, what breaks and what to do: %+v", o)
 		}
 		if d := o.Diffs[0]; !strings.Contains(d.Path, want.Path) || !strings.Contains(d.Want, want.Want) || d.Got != want.Got {

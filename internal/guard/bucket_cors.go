@@ -21,7 +21,7 @@ func bucketCORS() Setting {
 	return define(Setting{
 		ID:     "bucket-cors",
 		Title:  "Bucket CORS lets ICA's web pages upload and read",
-		Breaks: "uploads from the browser fail at once with a CORS error in its console; uploads by CLI go on",
+		Effect: "uploads from the browser fail at once with a CORS error in its console; uploads by CLI go on",
 		ByHand: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Permissions, CORS: add ICA's rule as the first one", s.Bucket.Name)
 		},

@@ -20,7 +20,7 @@ func bucketLifecycle() Setting {
 	return define(Setting{
 		ID:     "bucket-lifecycle",
 		Title:  "No lifecycle rule expires or archives ICA's files behind its back",
-		Breaks: "ICA still lists files that are gone or must be restored from an archive first; opening them fails",
+		Effect: "ICA still lists files that are gone or must be restored from an archive first; opening them fails",
 		ByHand: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Management: leave ICA's folder out of the lifecycle rules", s.Bucket.Name)
 		},

@@ -17,7 +17,7 @@ func bucketObjectLock() Setting {
 	return define(Setting{
 		ID:     "bucket-object-lock",
 		Title:  "No default retention locks what ICA writes",
-		Breaks: "ICA cannot delete: archiving and deleting data in ICA fails until the retention ends",
+		Effect: "ICA cannot delete: archiving and deleting data in ICA fails until the retention ends",
 		ByHand: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Properties, Object Lock: disable default retention", s.Bucket.Name)
 		},

@@ -17,7 +17,7 @@ func bucketOwnership() Setting {
 	return define(Setting{
 		ID:     "bucket-ownership",
 		Title:  "The bucket owns all objects in it (BucketOwnerEnforced)",
-		Breaks: "what Illumina's role copies in stays Illumina's: reading and copying it fails with 403 Access Denied",
+		Effect: "what Illumina's role copies in stays Illumina's: reading and copying it fails with 403 Access Denied",
 		ByHand: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Permissions: remove grants to others from the ACL, then Object Ownership: ACLs disabled", s.Bucket.Name)
 		},

@@ -387,7 +387,7 @@ func (e *Engine) verify(ctx context.Context, j job, outcome Outcome) Outcome {
 // finish adds the words that people need.
 func finish(j job, o Outcome) Outcome {
 	if o.Status != Clean && o.Status != Reported {
-		o.Breaks = j.setting.Breaks
+		o.Effect = j.setting.Effect
 	}
 	o.ToDo = toDo(o, j.setting.ByHand(j.storage), j.setting.On.Mode(j.storage))
 	return o

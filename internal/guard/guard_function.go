@@ -26,7 +26,7 @@ func guardFunction() Setting {
 	return define(Setting{
 		ID:     "guard-function",
 		Title:  "The guard's functions are there as deployed, may run, and remediate reads the queue",
-		Breaks: "nothing is restored, or nobody looks",
+		Effect: "nothing is restored, or nobody looks",
 		ByHand: redeploy,
 		On:     OnFunctions,
 		Triggers: []Trigger{

@@ -15,7 +15,7 @@ func guardLedger() Setting {
 	return define(Setting{
 		ID:     "guard-ledger",
 		Title:  "The table of the guard's memory is there as deployed",
-		Breaks: "what restores replace is not kept, and what ICA put as notification cannot be restored",
+		Effect: "what restores replace is not kept, and what ICA put as notification cannot be restored",
 		ByHand: redeploy,
 		On:     OnLedger,
 		Triggers: []Trigger{

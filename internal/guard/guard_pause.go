@@ -15,7 +15,7 @@ func guardPause() Setting {
 	return define(Setting{
 		ID:     "guard-pause",
 		Title:  "Nobody pauses or resumes restoring unnoticed",
-		Breaks: "while it is paused, nothing is restored",
+		Effect: "while it is paused, nothing is restored",
 		ByHand: func(icaconfig.Storage) string {
 			return "nothing if that was planned; icaguard validate shows what is paused, icaguard resume ends it"
 		},
@@ -26,7 +26,7 @@ func guardPause() Setting {
 			alarming(Trigger{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: named}),
 		},
 	}, spec[struct{}]{
-		read:  func(context.Context, Clients, icaconfig.Storage) (struct{}, error) { return struct{}{}, nil },
+		read:    func(context.Context, Clients, icaconfig.Storage) (struct{}, error) { return struct{}{}, nil },
 		compare: func(icaconfig.Storage, struct{}) Comparison { return Comparison{} },
 	})
 }

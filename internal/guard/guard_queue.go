@@ -26,7 +26,7 @@ func guardQueue() Setting {
 	return define(Setting{
 		ID:     "guard-queue",
 		Title:  "The guard's queues are there as deployed, and no message lies in a dead-letter queue",
-		Breaks: "events are lost: changes are found by the schedule only",
+		Effect: "events are lost: changes are found by the schedule only",
 		ByHand: redeploy,
 		On:     OnQueues,
 		Triggers: []Trigger{

@@ -16,7 +16,7 @@ func guardRole() Setting {
 	return define(Setting{
 		ID:     "guard-role",
 		Title:  "The roles of the guard and the boundaries of ICA's roles are as deployed",
-		Breaks: "the guard can do less than it must, or more than it should",
+		Effect: "the guard can do less than it must, or more than it should",
 		ByHand: redeploy,
 		On:     OnGuardRoles,
 		Triggers: []Trigger{

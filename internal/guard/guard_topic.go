@@ -23,7 +23,7 @@ func guardTopic() Setting {
 	return define(Setting{
 		ID:     "guard-topic",
 		Title:  "The alert topic is there, and every address of alerts.emails is subscribed and confirmed",
-		Breaks: "nobody is told what no program may repair",
+		Effect: "nobody is told what no program may repair",
 		ByHand: redeploy,
 		On:     OnTopic,
 		Triggers: []Trigger{

@@ -36,7 +36,7 @@ func guardTrail() Setting {
 	return define(Setting{
 		ID:     "guard-trail",
 		Title:  "A CloudTrail trail logs management events in every region that the guard listens in",
-		Breaks: "the guard is deaf: changes are found by the schedule only",
+		Effect: "the guard is deaf: changes are found by the schedule only",
 		ByHand: func(icaconfig.Storage) string {
 			return "let a trail of all regions log management events (read-write or write-only), KMS not excluded; or write trail: create into ica.yaml and deploy"
 		},

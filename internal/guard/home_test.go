@@ -269,7 +269,7 @@ func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
 	if told := fmt.Sprint(o.Alerts, o.Reports, o.Problem); !strings.Contains(told, c.says) || (c.says == "") != (c.want == Clean) {
 		w.t.Errorf("people must be told %q, are told %s", c.says, told)
 	}
-	if c.want == Unrecoverable && (o.ToDo == "" || o.Breaks == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
+	if c.want == Unrecoverable && (o.ToDo == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
 	}
 	if again := len(w.again) == 1; again != (c.want == Clean || c.want == Reported) && !c.untold {

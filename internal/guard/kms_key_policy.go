@@ -31,7 +31,7 @@ func kmsKeyPolicy() Setting {
 	return define(Setting{
 		ID:    "kms-key-policy",
 		Title: "The key policy lets ICA's role use the KMS key",
-		Breaks: "reads and writes of encrypted objects: AccessDenied for kms:Decrypt or kms:GenerateDataKey, 403 for users; " +
+		Effect: "reads and writes of encrypted objects: AccessDenied for kms:Decrypt or kms:GenerateDataKey, 403 for users; " +
 			"copies between projects where the cross-account statement is missing",
 		ByHand: func(s icaconfig.Storage) string {
 			return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: icaguard render key-policy --storage " + s.Name

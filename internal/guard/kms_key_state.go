@@ -26,7 +26,7 @@ func kmsKeyState() Setting {
 	return define(Setting{
 		ID:       "kms-key-state",
 		Title:    "The KMS key of the bucket is enabled",
-		Breaks:   "all reads and writes of encrypted objects: KMS.DisabledException, KMSInvalidStateException; once the key is deleted, the data is lost",
+		Effect:   "all reads and writes of encrypted objects: KMS.DisabledException, KMSInvalidStateException; once the key is deleted, the data is lost",
 		ByHand:   enableByHand,
 		On:       OnKey,
 		Triggers: []Trigger{keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation")},

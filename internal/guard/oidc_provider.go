@@ -22,7 +22,7 @@ func oidcProvider() Setting {
 	return define(Setting{
 		ID:     "oidc-provider",
 		Title:  "IAM knows ICA's OIDC provider, with the audience sts.amazonaws.com",
-		Breaks: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"`,
+		Effect: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"`,
 		ByHand: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("IAM console, Identity providers: add %s with audience %s", s.Provider.URL, s.Provider.Audience)
 		},

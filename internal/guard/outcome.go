@@ -43,7 +43,7 @@ type Outcome struct {
 	Ungated string    `json:"ungated,omitempty"` // why it was restored without knowing whether it had to wait
 	Overdue bool      `json:"overdue,omitempty"` // it is held for so long that people have to know
 	Missed  bool      `json:"missed,omitempty"`  // no event told of it
-	Breaks  string    `json:"breaks,omitempty"`  // what stops working in ICA without it; only where it was not clean
+	Effect  string    `json:"effect,omitempty"`  // what stops working in ICA without it; only where it was not clean
 	ToDo    string    `json:"toDo,omitempty"`    // what a person should do, only where one is needed
 
 	// ToldBy is the setting that tells people about the cause, when this one only suffers from it.

@@ -43,7 +43,7 @@ func permissionPolicy() Setting {
 	return define(Setting{
 		ID:    "permission-policy",
 		Title: "The role's managed policy allows what ICA needs on the role's buckets, and nothing else",
-		Breaks: `"Access Forbidden … not authorized to perform s3:GetBucketLocation", or test files left behind ` +
+		Effect: `"Access Forbidden … not authorized to perform s3:GetBucketLocation", or test files left behind ` +
 			"and deleted objects that come back where a versioned bucket has the unversioned policy",
 		ByHand: func(s icaconfig.Storage) string {
 			return "put the policy's default version: icaguard render permission-policy --storage " + s.Name

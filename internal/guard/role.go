@@ -26,7 +26,7 @@ func role() Setting {
 	return define(Setting{
 		ID:     "role",
 		Title:  "The IAM role that ICA assumes exists, at its path and with our tags",
-		Breaks: `the storage configuration: "GetTemporaryCredentialsAsync Failed with STS error"`,
+		Effect: `the storage configuration: "GetTemporaryCredentialsAsync Failed with STS error"`,
 		ByHand: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("create role %s at path %s as icaguard render trust-policy says, or deploy again", s.Role.Name, s.Role.Path)
 		},

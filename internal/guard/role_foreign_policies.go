@@ -24,7 +24,7 @@ func roleForeignPolicies() Setting {
 	return define(Setting{
 		ID:     "role-foreign-policies",
 		Title:  "The role holds no policies but ICA's",
-		Breaks: "nothing in ICA; but whoever ICA's role is given to has what these policies allow",
+		Effect: "nothing in ICA; but whoever ICA's role is given to has what these policies allow",
 		ByHand: func(s icaconfig.Storage) string {
 			return "detach or delete what role " + s.Role.Name + " does not need for ICA"
 		},

@@ -23,7 +23,7 @@ func roleSessionDuration() Setting {
 	return define(Setting{
 		ID:    "role-session-duration",
 		Title: "Maximum session duration of the IAM role is 12 hours",
-		Breaks: "the storage configuration goes offline: " +
+		Effect: "the storage configuration goes offline: " +
 			`"Invalid Role Session Duration Set Maximum session Duration to 12 hours."`,
 		ByHand: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("IAM console, role %s, Edit: set the maximum session duration to 12 hours", s.Role.Name)

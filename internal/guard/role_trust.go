@@ -24,7 +24,7 @@ func roleTrustPolicy() Setting {
 	return define(Setting{
 		ID:    "role-trust",
 		Title: "The role trusts this lab's ICA and nobody else",
-		Breaks: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"; ` +
+		Effect: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"; ` +
 			"or, where it was widened, others could read the bucket",
 		ByHand: func(s icaconfig.Storage) string {
 			return "put the trust policy: icaguard render trust-policy --storage " + s.Name

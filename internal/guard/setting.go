@@ -18,7 +18,7 @@ import (
 type Setting struct {
 	ID     string // stable name in reports, metrics and messages: "bucket-cors"
 	Title  string // what people read
-	Breaks string // what stops working in ICA without it, with ICA's own words where known
+	Effect string // what stops working in ICA without it, with ICA's own words where known
 	// ByHand tells a person what to do when the guard may not or cannot restore.
 	ByHand func(icaconfig.Storage) string
 	// Did says what an event did that is an alert by itself; "": it changed the guard itself.

@@ -139,7 +139,7 @@ func testObserve(t *testing.T, local *site, setting Setting) {
 		want = Drifted
 	}
 	expectStatus(t, o, want)
-	if o.Status == Drifted && (len(o.Diffs) == 0 || o.Breaks == "" || o.ToDo == "") {
+	if o.Status == Drifted && (len(o.Diffs) == 0 || o.Effect == "" || o.ToDo == "") {
 		t.Errorf("a drift must say what differs, what breaks and what to do: %+v", o)
 	}
 	reads := map[string]bool{}

@@ -14,7 +14,7 @@ func Hands(e guard.Event) guard.Notice {
 		Body: fmt.Sprintf(`Somebody changed what the guard hears by or acts with. This message comes past the part that was changed.
 
 event     %s by %s at %s (%s)
-without   changes may go unheard, or nothing is restored
+effect    changes may go unheard, or nothing is restored
 to do     look in CloudTrail who did it and why; to put it back: make repair
 `, e.Name, who, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.ID),
 		Filter: map[string]string{"severity": "alert", "status": "hands", "storage": guard.Itself},

@@ -97,7 +97,7 @@ func body(o guard.Outcome) string {
 	for _, c := range o.Causes {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"ungated", o.Ungated}, {"without", o.Breaks}, {"to do", o.ToDo}} {
+	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"ungated", o.Ungated}, {"effect", o.Effect}, {"to do", o.ToDo}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
 		}

@@ -42,7 +42,7 @@ func outcome(status guard.Status) guard.Outcome {
 	if status == guard.Clean || status == guard.Reported {
 		return o
 	}
-	o.Breaks = "the storage configuration goes offline"
+	o.Effect = "the storage configuration goes offline"
 	o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Want: "43200 s", Got: "3600 s"}}
 	if status != guard.Restored {
 		o.Problem, o.ToDo = "why it is "+string(status), "what to do when it is "+string(status)

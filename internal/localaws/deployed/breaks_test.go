@@ -12,9 +12,9 @@ import (
 
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/report"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // breaks are one change by a stranger for every setting that restores something in the example, each with the event

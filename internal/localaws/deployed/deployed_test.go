@@ -23,11 +23,11 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/deployed"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // Tests of all packages take -update; this one has no golden files.
