@@ -149,19 +149,19 @@ func checkJSON(t *testing.T, d labDesk, code int, status guard.Status) {
 }
 
 func testCredentials(t *testing.T, local *localaws.AWS) {
-	const toDo = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity"
+	const remediation = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity"
 	d := newLabDesk(t, local, "nobody")
 	event := d.event("aws.s3.PutBucketCors.json")
 	for _, args := range [][]string{{"validate"}, {"look", "--all"}, {"replay", event}} {
 		delete(d.env, "AWS_ACCESS_KEY_ID")
-		d.expectFailure(args, "no AWS credentials that work, or no way to AWS", "get credentials: failed to refresh cached credentials", toDo)
+		d.expectFailure(args, "no AWS credentials that work, or no way to AWS", "get credentials: failed to refresh cached credentials", remediation)
 		d.env["AWS_ACCESS_KEY_ID"] = d.Key()
 		d.expectFailure(append(args, "--config", d.otherAccount()), "asks for account 999999999999", "those of "+local.Account())
 	}
 	d.Inject(localaws.Fault{Operation: "GetCallerIdentity", Kind: localaws.Denied})
-	d.expectFailure([]string{"validate"}, "AccessDenied", toDo)
+	d.expectFailure([]string{"validate"}, "AccessDenied", remediation)
 	d.env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
-	d.expectFailure([]string{"validate"}, "connection refused", toDo)
+	d.expectFailure([]string{"validate"}, "connection refused", remediation)
 }
 
 // otherAccount writes the configuration for another account and names the file.

@@ -88,9 +88,9 @@ type probe struct {
 
 // probing is the result of the command.
 type probing struct {
-	ExitCode int     `json:"exitCode"` // 0 all arrived, 1 something did not, 2 something could not be tried
-	Probes   []probe `json:"probes"`
-	ToDo     string  `json:"toDo,omitempty"`
+	ExitCode    int     `json:"exitCode"` // 0 all arrived, 1 something did not, 2 something could not be tried
+	Probes      []probe `json:"probes"`
+	Remediation string  `json:"remediation,omitempty"`
 }
 
 func (s session) probe(ctx context.Context, plan io.Writer, timeout time.Duration) (probing, error) {
@@ -173,7 +173,7 @@ func conclude(probes []probe, timeout time.Duration) probing {
 		switch {
 		case p.Result == notArrived:
 			result.ExitCode = 1
-			result.ToDo = "what did not arrive within " + timeout.String() + " may be late, or the way is broken: " +
+			result.Remediation = "what did not arrive within " + timeout.String() + " may be late, or the way is broken: " +
 				"icaguard validate --setting guard-trail --setting guard-rules --setting guard-queue --setting guard-function looks at each part of it, " +
 				"icaguard dead-letters shows what got stuck; else try again with a longer --timeout"
 		case p.Result == ignored:
@@ -211,8 +211,8 @@ func (r probing) printTable(w io.Writer) error {
 			fmt.Fprintf(w, "\n%s %s %s: %s\n", p.Service, p.Region, p.Result, p.Problem)
 		}
 	}
-	if r.ToDo != "" {
-		fmt.Fprintf(w, "\n%s\n", r.ToDo)
+	if r.Remediation != "" {
+		fmt.Fprintf(w, "\n%s\n", r.Remediation)
 	}
 	return nil
 }

@@ -200,11 +200,11 @@ func (d *guardedDesk) state(far abroad) string {
 func checkProbeJSON(t *testing.T, a answer) {
 	t.Helper()
 	var got struct {
-		ExitCode int              `json:"exitCode"`
-		Probes   []map[string]any `json:"probes"`
-		ToDo     string           `json:"toDo"`
+		ExitCode    int              `json:"exitCode"`
+		Probes      []map[string]any `json:"probes"`
+		Remediation string           `json:"remediation"`
 	}
-	if err := json.Unmarshal([]byte(a.stdout), &got); err != nil || a.code != 1 || got.ExitCode != 1 || got.ToDo == "" || len(got.Probes) != 4 {
+	if err := json.Unmarshal([]byte(a.stdout), &got); err != nil || a.code != 1 || got.ExitCode != 1 || got.Remediation == "" || len(got.Probes) != 4 {
 		t.Fatalf("%v:\n%s", err, a.transcript())
 	}
 	heard, deaf := got.Probes[0], got.Probes[2]

@@ -114,7 +114,7 @@ func (w *world) audit(exitCode int) map[string]guard.Outcome {
 
 func testClean(w *world) {
 	for _, o := range w.audit(0) {
-		if o.Status != guard.Clean && o.Status != guard.Reported || len(o.Diffs) != 0 || o.ToDo != "" {
+		if o.Status != guard.Clean && o.Status != guard.Reported || len(o.Diffs) != 0 || o.Remediation != "" {
 			w.t.Errorf("want nothing to do: %+v", o)
 		}
 	}
@@ -128,7 +128,7 @@ func testDrift(w *world) {
 		"role-session-duration": {Path: "MaxSessionDuration", Want: "43200 s", Got: "3600 s"},
 	} {
 		o := got[setting]
-		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" || !strings.Contains(o.ToDo, "icaguard look --all") {
+		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" || !strings.Contains(o.Remediation, "icaguard look --all") {
 			w.t.Fatalf("a drift must say what differs, what breaks and what to do: %+v", o)
 		}
 		if d := o.Diffs[0]; !strings.Contains(d.Path, want.Path) || !strings.Contains(d.Want, want.Want) || d.Got != want.Got {
@@ -142,7 +142,7 @@ func testNotReadable(w *world) {
 	w.Inject(localaws.Fault{Operation: "GetBucketCors", Kind: localaws.Denied})
 	o := w.audit(2)["bucket-cors"]
 	if o.Status != guard.Unknown || !strings.Contains(o.Problem, "is not authorized to perform: s3:GetBucketCORS") ||
-		!strings.Contains(o.ToDo, "icaguard lacks a permission") {
+		!strings.Contains(o.Remediation, "icaguard lacks a permission") {
 		w.t.Errorf("want unknown, why, and what to do: %+v", o)
 	}
 }
@@ -182,7 +182,7 @@ func testJSON(w *world) {
 func testOwn(w *world) {
 	w.Inject(localaws.Fault{Operation: "DescribeTable", Kind: localaws.Gone})
 	o := w.audit(1)["guard-ledger"]
-	if o.Storage != "icaguard" || o.Status != guard.Unrecoverable || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].ToDo, "make repair") {
+	if o.Storage != "icaguard" || o.Status != guard.Unrecoverable || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].Remediation, "make repair") {
 		w.t.Errorf("want an alert about the guard itself: %+v", o)
 	}
 	w.PlayStacks("UPDATE_IN_PROGRESS")

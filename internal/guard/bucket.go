@@ -24,7 +24,7 @@ func bucket() Setting {
 		ID:     "bucket",
 		Title:  "The bucket exists, in our account and in the AWS region of the ICA region",
 		Effect: "all of the storage: ICA shows NoSuchBucket, or 301 PermanentRedirect where the region is wrong",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console: is bucket %s there, in %s and in this account? If it was deleted, create it again now and restore its data",
 				s.Bucket.Name, s.Region.AWS)
 		},
@@ -83,11 +83,11 @@ func compareBucketPlace(s icaconfig.Storage, got bucketPlace) Comparison {
 }
 
 // alert is a comparison that needs a person.
-func alert(what, toDo string) Comparison {
-	return Comparison{Alerts: []Finding{{What: what, ToDo: toDo}}}
+func alert(what, remediation string) Comparison {
+	return Comparison{Alerts: []Finding{{What: what, Remediation: remediation}}}
 }
 
 // report is a comparison that is worth knowing.
-func report(what, toDo string) Comparison {
-	return Comparison{Reports: []Finding{{What: what, ToDo: toDo}}}
+func report(what, remediation string) Comparison {
+	return Comparison{Reports: []Finding{{What: what, Remediation: remediation}}}
 }

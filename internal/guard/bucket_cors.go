@@ -22,7 +22,7 @@ func bucketCORS() Setting {
 		ID:     "bucket-cors",
 		Title:  "Bucket CORS lets ICA's web pages upload and read",
 		Effect: "uploads from the browser fail at once with a CORS error in its console; uploads by CLI go on",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Permissions, CORS: add ICA's rule as the first one", s.Bucket.Name)
 		},
 		On:       OnBucket,

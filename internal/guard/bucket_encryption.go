@@ -24,7 +24,7 @@ func bucketEncryption() Setting {
 		ID:     "bucket-encryption",
 		Title:  "The bucket encrypts with a key that ICA's role can use",
 		Effect: "with a key that the role may not use, uploads fail with AccessDenied (kms:GenerateDataKey) and what was written with it cannot be read",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			if !named(s) {
 				return fmt.Sprintf("name the key in ica.yaml as kmsKeyArn of bucket %s and deploy, or go back to the key that was there", s.Bucket.Name)
 			}

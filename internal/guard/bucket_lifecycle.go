@@ -21,7 +21,7 @@ func bucketLifecycle() Setting {
 		ID:     "bucket-lifecycle",
 		Title:  "No lifecycle rule expires or archives ICA's files behind its back",
 		Effect: "ICA still lists files that are gone or must be restored from an archive first; opening them fails",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Management: leave ICA's folder out of the lifecycle rules", s.Bucket.Name)
 		},
 		On:       OnBucket,
@@ -56,8 +56,8 @@ func compareLifecycle(s icaconfig.Storage, got []types.LifecycleRule) Comparison
 		}
 		name := cmp.Or(aws.ToString(rule.ID), fmt.Sprintf("number %d", i+1))
 		v.Reports = append(v.Reports, Finding{
-			What: fmt.Sprintf("lifecycle rule %s on %q %s", name, prefix+"*", harm),
-			ToDo: "leave ICA's folder out of the rule, or write lifecycle: expected in ica.yaml if it is on purpose",
+			What:        fmt.Sprintf("lifecycle rule %s on %q %s", name, prefix+"*", harm),
+			Remediation: "leave ICA's folder out of the rule, or write lifecycle: expected in ica.yaml if it is on purpose",
 		})
 	}
 	return v

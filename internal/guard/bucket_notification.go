@@ -33,7 +33,7 @@ func bucketNotification() Setting {
 		ID:     "bucket-notification",
 		Title:  "The notifications that ICA put on the bucket are still there",
 		Effect: "ICA goes blind: files that come into the bucket, or go, do not show up in ICA",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Properties, Event notifications: remove or narrow what listens to the same events as ICA's entry; "+
 				"if ICA's own target is gone, let ICA connect the storage again", s.Bucket.Name)
 		},

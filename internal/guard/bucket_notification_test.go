@@ -114,8 +114,8 @@ func notificationTargetWays() []way {
 			},
 			check: func(w *world, o Outcome) {
 				w.expectEntries(foreignEntry())
-				if !strings.Contains(o.Problem, icaTopic+" is gone") || !strings.Contains(o.ToDo, "ICA's own target") {
-					w.t.Errorf("problem %q, to do %q", o.Problem, o.ToDo)
+				if !strings.Contains(o.Problem, icaTopic+" is gone") || !strings.Contains(o.Remediation, "ICA's own target") {
+					w.t.Errorf("problem %q, to do %q", o.Problem, o.Remediation)
 				}
 			},
 		},

@@ -18,7 +18,7 @@ func bucketObjectLock() Setting {
 		ID:     "bucket-object-lock",
 		Title:  "No default retention locks what ICA writes",
 		Effect: "ICA cannot delete: archiving and deleting data in ICA fails until the retention ends",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Properties, Object Lock: disable default retention", s.Bucket.Name)
 		},
 		On:       OnBucket,

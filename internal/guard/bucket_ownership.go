@@ -18,7 +18,7 @@ func bucketOwnership() Setting {
 		ID:     "bucket-ownership",
 		Title:  "The bucket owns all objects in it (BucketOwnerEnforced)",
 		Effect: "what Illumina's role copies in stays Illumina's: reading and copying it fails with 403 Access Denied",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Permissions: remove grants to others from the ACL, then Object Ownership: ACLs disabled", s.Bucket.Name)
 		},
 		On: OnBucket,
@@ -52,14 +52,14 @@ func compareOwnership(s icaconfig.Storage, got types.ObjectOwnership) Comparison
 	}
 	// A bucket without the controls behaves so (https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html).
 	is := string(cmp.Or(got, types.ObjectOwnershipObjectWriter))
-	toDo := "set Object Ownership to BucketOwnerEnforced, once nobody needs the bucket's ACLs"
+	remediation := "set Object Ownership to BucketOwnerEnforced, once nobody needs the bucket's ACLs"
 	switch {
 	case s.Bucket.EnforceOwnership:
 		return Comparison{Diffs: []Diff{{Path: "ObjectOwnership", Want: string(types.ObjectOwnershipBucketOwnerEnforced), Got: is}}}
 	case s.Bucket.CrossAccountCopy:
-		return alert("object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403", toDo)
+		return alert("object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403", remediation)
 	}
-	return report("object ownership is "+is+": an object belongs to whoever writes it, or can be shared by its ACL", toDo)
+	return report("object ownership is "+is+": an object belongs to whoever writes it, or can be shared by its ACL", remediation)
 }
 
 func putOwnership(ctx context.Context, c Clients, s icaconfig.Storage, _ types.ObjectOwnership) error {

@@ -36,8 +36,8 @@ func bucketOwnershipWays() []way {
 			},
 			check: func(w *world, o Outcome) {
 				left(w, o)
-				if !strings.Contains(o.ToDo, "ACL") {
-					w.t.Errorf("to do: %s", o.ToDo)
+				if !strings.Contains(o.Remediation, "ACL") {
+					w.t.Errorf("to do: %s", o.Remediation)
 				}
 			},
 		},

@@ -30,7 +30,7 @@ func bucketPolicy() Setting {
 		Title: "The bucket policy has ICA's statements, and no Deny in it hits ICA or the guard",
 		Effect: `all of the storage, or "403 Forbidden" for users, where a Deny hits ICA; copies and moves between projects ` +
 			`("DomainException: Error starting FileCopy job. One or more bucket permissions missing.") where the cross-account statement is missing`,
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return "add ICA's statements to the policy of bucket " + s.Bucket.Name + ", keeping the others: icaguard render bucket-policy --storage " + s.Name
 		},
 		On: OnBucket,

@@ -322,8 +322,8 @@ func expectTold(t *testing.T, o Outcome, texts ...string) {
 	t.Helper()
 	var all []string
 	for _, f := range append(o.Alerts, o.Reports...) {
-		all = append(all, f.What+" → "+f.ToDo)
-		if f.ToDo == "" {
+		all = append(all, f.What+" → "+f.Remediation)
+		if f.Remediation == "" {
 			t.Errorf("without advice: %s", f.What)
 		}
 	}

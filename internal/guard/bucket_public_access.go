@@ -32,7 +32,7 @@ func bucketPublicAccess() Setting {
 		ID:     "bucket-public-access",
 		Title:  "All four public access blocks of the bucket are on",
 		Effect: "nothing in ICA at once, but a policy or an ACL can then make genomes public",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Permissions: block all public access", s.Bucket.Name)
 		},
 		On:       OnBucket,

@@ -25,7 +25,7 @@ func bucketWays() []way {
 	const id = "bucket"
 	alerted := func(words string) func(*world, Outcome) {
 		return func(w *world, o Outcome) {
-			if len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].What, words) || o.ToDo == "" {
+			if len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].What, words) || o.Remediation == "" {
 				w.t.Errorf("want one alert that says %q, and what to do: %+v", words, o)
 			}
 			if slices.ContainsFunc(w.calls(), func(c localaws.Call) bool {

@@ -22,7 +22,7 @@ func bucketVersioning() Setting {
 		ID:     "bucket-versioning",
 		Title:  "Versioning is as bucket.versioning says, and ICA can delete",
 		Effect: "with versions ICA needs further permissions, or what it deletes is only hidden; with MFA delete it cannot delete versions",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("S3 console, bucket %s, Properties, Bucket Versioning: make it %q, as ica.yaml says", s.Bucket.Name, s.Bucket.Versioning)
 		},
 		On:       OnBucket,

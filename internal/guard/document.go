@@ -69,8 +69,8 @@ func foreignDenies(want any, got document) []Finding {
 		if s.IsDeny() && !known {
 			place := policy.Place{Number: i + 1, Sid: s.Sid()}
 			found = append(found, Finding{
-				What: place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
-				ToDo: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the rest",
+				What:        place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
+				Remediation: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the rest",
 			})
 		}
 	}

@@ -389,7 +389,7 @@ func finish(j job, o Outcome) Outcome {
 	if o.Status != Clean && o.Status != Reported {
 		o.Effect = j.setting.Effect
 	}
-	o.ToDo = toDo(o, j.setting.ByHand(j.storage), j.setting.On.Mode(j.storage))
+	o.Remediation = remediationFor(o, j.setting.Remediation(j.storage), j.setting.On.Mode(j.storage))
 	return o
 }
 

@@ -15,9 +15,9 @@ type Gate func(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold,
 
 // Hold says why a restore has to wait; the zero Hold holds nothing.
 type Hold struct {
-	Reason string
-	Again  time.Duration // after which the guard looks again by itself; 0: not at all
-	ToDo   string        // what ends it
+	Reason      string
+	Again       time.Duration // after which the guard looks again by itself; 0: not at all
+	Remediation string        // what ends it
 }
 
 const (

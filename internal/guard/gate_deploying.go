@@ -57,7 +57,7 @@ func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, setting Setting
 			continue // whoever deleted it took ears from the guard, and no deploy puts them back by itself
 		}
 		if why := unsettled(found, d.home.Digest); why != "" {
-			return Hold{Reason: "deploying: stack " + stack.Name + " in " + stack.Region + " " + why, Again: time.Minute, ToDo: deploy}, nil
+			return Hold{Reason: "deploying: stack " + stack.Name + " in " + stack.Region + " " + why, Again: time.Minute, Remediation: deploy}, nil
 		}
 	}
 	return Hold{}, unknown

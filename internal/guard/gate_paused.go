@@ -88,8 +88,8 @@ func (p *Pauses) Gate(ctx context.Context, s icaconfig.Storage, setting Setting)
 	for _, pause := range pauses {
 		if pause.covers(setting.ID) && p.concerns(pause, s, setting) {
 			return Hold{
-				Reason: "paused: " + pause.String(),
-				ToDo:   "nothing until then; to end it now: icaguard resume " + pause.Storage,
+				Reason:      "paused: " + pause.String(),
+				Remediation: "nothing until then; to end it now: icaguard resume " + pause.Storage,
 			}, nil
 		}
 	}

@@ -86,8 +86,8 @@ func corsEvent() Look {
 func (w *gatedWorld) expectHeld(o Outcome, after time.Duration, reason string) {
 	w.t.Helper()
 	expectStatus(w.t, o, Held)
-	if !strings.Contains(o.Problem, reason) || o.ToDo == "" {
-		w.t.Errorf("held because %q, to do %q; want %q", o.Problem, o.ToDo, reason)
+	if !strings.Contains(o.Problem, reason) || o.Remediation == "" {
+		w.t.Errorf("held because %q, to do %q; want %q", o.Problem, o.Remediation, reason)
 	}
 	if len(w.cors()) != 0 {
 		w.t.Error("held, and restored all the same")
@@ -316,8 +316,8 @@ func TestPaused(t *testing.T) {
 				return
 			}
 			w.expectHeld(o, 0, c.held)
-			if !strings.Contains(o.ToDo, "icaguard resume "+c.storage) {
-				t.Errorf("to do: %s", o.ToDo)
+			if !strings.Contains(o.Remediation, "icaguard resume "+c.storage) {
+				t.Errorf("to do: %s", o.Remediation)
 			}
 			w.now = w.now.Add(2 * time.Hour)
 			expectStatus(t, w.handle(Look{Setting: "bucket-cors"})[0], Restored) // the next event or sweep

@@ -24,11 +24,11 @@ type functionState struct {
 func guardFunction() Setting {
 	functions := []string{RemediateFunction, ValidateFunction}
 	return define(Setting{
-		ID:     "guard-function",
-		Title:  "The guard's functions are there as deployed, may run, and remediate reads the queue",
-		Effect: "nothing is restored, or nobody looks",
-		ByHand: redeploy,
-		On:     OnFunctions,
+		ID:          "guard-function",
+		Title:       "The guard's functions are there as deployed, may run, and remediate reads the queue",
+		Effect:      "nothing is restored, or nobody looks",
+		Remediation: redeploy,
+		On:          OnFunctions,
 		Triggers: []Trigger{
 			alarming(ownEvents("aws.lambda", "functionName", functions, "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2",
 				"DeleteFunction20150331", "PutFunctionConcurrency20171031", "AddPermission20150331v2", "RemovePermission20150331v2")),
@@ -101,7 +101,7 @@ func compareFunctions(s icaconfig.Storage, got []functionState) Comparison {
 		default:
 			continue
 		}
-		v.Alerts = append(v.Alerts, Finding{What: "function " + f.Name + " " + fault, ToDo: redeploy(s)})
+		v.Alerts = append(v.Alerts, Finding{What: "function " + f.Name + " " + fault, Remediation: redeploy(s)})
 	}
 	return v
 }

@@ -13,11 +13,11 @@ import (
 
 func guardLedger() Setting {
 	return define(Setting{
-		ID:     "guard-ledger",
-		Title:  "The table of the guard's memory is there as deployed",
-		Effect: "what restores replace is not kept, and what ICA put as notification cannot be restored",
-		ByHand: redeploy,
-		On:     OnLedger,
+		ID:          "guard-ledger",
+		Title:       "The table of the guard's memory is there as deployed",
+		Effect:      "what restores replace is not kept, and what ICA put as notification cannot be restored",
+		Remediation: redeploy,
+		On:          OnLedger,
 		Triggers: []Trigger{
 			alarming(ownEvents("aws.dynamodb", "tableName", []string{LedgerTable}, "DeleteTable", "UpdateTable")),
 		},

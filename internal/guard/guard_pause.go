@@ -16,7 +16,7 @@ func guardPause() Setting {
 		ID:     "guard-pause",
 		Title:  "Nobody pauses or resumes restoring unnoticed",
 		Effect: "while it is paused, nothing is restored",
-		ByHand: func(icaconfig.Storage) string {
+		Remediation: func(icaconfig.Storage) string {
 			return "nothing if that was planned; icaguard validate shows what is paused, icaguard resume ends it"
 		},
 		Did: "paused or resumed restoring",

@@ -24,11 +24,11 @@ type queueState struct {
 // be broken.
 func guardQueue() Setting {
 	return define(Setting{
-		ID:     "guard-queue",
-		Title:  "The guard's queues are there as deployed, and no message lies in a dead-letter queue",
-		Effect: "events are lost: changes are found by the schedule only",
-		ByHand: redeploy,
-		On:     OnQueues,
+		ID:          "guard-queue",
+		Title:       "The guard's queues are there as deployed, and no message lies in a dead-letter queue",
+		Effect:      "events are lost: changes are found by the schedule only",
+		Remediation: redeploy,
+		On:          OnQueues,
 		Triggers: []Trigger{
 			alarming(ownEvents("aws.sqs", "queueUrl", []string{LookQueue, DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
 		},
@@ -75,13 +75,13 @@ func compareQueues(s icaconfig.Storage, got []queueState) Comparison {
 		what := "queue " + q.Name + " in " + q.Region
 		switch {
 		case !q.Exists:
-			v.Alerts = append(v.Alerts, Finding{What: what + " does not exist", ToDo: redeploy(s)})
+			v.Alerts = append(v.Alerts, Finding{What: what + " does not exist", Remediation: redeploy(s)})
 		case q.Name == LookQueue && q.Redrive == "":
-			v.Alerts = append(v.Alerts, Finding{What: what + " has lost its dead-letter queue", ToDo: redeploy(s)})
+			v.Alerts = append(v.Alerts, Finding{What: what + " has lost its dead-letter queue", Remediation: redeploy(s)})
 		case q.Name == DeadLetterQueue && q.Waiting > 0:
 			v.Alerts = append(v.Alerts, Finding{
-				What: fmt.Sprintf("%s holds %d messages: events that could not be delivered or handled", what, q.Waiting),
-				ToDo: "icaguard dead-letters shows them with the reason; icaguard look --all makes up for events and looks, notices are for you to read; icaguard dead-letters --empty removes them",
+				What:        fmt.Sprintf("%s holds %d messages: events that could not be delivered or handled", what, q.Waiting),
+				Remediation: "icaguard dead-letters shows them with the reason; icaguard look --all makes up for events and looks, notices are for you to read; icaguard dead-letters --empty removes them",
 			})
 		}
 	}

@@ -14,11 +14,11 @@ import (
 // CloudFormation's; that somebody else changes them is the alert.
 func guardRole() Setting {
 	return define(Setting{
-		ID:     "guard-role",
-		Title:  "The roles of the guard and the boundaries of ICA's roles are as deployed",
-		Effect: "the guard can do less than it must, or more than it should",
-		ByHand: redeploy,
-		On:     OnGuardRoles,
+		ID:          "guard-role",
+		Title:       "The roles of the guard and the boundaries of ICA's roles are as deployed",
+		Effect:      "the guard can do less than it must, or more than it should",
+		Remediation: redeploy,
+		On:          OnGuardRoles,
 		Triggers: []Trigger{
 			alarming(guardRoleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "UpdateAssumeRolePolicy",
 				"PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "DeleteRole", "CreateRole")),
@@ -80,7 +80,7 @@ func readMissingRoles(ctx context.Context, c Clients, s icaconfig.Storage) ([]st
 func compareMissingRoles(s icaconfig.Storage, missing []string) Comparison {
 	var v Comparison
 	for _, name := range missing {
-		v.Alerts = append(v.Alerts, Finding{What: "role " + name + " of the guard does not exist", ToDo: redeploy(s)})
+		v.Alerts = append(v.Alerts, Finding{What: "role " + name + " of the guard does not exist", Remediation: redeploy(s)})
 	}
 	return v
 }

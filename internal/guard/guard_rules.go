@@ -25,11 +25,11 @@ type ruleState struct {
 
 func guardRules() Setting {
 	return define(Setting{
-		ID:     "guard-rules",
-		Title:  "The EventBridge rules of the guard are enabled, with pattern and target as deployed",
-		Effect: "the guard is deaf: changes are found by the schedule only, or not at all where the schedule's own rule is off",
-		ByHand: redeploy,
-		On:     OnRules,
+		ID:          "guard-rules",
+		Title:       "The EventBridge rules of the guard are enabled, with pattern and target as deployed",
+		Effect:      "the guard is deaf: changes are found by the schedule only, or not at all where the schedule's own rule is off",
+		Remediation: redeploy,
+		On:          OnRules,
 		Triggers: []Trigger{
 			ruleEvents("name", "DisableRule", "DeleteRule", "PutRule"), ruleEvents("rule", "RemoveTargets", "PutTargets"),
 		},
@@ -100,7 +100,7 @@ func compareRules(s icaconfig.Storage, got []ruleState) Comparison {
 	var v Comparison
 	for i, rule := range AllRules(s.Home) {
 		if fault := got[i].fault(rule); fault != "" {
-			v.Alerts = append(v.Alerts, Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), ToDo: redeploy(s)})
+			v.Alerts = append(v.Alerts, Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), Remediation: redeploy(s)})
 		}
 	}
 	return v

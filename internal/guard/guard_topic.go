@@ -21,11 +21,11 @@ type topicState struct {
 
 func guardTopic() Setting {
 	return define(Setting{
-		ID:     "guard-topic",
-		Title:  "The alert topic is there, and every address of alerts.emails is subscribed and confirmed",
-		Effect: "nobody is told what no program may repair",
-		ByHand: redeploy,
-		On:     OnTopic,
+		ID:          "guard-topic",
+		Title:       "The alert topic is there, and every address of alerts.emails is subscribed and confirmed",
+		Effect:      "nobody is told what no program may repair",
+		Remediation: redeploy,
+		On:          OnTopic,
 		Triggers: []Trigger{
 			alarming(ownEvents("aws.sns", "topicArn", []string{AlertTopic}, "SetTopicAttributes", "DeleteTopic")),
 			alarming(ownEvents("aws.sns", "subscriptionArn", []string{AlertTopic}, "Unsubscribe")),
@@ -79,11 +79,11 @@ func compareTopic(s icaconfig.Storage, got topicState) Comparison {
 		confirmed, subscribed := got.Mails[strings.ToLower(mail)]
 		switch {
 		case !subscribed:
-			v.Alerts = append(v.Alerts, Finding{What: mail + " is not subscribed to topic " + AlertTopic, ToDo: subscribe(s, mail)})
+			v.Alerts = append(v.Alerts, Finding{What: mail + " is not subscribed to topic " + AlertTopic, Remediation: subscribe(s, mail)})
 		case !confirmed:
 			v.Reports = append(v.Reports, Finding{
-				What: mail + " has not confirmed its subscription and gets no alert",
-				ToDo: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two days, then: " + subscribe(s, mail),
+				What:        mail + " has not confirmed its subscription and gets no alert",
+				Remediation: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two days, then: " + subscribe(s, mail),
 			})
 		}
 	}

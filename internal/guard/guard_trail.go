@@ -37,7 +37,7 @@ func guardTrail() Setting {
 		ID:     "guard-trail",
 		Title:  "A CloudTrail trail logs management events in every region that the guard listens in",
 		Effect: "the guard is deaf: changes are found by the schedule only",
-		ByHand: func(icaconfig.Storage) string {
+		Remediation: func(icaconfig.Storage) string {
 			return "let a trail of all regions log management events (read-write or write-only), KMS not excluded; or write trail: create into ica.yaml and deploy"
 		},
 		On: OnTrails,
@@ -150,11 +150,11 @@ func compareHearing(s icaconfig.Storage, got []hearing) Comparison {
 		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Logging && t.Writes && (t.KMS || !needsKMS) }):
 		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Unknown }):
 			v.Reports = append(v.Reports, Finding{
-				What: "it is not known whether a trail logs management events in " + h.Region + ": this account may not look into the organisation's trail",
-				ToDo: "let icaguard probe show that events arrive",
+				What:        "it is not known whether a trail logs management events in " + h.Region + ": this account may not look into the organisation's trail",
+				Remediation: "let icaguard probe show that events arrive",
 			})
 		default:
-			v.Alerts = append(v.Alerts, Finding{What: h.deaf(needsKMS), ToDo: guardTrail().ByHand(s)})
+			v.Alerts = append(v.Alerts, Finding{What: h.deaf(needsKMS), Remediation: guardTrail().Remediation(s)})
 		}
 	}
 	return v

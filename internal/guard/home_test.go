@@ -269,7 +269,7 @@ func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
 	if told := fmt.Sprint(o.Alerts, o.Reports, o.Problem); !strings.Contains(told, c.says) || (c.says == "") != (c.want == Clean) {
 		w.t.Errorf("people must be told %q, are told %s", c.says, told)
 	}
-	if c.want == Unrecoverable && (o.ToDo == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
+	if c.want == Unrecoverable && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
 	}
 	if again := len(w.again) == 1; again != (c.want == Clean || c.want == Reported) && !c.untold {
@@ -293,7 +293,7 @@ func testHomeFaults(w *homeWorld, setting string) {
 			w.again = nil
 			o := w.handleOne(Look{Setting: setting})
 			remove()
-			if o.Status != want || o.Problem == "" || o.ToDo == "" || len(o.Alerts) > 0 || len(w.again) != map[Status]int{Unknown: 1}[want] {
+			if o.Status != want || o.Problem == "" || o.Remediation == "" || len(o.Alerts) > 0 || len(w.again) != map[Status]int{Unknown: 1}[want] {
 				w.t.Errorf("%s %s: want %s, why and what to do: %+v, again %v", operation, kind, want, o, w.again)
 			}
 		}

@@ -33,7 +33,7 @@ func kmsKeyPolicy() Setting {
 		Title: "The key policy lets ICA's role use the KMS key",
 		Effect: "reads and writes of encrypted objects: AccessDenied for kms:Decrypt or kms:GenerateDataKey, 403 for users; " +
 			"copies between projects where the cross-account statement is missing",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: icaguard render key-policy --storage " + s.Name
 		},
 		On:       OnKey,

@@ -24,18 +24,18 @@ type keyState struct {
 
 func kmsKeyState() Setting {
 	return define(Setting{
-		ID:       "kms-key-state",
-		Title:    "The KMS key of the bucket is enabled",
-		Effect:   "all reads and writes of encrypted objects: KMS.DisabledException, KMSInvalidStateException; once the key is deleted, the data is lost",
-		ByHand:   enableByHand,
-		On:       OnKey,
-		Triggers: []Trigger{keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation")},
-		Reads:    on(OnKey, "kms:DescribeKey", "kms:GetKeyRotationStatus"),
-		Writes:   where(restoresKey, on(OnKey, "kms:CancelKeyDeletion", "kms:EnableKey")),
+		ID:          "kms-key-state",
+		Title:       "The KMS key of the bucket is enabled",
+		Effect:      "all reads and writes of encrypted objects: KMS.DisabledException, KMSInvalidStateException; once the key is deleted, the data is lost",
+		Remediation: enableCommand,
+		On:          OnKey,
+		Triggers:    []Trigger{keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation")},
+		Reads:       on(OnKey, "kms:DescribeKey", "kms:GetKeyRotationStatus"),
+		Writes:      where(restoresKey, on(OnKey, "kms:CancelKeyDeletion", "kms:EnableKey")),
 	}, spec[keyState]{read: readKeyState, compare: compareKeyState, put: putKeyState})
 }
 
-func enableByHand(s icaconfig.Storage) string {
+func enableCommand(s icaconfig.Storage) string {
 	return fmt.Sprintf("aws kms cancel-key-deletion --region %[1]s --key-id %[2]s (if it is pending deletion), then aws kms enable-key --region %[1]s --key-id %[2]s",
 		regionOfARN(s.Key.ARN, s.Region.AWS), s.Key.ARN)
 }
@@ -131,17 +131,17 @@ func compareOwnKeyState(s icaconfig.Storage, got keyState) Comparison {
 	if canBeEnabled(got.State) && restoresKey(s) {
 		return Comparison{Diffs: []Diff{{Path: "KeyState", Want: string(types.KeyStateEnabled), Got: state}}}
 	}
-	return alert("key "+s.Key.ARN+" is "+state, keyToDo(s, got.State))
+	return alert("key "+s.Key.ARN+" is "+state, keyRemediation(s, got.State))
 }
 
-func keyToDo(s icaconfig.Storage, state types.KeyState) string {
+func keyRemediation(s icaconfig.Storage, state types.KeyState) string {
 	switch {
 	case foreignKey(s):
 		return "ask account " + accountOfARN(s.Key.ARN) + ", now: it alone can enable the key or cancel its deletion"
 	case !canBeEnabled(state):
 		return "look at the key in the KMS console: this state is not ended by enabling it"
 	}
-	return enableByHand(s) + "; with kms: {restore: true} in ica.yaml icaguard does so"
+	return enableCommand(s) + "; with kms: {restore: true} in ica.yaml icaguard does so"
 }
 
 func canBeEnabled(state types.KeyState) bool {

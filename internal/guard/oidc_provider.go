@@ -23,7 +23,7 @@ func oidcProvider() Setting {
 		ID:     "oidc-provider",
 		Title:  "IAM knows ICA's OIDC provider, with the audience sts.amazonaws.com",
 		Effect: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"`,
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("IAM console, Identity providers: add %s with audience %s", s.Provider.URL, s.Provider.Audience)
 		},
 		On: OnProvider,

@@ -36,15 +36,15 @@ type Outcome struct {
 	Diffs    []Diff  `json:"diffs,omitempty"` // what differed
 	Causes   []Cause `json:"causes,omitempty"`
 	// Alerts need a person, Reports are worth knowing; no restore puts them right.
-	Alerts  []Finding `json:"alerts,omitempty"`
-	Reports []Finding `json:"reports,omitempty"`
-	Problem string    `json:"problem,omitempty"` // the error, or why it is held
-	NotKept string    `json:"notKept,omitempty"` // why the value that was replaced is not in the guard's memory
-	Ungated string    `json:"ungated,omitempty"` // why it was restored without knowing whether it had to wait
-	Overdue bool      `json:"overdue,omitempty"` // it is held for so long that people have to know
-	Missed  bool      `json:"missed,omitempty"`  // no event told of it
-	Effect  string    `json:"effect,omitempty"`  // what stops working in ICA without it; only where it was not clean
-	ToDo    string    `json:"toDo,omitempty"`    // what a person should do, only where one is needed
+	Alerts      []Finding `json:"alerts,omitempty"`
+	Reports     []Finding `json:"reports,omitempty"`
+	Problem     string    `json:"problem,omitempty"`     // the error, or why it is held
+	NotKept     string    `json:"notKept,omitempty"`     // why the value that was replaced is not in the guard's memory
+	Ungated     string    `json:"ungated,omitempty"`     // why it was restored without knowing whether it had to wait
+	Overdue     bool      `json:"overdue,omitempty"`     // it is held for so long that people have to know
+	Missed      bool      `json:"missed,omitempty"`      // no event told of it
+	Effect      string    `json:"effect,omitempty"`      // what stops working in ICA without it; only where it was not clean
+	Remediation string    `json:"remediation,omitempty"` // what a person should do, only where one is needed
 
 	// ToldBy is the setting that tells people about the cause, when this one only suffers from it.
 	ToldBy string `json:"toldBy,omitempty"`
@@ -142,26 +142,26 @@ func (o Outcome) gone() Outcome {
 	return o
 }
 
-// toDo advises a person; the cause of a failure comes first, because doing by hand may fail for the same reason.
-func toDo(o Outcome, byHand string, mode icaconfig.Mode) string {
+// remediation advises a person; the cause of a failure comes first, because doing by hand may fail for the same reason.
+func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 	switch o.Status {
 	case Clean, Reported, Restored:
 		return ""
 	case Drifted:
 		if mode == icaconfig.Enforce { // an audit found it
-			return "let the deployed guard restore it: icaguard look --all; or by hand: " + byHand
+			return "let the deployed guard restore it: icaguard look --all; or by hand: " + remediation
 		}
-		return byHand + "; or set the storage's mode to enforce and deploy"
+		return remediation + "; or set the storage's mode to enforce and deploy"
 	case StillDrifted:
-		return byHand + "; something may be changing it back: look who did, in CloudTrail"
+		return remediation + "; something may be changing it back: look who did, in CloudTrail"
 	case Held:
-		return cmp.Or(o.hold.ToDo, "nothing now: icaguard looks again by itself")
+		return cmp.Or(o.hold.Remediation, "nothing now: icaguard looks again by itself")
 	case Unrecoverable, Unknown, Failed:
 	}
-	return adviceFor(o, byHand)
+	return adviceFor(o, remediation)
 }
 
-func adviceFor(o Outcome, byHand string) string {
+func adviceFor(o Outcome, remediation string) string {
 	switch awserr.Classify(o.err) {
 	case awserr.Gone:
 		return fmt.Sprintf("%s does not exist: if it was deleted, create it again now (a bucket's name can be taken by anyone), then: icaguard look --all", o.Resource)
@@ -173,5 +173,5 @@ func adviceFor(o Outcome, byHand string) string {
 		return "AWS did not answer properly; look at the AWS Health Dashboard, then: icaguard look --all"
 	case awserr.Final:
 	}
-	return byHand
+	return remediation
 }

@@ -81,8 +81,8 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 	for _, cause := range strangers {
 		o.Status = Unrecoverable
 		o.Alerts = append(o.Alerts, Finding{
-			What: fmt.Sprintf("%s by %s %s", cause.Event, cause.Actor, cmp.Or(j.setting.Did, "changed the guard itself: "+j.setting.Title)),
-			ToDo: j.setting.ByHand(j.storage),
+			What:        fmt.Sprintf("%s by %s %s", cause.Event, cause.Actor, cmp.Or(j.setting.Did, "changed the guard itself: "+j.setting.Title)),
+			Remediation: j.setting.Remediation(j.storage),
 		})
 	}
 	if err = errors.Join(err, strangersErr); err != nil && len(o.Alerts) > 0 {

@@ -45,7 +45,7 @@ func permissionPolicy() Setting {
 		Title: "The role's managed policy allows what ICA needs on the role's buckets, and nothing else",
 		Effect: `"Access Forbidden … not authorized to perform s3:GetBucketLocation", or test files left behind ` +
 			"and deleted objects that come back where a versioned bucket has the unversioned policy",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return "put the policy's default version: icaguard render permission-policy --storage " + s.Name
 		},
 		On: OnPolicy,
@@ -186,7 +186,7 @@ func comparePolicy(s icaconfig.Storage, got managedPolicy) Comparison {
 	if s.Role.Existing {
 		if accepted, extra := withoutIdleActions(current.Document); len(extra) > 0 {
 			current.Document = accepted
-			v.Reports = []Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", ToDo: "nothing; remove it when convenient"}}
+			v.Reports = []Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", Remediation: "nothing; remove it when convenient"}}
 		}
 	}
 	want := wantPolicy(s, got)
@@ -198,7 +198,7 @@ func comparePolicy(s icaconfig.Storage, got managedPolicy) Comparison {
 		v.Alerts, v.Diffs = []Finding{{
 			What: fmt.Sprintf("policy %s is not as ICA needs it (%s), but others have it too, who would lose what they have",
 				s.Role.Policy.Name, v.Diffs[0].Path),
-			ToDo: "give ICA's role a policy of its own: write another role.policyName into ica.yaml, attach that one, detach this one",
+			Remediation: "give ICA's role a policy of its own: write another role.policyName into ica.yaml, attach that one, detach this one",
 		}}, nil
 	}
 	return v

@@ -19,7 +19,7 @@ func permissionPolicyAttached() Setting {
 		ID:     "permission-policy-attached",
 		Title:  "The permission policy is attached to the role",
 		Effect: `the storage: "Access Forbidden … no identity-based policy allows the s3:GetBucketLocation action"`,
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("aws iam attach-role-policy --role-name %s --policy-arn %s", s.Role.Name, s.Role.Policy.ARN)
 		},
 		On:       OnRole,

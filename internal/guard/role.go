@@ -27,7 +27,7 @@ func role() Setting {
 		ID:     "role",
 		Title:  "The IAM role that ICA assumes exists, at its path and with our tags",
 		Effect: `the storage configuration: "GetTemporaryCredentialsAsync Failed with STS error"`,
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("create role %s at path %s as icaguard render trust-policy says, or deploy again", s.Role.Name, s.Role.Path)
 		},
 		On:       OnRole,

@@ -18,7 +18,7 @@ func roleBoundary() Setting {
 		ID:     "role-boundary",
 		Title:  "The role has the permissions boundary that ica.yaml asks for",
 		Effect: "the limit of what the role could ever be given; another boundary may keep ICA from the bucket",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("IAM console, role %s: set the permissions boundary %s", s.Role.Name, s.Role.Boundary.ARN)
 		},
 		On:       OnRole,

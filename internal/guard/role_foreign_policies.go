@@ -25,7 +25,7 @@ func roleForeignPolicies() Setting {
 		ID:     "role-foreign-policies",
 		Title:  "The role holds no policies but ICA's",
 		Effect: "nothing in ICA; but whoever ICA's role is given to has what these policies allow",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return "detach or delete what role " + s.Role.Name + " does not need for ICA"
 		},
 		On:       OnRole,
@@ -126,11 +126,11 @@ func compareForeignPolicies(s icaconfig.Storage, got []foreignPolicy) Comparison
 			v.Diffs = append(v.Diffs, Diff{Path: f.String(), Want: "not there", Got: "on role " + s.Role.Name})
 		case admin != "":
 			v.Alerts = append(v.Alerts, Finding{
-				What: fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),
-				ToDo: "remove it now: " + removalCommand(s, f),
+				What:        fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),
+				Remediation: "remove it now: " + removalCommand(s, f),
 			})
 		default:
-			v.Reports = append(v.Reports, Finding{What: fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), ToDo: "remove it if ICA's role does not need it"})
+			v.Reports = append(v.Reports, Finding{What: fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), Remediation: "remove it if ICA's role does not need it"})
 		}
 	}
 	return v

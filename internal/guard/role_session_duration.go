@@ -25,7 +25,7 @@ func roleSessionDuration() Setting {
 		Title: "Maximum session duration of the IAM role is 12 hours",
 		Effect: "the storage configuration goes offline: " +
 			`"Invalid Role Session Duration Set Maximum session Duration to 12 hours."`,
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return fmt.Sprintf("IAM console, role %s, Edit: set the maximum session duration to 12 hours", s.Role.Name)
 		},
 		On:       OnRole,

@@ -26,7 +26,7 @@ func roleTrustPolicy() Setting {
 		Title: "The role trusts this lab's ICA and nobody else",
 		Effect: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"; ` +
 			"or, where it was widened, others could read the bucket",
-		ByHand: func(s icaconfig.Storage) string {
+		Remediation: func(s icaconfig.Storage) string {
 			return "put the trust policy: icaguard render trust-policy --storage " + s.Name
 		},
 		On:       OnRole,

@@ -19,8 +19,8 @@ type Setting struct {
 	ID     string // stable name in reports, metrics and messages: "bucket-cors"
 	Title  string // what people read
 	Effect string // what stops working in ICA without it, with ICA's own words where known
-	// ByHand tells a person what to do when the guard may not or cannot restore.
-	ByHand func(icaconfig.Storage) string
+	// Remediation tells a person what to do when the guard may not or cannot restore.
+	Remediation func(icaconfig.Storage) string
 	// Did says what an event did that is an alert by itself; "": it changed the guard itself.
 	Did      string
 	On       Kind
@@ -200,8 +200,8 @@ func roleEvents(names ...string) Trigger {
 
 // Finding is something that no restore puts right.
 type Finding struct {
-	What string `json:"what"`
-	ToDo string `json:"toDo,omitempty"`
+	What        string `json:"what"`
+	Remediation string `json:"remediation,omitempty"`
 }
 
 // Comparison is what comparing found: what a restore puts right, what needs a person, and what is worth knowing.

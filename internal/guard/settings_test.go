@@ -139,7 +139,7 @@ func testObserve(t *testing.T, local *site, setting Setting) {
 		want = Drifted
 	}
 	expectStatus(t, o, want)
-	if o.Status == Drifted && (len(o.Diffs) == 0 || o.Effect == "" || o.ToDo == "") {
+	if o.Status == Drifted && (len(o.Diffs) == 0 || o.Effect == "" || o.Remediation == "") {
 		t.Errorf("a drift must say what differs, what breaks and what to do: %+v", o)
 	}
 	reads := map[string]bool{}
@@ -210,7 +210,7 @@ func checkFailure(t *testing.T, w *world, o Outcome, kind localaws.Kind) {
 	case Clean, Reported, Drifted, Restored, Held:
 		t.Errorf("%s although a call failed: %+v", o.Status, o)
 	}
-	if o.Problem == "" || o.ToDo == "" {
+	if o.Problem == "" || o.Remediation == "" {
 		t.Errorf("a failure must say what and what to do: %+v", o)
 	}
 }

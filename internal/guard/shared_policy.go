@@ -83,7 +83,7 @@ func (p sharedPolicy) denials(d policy.Document) Comparison {
 	var v Comparison
 	for _, c := range p.callers {
 		for _, hit := range policy.Denies(d, c.Caller, c.calls) {
-			found := Finding{What: c.who + ": " + hit.String(), ToDo: "let the owner of " + hit.Statement.String() + " " + hit.HowToExcept}
+			found := Finding{What: c.who + ": " + hit.String(), Remediation: "let the owner of " + hit.Statement.String() + " " + hit.HowToExcept}
 			if hit.Certain || !c.seen {
 				v.Alerts = append(v.Alerts, found)
 			} else {
@@ -104,8 +104,8 @@ func orphans(d policy.Document, restoring bool) Comparison {
 			what = " spares "
 		}
 		found = append(found, Finding{
-			What: p.Statement.String() + what + p.ID + ", the id of a role or user that was deleted; recreating that does not repair it",
-			ToDo: "put the ARN of whoever is meant there, or remove the id: until then AWS refuses to save this policy, by icaguard too",
+			What:        p.Statement.String() + what + p.ID + ", the id of a role or user that was deleted; recreating that does not repair it",
+			Remediation: "put the ARN of whoever is meant there, or remove the id: until then AWS refuses to save this policy, by icaguard too",
 		})
 	}
 	if restoring {
@@ -122,8 +122,8 @@ func (p sharedPolicy) unasked(d policy.Document) Comparison {
 		asked := slices.ContainsFunc(p.ours, func(o icaconfig.Statement) bool { return o.Sid == s.Sid() })
 		if ofUs && !asked {
 			v.Reports = append(v.Reports, Finding{
-				What: "Sid " + s.Sid() + " is in the policy, but ica.yaml does not ask for it",
-				ToDo: "remove the statement, or ask for it in ica.yaml",
+				What:        "Sid " + s.Sid() + " is in the policy, but ica.yaml does not ask for it",
+				Remediation: "remove the statement, or ask for it in ica.yaml",
 			})
 		}
 	}

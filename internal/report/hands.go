@@ -15,7 +15,7 @@ func Hands(e guard.Event) guard.Notice {
 
 event     %s by %s at %s (%s)
 effect    changes may go unheard, or nothing is restored
-to do     look in CloudTrail who did it and why; to put it back: make repair
+do        look in CloudTrail who did it and why; to put it back: make repair
 `, e.Name, who, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.ID),
 		Filter: map[string]string{"severity": "alert", "status": "hands", "storage": guard.Itself},
 	}

@@ -89,15 +89,15 @@ func body(o guard.Outcome) string {
 		fmt.Fprintf(&b, "differed  %s: found %s, wanted %s\n", d.Path, d.Got, d.Want)
 	}
 	for _, a := range o.Alerts {
-		fmt.Fprintf(&b, "alert     %s\n          to do: %s\n", a.What, a.ToDo)
+		fmt.Fprintf(&b, "alert     %s\n          do: %s\n", a.What, a.Remediation)
 	}
 	for _, r := range o.Reports {
-		fmt.Fprintf(&b, "report    %s\n", joined(r.What, r.ToDo))
+		fmt.Fprintf(&b, "report    %s\n", joined(r.What, r.Remediation))
 	}
 	for _, c := range o.Causes {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"ungated", o.Ungated}, {"effect", o.Effect}, {"to do", o.ToDo}} {
+	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"ungated", o.Ungated}, {"effect", o.Effect}, {"do", o.Remediation}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
 		}
@@ -105,11 +105,11 @@ func body(o guard.Outcome) string {
 	return b.String()
 }
 
-func joined(what, toDo string) string {
-	if toDo == "" {
+func joined(what, remediation string) string {
+	if remediation == "" {
 		return what
 	}
-	return what + "; " + toDo
+	return what + "; " + remediation
 }
 
 // Table prints outcomes for a terminal: a line each, and under it what differs and what to do.
