@@ -200,8 +200,8 @@ func (h *handMade) expectStatuses() {
 			"lab-archive bucket", "lab-archive bucket-versioning", "lab-archive bucket-encryption", "lab-archive bucket-policy",
 			"lab-data oidc-provider", "lab-data role", "lab-data role-boundary", "lab-data role-trust", "lab-data permission-policy-attached",
 		},
-		guard.Reported: {"lab-data permission-policy", "lab-data role-foreign-policies"},                            // s3:ListObjectVersions, and the inline policy
-		guard.Drifted:  {"lab-data role-session-duration", "lab-archive bucket-cors", "lab-data bucket-encryption"}, // the last names the key by its id
+		withNotes:     {"lab-data permission-policy", "lab-data role-foreign-policies"},                            // s3:ListObjectVersions, and the inline policy
+		guard.Drifted: {"lab-data role-session-duration", "lab-archive bucket-cors", "lab-data bucket-encryption"}, // the last names the key by its id
 	} {
 		for _, name := range names {
 			if got[name] != want {

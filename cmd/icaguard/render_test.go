@@ -239,6 +239,9 @@ func (d labDesk) apply(document string, alternative bool) {
 }
 
 // statuses is what validate finds, by storage and setting.
+// withNotes is in-sync where something is worth knowing.
+const withNotes guard.Status = "in-sync, with notes"
+
 func (d *desk) statuses() map[string]guard.Status {
 	d.t.Helper()
 	a := d.run("validate", "--json")
@@ -249,6 +252,9 @@ func (d *desk) statuses() map[string]guard.Status {
 	statuses := map[string]guard.Status{}
 	for _, o := range got.Outcomes {
 		statuses[o.Storage+" "+o.Setting] = o.Status
+		if o.Status == guard.Clean && len(o.Reports) > 0 {
+			statuses[o.Storage+" "+o.Setting] = withNotes
+		}
 	}
 	return statuses
 }

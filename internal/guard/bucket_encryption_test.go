@@ -56,7 +56,7 @@ func bucketEncryptionWays() []way {
 		put("a type of encryption refused", Clean, keyed,
 			func(w *world) types.ServerSideEncryptionRule { return refusing(wanted(w)) },
 			func(w *world, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
-		put("twice (DSSE-KMS) with the key", Reported, keyed, by(types.ServerSideEncryptionAwsKmsDsse, named),
+		put("twice (DSSE-KMS) with the key", withNotes, keyed, by(types.ServerSideEncryptionAwsKmsDsse, named),
 			func(w *world, _ Outcome) {
 				w.expectEncryption(encryptionRule(types.ServerSideEncryptionAwsKmsDsse, named(w), true))
 			}),

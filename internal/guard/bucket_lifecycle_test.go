@@ -20,7 +20,7 @@ func bucketLifecycleWays() []way {
 				}))
 			},
 			check: func(w *world, o Outcome) {
-				if left := w.lifecycle(); len(left) != len(rules) || (want == Reported) != (len(o.Reports) == 1) {
+				if left := w.lifecycle(); len(left) != len(rules) || (want == withNotes) != (len(o.Reports) == 1) {
 					w.t.Errorf("%d of %d rules left, reports %v", len(left), len(rules), o.Reports)
 				}
 			},
@@ -31,8 +31,8 @@ func bucketLifecycleWays() []way {
 	off := expires(everywhere)
 	off.Status = types.ExpirationStatusDisabled
 	return []way{
-		put("all objects expire", Reported, variant{}, expires(everywhere)),
-		put("objects in ICA's folder are archived", Reported, variant{},
+		put("all objects expire", withNotes, variant{}, expires(everywhere)),
+		put("objects in ICA's folder are archived", withNotes, variant{},
 			types.LifecycleRule{
 				ID: aws.String("cold"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("ica/runs/")},
 				Transitions: []types.Transition{{Days: aws.Int32(30), StorageClass: types.TransitionStorageClassDeepArchive}},

@@ -148,12 +148,12 @@ func notificationAuthorWays(second entry) []way {
 			check: func(w *world, _ Outcome) { w.expectEntries(icaEntry(), entry{Target: toEventBridge}) },
 		},
 		{
-			setting: id, name: "ICA's role takes its entry away", want: Reported,
+			setting: id, name: "ICA's role takes its entry away", want: withNotes,
 			breakIt: func(w *world) { w.putAsICA(foreignEntry()) },
 			check:   func(w *world, _ Outcome) { w.expectEntries(foreignEntry()) },
 		},
 		{
-			setting: id, name: "emptied before anything of ICA was seen", want: Reported,
+			setting: id, name: "emptied before anything of ICA was seen", want: withNotes,
 			breakIt: func(w *world) {
 				w.memory.remembered = nil
 				w.putEntries()

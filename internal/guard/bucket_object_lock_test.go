@@ -35,7 +35,7 @@ func bucketObjectLockWays() []way {
 		put("on with default retention in years", Unrecoverable, "7 years (GOVERNANCE)", &types.ObjectLockRule{
 			DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Years: aws.Int32(7)},
 		}),
-		put("on without default retention", Reported, "object lock is on", nil),
+		put("on without default retention", withNotes, "object lock is on", nil),
 		{setting: id, name: "left as it is", want: Clean, breakIt: func(*world) {}},
 	}
 }

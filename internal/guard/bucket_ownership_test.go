@@ -42,7 +42,7 @@ func bucketOwnershipWays() []way {
 			},
 		},
 		{
-			setting: id, name: "ACLs enabled on an adopted bucket", want: Reported,
+			setting: id, name: "ACLs enabled on an adopted bucket", want: withNotes,
 			variant: variant{bucket: "existing: true", storage: "mode: enforce"}, breakIt: writer, check: left,
 		},
 		{

@@ -58,7 +58,7 @@ func bucketPolicyWays() []way {
 			},
 		},
 		{
-			setting: "bucket-policy", name: "a foreign statement names a deleted principal", want: Reported,
+			setting: "bucket-policy", name: "a foreign statement names a deleted principal", want: withNotes,
 			breakIt: func(w *world) { w.putBucketPolicy(policyText(w.orphaned(), w.tlsOnly())); w.deleteLabRole() },
 			check: func(w *world, o Outcome) {
 				expectTold(w.t, o, "statement 1 (Sid Orphan) names AROA", "put the ARN")
@@ -126,7 +126,7 @@ func tlsCases() []policyCase {
 			},
 		},
 		{
-			name: "ours although not asked for", lines: "requireTLS: false", want: Reported,
+			name: "ours although not asked for", lines: "requireTLS: false", want: withNotes,
 			before: func(w *world) string { return policyText(w.crossAccount(false)) }, says: []string{"does not ask for it"},
 		},
 	}

@@ -29,7 +29,7 @@ func bucketPublicAccessWays() []way {
 			},
 		},
 		{
-			setting: id, name: "the account's block removed", want: Reported, breakIt: (*world).unblockAccount,
+			setting: id, name: "the account's block removed", want: withNotes, breakIt: (*world).unblockAccount,
 			check: func(w *world, o Outcome) {
 				if len(o.Reports) != 1 || w.bucketBlocks() != allBlocks() {
 					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Reports, w.bucketBlocks())

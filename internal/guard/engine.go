@@ -386,7 +386,7 @@ func (e *Engine) verify(ctx context.Context, j job, outcome Outcome) Outcome {
 
 // finish adds the words that people need.
 func finish(j job, o Outcome) Outcome {
-	if o.Status != Clean && o.Status != Reported {
+	if o.Status != Clean {
 		o.Effect = j.setting.Effect
 	}
 	o.Remediation = remediationFor(o, j.setting.Remediation(j.storage), j.setting.On.Mode(j.storage))
@@ -397,7 +397,7 @@ func finish(j job, o Outcome) Outcome {
 func again(l Look, o Outcome) (after time.Duration, reason string) {
 	delays := []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 	switch o.Status {
-	case Clean, Reported:
+	case Clean:
 		// An event said "changed" and the look says that nothing has to be done: the read may have been stale.
 		if len(l.Causes) > 0 && l.Attempt == 0 {
 			return 15 * time.Second, "second look: configuration reads are eventually consistent"

@@ -66,18 +66,17 @@ func TestAgain(t *testing.T) {
 		status Status
 		want   time.Duration
 	}{
-		"clean after a stranger's event":    {Look{Causes: stranger}, Clean, 15 * time.Second},
-		"reported after a stranger's event": {Look{Causes: stranger}, Reported, 15 * time.Second},
-		"clean at the second look":          {Look{Causes: stranger, Attempt: 1}, Clean, 0},
-		"clean after our own echo":          {Look{}, Clean, 0},
-		"restored":                          {Look{Causes: stranger}, Restored, 0},
-		"drifted in observe":                {Look{Causes: stranger}, Drifted, 0},
-		"unknown":                           {Look{}, Unknown, 5 * time.Second},
-		"unknown for the fifth time":        {Look{Attempt: 4}, Unknown, 2 * time.Minute},
-		"unknown for the last time":         {Look{Attempt: 5}, Unknown, 0},
-		"failed":                            {Look{Attempt: 1}, Failed, 15 * time.Second},
-		"still drifted":                     {Look{Attempt: 2}, StillDrifted, 30 * time.Second},
-		"unrecoverable":                     {Look{}, Unrecoverable, 0},
+		"clean after a stranger's event": {Look{Causes: stranger}, Clean, 15 * time.Second},
+		"clean at the second look":       {Look{Causes: stranger, Attempt: 1}, Clean, 0},
+		"clean after our own echo":       {Look{}, Clean, 0},
+		"restored":                       {Look{Causes: stranger}, Restored, 0},
+		"drifted in observe":             {Look{Causes: stranger}, Drifted, 0},
+		"unknown":                        {Look{}, Unknown, 5 * time.Second},
+		"unknown for the fifth time":     {Look{Attempt: 4}, Unknown, 2 * time.Minute},
+		"unknown for the last time":      {Look{Attempt: 5}, Unknown, 0},
+		"failed":                         {Look{Attempt: 1}, Failed, 15 * time.Second},
+		"still drifted":                  {Look{Attempt: 2}, StillDrifted, 30 * time.Second},
+		"unrecoverable":                  {Look{}, Unrecoverable, 0},
 	} {
 		if after, reason := again(c.look, Outcome{Status: c.status}); after != c.want || (after > 0) != (reason != "") {
 			t.Errorf("%s: again after %s because %q, want %s", name, after, reason, c.want)
@@ -87,7 +86,7 @@ func TestAgain(t *testing.T) {
 
 func TestExitCode(t *testing.T) {
 	for code, statuses := range [][]Status{
-		{Clean, Reported, Restored},
+		{Clean, Restored},
 		{Drifted, StillDrifted, Unrecoverable, Held},
 		{Unknown, Failed},
 	} {

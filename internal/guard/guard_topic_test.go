@@ -21,7 +21,7 @@ func guardTopicWays() []homeWay {
 			breakIt: func(w *homeWorld) { w.unsubscribe(w.stranger.sns(w.storage()), "second@example.org") },
 		},
 		{
-			setting: id, name: "an address not confirmed", want: Reported, untold: true, says: "second@example.org has not confirmed",
+			setting: id, name: "an address not confirmed", want: withNotes, untold: true, says: "second@example.org has not confirmed",
 			breakIt: func(w *homeWorld) {
 				client := sns.NewFromConfig(w.local.DirectConfig(inHome)) // as a deploy subscribes
 				w.unsubscribe(client, "second@example.org")

@@ -88,7 +88,7 @@ func guardTrailWays() []homeWay {
 			},
 		},
 		{
-			setting: id, name: "an organisation's trail that may not be looked into", breakIt: organisations, want: Reported,
+			setting: id, name: "an organisation's trail that may not be looked into", breakIt: organisations, want: withNotes,
 			says: "it is not known whether a trail logs management events in eu-central-1",
 		},
 	}

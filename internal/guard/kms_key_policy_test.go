@@ -71,12 +71,12 @@ func kmsKeyPolicyWays() []way {
 			},
 		},
 		{
-			setting: "kms-key-policy", name: "a foreign statement names a deleted principal", variant: restorable(), want: Reported,
+			setting: "kms-key-policy", name: "a foreign statement names a deleted principal", variant: restorable(), want: withNotes,
 			breakIt: func(w *world) { w.putKeyPolicy(policyText(w.orphaned(), rootStatement)); w.deleteLabRole() },
 			check:   func(w *world, o Outcome) { expectTold(w.t, o, "statement 1 (Sid Orphan) names AROA") },
 		},
 		{
-			setting: "kms-key-policy", name: "a key of another account", variant: restorable(), want: Reported,
+			setting: "kms-key-policy", name: "a key of another account", variant: restorable(), want: withNotes,
 			breakIt:  func(w *world) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
 			check:    func(w *world, o Outcome) { expectTold(w.t, o, "cannot be read from here", w.roleStatement()) },
 			notShown: "the other account",

@@ -37,7 +37,7 @@ func kmsKeyStateWays() []way {
 		},
 		{setting: id, name: "rotation on", variant: ours, want: Clean, breakIt: (*world).enableKeyRotation, check: func(*world, Outcome) {}},
 		{
-			setting: id, name: "rotation disabled", variant: ours, want: Reported,
+			setting: id, name: "rotation disabled", variant: ours, want: withNotes,
 			breakIt: func(w *world) { w.enableKeyRotation(); w.disableKeyRotation() }, check: told("automatic rotation"),
 		},
 		{

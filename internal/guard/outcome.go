@@ -16,7 +16,6 @@ type Status string
 // The results of a look.
 const (
 	Clean         Status = "clean"
-	Reported      Status = "reported"       // worth knowing, no drift
 	Drifted       Status = "drifted"        // differs, and the mode is observe
 	Restored      Status = "restored"       // differed, was put right and read back right
 	StillDrifted  Status = "still-drifted"  // was put right, but does not read back right
@@ -65,7 +64,7 @@ func ExitCode(outcomes []Outcome) int {
 	code := 0
 	for _, o := range outcomes {
 		switch o.Status {
-		case Clean, Reported, Restored:
+		case Clean, Restored:
 		case Drifted, StillDrifted, Unrecoverable, Held:
 			code = 1
 		case Unknown, Failed:
@@ -88,8 +87,6 @@ func (o Outcome) found(v Comparison) Outcome {
 		o.Status = Unrecoverable
 	case len(v.Diffs) > 0:
 		o.Status = Drifted
-	case len(v.Reports) > 0:
-		o.Status = Reported
 	default:
 		o.Status = Clean
 	}
@@ -145,7 +142,7 @@ func (o Outcome) gone() Outcome {
 // remediation advises a person; the cause of a failure comes first, because doing by hand may fail for the same reason.
 func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 	switch o.Status {
-	case Clean, Reported, Restored:
+	case Clean, Restored:
 		return ""
 	case Drifted:
 		if mode == icaconfig.Enforce { // an audit found it

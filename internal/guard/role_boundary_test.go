@@ -26,7 +26,7 @@ func roleBoundaryWays() []way {
 		},
 		{setting: id, name: "another one set, a security team's decision", want: Unrecoverable, breakIt: other, check: kept},
 		{
-			setting: id, name: "one set where none is asked for", want: Reported, variant: variant{role: "boundary: none"},
+			setting: id, name: "one set where none is asked for", want: withNotes, variant: variant{role: "boundary: none"},
 			breakIt: other, check: kept,
 		},
 	}

@@ -25,11 +25,11 @@ func roleForeignPoliciesWays() []way {
 			breakIt: func(w *world) { w.putInline("lab", reads); w.attach("AmazonS3ReadOnlyAccess") },
 		},
 		{
-			setting: id, name: "an inline policy of others", want: Reported,
+			setting: id, name: "an inline policy of others", want: withNotes,
 			breakIt: func(w *world) { w.putInline("lab", reads) }, check: stays("lab"),
 		},
 		{
-			setting: id, name: "an attached policy of others", want: Reported,
+			setting: id, name: "an attached policy of others", want: withNotes,
 			breakIt: func(w *world) { w.attach("AmazonS3ReadOnlyAccess") }, check: stays("AmazonS3ReadOnlyAccess"),
 		},
 		{
@@ -47,7 +47,7 @@ func roleForeignPoliciesWays() []way {
 			},
 		},
 		{
-			setting: id, name: "a Deny of others, strict", variant: isStrict, want: Reported,
+			setting: id, name: "a Deny of others, strict", variant: isStrict, want: withNotes,
 			breakIt: func(w *world) { w.putInline("protects", denies) }, check: stays("protects"),
 		},
 	}

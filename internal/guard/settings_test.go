@@ -83,7 +83,7 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 		used[action] = true
 	}
 	expectStatus(t, o, c.want)
-	if second := len(w.again) == 1; second != (c.want == Clean || c.want == Reported) {
+	if second := len(w.again) == 1; second != (c.want == Clean || c.want == withNotes) {
 		t.Errorf("second look %v after %s: want one only after a stranger's event that shows nothing to do", second, c.want)
 	}
 	if c.check != nil {
@@ -98,7 +98,7 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 			t.Errorf("the replaced value is not kept: %q", o.NotKept)
 		}
 		for _, after := range w.engine.Audit(t.Context(), Look{Setting: c.setting}) {
-			if after.Status != Clean && after.Status != Reported {
+			if after.Status != Clean {
 				t.Errorf("not clean after the restore: %+v", after)
 			}
 		}
@@ -207,7 +207,7 @@ func checkFailure(t *testing.T, w *world, o Outcome, kind localaws.Kind) {
 		if kind != localaws.ExplicitDeny || len(w.again) != 0 {
 			t.Errorf("given up after a fault that passes: %+v, again %v", o, w.again)
 		}
-	case Clean, Reported, Drifted, Restored, Held:
+	case Clean, Drifted, Restored, Held:
 		t.Errorf("%s although a call failed: %+v", o.Status, o)
 	}
 	if o.Problem == "" || o.Remediation == "" {

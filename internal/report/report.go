@@ -30,7 +30,7 @@ func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 
 func level(s guard.Status) slog.Level {
 	switch s {
-	case guard.Clean, guard.Reported, guard.Restored:
+	case guard.Clean, guard.Restored:
 		return slog.LevelInfo
 	case guard.Drifted, guard.Held, guard.Unknown, guard.Failed:
 		return slog.LevelWarn
@@ -46,7 +46,7 @@ func severity(s guard.Status) string {
 		return "alert"
 	case guard.Restored:
 		return "info"
-	case guard.Clean, guard.Reported, guard.Held, guard.Unknown, guard.Failed:
+	case guard.Clean, guard.Held, guard.Unknown, guard.Failed:
 		// Held, Unknown and Failed are looked at again; what remains of them ends as one of the above.
 	}
 	return ""
@@ -123,7 +123,7 @@ func Table(w io.Writer, outcomes []guard.Outcome) error {
 		return fmt.Errorf("report: print table: %w", err)
 	}
 	for _, o := range outcomes {
-		if o.Status != guard.Clean {
+		if o.Status != guard.Clean || len(o.Reports) > 0 {
 			fmt.Fprintf(w, "\n%s", body(o))
 		}
 	}

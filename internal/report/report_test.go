@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // statuses are all of them, each with the severity of its notice.
 func statuses() map[guard.Status]string {
 	return map[guard.Status]string{
-		guard.Clean: "", guard.Reported: "", guard.Held: "", guard.Unknown: "", guard.Failed: "",
+		guard.Clean: "", guard.Held: "", guard.Unknown: "", guard.Failed: "",
 		guard.Restored: "info",
 		guard.Drifted:  "alert", guard.StillDrifted: "alert", guard.Unrecoverable: "alert",
 	}
@@ -39,7 +39,7 @@ func outcome(status guard.Status) guard.Outcome {
 			},
 		}},
 	}
-	if status == guard.Clean || status == guard.Reported {
+	if status == guard.Clean {
 		return o
 	}
 	o.Effect = "the storage configuration goes offline"
@@ -114,7 +114,7 @@ func TestPrint(t *testing.T) {
 
 func TestLogLevels(t *testing.T) {
 	levels := map[guard.Status]string{
-		guard.Clean: "INFO", guard.Reported: "INFO", guard.Restored: "INFO",
+		guard.Clean: "INFO", guard.Restored: "INFO",
 		guard.Drifted: "WARN", guard.Held: "WARN", guard.Unknown: "WARN", guard.Failed: "WARN",
 		guard.StillDrifted: "ERROR", guard.Unrecoverable: "ERROR",
 	}
@@ -135,4 +135,10 @@ func TestLogLevels(t *testing.T) {
 			t.Errorf("%s: want level %s and all that the outcome says: %s", status, levels[status], line.Bytes())
 		}
 	}
+}
+
+// withNote is the outcome with something that is worth knowing.
+func withNote(o guard.Outcome) guard.Outcome {
+	o.Reports = []guard.Finding{{What: "versioning is suspended"}}
+	return o
 }

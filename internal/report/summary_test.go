@@ -10,7 +10,7 @@ import (
 
 func TestSummary(t *testing.T) {
 	const occasion = "first look after stack icaguard-guard in us-east-1 is in status UPDATE_ROLLBACK_COMPLETE"
-	well := []guard.Outcome{outcome(guard.Clean), outcome(guard.Reported), outcome(guard.Restored)}
+	well := []guard.Outcome{outcome(guard.Clean), withNote(outcome(guard.Clean)), outcome(guard.Restored)}
 	for _, c := range []struct {
 		outcomes          []guard.Outcome
 		subject, severity string
