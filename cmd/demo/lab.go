@@ -224,10 +224,10 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 	if err := json.Unmarshal(result.Payload, &audit); err != nil || result.FunctionError != "" {
 		return fmt.Errorf("validate: %s %s: %w", result.FunctionError, result.Payload, err)
 	}
-	rest := slices.DeleteFunc(slices.Clone(audit.Outcomes), func(o guard.Outcome) bool { return o.Status == guard.Clean })
+	rest := slices.DeleteFunc(slices.Clone(audit.Outcomes), func(o guard.Outcome) bool { return o.Status == guard.InSync })
 	s.line("Lambda", "%d settings of 3 storages and of the guard itself: %d are clean, of the others it tells:", len(audit.Outcomes), len(audit.Outcomes)-len(rest))
 	for _, o := range rest {
-		for _, found := range append(o.Alerts, o.Reports...) {
+		for _, found := range append(o.Alerts, o.Notes...) {
 			s.line("", "%s %s %s: %s", o.Storage, o.Setting, o.Status, found.What)
 		}
 	}

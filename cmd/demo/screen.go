@@ -83,7 +83,7 @@ func (s *screen) logLine(home string, line []byte) {
 			relay = "rule icaguard-relay-" + service + " in " + entry.Region + " → home bus → "
 		}
 		s.line("EventBridge", "%srule icaguard-hear-%s → SQS %s → Lambda: %s", relay, service, guard.LookQueue, entry.Event)
-	case entry.Msg == "outcome" && entry.Status == guard.Clean: // told by the audit
+	case entry.Msg == "outcome" && entry.Status == guard.InSync: // told by the audit
 	case entry.Msg == "outcome":
 		s.line("Lambda", "%s of %s: %s %s", entry.Setting, entry.Storage, entry.Status, entry.Problem)
 		for _, d := range entry.Diffs {

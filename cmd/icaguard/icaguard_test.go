@@ -68,7 +68,7 @@ func TestOnLocalAWS(t *testing.T) {
 }
 
 func testValidate(t *testing.T, local *localaws.AWS) {
-	d := newLabDesk(t, local, "clean")
+	d := newLabDesk(t, local, "in-sync")
 	d.PlayStacks("") // nobody has deployed yet
 	d.golden("validate-clean", "validate")
 

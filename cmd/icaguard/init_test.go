@@ -195,7 +195,7 @@ func (h *handMade) expectStatuses() {
 	h.t.Helper()
 	got := h.statuses()
 	for want, names := range map[guard.Status][]string{
-		guard.Clean: {
+		guard.InSync: {
 			"lab-data bucket", "lab-data bucket-cors", "lab-data bucket-versioning", "lab-data bucket-policy",
 			"lab-archive bucket", "lab-archive bucket-versioning", "lab-archive bucket-encryption", "lab-archive bucket-policy",
 			"lab-data oidc-provider", "lab-data role", "lab-data role-boundary", "lab-data role-trust", "lab-data permission-policy-attached",

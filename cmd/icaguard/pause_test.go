@@ -50,34 +50,34 @@ func (a *account) parameter(t *testing.T, name string) string {
 }
 
 func testPause(t *testing.T, a *account) {
-	d := newGuardedDesk(t, a, "held")
+	d := newGuardedDesk(t, a, "deferred")
 	unknown := `no such name: the configuration has held, all`
 	d.expectFailure([]string{"pause", "heldd", "--for", "2h", "--reason", "x"}, `pause "heldd": `+unknown)
 	d.expectFailure([]string{"resume", "heldd"}, `resume "heldd": `+unknown)
 
 	began := time.Now()
-	d.golden("pause", "pause", "held", "--for", "2h", "--reason", " moving  to another\tkey")
-	p, err := guard.ParsePause("held", a.parameter(t, "held"))
+	d.golden("pause", "pause", "deferred", "--for", "2h", "--reason", " moving  to another\tkey")
+	p, err := guard.ParsePause("deferred", a.parameter(t, "deferred"))
 	if err != nil || p.Reason != "moving to another key" || p.Until.Sub(began).Round(time.Minute) != 2*time.Hour || p.Until.Location() != time.UTC {
-		t.Errorf("%v, the parameter is %s", err, a.parameter(t, "held"))
+		t.Errorf("%v, the parameter is %s", err, a.parameter(t, "deferred"))
 	}
 	d.Break()
 	d.look()
 	d.ExpectBroken()
-	if log := d.log.String(); !strings.Contains(log, `"status":"held","setting":"role-session-duration"`) || !strings.Contains(log, "paused: held paused until") {
+	if log := d.log.String(); !strings.Contains(log, `"status":"deferred","setting":"role-session-duration"`) || !strings.Contains(log, "paused: held paused until") {
 		t.Errorf("nothing was held:\n%s", log)
 	}
 	if r := d.run("replay", "--enforce", d.event("aws.iam.UpdateRole.json")); r.code != 1 || !strings.Contains(r.stdout, "status    held\n") {
 		t.Errorf("a pause holds who restores by hand, too:\n%s", r.transcript())
 	}
 	d.ExpectBroken()
-	if v := d.run("validate", "--storage", "held"); v.code != 1 || !strings.Contains(v.stdout, "\npaused: "+p.String()+"\n") {
+	if v := d.run("validate", "--storage", "deferred"); v.code != 1 || !strings.Contains(v.stdout, "\npaused: "+p.String()+"\n") {
 		t.Errorf("validate says nothing of the pause:\n%s", v.transcript())
 	}
 
 	delayed := a.delayed(t, guard.LookQueue)
-	d.golden("resume", "resume", "held")
-	if got := a.parameter(t, "held"); got != "" {
+	d.golden("resume", "resume", "deferred")
+	if got := a.parameter(t, "deferred"); got != "" {
 		t.Errorf("the parameter is still there: %s", got)
 	}
 	if got := a.delayed(t, guard.LookQueue) - delayed; got != 1 {
@@ -85,7 +85,7 @@ func testPause(t *testing.T, a *account) {
 	}
 	d.letWork()
 	d.ExpectRestored()
-	d.golden("resume-nothing", "resume", "held")
+	d.golden("resume-nothing", "resume", "deferred")
 }
 
 func testPauseSetting(t *testing.T, a *account) {

@@ -150,7 +150,7 @@ func TestRenderedIsApplied(t *testing.T) {
 	d.apply("boundary", false)
 	got := d.statuses()
 	for _, setting := range []string{"bucket-cors", "permission-policy", "permission-policy-attached", "role-trust", "bucket-policy", "kms-key-policy", "role-boundary"} {
-		if status := got["lab "+setting]; status != guard.Clean {
+		if status := got["lab "+setting]; status != guard.InSync {
 			t.Errorf("%s is %q after what render printed was applied", setting, status)
 		}
 	}
@@ -158,7 +158,7 @@ func TestRenderedIsApplied(t *testing.T) {
 	d.addForeignStatement()
 	d.apply("bucket-policy", true) // merged with what is there now
 	d.apply("bucket-policy", true)
-	if status := d.statuses()["lab bucket-policy"]; status != guard.Clean {
+	if status := d.statuses()["lab bucket-policy"]; status != guard.InSync {
 		t.Errorf("bucket-policy is %q after it was merged", status)
 	}
 	if sids := d.bucketSids(); !slices.Equal(sids, []string{"Portal", icaconfig.SidRequireTLS, icaconfig.SidCrossAccountCopy}) {
@@ -252,7 +252,7 @@ func (d *desk) statuses() map[string]guard.Status {
 	statuses := map[string]guard.Status{}
 	for _, o := range got.Outcomes {
 		statuses[o.Storage+" "+o.Setting] = o.Status
-		if o.Status == guard.Clean && len(o.Reports) > 0 {
+		if o.Status == guard.InSync && len(o.Notes) > 0 {
 			statuses[o.Storage+" "+o.Setting] = withNotes
 		}
 	}
@@ -293,7 +293,7 @@ func TestLiteralTrustIsApplied(t *testing.T) {
 	d.withShell()
 	d.makeBare()
 	d.apply("trust-policy", false)
-	if status := d.statuses()["lab role-trust"]; status != guard.Clean {
+	if status := d.statuses()["lab role-trust"]; status != guard.InSync {
 		t.Errorf("role-trust is %q", status)
 	}
 	if _, err := os.Stat(filepath.Join(d.dir, "trust-policy.json")); err == nil {

@@ -198,7 +198,7 @@ func (l *life) expectDeployed(lab *testlab.Lab) {
 		Clients: guard.Clients{Config: l.site.DirectConfig(testlab.Region), Account: l.site.Account()},
 	}
 	for _, o := range engine.Audit(context.Background()) {
-		if o.Status != guard.Clean {
+		if o.Status != guard.InSync {
 			l.t.Errorf("not as deployed: %+v", o)
 		}
 	}

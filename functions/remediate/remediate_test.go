@@ -306,7 +306,7 @@ func testOwnEcho(t *testing.T, s *site) {
 	w.expectPosts(0)
 }
 
-// testSecondLook delivers an event that says "changed" while the look says "clean".
+// testSecondLook delivers an event that says "changed" while the look says "in-sync".
 func testSecondLook(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.done(w.heardOne(func() { w.Rename("renamed") }))

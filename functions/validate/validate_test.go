@@ -43,7 +43,7 @@ func TestValidate(t *testing.T) {
 	binaries := map[string]string{"validate": testlab.Build(t, "validate"), "remediate": testlab.Build(t, "remediate")}
 	testlab.MakeHome(t, local, testlab.Home(t, local))
 	for name, test := range map[string]func(*world){
-		"clean": testClean, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
+		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
 		"schedule": testSchedule, "schedule in observe": testScheduleObserve, "schedule of IAM": testScheduleIAM, "unknown schedule": testUnknownSchedule,
 		"event about the hands": testHear, "summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
@@ -112,9 +112,9 @@ func (w *world) audit(exitCode int) map[string]guard.Outcome {
 	return outcomes
 }
 
-func testClean(w *world) {
+func testInSync(w *world) {
 	for _, o := range w.audit(0) {
-		if o.Status != guard.Clean || len(o.Diffs) != 0 || o.Remediation != "" {
+		if o.Status != guard.InSync || len(o.Diffs) != 0 || o.Remediation != "" {
 			w.t.Errorf("want nothing to do: %+v", o)
 		}
 	}
@@ -182,11 +182,11 @@ func testJSON(w *world) {
 func testOwn(w *world) {
 	w.Inject(localaws.Fault{Operation: "DescribeTable", Kind: localaws.Gone})
 	o := w.audit(1)["guard-ledger"]
-	if o.Storage != "icaguard" || o.Status != guard.Unrecoverable || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].Remediation, "make repair") {
+	if o.Storage != "icaguard" || o.Status != guard.ActionRequired || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].Remediation, "make repair") {
 		w.t.Errorf("want an alert about the guard itself: %+v", o)
 	}
 	w.PlayStacks("UPDATE_IN_PROGRESS")
-	if o := w.audit(1)["guard-ledger"]; o.Status != guard.Held || !strings.Contains(o.Problem, "UPDATE_IN_PROGRESS") {
+	if o := w.audit(1)["guard-ledger"]; o.Status != guard.Deferred || !strings.Contains(o.Problem, "UPDATE_IN_PROGRESS") {
 		w.t.Errorf("want it held: %+v", o)
 	}
 }

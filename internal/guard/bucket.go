@@ -87,7 +87,7 @@ func alert(what, remediation string) Comparison {
 	return Comparison{Alerts: []Finding{{What: what, Remediation: remediation}}}
 }
 
-// report is a comparison that is worth knowing.
-func report(what, remediation string) Comparison {
-	return Comparison{Reports: []Finding{{What: what, Remediation: remediation}}}
+// note is a comparison that is worth knowing.
+func note(what, remediation string) Comparison {
+	return Comparison{Notes: []Finding{{What: what, Remediation: remediation}}}
 }

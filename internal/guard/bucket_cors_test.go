@@ -59,8 +59,8 @@ func bucketCORSWays() []way {
 		put("a foreign rule shadows ours", Restored,
 			func(ours types.CORSRule) []types.CORSRule { return rules(foreignRule(), greedy, ours) },
 			func(ours types.CORSRule) []types.CORSRule { return rules(ours, foreignRule(), greedy) }),
-		put("a foreign rule stands before ours, harmless", Clean, harmless, harmless),
-		put("a lab's own rule covers ours", Clean, covering, covering),
+		put("a foreign rule stands before ours, harmless", InSync, harmless, harmless),
+		put("a lab's own rule covers ours", InSync, covering, covering),
 	}
 }
 
@@ -112,7 +112,7 @@ func TestUnsettledCORS(t *testing.T) {
 		w.putCORS(types.CORSRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: &n})
 		return nil
 	}
-	expectStatus(t, w.look("bucket-cors"), Failed)
+	expectStatus(t, w.look("bucket-cors"), RestoreFailed)
 	if rules := w.cors(); len(rules) != 1 || len(w.again) != 1 {
 		t.Errorf("a document that changes with every read must not be written: %v, again %v", rules, w.again)
 	}
@@ -127,7 +127,7 @@ func TestCORSOfOthersFillsTheBucket(t *testing.T) {
 	}
 	w.putCORS(rules...)
 	o := w.look("bucket-cors")
-	expectStatus(t, o, Unrecoverable)
+	expectStatus(t, o, ActionRequired)
 	if !strings.Contains(o.Problem, "100 CORS rules") || len(w.cors()) != maxCORSRules {
 		t.Errorf("problem %q with %d rules left", o.Problem, len(w.cors()))
 	}

@@ -77,7 +77,7 @@ func compareEncryption(s icaconfig.Storage, rules []types.ServerSideEncryptionRu
 	// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html).
 	switch {
 	case got.algorithm == types.ServerSideEncryptionAwsKmsDsse && got.key == s.Bucket.KMSKeyARN:
-		return report("the bucket encrypts twice (DSSE-KMS) with the key named: stronger than asked for, so it is left", "")
+		return note("the bucket encrypts twice (DSSE-KMS) with the key named: stronger than asked for, so it is left", "")
 	case got.algorithm != types.ServerSideEncryptionAwsKms:
 		return Comparison{Diffs: []Diff{{Path: "SSEAlgorithm", Want: string(types.ServerSideEncryptionAwsKms), Got: string(got.algorithm)}}}
 	case got.key != s.Bucket.KMSKeyARN:

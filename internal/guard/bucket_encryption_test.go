@@ -53,16 +53,16 @@ func bucketEncryptionWays() []way {
 				return refusing(encryptionRule(types.ServerSideEncryptionAes256, nil, false))
 			},
 			func(w *world, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
-		put("a type of encryption refused", Clean, keyed,
+		put("a type of encryption refused", InSync, keyed,
 			func(w *world) types.ServerSideEncryptionRule { return refusing(wanted(w)) },
 			func(w *world, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
 		put("twice (DSSE-KMS) with the key", withNotes, keyed, by(types.ServerSideEncryptionAwsKmsDsse, named),
 			func(w *world, _ Outcome) {
 				w.expectEncryption(encryptionRule(types.ServerSideEncryptionAwsKmsDsse, named(w), true))
 			}),
-		put("a KMS key that ica.yaml does not name", Unrecoverable, variant{}, by(types.ServerSideEncryptionAwsKms, (*world).otherKey), (*world).expectLeftEncrypted),
-		put("AWS's own KMS key where ica.yaml names none", Clean, variant{}, by(types.ServerSideEncryptionAwsKms, none), (*world).expectLeftEncrypted),
-		put("AWS's own KMS key and copies between accounts", Unrecoverable, variant{bucket: "crossAccountCopy: true"},
+		put("a KMS key that ica.yaml does not name", ActionRequired, variant{}, by(types.ServerSideEncryptionAwsKms, (*world).otherKey), (*world).expectLeftEncrypted),
+		put("AWS's own KMS key where ica.yaml names none", InSync, variant{}, by(types.ServerSideEncryptionAwsKms, none), (*world).expectLeftEncrypted),
+		put("AWS's own KMS key and copies between accounts", ActionRequired, variant{bucket: "crossAccountCopy: true"},
 			by(types.ServerSideEncryptionAwsKms, none), (*world).expectLeftEncrypted),
 	}
 }

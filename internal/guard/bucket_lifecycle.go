@@ -55,7 +55,7 @@ func compareLifecycle(s icaconfig.Storage, got []types.LifecycleRule) Comparison
 			continue
 		}
 		name := cmp.Or(aws.ToString(rule.ID), fmt.Sprintf("number %d", i+1))
-		v.Reports = append(v.Reports, Finding{
+		v.Notes = append(v.Notes, Finding{
 			What:        fmt.Sprintf("lifecycle rule %s on %q %s", name, prefix+"*", harm),
 			Remediation: "leave ICA's folder out of the rule, or write lifecycle: expected in ica.yaml if it is on purpose",
 		})

@@ -20,8 +20,8 @@ func bucketLifecycleWays() []way {
 				}))
 			},
 			check: func(w *world, o Outcome) {
-				if left := w.lifecycle(); len(left) != len(rules) || (want == withNotes) != (len(o.Reports) == 1) {
-					w.t.Errorf("%d of %d rules left, reports %v", len(left), len(rules), o.Reports)
+				if left := w.lifecycle(); len(left) != len(rules) || (want == withNotes) != (len(o.Notes) == 1) {
+					w.t.Errorf("%d of %d rules left, reports %v", len(left), len(rules), o.Notes)
 				}
 			},
 		}
@@ -37,10 +37,10 @@ func bucketLifecycleWays() []way {
 				ID: aws.String("cold"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("ica/runs/")},
 				Transitions: []types.Transition{{Days: aws.Int32(30), StorageClass: types.TransitionStorageClassDeepArchive}},
 			}),
-		put("a rule of others and one that is off", Clean, variant{}, expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}), off),
-		put("all objects expire, on purpose", Clean, expected, expires(everywhere)),
+		put("a rule of others and one that is off", InSync, variant{}, expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}), off),
+		put("all objects expire, on purpose", InSync, expected, expires(everywhere)),
 		{
-			setting: id, name: "removed", want: Clean,
+			setting: id, name: "removed", want: InSync,
 			breakIt: func(w *world) {
 				w.must(w.s3.DeleteBucketLifecycle(w.t.Context(), &s3.DeleteBucketLifecycleInput{Bucket: &w.storage.Bucket.Name}))
 			},

@@ -139,7 +139,7 @@ func (a authors) same(b authors) bool {
 
 func compareNotifications(_ icaconfig.Storage, got notifications) Comparison {
 	if len(got.ICA) == 0 {
-		return report("no notification of ICA's was seen on the bucket yet: nothing can be restored",
+		return note("no notification of ICA's was seen on the bucket yet: nothing can be restored",
 			"nothing to do: icaguard remembers what ICA's role puts there")
 	}
 	var v Comparison

@@ -82,10 +82,10 @@ func bucketNotificationWays() []way {
 		put("overwritten by another tool", Restored, list(otherLab), list(ica, otherLab)),
 		put("overwritten by another tool that also turns EventBridge on", Restored, list(otherLab, bus), list(ica, otherLab, bus)),
 		put("ICA's entry narrowed", Restored, list(narrowed, lab), nil),
-		put("ICA's entry under another name and in another order", Clean, list(lookAlike, lab), list(lookAlike, lab)),
-		put("an entry of others added, one altered", Clean, list(ica, otherLab, widened), list(ica, otherLab, widened)),
-		put("all entries of others removed", Clean, list(ica), list(ica)),
-		put("replaced by an entry that listens to the same files", Unrecoverable, list(greedy), list(greedy)),
+		put("ICA's entry under another name and in another order", InSync, list(lookAlike, lab), list(lookAlike, lab)),
+		put("an entry of others added, one altered", InSync, list(ica, otherLab, widened), list(ica, otherLab, widened)),
+		put("all entries of others removed", InSync, list(ica), list(ica)),
+		put("replaced by an entry that listens to the same files", ActionRequired, list(greedy), list(greedy)),
 		{
 			setting: id, name: "ICA's entry removed and its name taken", want: Restored,
 			breakIt: func(w *world) { w.putEntries(sameName) },
@@ -106,7 +106,7 @@ func notificationTargetWays() []way {
 	lost.Target, lost.ID, lost.Filters = "arn:aws:sqs:us-east-1:123456789012:lost", "lost", one("prefix", "lost/")
 	return []way{
 		{
-			setting: id, name: "ICA's entry removed, and its target gone", want: Unrecoverable,
+			setting: id, name: "ICA's entry removed, and its target gone", want: ActionRequired,
 			notShown: "a target that is there and does not let S3 in, which AWS refuses in the same words",
 			breakIt: func(w *world) {
 				w.t.Cleanup(w.deleteTopic())
@@ -309,6 +309,6 @@ func TestNotificationsWithoutMemory(t *testing.T) {
 	expectStatus(t, w.look("bucket-notification"), Restored)
 	w.engine.Clients.Memory = nil // as on the command line
 	for _, o := range w.engine.Audit(t.Context(), Look{Setting: "bucket-notification"}) {
-		expectStatus(t, o, Clean)
+		expectStatus(t, o, InSync)
 	}
 }

@@ -45,7 +45,7 @@ func compareObjectLock(_ icaconfig.Storage, got types.ObjectLockConfiguration) C
 	case got.ObjectLockEnabled != types.ObjectLockEnabledEnabled:
 		return Comparison{}
 	case got.Rule == nil || got.Rule.DefaultRetention == nil:
-		return report("object lock is on, without default retention: ICA can delete what nobody locks", "")
+		return note("object lock is on, without default retention: ICA can delete what nobody locks", "")
 	}
 	return alert("object lock is on with default retention of "+retention(*got.Rule.DefaultRetention)+": ICA cannot delete what it writes",
 		"disable default retention, if your rules on keeping data allow it, or give ICA another bucket")

@@ -22,20 +22,20 @@ func bucketObjectLockWays() []way {
 				}))
 			},
 			check: func(w *world, o Outcome) {
-				if findings := slices.Concat(o.Alerts, o.Reports); len(findings) != 1 || !strings.Contains(findings[0].What, words) {
+				if findings := slices.Concat(o.Alerts, o.Notes); len(findings) != 1 || !strings.Contains(findings[0].What, words) {
 					w.t.Errorf("want one finding with %q: %v", words, findings)
 				}
 			},
 		}
 	}
 	return []way{
-		put("on with default retention", Unrecoverable, "30 days (COMPLIANCE)", &types.ObjectLockRule{
+		put("on with default retention", ActionRequired, "30 days (COMPLIANCE)", &types.ObjectLockRule{
 			DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: aws.Int32(30)},
 		}),
-		put("on with default retention in years", Unrecoverable, "7 years (GOVERNANCE)", &types.ObjectLockRule{
+		put("on with default retention in years", ActionRequired, "7 years (GOVERNANCE)", &types.ObjectLockRule{
 			DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Years: aws.Int32(7)},
 		}),
 		put("on without default retention", withNotes, "object lock is on", nil),
-		{setting: id, name: "left as it is", want: Clean, breakIt: func(*world) {}},
+		{setting: id, name: "left as it is", want: InSync, breakIt: func(*world) {}},
 	}
 }

@@ -59,7 +59,7 @@ func compareOwnership(s icaconfig.Storage, got types.ObjectOwnership) Comparison
 	case s.Bucket.CrossAccountCopy:
 		return alert("object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403", remediation)
 	}
-	return report("object ownership is "+is+": an object belongs to whoever writes it, or can be shared by its ACL", remediation)
+	return note("object ownership is "+is+": an object belongs to whoever writes it, or can be shared by its ACL", remediation)
 }
 
 func putOwnership(ctx context.Context, c Clients, s icaconfig.Storage, _ types.ObjectOwnership) error {

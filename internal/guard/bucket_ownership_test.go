@@ -27,7 +27,7 @@ func bucketOwnershipWays() []way {
 			},
 		},
 		{
-			setting: id, name: "ACLs enabled and used to grant to others", want: Unrecoverable,
+			setting: id, name: "ACLs enabled and used to grant to others", want: ActionRequired,
 			breakIt: func(w *world) {
 				writer(w)
 				w.must(w.s3.PutBucketAcl(w.t.Context(), &s3.PutBucketAclInput{
@@ -46,7 +46,7 @@ func bucketOwnershipWays() []way {
 			variant: variant{bucket: "existing: true", storage: "mode: enforce"}, breakIt: writer, check: left,
 		},
 		{
-			setting: id, name: "ACLs enabled on an adopted bucket with copies between accounts", want: Unrecoverable,
+			setting: id, name: "ACLs enabled on an adopted bucket with copies between accounts", want: ActionRequired,
 			variant: variant{bucket: "existing: true\n      crossAccountCopy: true", storage: "mode: enforce"}, breakIt: writer, check: left,
 		},
 	}

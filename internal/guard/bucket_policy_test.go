@@ -46,7 +46,7 @@ func bucketPolicyWays() []way {
 	all := []way{
 		{setting: "bucket-policy", name: "deleted", want: Restored, breakIt: (*world).deleteBucketPolicy},
 		{
-			setting: "bucket-policy", name: "deleted, nothing of ours asked for", variant: variant{bucket: "requireTLS: false"}, want: Clean,
+			setting: "bucket-policy", name: "deleted, nothing of ours asked for", variant: variant{bucket: "requireTLS: false"}, want: InSync,
 			breakIt: func(w *world) { w.putBucketPolicy(policyText(w.foreignStatement())); w.deleteBucketPolicy() },
 			check:   func(w *world, _ Outcome) { w.expectBucketPolicy("") },
 		},
@@ -96,14 +96,14 @@ func tlsCases() []policyCase {
 			before: func(w *world) string { return policyText(w.tlsOnly(), w.foreignStatement(), w.tlsOnly()) },
 			after:  func(w *world) string { return policyText(w.tlsOnly(), w.foreignStatement()) },
 		},
-		{name: "a look-alike of ours, other order and spelling", want: Clean, before: func(w *world) string {
+		{name: "a look-alike of ours, other order and spelling", want: InSync, before: func(w *world) string {
 			return policyText(`{"Sid":"IcaguardRequireTLS","Resource":["` + w.storage.Bucket.ARN + `/*","` + w.storage.Bucket.ARN + `"],` +
 				`"Action":["S3:*"],"Principal":"*","Effect":"Deny","Condition":{"Bool":{"AWS:securetransport":[false]}}}`)
 		}},
-		{name: "a lab's own statement does what ours does", want: Clean, before: func(w *world) string {
+		{name: "a lab's own statement does what ours does", want: InSync, before: func(w *world) string {
 			return policyText(w.foreignStatement(), strings.Replace(w.tlsOnly(), `"Sid":"IcaguardRequireTLS",`, "", 1))
 		}},
-		{name: "a foreign statement is added", want: Clean, before: edited()},
+		{name: "a foreign statement is added", want: InSync, before: edited()},
 		{
 			name: "an old version and an Id", want: Restored,
 			before: func(w *world) string {
@@ -114,13 +114,13 @@ func tlsCases() []policyCase {
 			},
 		},
 		{
-			name: "not to be read as a policy", want: Unrecoverable, before: func(w *world) string {
+			name: "not to be read as a policy", want: ActionRequired, before: func(w *world) string {
 				return policyText(strings.Replace(w.foreignStatement(), `"Sid"`, `"Planet":"x","Sid"`, 1))
 			},
 			says: []string{"cannot be read", "Planet", "by hand"}, notShown: "that AWS refuses most such policies",
 		},
 		{
-			name: "no room for ours", want: Unrecoverable, says: []string{"AWS takes 20480", "no longer needed"},
+			name: "no room for ours", want: ActionRequired, says: []string{"AWS takes 20480", "no longer needed"},
 			before: func(w *world) string {
 				return policyText(strings.Replace(w.foreignStatement(), "shared", "shared/"+strings.Repeat("x", maxBucketPolicy-400), 1))
 			},
@@ -152,7 +152,7 @@ func crossAccountCases() []policyCase {
 		{name: "ours is widened", lines: lines, want: Restored, before: edited(`"s3:DeleteObject"`, `"s3:*"`), after: edited()},
 		{name: "ours names another bucket", lines: lines, want: Restored, before: edited("arn:aws:s3:::", "arn:aws:s3:::x"), after: edited()},
 		{name: "ours has a condition", lines: lines, want: Restored, before: edited(`"Effect"`, `"Condition":{"Bool":{"aws:SecureTransport":"false"}},"Effect"`), after: edited()},
-		{name: "a lab's own statement grants the same and more", lines: lines, want: Clean, before: edited("IcaCrossAccountCopy", "Lab", `"s3:GetObject"`, `"s3:GetObject*"`)},
+		{name: "a lab's own statement grants the same and more", lines: lines, want: InSync, before: edited("IcaCrossAccountCopy", "Lab", `"s3:GetObject"`, `"s3:GetObject*"`)},
 		{
 			name: "a lab's own statement grants less", lines: lines, want: Restored,
 			before: edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, ""),
@@ -161,11 +161,11 @@ func crossAccountCases() []policyCase {
 			},
 		},
 		{
-			name: "a Deny under our name", lines: lines, want: Unrecoverable, says: []string{"is a Deny", "give it another Sid or delete it"},
+			name: "a Deny under our name", lines: lines, want: ActionRequired, says: []string{"is a Deny", "give it another Sid or delete it"},
 			before: edited(`"Allow"`, `"Deny"`),
 		},
 		{
-			name: "a Deny shadows ours", lines: lines, want: Unrecoverable, says: []string{"ICA's copies between accounts: statement 2", `"ArnNotLike"`},
+			name: "a Deny shadows ours", lines: lines, want: ActionRequired, says: []string{"ICA's copies between accounts: statement 2", `"ArnNotLike"`},
 			before: func(w *world) string {
 				return policyText(w.crossAccount(false), w.denyAll(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`))
 			},
@@ -193,36 +193,36 @@ func denyCases() []policyCase {
 	}
 	hitsAll := []string{"ICA's role: statement 1 (Sid Lockdown) denies", "icaguard-remediate: statement 1", "icaguard-validate: ", `add "ArnNotLike"`}
 	return []policyCase{
-		{name: "replaced by a Deny without exception", want: Unrecoverable, before: deny(), says: hitsAll, notShown: lockedOut},
+		{name: "replaced by a Deny without exception", want: ActionRequired, before: deny(), says: hitsAll, notShown: lockedOut},
 		{
-			name: "a Deny that spares only ICA's role", want: Unrecoverable, says: []string{"icaguard-remediate: statement 1"}, notShown: lockedOut,
+			name: "a Deny that spares only ICA's role", want: ActionRequired, says: []string{"icaguard-remediate: statement 1"}, notShown: lockedOut,
 			before: func(w *world) string {
 				return policyText(w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":"`+w.storage.Role.ARN+`"}`), w.tlsOnly())
 			},
 		},
 		{
-			name: "a Deny that spares by NotPrincipal", want: Unrecoverable, says: []string{"nobody can name a role's sessions in advance", `"Principal": "*"`}, notShown: lockedOut,
+			name: "a Deny that spares by NotPrincipal", want: ActionRequired, says: []string{"nobody can name a role's sessions in advance", `"Principal": "*"`}, notShown: lockedOut,
 			before: func(w *world) string {
 				return policyText(strings.Replace(w.denyAll(""), `"Principal":"*"`, `"NotPrincipal":{"AWS":["`+w.storage.Role.ARN+`","123456789012"]}`, 1), w.tlsOnly())
 			},
 		},
-		{name: "a Deny that spares ICA and the guard", want: Clean, before: sparing},
-		{name: "a Deny that spares ICA's role by its id", want: Clean, before: byID((*world).roleID)},
+		{name: "a Deny that spares ICA and the guard", want: InSync, before: sparing},
+		{name: "a Deny that spares ICA's role by its id", want: InSync, before: byID((*world).roleID)},
 		{
-			name: "a Deny that spares the id of a role that was deleted", want: Unrecoverable, says: []string{"ICA's role: statement 1", "AROAEXAMPLEDELETED00"},
+			name: "a Deny that spares the id of a role that was deleted", want: ActionRequired, says: []string{"ICA's role: statement 1", "AROAEXAMPLEDELETED00"},
 			before: byID(func(*world) string { return "AROAEXAMPLEDELETED00" }),
 		},
 		{
-			name: "a Deny of a network, which may hit", want: Unrecoverable, says: []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
+			name: "a Deny of a network, which may hit", want: ActionRequired, says: []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
 			before: deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`), after: withTLS(deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`)),
 		},
 		{
-			name: "a Deny about another folder", want: Clean, before: func(w *world) string {
+			name: "a Deny about another folder", want: InSync, before: func(w *world) string {
 				return policyText(strings.NewReplacer(`"`+w.storage.Bucket.ARN+`",`, "", "/*", "/hr/*").Replace(w.denyAll("")), w.tlsOnly())
 			},
 		},
 		{
-			name: "a Deny of what ICA does not do", want: Clean, before: func(w *world) string {
+			name: "a Deny of what ICA does not do", want: InSync, before: func(w *world) string {
 				return policyText(strings.Replace(w.denyAll(""), `"s3:*"`, `"s3:DeleteBucket"`, 1), w.tlsOnly())
 			},
 		},
@@ -321,7 +321,7 @@ func (w *world) expectBucketPolicy(want string) {
 func expectTold(t *testing.T, o Outcome, texts ...string) {
 	t.Helper()
 	var all []string
-	for _, f := range append(o.Alerts, o.Reports...) {
+	for _, f := range append(o.Alerts, o.Notes...) {
 		all = append(all, f.What+" → "+f.Remediation)
 		if f.Remediation == "" {
 			t.Errorf("without advice: %s", f.What)
@@ -342,7 +342,7 @@ func TestOrphanInTheWay(t *testing.T) {
 	w.deleteLabRole()
 	broken := w.bucketPolicy()
 	o := w.look("bucket-policy")
-	expectStatus(t, o, Failed)
+	expectStatus(t, o, RestoreFailed)
 	expectTold(t, o, "statement 1 (Sid Orphan) names AROA", "by icaguard too")
 	w.expectBucketPolicy(broken)
 	if len(o.Alerts) != 1 || len(w.again) != 1 {
@@ -363,7 +363,7 @@ func TestPublicStatementInTheWay(t *testing.T) {
 	w.putBucketPolicy(public)
 	block(true)
 	o := w.look("bucket-policy")
-	expectStatus(t, o, Failed)
+	expectStatus(t, o, RestoreFailed)
 	if !strings.Contains(o.Problem, "makes the bucket public") {
 		t.Errorf("problem %q", o.Problem)
 	}
@@ -375,7 +375,7 @@ func TestLockedOutOfTheBucket(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	defer w.local.Recorder().Inject(localaws.Fault{Operation: "GetBucketPolicy", AccessKeyID: w.key, Kind: localaws.ExplicitDeny})()
 	o := w.look("bucket-policy")
-	expectStatus(t, o, Unrecoverable)
+	expectStatus(t, o, ActionRequired)
 	for _, way := range []string{"root user", "S3UnlockBucketPolicy"} {
 		if !strings.Contains(o.Problem, way) {
 			t.Errorf("%q does not tell of the %s", o.Problem, way)

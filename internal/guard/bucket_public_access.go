@@ -97,9 +97,9 @@ func comparePublicAccess(s icaconfig.Storage, got publicAccess) Comparison {
 	var v Comparison
 	switch {
 	case got.AccountUnknown != "":
-		v = report("the account's own public access block cannot be read: "+got.AccountUnknown, "nothing for ICA; it is the bucket's that protects its data")
+		v = note("the account's own public access block cannot be read: "+got.AccountUnknown, "nothing for ICA; it is the bucket's that protects its data")
 	case got.Account != allBlocks():
-		v = report("the account's own public access block is not all on; the bucket's is what protects its data",
+		v = note("the account's own public access block is not all on; the bucket's is what protects its data",
 			"S3 console, Block Public Access settings for this account, if that is not on purpose")
 	}
 	for _, block := range []struct {

@@ -31,8 +31,8 @@ func bucketPublicAccessWays() []way {
 		{
 			setting: id, name: "the account's block removed", want: withNotes, breakIt: (*world).unblockAccount,
 			check: func(w *world, o Outcome) {
-				if len(o.Reports) != 1 || w.bucketBlocks() != allBlocks() {
-					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Reports, w.bucketBlocks())
+				if len(o.Notes) != 1 || w.bucketBlocks() != allBlocks() {
+					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Notes, w.bucketBlocks())
 				}
 			},
 		},
@@ -43,13 +43,13 @@ func bucketPublicAccessWays() []way {
 				w.deletePublicAccessBlock()
 			},
 			check: func(w *world, o Outcome) {
-				if len(o.Reports) != 1 || w.bucketBlocks() != allBlocks() {
-					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Reports, w.bucketBlocks())
+				if len(o.Notes) != 1 || w.bucketBlocks() != allBlocks() {
+					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Notes, w.bucketBlocks())
 				}
 			},
 		},
 		{
-			setting: id, name: "removed where publicAccessBlock is false", want: Clean, variant: variant{bucket: "publicAccessBlock: false"},
+			setting: id, name: "removed where publicAccessBlock is false", want: InSync, variant: variant{bucket: "publicAccessBlock: false"},
 			breakIt: (*world).deletePublicAccessBlock,
 			check: func(w *world, _ Outcome) {
 				if w.bucketBlocks() != (blocks{}) || len(w.calls()) != 0 {

@@ -36,21 +36,21 @@ func bucketWays() []way {
 		}
 	}
 	return []way{
-		{setting: id, name: "created in another region", want: Unrecoverable, check: alerted("eu-central-1"), breakIt: func(w *world) {
+		{setting: id, name: "created in another region", want: ActionRequired, check: alerted("eu-central-1"), breakIt: func(w *world) {
 			w.deleteBucket()
 			w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{
 				Bucket: &w.storage.Bucket.Name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
 			}))
 		}},
-		{setting: id, name: "deleted", want: Unrecoverable, check: alerted("was deleted"), breakIt: (*world).deleteBucket},
-		{setting: id, name: "deleted and taken by a stranger", want: Unrecoverable, check: alerted("another account"), breakIt: func(w *world) {
+		{setting: id, name: "deleted", want: ActionRequired, check: alerted("was deleted"), breakIt: (*world).deleteBucket},
+		{setting: id, name: "deleted and taken by a stranger", want: ActionRequired, check: alerted("another account"), breakIt: func(w *world) {
 			w.deleteBucket()
 			w.takeBucket()
 		}},
-		{setting: id, name: "deleted and recreated empty in time", want: Clean, breakIt: (*world).recreateBucket, check: func(w *world, _ Outcome) {
+		{setting: id, name: "deleted and recreated empty in time", want: InSync, breakIt: (*world).recreateBucket, check: func(w *world, _ Outcome) {
 			w.engine.Handle(w.t.Context(), []Look{{}})
 			for _, o := range w.engine.Audit(w.t.Context()) {
-				if o.Status != Clean {
+				if o.Status != InSync {
 					w.t.Errorf("not restored: %+v", o)
 				}
 			}

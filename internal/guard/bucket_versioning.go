@@ -73,7 +73,7 @@ func compareNever(got versioning) Comparison {
 		return alert("versioning is enabled, but ica.yaml says never: what ICA deletes stays as versions and is paid for, and ICA lacks the permissions for versions",
 			"suspend versioning, or write versioning: enabled in ica.yaml and deploy")
 	case types.BucketVersioningStatusSuspended:
-		return report("versioning was enabled once and is suspended: ICA gets the permissions for versions, as Illumina's documentation asks", "")
+		return note("versioning was enabled once and is suspended: ICA gets the permissions for versions, as Illumina's documentation asks", "")
 	}
 	return Comparison{}
 }
@@ -82,10 +82,10 @@ func compareNever(got versioning) Comparison {
 func compareFollowed(got versioning) Comparison {
 	switch got.Status {
 	case types.BucketVersioningStatusEnabled:
-		return report("versioning is enabled, so ICA gets the permissions for versions",
+		return note("versioning is enabled, so ICA gets the permissions for versions",
 			"write versioning: enabled in ica.yaml, so that a deploy never takes them away for a moment")
 	case types.BucketVersioningStatusSuspended:
-		return report("versioning is suspended, so ICA gets the permissions for versions", "")
+		return note("versioning is suspended, so ICA gets the permissions for versions", "")
 	}
 	return Comparison{}
 }

@@ -30,15 +30,15 @@ func bucketVersioningWays() []way {
 	return []way{
 		cell("enabled", types.BucketVersioningStatusSuspended, Restored),
 		neverEnabled,
-		cell("enabled", types.BucketVersioningStatusEnabled, Clean),
-		cell("auto", "", Clean),
+		cell("enabled", types.BucketVersioningStatusEnabled, InSync),
+		cell("auto", "", InSync),
 		cell("auto", types.BucketVersioningStatusEnabled, withNotes),
 		cell("auto", types.BucketVersioningStatusSuspended, withNotes),
-		cell("never", "", Clean),
-		cell("never", types.BucketVersioningStatusEnabled, Unrecoverable),
+		cell("never", "", InSync),
+		cell("never", types.BucketVersioningStatusEnabled, ActionRequired),
 		cell("never", types.BucketVersioningStatusSuspended, withNotes),
 		{
-			setting: id, name: "MFA delete on", want: Unrecoverable, variant: variant{bucket: "versioning: enabled"},
+			setting: id, name: "MFA delete on", want: ActionRequired, variant: variant{bucket: "versioning: enabled"},
 			notShown: "that ICA then cannot delete versions",
 			breakIt: func(w *world) {
 				w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{

@@ -219,7 +219,7 @@ func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 		return Result{Look: j.look, Outcome: finish(j, exhausted(outcome))}
 	}
 	next.Attempt++
-	if outcome.Status == Held {
+	if outcome.Status == Deferred {
 		next.Attempt = max(1, j.look.Attempt) // waiting is no failed attempt: what fails when it is over has all its tries
 	}
 	next.Reason = reason
@@ -286,18 +286,18 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 	plan, err := e.settle(ctx, j, plan)
 	switch {
 	case err != nil:
-		return outcome.fail(Failed, err)
+		return outcome.fail(RestoreFailed, err)
 	case len(plan.Diffs) == 0:
 		return outcome.found(plan.Comparison)
 	}
 	outcome.Diffs = plan.Diffs
 	outcome.NotKept = cmp.Or(e.keep(ctx, j, plan), outcome.NotKept) // what could not be learnt stays told
 	if plan.destroys && outcome.NotKept != "" {
-		return outcome.fail(Failed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNotKept{}, outcome.NotKept))
+		return outcome.fail(RestoreFailed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNotKept{}, outcome.NotKept))
 	}
 	if err := plan.restore(ctx); err != nil {
 		outcome.wrote = awserr.Classify(err) == awserr.Transient // the answer may be lost, and the write done
-		return outcome.fail(Failed, err)
+		return outcome.fail(RestoreFailed, err)
 	}
 	outcome.wrote = true
 	return e.verify(ctx, j, outcome)
@@ -369,24 +369,24 @@ func (e *Engine) verify(ctx context.Context, j job, outcome Outcome) Outcome {
 	var left []Diff
 	for _, wait := range waits {
 		if err := e.Sleep(ctx, wait); err != nil {
-			return outcome.fail(Failed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
+			return outcome.fail(RestoreFailed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
 		}
 		plan, err := j.setting.plan(ctx, e.Clients, j.storage)
 		if err != nil {
-			return outcome.fail(Failed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
+			return outcome.fail(RestoreFailed, fmt.Errorf("%s: verify: %w", j.setting.ID, err))
 		}
 		if len(plan.Diffs) == 0 {
 			return outcome.restored(plan.Comparison)
 		}
 		left = plan.Diffs
 	}
-	outcome.Status, outcome.Diffs, outcome.Problem = StillDrifted, left, "it was written, but does not read back so"
+	outcome.Status, outcome.Diffs, outcome.Problem = Unverified, left, "it was written, but does not read back so"
 	return outcome
 }
 
 // finish adds the words that people need.
 func finish(j job, o Outcome) Outcome {
-	if o.Status != Clean {
+	if o.Status != InSync {
 		o.Effect = j.setting.Effect
 	}
 	o.Remediation = remediationFor(o, j.setting.Remediation(j.storage), j.setting.On.Mode(j.storage))
@@ -397,26 +397,26 @@ func finish(j job, o Outcome) Outcome {
 func again(l Look, o Outcome) (after time.Duration, reason string) {
 	delays := []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 	switch o.Status {
-	case Clean:
+	case InSync:
 		// An event said "changed" and the look says that nothing has to be done: the read may have been stale.
 		if len(l.Causes) > 0 && l.Attempt == 0 {
 			return 15 * time.Second, "second look: configuration reads are eventually consistent"
 		}
-	case Unknown, Failed, StillDrifted:
+	case Unknown, RestoreFailed, Unverified:
 		if l.Attempt < len(delays) {
 			return delays[l.Attempt], string(o.Status) + ": " + o.Problem
 		}
-	case Held:
+	case Deferred:
 		return o.hold.Again, "held: " + o.Problem
-	case Drifted, Restored, Unrecoverable:
+	case Drifted, Restored, ActionRequired:
 	}
 	return 0, ""
 }
 
 // exhausted is the outcome when there will be no further look: what could not be done until now needs a person.
 func exhausted(o Outcome) Outcome {
-	if o.Status == Unknown || o.Status == Failed {
-		o.Status = Unrecoverable
+	if o.Status == Unknown || o.Status == RestoreFailed {
+		o.Status = ActionRequired
 	}
 	return o
 }

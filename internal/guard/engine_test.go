@@ -66,17 +66,17 @@ func TestAgain(t *testing.T) {
 		status Status
 		want   time.Duration
 	}{
-		"clean after a stranger's event": {Look{Causes: stranger}, Clean, 15 * time.Second},
-		"clean at the second look":       {Look{Causes: stranger, Attempt: 1}, Clean, 0},
-		"clean after our own echo":       {Look{}, Clean, 0},
+		"clean after a stranger's event": {Look{Causes: stranger}, InSync, 15 * time.Second},
+		"clean at the second look":       {Look{Causes: stranger, Attempt: 1}, InSync, 0},
+		"clean after our own echo":       {Look{}, InSync, 0},
 		"restored":                       {Look{Causes: stranger}, Restored, 0},
 		"drifted in observe":             {Look{Causes: stranger}, Drifted, 0},
 		"unknown":                        {Look{}, Unknown, 5 * time.Second},
 		"unknown for the fifth time":     {Look{Attempt: 4}, Unknown, 2 * time.Minute},
 		"unknown for the last time":      {Look{Attempt: 5}, Unknown, 0},
-		"failed":                         {Look{Attempt: 1}, Failed, 15 * time.Second},
-		"still drifted":                  {Look{Attempt: 2}, StillDrifted, 30 * time.Second},
-		"unrecoverable":                  {Look{}, Unrecoverable, 0},
+		"failed":                         {Look{Attempt: 1}, RestoreFailed, 15 * time.Second},
+		"still drifted":                  {Look{Attempt: 2}, Unverified, 30 * time.Second},
+		"action-required":                {Look{}, ActionRequired, 0},
 	} {
 		if after, reason := again(c.look, Outcome{Status: c.status}); after != c.want || (after > 0) != (reason != "") {
 			t.Errorf("%s: again after %s because %q, want %s", name, after, reason, c.want)
@@ -86,17 +86,17 @@ func TestAgain(t *testing.T) {
 
 func TestExitCode(t *testing.T) {
 	for code, statuses := range [][]Status{
-		{Clean, Restored},
-		{Drifted, StillDrifted, Unrecoverable, Held},
-		{Unknown, Failed},
+		{InSync, Restored},
+		{Drifted, Unverified, ActionRequired, Deferred},
+		{Unknown, RestoreFailed},
 	} {
 		for _, status := range statuses {
-			if got := ExitCode([]Outcome{{Status: Clean}, {Status: status}}); got != code {
+			if got := ExitCode([]Outcome{{Status: InSync}, {Status: status}}); got != code {
 				t.Errorf("exit code of %s is %d, want %d", status, got, code)
 			}
 		}
 	}
-	if got := ExitCode([]Outcome{{Status: Unknown, ToldBy: "role"}, {Status: Clean}}); got != 1 {
+	if got := ExitCode([]Outcome{{Status: Unknown, ToldBy: "role"}, {Status: InSync}}); got != 1 {
 		t.Errorf("exit code of what is unknown for a known cause is %d, want 1", got)
 	}
 	if got := ExitCode([]Outcome{{Status: Unknown}, {Status: Drifted}}); got != 2 {

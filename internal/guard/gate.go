@@ -37,7 +37,7 @@ func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
 			continue
 		}
 		if hold.Reason != "" {
-			o.Status, o.Problem, o.hold = Held, hold.Reason, hold
+			o.Status, o.Problem, o.hold = Deferred, hold.Reason, hold
 			return o, true
 		}
 	}
@@ -46,7 +46,7 @@ func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
 	}
 	if j.look.GateTries+1 < gateTries {
 		delays := []time.Duration{5 * time.Second, 15 * time.Second}
-		o.Status, o.Problem = Held, fmt.Sprintf("it is not known whether acting has to wait: %v", unknown)
+		o.Status, o.Problem = Deferred, fmt.Sprintf("it is not known whether acting has to wait: %v", unknown)
 		o.hold = Hold{Reason: o.Problem, Again: delays[j.look.GateTries]}
 		o.gateFailed = true
 		return o, true
@@ -58,7 +58,7 @@ func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
 // waiting carries from look to look what a held look has to know of those before.
 func (l Look) waiting(o Outcome, now time.Time) (next Look, told bool) {
 	next = l
-	if o.Status != Held {
+	if o.Status != Deferred {
 		next.HeldSince, next.HeldTold, next.GateTries = time.Time{}, false, 0
 		return next, false
 	}

@@ -82,10 +82,10 @@ func corsEvent() Look {
 	return Look{Setting: "bucket-cors", Causes: []Cause{{EventID: "1", Event: "DeleteBucketCors", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}}}}
 }
 
-// expectHeld wants a look again after this time (0: none), and nothing written.
-func (w *gatedWorld) expectHeld(o Outcome, after time.Duration, reason string) {
+// expectDeferred wants a look again after this time (0: none), and nothing written.
+func (w *gatedWorld) expectDeferred(o Outcome, after time.Duration, reason string) {
 	w.t.Helper()
-	expectStatus(w.t, o, Held)
+	expectStatus(w.t, o, Deferred)
 	if !strings.Contains(o.Problem, reason) || o.Remediation == "" {
 		w.t.Errorf("held because %q, to do %q; want %q", o.Problem, o.Remediation, reason)
 	}
@@ -142,8 +142,8 @@ func TestDeploying(t *testing.T) {
 				expectStatus(t, o, Restored)
 				return
 			}
-			w.expectHeld(o, time.Minute, held)
-			w.expectHeld(o, time.Minute, c.held)
+			w.expectDeferred(o, time.Minute, held)
+			w.expectDeferred(o, time.Minute, c.held)
 			w.settled()
 			o = w.handle(w.again...)[0]
 			expectStatus(t, o, Restored)
@@ -157,12 +157,12 @@ func TestDeploying(t *testing.T) {
 // TestStacksOfResources: a bucket waits for its region's stack and the guard's, a role for the guard's alone.
 func TestStacksOfResources(t *testing.T) {
 	w := newGatedWorld(t)
-	for stack, want := range map[string]Status{"icaguard-storage-us-east-1": Restored, "icaguard-guard": Held} {
+	for stack, want := range map[string]Status{"icaguard-storage-us-east-1": Restored, "icaguard-guard": Deferred} {
 		w.settled()
 		w.playStack(stack, "UPDATE_COMPLETE", "new")
 		w.updateRole(aws.Int32(3600), aws.String("for ICA"))
 		expectStatus(t, w.handle(Look{Setting: "role-session-duration"})[0], want)
-		expectStatus(t, w.breakCORS(), Held)
+		expectStatus(t, w.breakCORS(), Deferred)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestGatesAreAskedForRestoresOnly(t *testing.T) {
 	if !slices.Equal(calls, []string{"DescribeStacks", "DescribeStacks", "GetParameters"}) {
 		t.Errorf("the gates called %v, want each stack of this region and the pauses once", calls)
 	}
-	w.expectClean()
+	w.expectInSync()
 	w.engine.Baseline.Storages[0].Mode = icaconfig.Observe
 	w.local.Recorder().ResetCalls()
 	expectStatus(t, w.breakCORS(), Drifted)
@@ -202,8 +202,8 @@ func TestGateCannotTell(t *testing.T) {
 			remove := w.local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: localaws.Denied})
 			defer remove()
 			o := w.breakCORS()
-			w.expectHeld(o, 5*time.Second, says)
-			w.expectHeld(w.handle(w.again...)[0], 15*time.Second, says)
+			w.expectDeferred(o, 5*time.Second, says)
+			w.expectDeferred(w.handle(w.again...)[0], 15*time.Second, says)
 			o = w.handle(w.again...)[0]
 			expectStatus(t, o, Restored)
 			if !strings.HasPrefix(o.Ungated, "asked 3 times in vain") || !strings.Contains(o.Ungated, says) || len(w.again) != 0 {
@@ -231,7 +231,7 @@ func TestHeldForLong(t *testing.T) {
 			looks = append([]Look{{Setting: "bucket-cors", Causes: []Cause{{EventID: "2"}}}}, looks...)
 		}
 		o := w.handle(looks...)[0]
-		w.expectHeld(o, time.Minute, "UPDATE_IN_PROGRESS")
+		w.expectDeferred(o, time.Minute, "UPDATE_IN_PROGRESS")
 		if o.Overdue {
 			told = append(told, minute)
 		}
@@ -315,7 +315,7 @@ func TestPaused(t *testing.T) {
 				expectStatus(t, o, Restored)
 				return
 			}
-			w.expectHeld(o, 0, c.held)
+			w.expectDeferred(o, 0, c.held)
 			if !strings.Contains(o.Remediation, "icaguard resume "+c.storage) {
 				t.Errorf("to do: %s", o.Remediation)
 			}
@@ -336,15 +336,15 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newGatedWorld(t)
 			w.pause(PauseAll, c.value)
-			w.expectHeld(w.breakCORS(), 5*time.Second, c.says)
-			w.expectHeld(w.handle(w.again...)[0], 15*time.Second, c.says)
+			w.expectDeferred(w.breakCORS(), 5*time.Second, c.says)
+			w.expectDeferred(w.handle(w.again...)[0], 15*time.Second, c.says)
 			o := w.handle(w.again...)[0]
 			expectStatus(t, o, Restored)
 			if !strings.Contains(o.Ungated, c.says) {
 				t.Errorf("ungated %q", o.Ungated)
 			}
 			w.pause(w.storage.Name, w.until(time.Hour)) // one that can be read holds all the same
-			w.expectHeld(w.breakCORS(), 0, "paused: "+w.storage.Name)
+			w.expectDeferred(w.breakCORS(), 0, "paused: "+w.storage.Name)
 		})
 	}
 }

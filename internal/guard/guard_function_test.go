@@ -8,7 +8,7 @@ import (
 func guardFunctionWays() []homeWay {
 	const id, stranger = "guard-function", " by arn:aws:iam::123456789012:user/AKIASTRANGER"
 	way := func(name, says string, breakIt func(*homeWorld, *lambda.Client)) homeWay {
-		return homeWay{setting: id, name: name, want: Unrecoverable, says: says, breakIt: func(w *homeWorld) { breakIt(w, w.stranger.lambda(w.storage())) }}
+		return homeWay{setting: id, name: name, want: ActionRequired, says: says, breakIt: func(w *homeWorld) { breakIt(w, w.stranger.lambda(w.storage())) }}
 	}
 	return []homeWay{
 		way("deleted", "function icaguard-validate does not exist", func(w *homeWorld, c *lambda.Client) {

@@ -9,13 +9,13 @@ func guardLedgerWays() []homeWay {
 	const id = "guard-ledger"
 	return []homeWay{
 		{
-			setting: id, name: "deleted", want: Unrecoverable, says: "table icaguard-ledger does not exist",
+			setting: id, name: "deleted", want: ActionRequired, says: "table icaguard-ledger does not exist",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.dynamodb(w.storage()).DeleteTable(w.t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(LedgerTable)}))
 			},
 		},
 		{
-			setting: id, name: "updated", want: Unrecoverable, says: "UpdateTable by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			setting: id, name: "updated", want: ActionRequired, says: "UpdateTable by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.dynamodb(w.storage()).UpdateTable(w.t.Context(), &dynamodb.UpdateTableInput{
 					TableName: aws.String(LedgerTable), DeletionProtectionEnabled: aws.Bool(false),

@@ -16,15 +16,15 @@ func guardPauseWays() []homeWay {
 	}
 	return []homeWay{
 		{
-			setting: id, name: "everything is paused", want: Unrecoverable, says: "PutParameter" + by,
+			setting: id, name: "everything is paused", want: ActionRequired, says: "PutParameter" + by,
 			breakIt: func(w *homeWorld) { put(w, w.stranger.ssmIn(inHome), PauseAll) },
 		},
 		{
-			setting: id, name: "one storage is paused", want: Unrecoverable, says: "PutParameter" + by,
+			setting: id, name: "one storage is paused", want: ActionRequired, says: "PutParameter" + by,
 			breakIt: func(w *homeWorld) { put(w, w.stranger.ssmIn(inHome), "eu") },
 		},
 		{
-			setting: id, name: "resumed", want: Unrecoverable, says: "DeleteParameter" + by,
+			setting: id, name: "resumed", want: ActionRequired, says: "DeleteParameter" + by,
 			breakIt: func(w *homeWorld) {
 				put(w, ssm.NewFromConfig(w.local.DirectConfig(inHome)), PauseAll)
 				w.must(w.stranger.ssmIn(inHome).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: aws.String(PauseParameters + PauseAll)}))

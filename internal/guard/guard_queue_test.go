@@ -9,33 +9,33 @@ func guardQueueWays() []homeWay {
 	const id = "guard-queue"
 	return []homeWay{
 		{
-			setting: id, name: "deleted", want: Unrecoverable, says: "queue icaguard-looks in us-east-1 does not exist",
+			setting: id, name: "deleted", want: ActionRequired, says: "queue icaguard-looks in us-east-1 does not exist",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.sqs(inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, LookQueue)}))
 			},
 		},
 		{
-			setting: id, name: "another region's dead-letter queue deleted", want: Unrecoverable, says: "queue icaguard-dead-letters in eu-central-1 does not exist",
+			setting: id, name: "another region's dead-letter queue deleted", want: ActionRequired, says: "queue icaguard-dead-letters in eu-central-1 does not exist",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.sqs(away).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(away, DeadLetterQueue)}))
 			},
 		},
 		{
-			setting: id, name: "dead-letter queue taken away", want: Unrecoverable, says: "queue icaguard-looks in us-east-1 has lost its dead-letter queue",
+			setting: id, name: "dead-letter queue taken away", want: ActionRequired, says: "queue icaguard-looks in us-east-1 has lost its dead-letter queue",
 			breakIt: func(w *homeWorld) { w.setAttribute("RedrivePolicy", "") },
 		},
 		{
-			setting: id, name: "another attribute set", want: Unrecoverable, says: "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			setting: id, name: "another attribute set", want: ActionRequired, says: "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *homeWorld) { w.setAttribute("VisibilityTimeout", "1") },
 		},
 		{
-			setting: id, name: "purged", want: Unrecoverable, says: "PurgeQueue by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			setting: id, name: "purged", want: ActionRequired, says: "PurgeQueue by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.sqs(inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, LookQueue)}))
 			},
 		},
 		{
-			setting: id, name: "a message in another region's dead-letter queue", want: Unrecoverable, untold: true,
+			setting: id, name: "a message in another region's dead-letter queue", want: ActionRequired, untold: true,
 			says: "queue icaguard-dead-letters in eu-central-1 holds 1 messages",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.sqs(away).SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.url(away, DeadLetterQueue), MessageBody: aws.String("{}")}))

@@ -12,7 +12,7 @@ func guardRoleWays() []homeWay {
 	remediate := aws.String(RemediateFunction)
 	alarm := func(event, name string, breakIt func(*homeWorld, *iam.Client)) homeWay {
 		return homeWay{
-			setting: id, name: name, want: Unrecoverable, says: event + " by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			setting: id, name: name, want: ActionRequired, says: event + " by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *homeWorld) { breakIt(w, w.stranger.iam()) },
 		}
 	}
@@ -26,7 +26,7 @@ func guardRoleWays() []homeWay {
 	}
 	return []homeWay{
 		{
-			setting: id, name: "deleted", want: Unrecoverable, says: "role icaguard-relay-eu-central-1 of the guard does not exist",
+			setting: id, name: "deleted", want: ActionRequired, says: "role icaguard-relay-eu-central-1 of the guard does not exist",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.iam().DeleteRole(w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(RelayRole + away)}))
 			},

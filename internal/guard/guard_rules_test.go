@@ -14,7 +14,7 @@ import (
 func guardRulesWays() []homeWay {
 	const id, hear, relay, schedule = "guard-rules", "icaguard-hear-iam", "icaguard-relay-s3", "icaguard-schedule"
 	way := func(name, says string, breakIt func(*homeWorld)) homeWay {
-		return homeWay{setting: id, name: name, want: Unrecoverable, says: says, breakIt: breakIt}
+		return homeWay{setting: id, name: name, want: ActionRequired, says: says, breakIt: breakIt}
 	}
 	disable := func(rule, region string) func(*homeWorld) {
 		return func(w *homeWorld) {
@@ -56,7 +56,7 @@ func guardRulesWays() []homeWay {
 		way("schedule asks for nothing", "function:icaguard-validate with input {}", targets(schedule, inHome, func(t *types.Target) { t.Input = aws.String("{}") })),
 		way("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",
 			targets(relay, away, func(t *types.Target) { t.RoleArn = nil })),
-		{setting: id, name: "put again as it is", want: Clean, breakIt: func(w *homeWorld) {
+		{setting: id, name: "put again as it is", want: InSync, breakIt: func(w *homeWorld) {
 			for _, rule := range Rules(All(), w.home) {
 				if rule.Name == relay {
 					pattern := strings.ReplaceAll(text(rule.Pattern), ",", " ,\n")

@@ -81,7 +81,7 @@ func compareTopic(s icaconfig.Storage, got topicState) Comparison {
 		case !subscribed:
 			v.Alerts = append(v.Alerts, Finding{What: mail + " is not subscribed to topic " + AlertTopic, Remediation: subscribe(s, mail)})
 		case !confirmed:
-			v.Reports = append(v.Reports, Finding{
+			v.Notes = append(v.Notes, Finding{
 				What:        mail + " has not confirmed its subscription and gets no alert",
 				Remediation: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two days, then: " + subscribe(s, mail),
 			})

@@ -11,13 +11,13 @@ func guardTopicWays() []homeWay {
 	const id = "guard-topic"
 	return []homeWay{
 		{
-			setting: id, name: "deleted", want: Unrecoverable, says: "topic icaguard-alerts does not exist",
+			setting: id, name: "deleted", want: ActionRequired, says: "topic icaguard-alerts does not exist",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.sns(w.storage()).DeleteTopic(w.t.Context(), &sns.DeleteTopicInput{TopicArn: w.topic()}))
 			},
 		},
 		{
-			setting: id, name: "an address unsubscribed", want: Unrecoverable, says: "second@example.org is not subscribed",
+			setting: id, name: "an address unsubscribed", want: ActionRequired, says: "second@example.org is not subscribed",
 			breakIt: func(w *homeWorld) { w.unsubscribe(w.stranger.sns(w.storage()), "second@example.org") },
 		},
 		{
@@ -29,7 +29,7 @@ func guardTopicWays() []homeWay {
 			},
 		},
 		{
-			setting: id, name: "another attribute set", want: Unrecoverable, says: "SetTopicAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			setting: id, name: "another attribute set", want: ActionRequired, says: "SetTopicAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.sns(w.storage()).SetTopicAttributes(w.t.Context(), &sns.SetTopicAttributesInput{
 					TopicArn: w.topic(), AttributeName: aws.String("DisplayName"), AttributeValue: aws.String("other"),
@@ -37,7 +37,7 @@ func guardTopicWays() []homeWay {
 			},
 		},
 		{
-			setting: id, name: "another address subscribed", want: Clean, untold: true,
+			setting: id, name: "another address subscribed", want: InSync, untold: true,
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.sns(w.storage()).Subscribe(w.t.Context(), &sns.SubscribeInput{
 					TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("third@example.org"),

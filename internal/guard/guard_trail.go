@@ -149,7 +149,7 @@ func compareHearing(s icaconfig.Storage, got []hearing) Comparison {
 		switch {
 		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Logging && t.Writes && (t.KMS || !needsKMS) }):
 		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Unknown }):
-			v.Reports = append(v.Reports, Finding{
+			v.Notes = append(v.Notes, Finding{
 				What:        "it is not known whether a trail logs management events in " + h.Region + ": this account may not look into the organisation's trail",
 				Remediation: "let icaguard probe show that events arrive",
 			})

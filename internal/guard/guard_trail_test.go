@@ -34,51 +34,51 @@ func guardTrailWays() []homeWay {
 		w.local.Recorder().Inject(localaws.Fault{Operation: "GetTrailStatus", AccessKeyID: w.key, Kind: localaws.Denied, Times: 1})
 	}
 	return []homeWay{
-		{setting: id, name: "logging stopped", breakIt: stop, want: Unrecoverable, says: "trail/icaguard has logging off"},
+		{setting: id, name: "logging stopped", breakIt: stop, want: ActionRequired, says: "trail/icaguard has logging off"},
 		{
-			setting: id, name: "deleted", want: Unrecoverable, says: "no CloudTrail trail covers us-east-1",
+			setting: id, name: "deleted", want: ActionRequired, says: "no CloudTrail trail covers us-east-1",
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.cloudtrail(inHome).DeleteTrail(w.t.Context(), &cloudtrail.DeleteTrailInput{Name: aws.String(TrailName)}))
 			},
 		},
 		{
-			setting: id, name: "logs reads only", want: Unrecoverable, says: "logs no management events that write",
+			setting: id, name: "logs reads only", want: ActionRequired, says: "logs no management events that write",
 			breakIt: selectors(types.EventSelector{IncludeManagementEvents: aws.Bool(true), ReadWriteType: types.ReadWriteTypeReadOnly}),
 		},
 		{
-			setting: id, name: "logs data events only", want: Unrecoverable, says: "logs no management events that write",
+			setting: id, name: "logs data events only", want: ActionRequired, says: "logs no management events that write",
 			breakIt: selectors(types.EventSelector{IncludeManagementEvents: aws.Bool(false), ReadWriteType: types.ReadWriteTypeAll}),
 		},
-		{setting: id, name: "KMS excluded where no key is named", breakIt: selectors(excluding), want: Clean},
+		{setting: id, name: "KMS excluded where no key is named", breakIt: selectors(excluding), want: InSync},
 		{
-			setting: id, name: "KMS excluded where a key is named", key: true, breakIt: selectors(excluding), want: Unrecoverable,
+			setting: id, name: "KMS excluded where a key is named", key: true, breakIt: selectors(excluding), want: ActionRequired,
 			says: "does not hear all in eu-central-1: arn:aws:cloudtrail:us-east-1:123456789012:trail/icaguard logs no KMS events",
 		},
 		{
-			setting: id, name: "of one region only", want: Unrecoverable, says: "no CloudTrail trail covers eu-central-1",
+			setting: id, name: "of one region only", want: ActionRequired, says: "no CloudTrail trail covers eu-central-1",
 			breakIt: func(w *homeWorld) { w.update(&cloudtrail.UpdateTrailInput{IsMultiRegionTrail: aws.Bool(false)}) },
 		},
-		{setting: id, name: "advanced selectors, all management events", key: true, breakIt: advanced(management), want: Clean},
-		{setting: id, name: "advanced selectors, writes only", key: true, breakIt: advanced(management, field("readOnly", "false")), want: Clean},
+		{setting: id, name: "advanced selectors, all management events", key: true, breakIt: advanced(management), want: InSync},
+		{setting: id, name: "advanced selectors, writes only", key: true, breakIt: advanced(management, field("readOnly", "false")), want: InSync},
 		{
 			setting: id, name: "advanced selectors, reads only", breakIt: advanced(management, field("readOnly", "true")),
-			want: Unrecoverable, says: "logs no management events that write",
+			want: ActionRequired, says: "logs no management events that write",
 		},
 		{
 			setting: id, name: "advanced selectors, data events only", breakIt: advanced(field("eventCategory", "Data"), field("resources.type", "AWS::S3::Object")),
-			want: Unrecoverable, says: "logs no management events that write",
+			want: ActionRequired, says: "logs no management events that write",
 		},
 		{
 			setting: id, name: "advanced selectors, some events only", breakIt: advanced(management, field("eventName", "CreateUser")),
-			want: Unrecoverable, says: "logs no management events that write",
+			want: ActionRequired, says: "logs no management events that write",
 		},
-		{setting: id, name: "advanced selectors without KMS where no key is named", breakIt: advanced(management, noKMS), want: Clean},
+		{setting: id, name: "advanced selectors without KMS where no key is named", breakIt: advanced(management, noKMS), want: InSync},
 		{
 			setting: id, name: "advanced selectors without KMS where a key is named", key: true, breakIt: advanced(management, noKMS),
-			want: Unrecoverable, says: "logs no KMS events",
+			want: ActionRequired, says: "logs no KMS events",
 		},
 		{
-			setting: id, name: "stopped, but another trail hears as much", want: Clean,
+			setting: id, name: "stopped, but another trail hears as much", want: InSync,
 			breakIt: func(w *homeWorld) {
 				w.must(w.stranger.cloudtrail(away).CreateTrail(w.t.Context(), &cloudtrail.CreateTrailInput{
 					Name: aws.String("other"), S3BucketName: aws.String(TrailName + "-trail"), IsMultiRegionTrail: aws.Bool(true),

@@ -218,7 +218,7 @@ func TestEarsAndHands(t *testing.T) {
 		t.Run(setting, func(t *testing.T) {
 			used := map[string]bool{}
 			for _, withKey := range []bool{false, true} {
-				testHomeClean(newHome(t, local, withKey, part), setting, used)
+				testHomeInSync(newHome(t, local, withKey, part), setting, used)
 			}
 			for _, c := range homeWays() {
 				if c.setting == setting {
@@ -241,9 +241,9 @@ func settingOf(t *testing.T, id string) Setting {
 	return all[i]
 }
 
-func testHomeClean(w *homeWorld, setting string, used map[string]bool) {
+func testHomeInSync(w *homeWorld, setting string, used map[string]bool) {
 	w.t.Helper()
-	if o := w.handleOne(Look{Setting: setting}); o.Status != Clean || o.Storage != "icaguard" {
+	if o := w.handleOne(Look{Setting: setting}); o.Status != InSync || o.Storage != "icaguard" {
 		w.t.Errorf("as deployed it must be clean, and nobody's but the guard's: %+v", o)
 	}
 	for _, call := range w.calls() {
@@ -266,13 +266,13 @@ func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
 		used[call.Action] = true
 	}
 	expectStatus(w.t, o, c.want)
-	if told := fmt.Sprint(o.Alerts, o.Reports, o.Problem); !strings.Contains(told, c.says) || (c.says == "") != (c.want == Clean) {
+	if told := fmt.Sprint(o.Alerts, o.Notes, o.Problem); !strings.Contains(told, c.says) || (c.says == "") != (c.want == InSync) {
 		w.t.Errorf("people must be told %q, are told %s", c.says, told)
 	}
-	if c.want == Unrecoverable && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
+	if c.want == ActionRequired && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
 	}
-	if again := len(w.again) == 1; again != (c.want == Clean || c.want == withNotes) && !c.untold {
+	if again := len(w.again) == 1; again != (c.want == InSync || c.want == withNotes) && !c.untold {
 		w.t.Errorf("looks again: %v; want that only where an event shows nothing to do, as the read may be stale", again)
 	}
 }
@@ -287,7 +287,7 @@ func testHomeFaults(w *homeWorld, setting string) {
 	slices.Sort(operations)
 	for _, operation := range slices.Compact(operations) {
 		for kind, want := range map[localaws.Kind]Status{
-			localaws.Denied: Unknown, localaws.Throttled: Unknown, localaws.Malformed: Unknown, localaws.ExplicitDeny: Unrecoverable,
+			localaws.Denied: Unknown, localaws.Throttled: Unknown, localaws.Malformed: Unknown, localaws.ExplicitDeny: ActionRequired,
 		} {
 			remove := w.local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: kind})
 			w.again = nil
@@ -298,7 +298,7 @@ func testHomeFaults(w *homeWorld, setting string) {
 			}
 		}
 	}
-	if o := w.handleOne(Look{Setting: setting}); o.Status != Clean {
+	if o := w.handleOne(Look{Setting: setting}); o.Status != InSync {
 		w.t.Errorf("not clean when AWS is well again: %+v", o)
 	}
 }

@@ -61,7 +61,7 @@ func readKeyPolicy(ctx context.Context, c Clients, s icaconfig.Storage) (keyPoli
 
 func compareKeyPolicy(s icaconfig.Storage, got keyPolicyState) Comparison {
 	if foreignKey(s) {
-		return report("the policy of key "+s.Key.ARN+" cannot be read from here, as it belongs to account "+accountOfARN(s.Key.ARN),
+		return note("the policy of key "+s.Key.ARN+" cannot be read from here, as it belongs to account "+accountOfARN(s.Key.ARN),
 			"let that account check that it holds "+toPaste(wantKeyPolicy(s, got).ours))
 	}
 	want := wantKeyPolicy(s, got)

@@ -105,8 +105,8 @@ func keyUseCases() []keyPolicyCase {
 		{name: "the root statement has a condition", want: Restored, before: of(conditional), after: withRole(conditional), notShown: denied},
 		{name: "the root statement is narrowed", want: Restored, before: of(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)), after: withRole(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)), notShown: denied},
 		{name: "the root statement is another account's", want: Restored, before: of(strings.Replace(rootStatement, "123456789012", "210987654321", 1)), after: withRole(strings.Replace(rootStatement, "123456789012", "210987654321", 1)), notShown: denied},
-		{name: "the root statement by account id", want: Clean, before: of(byAccountID)},
-		{name: "the role is named by a lab's own statement", want: Clean, before: func(w *world) string {
+		{name: "the root statement by account id", want: InSync, before: of(byAccountID)},
+		{name: "the role is named by a lab's own statement", want: InSync, before: func(w *world) string {
 			return policyText(adminStatement, strings.NewReplacer(`"Sid":"IcaRole"`, `"Sid":"Lab"`, `"kms:Encrypt"`, `"kms:Encrypt","kms:DescribeKey"`).Replace(w.roleStatement()))
 		}},
 		{name: "our statement lacks an action", want: Restored, before: edited(`,"kms:GenerateDataKey"`, ""), after: edited()},
@@ -119,7 +119,7 @@ func keyUseCases() []keyPolicyCase {
 		},
 		{name: "our statement is widened", want: Restored, before: edited(`"kms:GenerateDataKey"`, `"kms:*"`), after: edited()},
 		{name: "our statement names another account", want: Restored, before: edited("123456789012", "210987654321"), after: edited()},
-		{name: "a foreign statement is added", want: Clean, before: of(rootStatement, adminStatement)},
+		{name: "a foreign statement is added", want: InSync, before: of(rootStatement, adminStatement)},
 		{name: "the cross-account statement is missing", lines: copies, want: Restored, before: of(adminStatement, rootStatement), after: func(w *world) string {
 			return policyText(adminStatement, rootStatement, text(w.storage.KeyStatements()[0]))
 		}},
@@ -131,12 +131,12 @@ func keyUseCases() []keyPolicyCase {
 			after: func(w *world) string { return policyText(text(w.storage.KeyStatements()[0]), rootStatement) },
 		},
 		{
-			name: "not ours to restore", watched: true, want: Unrecoverable, before: of(adminStatement),
+			name: "not ours to restore", watched: true, want: ActionRequired, before: of(adminStatement),
 			says: []string{"not icaguard's to change", `"Sid":"IcaRole"`, "kms: {restore: true}"}, notShown: denied,
 		},
-		{name: "not to be read as a policy", want: Unrecoverable, before: of(strings.Replace(rootStatement, `"Sid"`, `"Planet":"x","Sid"`, 1)), says: []string{"Planet"}},
+		{name: "not to be read as a policy", want: ActionRequired, before: of(strings.Replace(rootStatement, `"Sid"`, `"Planet":"x","Sid"`, 1)), says: []string{"Planet"}},
 		{
-			name: "no room for ours", want: Unrecoverable, says: []string{"AWS takes 32768"},
+			name: "no room for ours", want: ActionRequired, says: []string{"AWS takes 32768"},
 			before: of(strings.Replace(adminStatement, `"Admins"`, `"`+strings.Repeat("x", maxKeyPolicy-300)+`"`, 1)), notShown: denied,
 		},
 	}
@@ -149,20 +149,20 @@ func keyDenyCases() []keyPolicyCase {
 	}
 	return []keyPolicyCase{
 		{
-			name: "a Deny hits everyone", want: Unrecoverable, before: deny(""), notShown: "that AWS then denies the guard, too",
+			name: "a Deny hits everyone", want: ActionRequired, before: deny(""), notShown: "that AWS then denies the guard, too",
 			says: []string{"ICA's role: statement 2 (Sid Lockdown) denies", "icaguard-remediate: ", `"ArnNotLike"`},
 		},
-		{name: "a Deny spares ICA's role by its id", want: Clean, before: func(w *world) string {
+		{name: "a Deny spares ICA's role by its id", want: InSync, before: func(w *world) string {
 			return deny(`"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/icaguard-*"},"StringNotLike":{"aws:userId":"` + w.roleID() + `:*"}`)(w)
 		}},
 		{
-			name: "a Deny hits copies between accounts", lines: "crossAccountCopy: true", want: Unrecoverable,
+			name: "a Deny hits copies between accounts", lines: "crossAccountCopy: true", want: ActionRequired,
 			before: func(w *world) string {
 				return policyText(rootStatement, text(w.storage.KeyStatements()[0]), denyKey(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`))
 			},
 			says: []string{"ICA's copies between accounts: statement 3"},
 		},
-		{name: "a Deny of deleting the key", want: Clean, before: func(*world) string {
+		{name: "a Deny of deleting the key", want: InSync, before: func(*world) string {
 			return policyText(rootStatement, strings.Replace(denyKey(""), "kms:*", "kms:ScheduleKeyDeletion", 1))
 		}},
 	}

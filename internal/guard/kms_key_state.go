@@ -152,7 +152,7 @@ func rotationReport(got keyState) Comparison {
 	if !got.RotationOff {
 		return Comparison{}
 	}
-	return report("automatic rotation of the key is off; ICA works without it", "if your rules ask for it: aws kms enable-key-rotation")
+	return note("automatic rotation of the key is off; ICA works without it", "if your rules ask for it: aws kms enable-key-rotation")
 }
 
 // putKeyState ends in the state Enabled: a key whose deletion was cancelled is disabled

@@ -28,32 +28,32 @@ func kmsKeyStateWays() []way {
 			breakIt: func(w *world) { w.scheduleKeyDeletion(); w.cancelKeyDeletion() },
 		},
 		{
-			setting: id, name: "disabled, not ours to restore", variant: watched, want: Unrecoverable,
+			setting: id, name: "disabled, not ours to restore", variant: watched, want: ActionRequired,
 			breakIt: (*world).disableKey, check: told("is Disabled", "aws kms enable-key", "kms: {restore: true}"),
 		},
 		{
-			setting: id, name: "scheduled for deletion, not ours to restore", variant: watched, want: Unrecoverable,
+			setting: id, name: "scheduled for deletion, not ours to restore", variant: watched, want: ActionRequired,
 			breakIt: (*world).scheduleKeyDeletion, check: told("is PendingDeletion", "die on 20", "aws kms cancel-key-deletion"),
 		},
-		{setting: id, name: "rotation on", variant: ours, want: Clean, breakIt: (*world).enableKeyRotation, check: func(*world, Outcome) {}},
+		{setting: id, name: "rotation on", variant: ours, want: InSync, breakIt: (*world).enableKeyRotation, check: func(*world, Outcome) {}},
 		{
 			setting: id, name: "rotation disabled", variant: ours, want: withNotes,
 			breakIt: func(w *world) { w.enableKeyRotation(); w.disableKeyRotation() }, check: told("automatic rotation"),
 		},
 		{
-			setting: id, name: "gone", variant: ours, want: Unrecoverable, check: told("does not exist", "from a copy"),
+			setting: id, name: "gone", variant: ours, want: ActionRequired, check: told("does not exist", "from a copy"),
 			breakIt: func(w *world) {
 				w.nameKey("arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000")
 			},
 			notShown: "its own deletion of the key, so another one is named",
 		},
 		{
-			setting: id, name: "in another account", variant: ours, want: Unrecoverable, check: told("account 210987654321", "cannot be heard"),
+			setting: id, name: "in another account", variant: ours, want: ActionRequired, check: told("account 210987654321", "cannot be heard"),
 			breakIt:  func(w *world) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
 			notShown: "the other account",
 		},
 		{
-			setting: id, name: "in another account, disabled", variant: ours, want: Unrecoverable, check: told("is Disabled", "ask account 210987654321"),
+			setting: id, name: "in another account, disabled", variant: ours, want: ActionRequired, check: told("is Disabled", "ask account 210987654321"),
 			breakIt: func(w *world) {
 				w.disableKey()
 				w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1))

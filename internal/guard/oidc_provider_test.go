@@ -37,7 +37,7 @@ func oidcProviderWays() []way {
 			check: keepsOther,
 		},
 		{
-			setting: id, name: "more audiences added", want: Clean,
+			setting: id, name: "more audiences added", want: InSync,
 			breakIt: func(w *world) { add(w, "other.example.org") }, check: keepsOther,
 		},
 	}

@@ -15,14 +15,14 @@ type Status string
 
 // The results of a look.
 const (
-	Clean         Status = "clean"
-	Drifted       Status = "drifted"        // differs, and the mode is observe
-	Restored      Status = "restored"       // differed, was put right and read back right
-	StillDrifted  Status = "still-drifted"  // was put right, but does not read back right
-	Unrecoverable Status = "unrecoverable"  // only a person can help
-	Held          Status = "held"           // differs, but acting has to wait
-	Unknown       Status = "unknown"        // could not look
-	Failed        Status = "restore-failed" // differs and could not be put right yet
+	InSync         Status = "in-sync"
+	Drifted        Status = "drifted"         // differs, and the mode is observe
+	Restored       Status = "restored"        // differed, was put right and read back right
+	Unverified     Status = "unverified"      // was put right, but does not read back right
+	ActionRequired Status = "action-required" // only a person can help
+	Deferred       Status = "deferred"        // differs, but acting has to wait
+	Unknown        Status = "unknown"         // could not look
+	RestoreFailed  Status = "restore-failed"  // differs and could not be put right yet
 )
 
 // Outcome is what a look found and what became of it.
@@ -34,9 +34,9 @@ type Outcome struct {
 	Status   Status  `json:"status"`
 	Diffs    []Diff  `json:"diffs,omitempty"` // what differed
 	Causes   []Cause `json:"causes,omitempty"`
-	// Alerts need a person, Reports are worth knowing; no restore puts them right.
+	// Alerts need a person, Notes are worth knowing; no restore puts them right.
 	Alerts      []Finding `json:"alerts,omitempty"`
-	Reports     []Finding `json:"reports,omitempty"`
+	Notes       []Finding `json:"notes,omitempty"`
 	Problem     string    `json:"problem,omitempty"`     // the error, or why it is held
 	NotKept     string    `json:"notKept,omitempty"`     // why the value that was replaced is not in the guard's memory
 	Ungated     string    `json:"ungated,omitempty"`     // why it was restored without knowing whether it had to wait
@@ -64,10 +64,10 @@ func ExitCode(outcomes []Outcome) int {
 	code := 0
 	for _, o := range outcomes {
 		switch o.Status {
-		case Clean, Restored:
-		case Drifted, StillDrifted, Unrecoverable, Held:
+		case InSync, Restored:
+		case Drifted, Unverified, ActionRequired, Deferred:
 			code = 1
-		case Unknown, Failed:
+		case Unknown, RestoreFailed:
 			if o.ToldBy == "" {
 				return 2
 			}
@@ -81,14 +81,14 @@ var errFull = errors.New("no room for ICA's part")
 
 // found is the outcome of comparing: it takes over the comparison, and no restore is needed or allowed.
 func (o Outcome) found(v Comparison) Outcome {
-	o.Diffs, o.Alerts, o.Reports = v.Diffs, v.Alerts, v.Reports
+	o.Diffs, o.Alerts, o.Notes = v.Diffs, v.Alerts, v.Notes
 	switch {
 	case len(v.Alerts) > 0:
-		o.Status = Unrecoverable
+		o.Status = ActionRequired
 	case len(v.Diffs) > 0:
 		o.Status = Drifted
 	default:
-		o.Status = Clean
+		o.Status = InSync
 	}
 	return o
 }
@@ -119,10 +119,10 @@ func (o Outcome) fail(status Status, err error) Outcome {
 		}
 		// A write that misses something (a policy to attach, a boundary to set) is this setting's own trouble, and may pass.
 		if !o.on.recreated() {
-			o.Status = Unrecoverable
+			o.Status = ActionRequired
 		}
 	case awserr.Final, awserr.ExplicitDeny:
-		o.Status = Unrecoverable
+		o.Status = ActionRequired
 	}
 	return o
 }
@@ -134,7 +134,7 @@ func (o Outcome) gone() Outcome {
 		o.ToldBy = teller
 	}
 	if !o.on.recreated() {
-		o.Status = Unrecoverable
+		o.Status = ActionRequired
 	}
 	return o
 }
@@ -142,18 +142,18 @@ func (o Outcome) gone() Outcome {
 // remediation advises a person; the cause of a failure comes first, because doing by hand may fail for the same reason.
 func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 	switch o.Status {
-	case Clean, Restored:
+	case InSync, Restored:
 		return ""
 	case Drifted:
 		if mode == icaconfig.Enforce { // an audit found it
 			return "let the deployed guard restore it: icaguard look --all; or by hand: " + remediation
 		}
 		return remediation + "; or set the storage's mode to enforce and deploy"
-	case StillDrifted:
+	case Unverified:
 		return remediation + "; something may be changing it back: look who did, in CloudTrail"
-	case Held:
+	case Deferred:
 		return cmp.Or(o.hold.Remediation, "nothing now: icaguard looks again by itself")
-	case Unrecoverable, Unknown, Failed:
+	case ActionRequired, Unknown, RestoreFailed:
 	}
 	return adviceFor(o, remediation)
 }

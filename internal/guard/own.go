@@ -74,12 +74,12 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 	}
 	hold, err := e.Deploys.Gate(ctx, j.storage, j.setting)
 	if err == nil && hold.Reason != "" {
-		o.Status, o.Problem, o.hold = Held, hold.Reason, hold
+		o.Status, o.Problem, o.hold = Deferred, hold.Reason, hold
 		return o
 	}
 	strangers, strangersErr := e.Deploys.Strangers(ctx, alarms)
 	for _, cause := range strangers {
-		o.Status = Unrecoverable
+		o.Status = ActionRequired
 		o.Alerts = append(o.Alerts, Finding{
 			What:        fmt.Sprintf("%s by %s %s", cause.Event, cause.Actor, cmp.Or(j.setting.Did, "changed the guard itself: "+j.setting.Title)),
 			Remediation: j.setting.Remediation(j.storage),

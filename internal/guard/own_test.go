@@ -52,7 +52,7 @@ func (w *homeWorld) attribute() []Look {
 
 func (w *homeWorld) expectAlarm(o Outcome) {
 	w.t.Helper()
-	if o.Status != Unrecoverable || !strings.Contains(fmt.Sprint(o.Alerts), "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER") {
+	if o.Status != ActionRequired || !strings.Contains(fmt.Sprint(o.Alerts), "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER") {
 		w.t.Errorf("want an alert with who did it: %+v", o)
 	}
 }
@@ -70,13 +70,13 @@ func testOwnDeploy(w *homeWorld) {
 	start := time.Now()
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	o := w.handleOne(byCloudFormation(w.attribute())...)
-	expectStatus(w.t, o, Held)
+	expectStatus(w.t, o, Deferred)
 	if !strings.Contains(o.Problem, "stack icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS") || len(w.again) != 1 {
 		w.t.Fatalf("held because of what, and looked at again: %+v %v", o, w.again)
 	}
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
 	o = w.handleOne(w.again...)
-	expectStatus(w.t, o, Clean)
+	expectStatus(w.t, o, InSync)
 	if len(o.Alerts) > 0 || o.Ungated != "" {
 		w.t.Errorf("our own deploy did it: %+v", o)
 	}
@@ -87,16 +87,16 @@ func testDeployAway(w *homeWorld) {
 	start := time.Now()
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS")
 	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
-	expectStatus(w.t, w.handleOne(w.looks()...), Held)
+	expectStatus(w.t, w.handleOne(w.looks()...), Deferred)
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-	expectStatus(w.t, w.handleOne(w.again...), Unrecoverable) // the deploy left it so
+	expectStatus(w.t, w.handleOne(w.again...), ActionRequired) // the deploy left it so
 }
 
 // testHidden: who changes the guard while it is deployed is no part of the deploy.
 func testHidden(w *homeWorld) {
 	start := time.Now()
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
-	expectStatus(w.t, w.handleOne(w.attribute()...), Held)
+	expectStatus(w.t, w.handleOne(w.attribute()...), Deferred)
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	w.expectAlarm(w.handleOne(w.again...))
 }
@@ -106,7 +106,7 @@ func testEarlierDeploy(w *homeWorld) {
 	now := looks[0].Causes[0].Time
 	w.playOne("icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	o := w.handleOne(looks...)
-	expectStatus(w.t, o, Clean)
+	expectStatus(w.t, o, InSync)
 }
 
 func testAfterDeploy(w *homeWorld) {
@@ -119,16 +119,16 @@ func testAfterDeploy(w *homeWorld) {
 func testStackGone(w *homeWorld) {
 	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{})
 	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
-	expectStatus(w.t, w.handleOne(w.looks()...), Unrecoverable)
+	expectStatus(w.t, w.handleOne(w.looks()...), ActionRequired)
 	w.expectAlarm(w.handleOne(w.attribute()...))
 	w.local.Recorder().PlayStack("icaguard-guard", localaws.StackState{}) // without that one, the guard itself is going
-	expectStatus(w.t, w.handleOne(w.attribute()...), Held)
+	expectStatus(w.t, w.handleOne(w.attribute()...), Deferred)
 }
 
 func testOtherDigest(w *homeWorld) {
 	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{Status: "UPDATE_COMPLETE", Outputs: map[string]string{"ConfigDigest": "new"}})
 	o := w.handleOne(w.attribute()...)
-	expectStatus(w.t, o, Held)
+	expectStatus(w.t, o, Deferred)
 	if !strings.Contains(o.Problem, "was deployed with configuration new, this is "+w.home.Digest) {
 		w.t.Errorf("held because %s", o.Problem)
 	}
@@ -139,10 +139,10 @@ func testBrokenDuringDeploy(w *homeWorld) {
 	looks := byCloudFormation(w.looks())
 	start := looks[0].Causes[0].Time
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
-	expectStatus(w.t, w.handleOne(looks...), Held)
+	expectStatus(w.t, w.handleOne(looks...), Deferred)
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	o := w.handleOne(w.again...)
-	expectStatus(w.t, o, Unrecoverable)
+	expectStatus(w.t, o, ActionRequired)
 	if len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].What, "does not exist") {
 		w.t.Errorf("the deploy is no stranger, and left no queue: %+v", o.Alerts)
 	}
@@ -172,7 +172,7 @@ func testNoStackEvents(w *homeWorld) {
 	}
 	w.playOne("icaguard-guard", looks[0].Causes[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1})
-	if o := w.handleOne(byCloudFormation(looks)...); o.Status != Clean || o.Ungated != "" {
+	if o := w.handleOne(byCloudFormation(looks)...); o.Status != InSync || o.Ungated != "" {
 		w.t.Errorf("the guard stack's deploy explains it: %+v", o)
 	}
 }
@@ -183,9 +183,9 @@ func testAuditOfOwn(w *homeWorld) {
 		w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
 		return w.engine.Audit(w.t.Context(), Look{Setting: "guard-queue"})[0]
 	}
-	expectStatus(w.t, audit(), Unrecoverable)
+	expectStatus(w.t, audit(), ActionRequired)
 	w.play(time.Now(), "UPDATE_IN_PROGRESS")
-	expectStatus(w.t, audit(), Held)
+	expectStatus(w.t, audit(), Deferred)
 	if looks := w.engine.Missed([]Outcome{audit()}); len(looks) != 0 {
 		w.t.Errorf("nobody can restore the guard itself: %v", looks)
 	}
@@ -195,7 +195,7 @@ func testNothingDeployed(w *homeWorld) {
 	looks := w.attribute()
 	w.local.Recorder().ResetCalls()
 	results := w.engine.Handle(w.t.Context(), looks) // no Deploys
-	if o := results[0].Outcome; o.Status != Clean || slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
+	if o := results[0].Outcome; o.Status != InSync || slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
 		w.t.Errorf("%+v", o)
 	}
 }

@@ -186,7 +186,7 @@ func comparePolicy(s icaconfig.Storage, got managedPolicy) Comparison {
 	if s.Role.Existing {
 		if accepted, extra := withoutIdleActions(current.Document); len(extra) > 0 {
 			current.Document = accepted
-			v.Reports = []Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", Remediation: "nothing; remove it when convenient"}}
+			v.Notes = []Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", Remediation: "nothing; remove it when convenient"}}
 		}
 	}
 	want := wantPolicy(s, got)

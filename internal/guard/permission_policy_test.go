@@ -28,7 +28,7 @@ func permissionPolicyWays() []way {
 			check:   func(w *world, _ Outcome) { w.expectPolicy(versioned) },
 		}
 	}
-	lookAlike := edit("other case and order, same meaning", Clean, `"s3:PutObject","s3:GetObject"`, `"S3:getobject","s3:putobject"`)
+	lookAlike := edit("other case and order, same meaning", InSync, `"s3:PutObject","s3:GetObject"`, `"S3:getobject","s3:putobject"`)
 	lookAlike.check = func(w *world, _ Outcome) { w.expectPolicy(false) }
 	never := variant{bucket: "versioning: never"}
 	return []way{
@@ -38,7 +38,7 @@ func permissionPolicyWays() []way {
 		edit("widened to *", Restored, `"s3:GetObject"`, `"s3:*"`),
 		lookAlike,
 		{
-			setting: id, name: "a Deny of others added", want: Unrecoverable,
+			setting: id, name: "a Deny of others added", want: ActionRequired,
 			breakIt: func(w *world) {
 				w.newVersion(w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`))
 			},
@@ -84,7 +84,7 @@ func permissionPolicyWays() []way {
 		},
 		follows("versioning switched on, followed", variant{}, types.BucketVersioningStatusEnabled, Restored, true),
 		follows("versioning suspended, followed", variant{}, types.BucketVersioningStatusSuspended, Restored, true),
-		follows("versioning switched on under never", never, types.BucketVersioningStatusEnabled, Clean, false),
+		follows("versioning switched on under never", never, types.BucketVersioningStatusEnabled, InSync, false),
 		follows("versioning suspended under never", never, types.BucketVersioningStatusSuspended, Restored, true),
 	}
 }
@@ -167,7 +167,7 @@ func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
 	illuminas = strings.Replace(illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1)
 	got := managedPolicy{Versions: []policyVersion{{ID: "v1", Document: document(illuminas)}}}
-	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Reports) != 1 {
+	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Notes) != 1 {
 		t.Errorf("adopted: %+v", v)
 	}
 	s.Role.Existing = false

@@ -55,7 +55,7 @@ func compareRoleBoundary(s icaconfig.Storage, got roleBoundaryARN) Comparison {
 	case got == "":
 		return Comparison{Diffs: []Diff{{Path: "PermissionsBoundary", Want: want, Got: "none"}}}
 	case want == "":
-		return report(fmt.Sprintf("role %s has the permissions boundary %s, which ica.yaml does not name", s.Role.Name, got),
+		return note(fmt.Sprintf("role %s has the permissions boundary %s, which ica.yaml does not name", s.Role.Name, got),
 			"write it into role.boundary in ica.yaml, so that its removal is noticed")
 	}
 	return alert(fmt.Sprintf("role %s has the permissions boundary %s instead of %s", s.Role.Name, got, want),

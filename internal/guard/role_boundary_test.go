@@ -24,7 +24,7 @@ func roleBoundaryWays() []way {
 				w.must(w.iam.DeleteRolePermissionsBoundary(w.t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.storage.Role.Name}))
 			},
 		},
-		{setting: id, name: "another one set, a security team's decision", want: Unrecoverable, breakIt: other, check: kept},
+		{setting: id, name: "another one set, a security team's decision", want: ActionRequired, breakIt: other, check: kept},
 		{
 			setting: id, name: "one set where none is asked for", want: withNotes, variant: variant{role: "boundary: none"},
 			breakIt: other, check: kept,

@@ -130,7 +130,7 @@ func compareForeignPolicies(s icaconfig.Storage, got []foreignPolicy) Comparison
 				Remediation: "remove it now: " + removalCommand(s, f),
 			})
 		default:
-			v.Reports = append(v.Reports, Finding{What: fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), Remediation: "remove it if ICA's role does not need it"})
+			v.Notes = append(v.Notes, Finding{What: fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), Remediation: "remove it if ICA's role does not need it"})
 		}
 	}
 	return v

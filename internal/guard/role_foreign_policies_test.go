@@ -33,7 +33,7 @@ func roleForeignPoliciesWays() []way {
 			breakIt: func(w *world) { w.attach("AmazonS3ReadOnlyAccess") }, check: stays("AmazonS3ReadOnlyAccess"),
 		},
 		{
-			setting: id, name: "AdministratorAccess attached", want: Unrecoverable,
+			setting: id, name: "AdministratorAccess attached", want: ActionRequired,
 			breakIt: func(w *world) { w.attach("AdministratorAccess") }, check: stays("AdministratorAccess"),
 		},
 		{

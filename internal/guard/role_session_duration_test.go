@@ -24,7 +24,7 @@ func roleSessionDurationWays() []way {
 			check:   func(w *world, _ Outcome) { w.expectRole(43200, "edited") },
 		},
 		{
-			setting: id, name: "description edited with the duration", want: Clean,
+			setting: id, name: "description edited with the duration", want: InSync,
 			breakIt: func(w *world) { w.updateRole(aws.Int32(43200), aws.String("edited")) },
 			check:   func(w *world, _ Outcome) { w.expectRole(43200, "edited") },
 		},

@@ -33,7 +33,7 @@ func roleWays() []way {
 			},
 		},
 		{
-			setting: id, name: "tags of others added", want: Clean,
+			setting: id, name: "tags of others added", want: InSync,
 			breakIt: func(w *world) {
 				w.must(w.iam.TagRole(w.t.Context(), &iam.TagRoleInput{
 					RoleName: &w.storage.Role.Name, Tags: []types.Tag{{Key: aws.String("cost"), Value: aws.String("42")}},
@@ -46,7 +46,7 @@ func roleWays() []way {
 			},
 		},
 		{
-			setting: id, name: "recreated at another path", want: Unrecoverable,
+			setting: id, name: "recreated at another path", want: ActionRequired,
 			breakIt: func(w *world) { w.deleteRole(); w.createRole("/elsewhere/") },
 			check:   func(w *world, _ Outcome) { w.expectUntouched() },
 		},
@@ -97,7 +97,7 @@ func (w *world) expectUntouched() {
 	results := w.engine.Handle(w.t.Context(), []Look{{}})
 	told := 0
 	for _, r := range results {
-		if r.Outcome.Status == Unrecoverable && r.Outcome.ToldBy == "" {
+		if r.Outcome.Status == ActionRequired && r.Outcome.ToldBy == "" {
 			told++
 		}
 	}

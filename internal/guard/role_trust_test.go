@@ -35,7 +35,7 @@ func roleTrustWays() []way {
 			}
 		}
 	}
-	lookAlike := edit("other order and the account's number, same meaning", Clean, `"Effect":"Allow",`, "")
+	lookAlike := edit("other order and the account's number, same meaning", InSync, `"Effect":"Allow",`, "")
 	lookAlike.breakIt = func(w *world) {
 		before := text(w.storage.TrustPolicy(sessionNamePrefix))
 		w.putTrust(strings.Replace(strings.Replace(before, `"Effect":"Allow",`, "", 1), `"Condition":`, `"Effect":"Allow","Condition":`, 1))
@@ -52,7 +52,7 @@ func roleTrustWays() []way {
 			`"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"sts:AssumeRole"},`),
 		lookAlike,
 		{
-			setting: id, name: "a Deny of others added, and the audience gone", want: Unrecoverable,
+			setting: id, name: "a Deny of others added, and the audience gone", want: ActionRequired,
 			breakIt: func(w *world) {
 				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(sessionNamePrefix)), `"Statement":[{`,
 					`"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"},{`, 1))
@@ -73,17 +73,17 @@ func roleTrustWays() []way {
 			},
 		},
 		{
-			setting: id, name: "parameter deleted", want: Unrecoverable, check: unusable,
+			setting: id, name: "parameter deleted", want: ActionRequired, check: unusable,
 			breakIt: func(w *world) {
 				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
 			},
 		},
 		{
-			setting: id, name: "parameter holds *", want: Unrecoverable, check: unusable,
+			setting: id, name: "parameter holds *", want: ActionRequired, check: unusable,
 			breakIt: func(w *world) { w.putPrefix("*", types.ParameterTypeString) },
 		},
 		{
-			setting: id, name: "parameter is a SecureString", want: Unrecoverable, check: unusable,
+			setting: id, name: "parameter is a SecureString", want: ActionRequired, check: unusable,
 			breakIt: func(w *world) { w.putPrefix(sessionNamePrefix, types.ParameterTypeSecureString) },
 		},
 	}
@@ -136,7 +136,7 @@ func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 func TestErrorsThatQuoteTheTrustPolicyShowNoPrefix(t *testing.T) {
 	s := newWorldWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
 	err := fmt.Errorf("update trust policy: value %s failed to satisfy constraint", text(s.TrustPolicy(sessionNamePrefix)))
-	if o := (Outcome{}).fail(Failed, err); strings.Contains(o.Problem, "prefix-that") || !strings.Contains(o.Problem, "update trust policy") {
+	if o := (Outcome{}).fail(RestoreFailed, err); strings.Contains(o.Problem, "prefix-that") || !strings.Contains(o.Problem, "update trust policy") {
 		t.Error("the problem shows the prefix, or nothing at all")
 	}
 }

@@ -206,9 +206,9 @@ type Finding struct {
 
 // Comparison is what comparing found: what a restore puts right, what needs a person, and what is worth knowing.
 type Comparison struct {
-	Diffs   []Diff
-	Alerts  []Finding
-	Reports []Finding
+	Diffs  []Diff
+	Alerts []Finding
+	Notes  []Finding
 }
 
 // Plan is what a look found. An empty comparison: clean.

@@ -83,7 +83,7 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 		used[action] = true
 	}
 	expectStatus(t, o, c.want)
-	if second := len(w.again) == 1; second != (c.want == Clean || c.want == withNotes) {
+	if second := len(w.again) == 1; second != (c.want == InSync || c.want == withNotes) {
 		t.Errorf("second look %v after %s: want one only after a stranger's event that shows nothing to do", second, c.want)
 	}
 	if c.check != nil {
@@ -98,7 +98,7 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 			t.Errorf("the replaced value is not kept: %q", o.NotKept)
 		}
 		for _, after := range w.engine.Audit(t.Context(), Look{Setting: c.setting}) {
-			if after.Status != Clean {
+			if after.Status != InSync {
 				t.Errorf("not clean after the restore: %+v", after)
 			}
 		}
@@ -196,18 +196,18 @@ func checkFailure(t *testing.T, w *world, o Outcome, kind localaws.Kind) {
 		return // "gone" is a value that a setting may well act on; that nothing is lost by it is checked at the end
 	}
 	switch o.Status {
-	case Unknown, Failed, StillDrifted:
+	case Unknown, RestoreFailed, Unverified:
 		if kind == localaws.ExplicitDeny {
 			t.Errorf("an explicit deny is final, but: %+v", o)
 		}
 		if len(w.again) != 1 {
 			t.Errorf("%d looks again after %s, want 1", len(w.again), o.Status)
 		}
-	case Unrecoverable:
+	case ActionRequired:
 		if kind != localaws.ExplicitDeny || len(w.again) != 0 {
 			t.Errorf("given up after a fault that passes: %+v, again %v", o, w.again)
 		}
-	case Clean, Drifted, Restored, Held:
+	case InSync, Drifted, Restored, Deferred:
 		t.Errorf("%s although a call failed: %+v", o.Status, o)
 	}
 	if o.Problem == "" || o.Remediation == "" {
@@ -242,7 +242,7 @@ func TestReadBackLost(t *testing.T) {
 		}
 		return nil
 	}
-	expectStatus(t, w.look("role-session-duration"), Failed)
+	expectStatus(t, w.look("role-session-duration"), RestoreFailed)
 	remove()
 	results := w.engine.Handle(t.Context(), w.again)
 	o := results[0].Outcome
@@ -257,7 +257,7 @@ func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{role: "strict: true"})
 	w.putInline("lab", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`)
 	w.memory.away = context.DeadlineExceeded
-	expectStatus(t, w.look("role-foreign-policies"), Failed)
+	expectStatus(t, w.look("role-foreign-policies"), RestoreFailed)
 	if !strings.Contains(w.state()["role-foreign-policies"], `"lab"`) || len(w.again) != 1 {
 		t.Error("another's policy was deleted, or is not looked at again")
 	}

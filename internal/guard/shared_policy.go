@@ -87,7 +87,7 @@ func (p sharedPolicy) denials(d policy.Document) Comparison {
 			if hit.Certain || !c.seen {
 				v.Alerts = append(v.Alerts, found)
 			} else {
-				v.Reports = append(v.Reports, found)
+				v.Notes = append(v.Notes, found)
 			}
 		}
 	}
@@ -111,7 +111,7 @@ func orphans(d policy.Document, restoring bool) Comparison {
 	if restoring {
 		return Comparison{Alerts: found}
 	}
-	return Comparison{Reports: found}
+	return Comparison{Notes: found}
 }
 
 // unasked are statements under our names that ica.yaml does not ask for (any more). Who put them cannot be known.
@@ -121,7 +121,7 @@ func (p sharedPolicy) unasked(d policy.Document) Comparison {
 		ofUs := slices.Contains([]string{icaconfig.SidCrossAccountCopy, icaconfig.SidRequireTLS}, s.Sid())
 		asked := slices.ContainsFunc(p.ours, func(o icaconfig.Statement) bool { return o.Sid == s.Sid() })
 		if ofUs && !asked {
-			v.Reports = append(v.Reports, Finding{
+			v.Notes = append(v.Notes, Finding{
 				What:        "Sid " + s.Sid() + " is in the policy, but ica.yaml does not ask for it",
 				Remediation: "remove the statement, or ask for it in ica.yaml",
 			})
@@ -141,9 +141,9 @@ func differing(changes []policy.Difference) string {
 // and is both comparisons.
 func (v Comparison) and(o Comparison) Comparison {
 	return Comparison{
-		Diffs:   slices.Concat(v.Diffs, o.Diffs),
-		Alerts:  slices.Concat(v.Alerts, o.Alerts),
-		Reports: slices.Concat(v.Reports, o.Reports),
+		Diffs:  slices.Concat(v.Diffs, o.Diffs),
+		Alerts: slices.Concat(v.Alerts, o.Alerts),
+		Notes:  slices.Concat(v.Notes, o.Notes),
 	}
 }
 

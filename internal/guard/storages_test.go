@@ -49,14 +49,14 @@ func newThreeStorages(t *testing.T) *world {
 		PolicyName: &shared.Boundary.Name, PolicyDocument: aws.String(text(shared.BoundaryDocument())),
 	}))
 	w.engine.Handle(t.Context(), []Look{{}})
-	w.expectClean()
+	w.expectInSync()
 	return w
 }
 
-func (w *world) expectClean() {
+func (w *world) expectInSync() {
 	w.t.Helper()
 	for _, o := range w.engine.Audit(w.t.Context()) {
-		if o.Status != Clean {
+		if o.Status != InSync {
 			w.t.Errorf("%s of %s: %+v", o.Setting, o.Storage, o)
 		}
 	}
@@ -77,7 +77,7 @@ func TestSeveralStoragesSideBySide(t *testing.T) {
 	if got := fmt.Sprint(restored); got != "map[bucket-cors:3 role-session-duration:2]" {
 		t.Errorf("restored %s: want three buckets, and the shared role once", got)
 	}
-	w.expectClean()
+	w.expectInSync()
 }
 
 // TestSharedRoleCoversAllItsBuckets, each in its variant; another role's policy is not touched for it.
@@ -94,7 +94,7 @@ func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 	}
 	w.must(w.iam.DeleteRolePermissionsBoundary(t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.engine.Baseline.Storages[0].Role.Name}))
 	w.engine.Handle(t.Context(), []Look{{Storage: "test", Setting: "role-boundary"}})
-	w.expectClean()
+	w.expectInSync()
 }
 
 // TestSharedRoleIsObservedWithItsStorage: observe promises that nothing is changed that the storage depends on.

@@ -172,7 +172,7 @@ func (w *world) create() {
 		}))
 	}
 	for _, result := range w.engine.Handle(w.t.Context(), []Look{{}}) {
-		if o := result.Outcome; o.Status != Clean && o.Status != Restored {
+		if o := result.Outcome; o.Status != InSync && o.Status != Restored {
 			w.t.Fatalf("a new world is not as ICA needs it: %+v", o)
 		}
 	}
@@ -280,7 +280,7 @@ func expectStatus(t *testing.T, o Outcome, want Status) {
 const withNotes Status = "in-sync, with notes"
 
 func statusOf(o Outcome) Status {
-	if o.Status == Clean && len(o.Reports) > 0 {
+	if o.Status == InSync && len(o.Notes) > 0 {
 		return withNotes
 	}
 	return o.Status

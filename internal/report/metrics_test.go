@@ -42,14 +42,14 @@ func TestMeasured(t *testing.T) {
 		outcome guard.Outcome
 		want    map[string]float64
 	}{
-		"clean costs nothing":          {guard.Outcome{Storage: "lab", Setting: "bucket-cors", Status: guard.Clean}, map[string]float64{}},
+		"clean costs nothing":          {guard.Outcome{Storage: "lab", Setting: "bucket-cors", Status: guard.InSync}, map[string]float64{}},
 		"drifted":                      {of(guard.Drifted, nil), map[string]float64{"Drift" + setting: 1}},
-		"held":                         {of(guard.Held, nil), map[string]float64{"Drift" + setting: 1}},
-		"still held":                   {of(guard.Held, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{}},
+		"deferred":                     {of(guard.Deferred, nil), map[string]float64{"Drift" + setting: 1}},
+		"still held":                   {of(guard.Deferred, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{}},
 		"restored after being held":    {of(guard.Restored, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{"Restored" + setting: 1}},
 		"restored":                     {of(guard.Restored, nil), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1}},
 		"restored, missed by events":   {of(guard.Restored, func(o *guard.Outcome) { o.Missed = true }), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1, "MissedByEvents" + storage: 1}},
-		"missed, and not restored yet": {of(guard.Failed, func(o *guard.Outcome) { o.Missed = true }), map[string]float64{"Drift" + setting: 1}},
+		"missed, and not restored yet": {of(guard.RestoreFailed, func(o *guard.Outcome) { o.Missed = true }), map[string]float64{"Drift" + setting: 1}},
 	} {
 		if diff := cmp.Diff(c.want, measured(t, time.Now(), c.outcome)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -24,17 +24,17 @@ import (
 func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 	log.Log(ctx, level(o.Status), "outcome",
 		"status", o.Status, "setting", o.Setting, "storage", o.Storage, "resource", o.Resource,
-		"diffs", o.Diffs, "alerts", o.Alerts, "reports", o.Reports, "causes", o.Causes, "problem", o.Problem, "notKept", o.NotKept,
+		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "causes", o.Causes, "problem", o.Problem, "notKept", o.NotKept,
 		"ungated", o.Ungated, "missedByEvents", o.Missed)
 }
 
 func level(s guard.Status) slog.Level {
 	switch s {
-	case guard.Clean, guard.Restored:
+	case guard.InSync, guard.Restored:
 		return slog.LevelInfo
-	case guard.Drifted, guard.Held, guard.Unknown, guard.Failed:
+	case guard.Drifted, guard.Deferred, guard.Unknown, guard.RestoreFailed:
 		return slog.LevelWarn
-	case guard.StillDrifted, guard.Unrecoverable:
+	case guard.Unverified, guard.ActionRequired:
 	}
 	return slog.LevelError
 }
@@ -42,12 +42,12 @@ func level(s guard.Status) slog.Level {
 // severity sorts notices for subscribers: "alert" needs a person, "info" is good to know, "" makes no notice.
 func severity(s guard.Status) string {
 	switch s {
-	case guard.Drifted, guard.StillDrifted, guard.Unrecoverable:
+	case guard.Drifted, guard.Unverified, guard.ActionRequired:
 		return "alert"
 	case guard.Restored:
 		return "info"
-	case guard.Clean, guard.Held, guard.Unknown, guard.Failed:
-		// Held, Unknown and Failed are looked at again; what remains of them ends as one of the above.
+	case guard.InSync, guard.Deferred, guard.Unknown, guard.RestoreFailed:
+		// Deferred, Unknown and Failed are looked at again; what remains of them ends as one of the above.
 	}
 	return ""
 }
@@ -58,7 +58,7 @@ func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 	if o.Overdue {
 		how = "alert"
 	}
-	if o.Status == guard.StillDrifted && o.Again && o.Attempt > 0 {
+	if o.Status == guard.Unverified && o.Again && o.Attempt > 0 {
 		how = "" // told at the first look; the last one, and the restore, are told again
 	}
 	if how == "" || o.ToldBy != "" {
@@ -91,8 +91,8 @@ func body(o guard.Outcome) string {
 	for _, a := range o.Alerts {
 		fmt.Fprintf(&b, "alert     %s\n          do: %s\n", a.What, a.Remediation)
 	}
-	for _, r := range o.Reports {
-		fmt.Fprintf(&b, "report    %s\n", joined(r.What, r.Remediation))
+	for _, r := range o.Notes {
+		fmt.Fprintf(&b, "note      %s\n", joined(r.What, r.Remediation))
 	}
 	for _, c := range o.Causes {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
@@ -123,7 +123,7 @@ func Table(w io.Writer, outcomes []guard.Outcome) error {
 		return fmt.Errorf("report: print table: %w", err)
 	}
 	for _, o := range outcomes {
-		if o.Status != guard.Clean || len(o.Reports) > 0 {
+		if o.Status != guard.InSync || len(o.Notes) > 0 {
 			fmt.Fprintf(w, "\n%s", body(o))
 		}
 	}

@@ -20,9 +20,9 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // statuses are all of them, each with the severity of its notice.
 func statuses() map[guard.Status]string {
 	return map[guard.Status]string{
-		guard.Clean: "", guard.Held: "", guard.Unknown: "", guard.Failed: "",
+		guard.InSync: "", guard.Deferred: "", guard.Unknown: "", guard.RestoreFailed: "",
 		guard.Restored: "info",
-		guard.Drifted:  "alert", guard.StillDrifted: "alert", guard.Unrecoverable: "alert",
+		guard.Drifted:  "alert", guard.Unverified: "alert", guard.ActionRequired: "alert",
 	}
 }
 
@@ -39,7 +39,7 @@ func outcome(status guard.Status) guard.Outcome {
 			},
 		}},
 	}
-	if status == guard.Clean {
+	if status == guard.InSync {
 		return o
 	}
 	o.Effect = "the storage configuration goes offline"
@@ -70,7 +70,7 @@ func TestNotices(t *testing.T) {
 // SNS refuses a subject that is longer, or that holds anything but ASCII without control characters.
 // https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 func TestSubjectIsWhatSNSTakes(t *testing.T) {
-	long := outcome(guard.Unrecoverable)
+	long := outcome(guard.ActionRequired)
 	long.Storage, long.Setting = strings.Repeat("s", 32), strings.Repeat("long-", 20)
 	for _, o := range []guard.Outcome{outcome(guard.Restored), long} {
 		notice, _ := NoticeFor(o)
@@ -86,7 +86,7 @@ func TestSubjectIsWhatSNSTakes(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	cors := guard.Outcome{Storage: "lab-prod", Setting: "bucket-cors", Title: "Bucket CORS", Resource: "arn:aws:s3:::lab-prod-ica", Status: guard.Clean}
+	cors := guard.Outcome{Storage: "lab-prod", Setting: "bucket-cors", Title: "Bucket CORS", Resource: "arn:aws:s3:::lab-prod-ica", Status: guard.InSync}
 	var table bytes.Buffer
 	if err := Table(&table, []guard.Outcome{cors, outcome(guard.Drifted), outcome(guard.Unknown)}); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := New(file, []guard.Outcome{outcome(guard.Restored), outcome(guard.StillDrifted)})
+	report := New(file, []guard.Outcome{outcome(guard.Restored), outcome(guard.Unverified)})
 	if report.ExitCode != 1 {
 		t.Errorf("exit code %d, want 1", report.ExitCode)
 	}
@@ -114,9 +114,9 @@ func TestPrint(t *testing.T) {
 
 func TestLogLevels(t *testing.T) {
 	levels := map[guard.Status]string{
-		guard.Clean: "INFO", guard.Restored: "INFO",
-		guard.Drifted: "WARN", guard.Held: "WARN", guard.Unknown: "WARN", guard.Failed: "WARN",
-		guard.StillDrifted: "ERROR", guard.Unrecoverable: "ERROR",
+		guard.InSync: "INFO", guard.Restored: "INFO",
+		guard.Drifted: "WARN", guard.Deferred: "WARN", guard.Unknown: "WARN", guard.RestoreFailed: "WARN",
+		guard.Unverified: "ERROR", guard.ActionRequired: "ERROR",
 	}
 	for status := range statuses() {
 		var line bytes.Buffer
@@ -139,6 +139,6 @@ func TestLogLevels(t *testing.T) {
 
 // withNote is the outcome with something that is worth knowing.
 func withNote(o guard.Outcome) guard.Outcome {
-	o.Reports = []guard.Finding{{What: "versioning is suspended"}}
+	o.Notes = []guard.Finding{{What: "versioning is suspended"}}
 	return o
 }

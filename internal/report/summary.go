@@ -38,7 +38,7 @@ func Summary(occasion string, outcomes []guard.Outcome) (guard.Notice, error) {
 func Fingerprint(outcomes []guard.Outcome) string {
 	hash := sha256.New()
 	for _, o := range outcomes {
-		fmt.Fprintln(hash, o.Storage, o.Setting, o.Resource, o.Status, o.Diffs, o.Alerts, o.Reports)
+		fmt.Fprintln(hash, o.Storage, o.Setting, o.Resource, o.Status, o.Diffs, o.Alerts, o.Notes)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

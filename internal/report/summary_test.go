@@ -10,13 +10,13 @@ import (
 
 func TestSummary(t *testing.T) {
 	const occasion = "first look after stack icaguard-guard in us-east-1 is in status UPDATE_ROLLBACK_COMPLETE"
-	well := []guard.Outcome{outcome(guard.Clean), withNote(outcome(guard.Clean)), outcome(guard.Restored)}
+	well := []guard.Outcome{outcome(guard.InSync), withNote(outcome(guard.InSync)), outcome(guard.Restored)}
 	for _, c := range []struct {
 		outcomes          []guard.Outcome
 		subject, severity string
 	}{
 		{well, "[icaguard] all 3 settings are well: " + occasion, "info"},
-		{append(well, outcome(guard.Held)), "[icaguard] 1 of 4 settings need attention: " + occasion, "alert"},
+		{append(well, outcome(guard.Deferred)), "[icaguard] 1 of 4 settings need attention: " + occasion, "alert"},
 		{append(well, outcome(guard.Unknown), outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " + occasion, "alert"},
 	} {
 		notice, err := Summary(occasion, c.outcomes)
@@ -45,7 +45,7 @@ func TestFingerprint(t *testing.T) {
 		"another status":                  {func(o *guard.Outcome) { o.Status = guard.Drifted }, false},
 		"another difference":              {func(o *guard.Outcome) { o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Got: "1 s"}} }, false},
 		"an alert":                        {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
-		"a report":                        {func(o *guard.Outcome) { o.Reports = []guard.Finding{{What: "not confirmed"}} }, false},
+		"a report":                        {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
 		"another storage":                 {func(o *guard.Outcome) { o.Storage = "lab-test" }, false},
 	} {
 		changed := broken
@@ -58,7 +58,7 @@ func TestFingerprint(t *testing.T) {
 
 // TestHeldForTooLongIsTold, and so is what was done without an answer.
 func TestHeldForTooLongIsTold(t *testing.T) {
-	held := outcome(guard.Held)
+	held := outcome(guard.Deferred)
 	held.Overdue = true
 	if notice, wanted := NoticeFor(held); !wanted || notice.Filter["severity"] != "alert" || !strings.Contains(notice.Body, "why it is held") {
 		t.Errorf("%v %+v", wanted, notice)

@@ -92,7 +92,7 @@ func (w *world) testEverySetting() {
 			w.t.Errorf("%s: not restored by its event", setting)
 		}
 	}
-	w.expectClean()
+	w.expectInSync()
 }
 
 // differs asks validate, as deployed, about one setting.
@@ -102,7 +102,7 @@ func (w *world) differs(setting string) bool {
 	testlab.Invoke(w.t, w.Validate, `{}`, &audit)
 	for _, o := range audit.Outcomes {
 		if o.Setting == setting {
-			return o.Status != guard.Clean
+			return o.Status != guard.InSync
 		}
 	}
 	w.t.Fatalf("validate says nothing of %s", setting)

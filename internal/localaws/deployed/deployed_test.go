@@ -103,7 +103,7 @@ func (w *world) testBaseline() {
 		w.t.Errorf("trust policy (-ICA's, with the resolved prefix +deployed):\n%s", diff)
 	}
 	w.firstLook()
-	w.expectClean()
+	w.expectInSync()
 }
 
 // firstLook is what a deploy ends with: documents that others write too are the guard's to write, not CloudFormation's.
@@ -130,8 +130,8 @@ func (w *world) decode(document []byte) any {
 	return value
 }
 
-// expectClean invokes validate as deployed.
-func (w *world) expectClean() {
+// expectInSync invokes validate as deployed.
+func (w *world) expectInSync() {
 	w.t.Helper()
 	var audit report.Report
 	testlab.Invoke(w.t, w.Validate, `{}`, &audit)
@@ -262,5 +262,5 @@ func (w *world) testRestore() {
 	if messages != 4 || failed != 0 {
 		w.t.Errorf("%d messages of which %d failed, want the stranger's two events and the echoes of the two restores", messages, failed)
 	}
-	w.expectClean()
+	w.expectInSync()
 }
