@@ -87,7 +87,7 @@ func (s *screen) logLine(home string, line []byte) {
 	case entry.Msg == "outcome":
 		s.line("Lambda", "%s of %s: %s %s", entry.Setting, entry.Storage, entry.Status, entry.Problem)
 		for _, d := range entry.Diffs {
-			s.line("", "%s: found %s, wanted %s", d.Path, d.Got, d.Want)
+			s.line("", "%s: expected %s, found %s", d.Path, d.Expected, d.Found)
 		}
 	case entry.Level != "INFO":
 		s.line("Lambda", "%s %s %s", entry.Level, entry.Msg, entry.Error)

@@ -123,7 +123,7 @@ func testNoticeFails(t *testing.T, s *site) {
 	}
 	allow()
 	w.done(second)
-	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger, "found 3600 s, wanted 43200 s")
+	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger, "expected 43200 s, found 3600 s")
 	w.expectPosts(0)
 }
 

@@ -124,14 +124,14 @@ func testDrift(w *world) {
 	w.Break()
 	got := w.audit(1)
 	for setting, want := range map[string]guard.Diff{
-		"bucket-cors":           {Path: "CORS for https://ica.illumina.com", Want: "a rule that allows", Got: "none"},
-		"role-session-duration": {Path: "MaxSessionDuration", Want: "43200 s", Got: "3600 s"},
+		"bucket-cors":           {Path: "CORS for https://ica.illumina.com", Expected: "a rule that allows", Found: "none"},
+		"role-session-duration": {Path: "MaxSessionDuration", Expected: "43200 s", Found: "3600 s"},
 	} {
 		o := got[setting]
 		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" || !strings.Contains(o.Remediation, "icaguard look --all") {
 			w.t.Fatalf("a drift must say what differs, what breaks and what to do: %+v", o)
 		}
-		if d := o.Diffs[0]; !strings.Contains(d.Path, want.Path) || !strings.Contains(d.Want, want.Want) || d.Got != want.Got {
+		if d := o.Diffs[0]; !strings.Contains(d.Path, want.Path) || !strings.Contains(d.Expected, want.Expected) || d.Found != want.Found {
 			w.t.Errorf("difference %+v, want %+v", d, want)
 		}
 	}
@@ -150,7 +150,7 @@ func testNotReadable(w *world) {
 func testGone(w *world) {
 	w.DeleteRole()
 	got := w.audit(1)
-	if o := got["role"]; o.Status != guard.Drifted || o.Diffs[0].Got != "does not exist" {
+	if o := got["role"]; o.Status != guard.Drifted || o.Diffs[0].Found != "does not exist" {
 		w.t.Errorf("want the role missing: %+v", o)
 	}
 	if o := got["role-session-duration"]; o.Status != guard.Unknown || o.ToldBy != "role" {

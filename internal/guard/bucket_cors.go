@@ -75,11 +75,11 @@ func compareCORS(s icaconfig.Storage, got []types.CORSRule) Comparison {
 				continue
 			}
 			path := "CORS for " + origin
-			same := slices.IndexFunc(diffs, func(d Diff) bool { return d.Path == path && d.Got == fault })
+			same := slices.IndexFunc(diffs, func(d Diff) bool { return d.Path == path && d.Found == fault })
 			if same < 0 {
-				diffs = append(diffs, Diff{Path: path, Want: "a rule that allows " + method, Got: fault})
+				diffs = append(diffs, Diff{Path: path, Expected: "a rule that allows " + method, Found: fault})
 			} else {
-				diffs[same].Want += ", " + method
+				diffs[same].Expected += ", " + method
 			}
 		}
 	}

@@ -79,11 +79,11 @@ func compareEncryption(s icaconfig.Storage, rules []types.ServerSideEncryptionRu
 	case got.algorithm == types.ServerSideEncryptionAwsKmsDsse && got.key == s.Bucket.KMSKeyARN:
 		return note("the bucket encrypts twice (DSSE-KMS) with the key named: stronger than asked for, so it is left", "")
 	case got.algorithm != types.ServerSideEncryptionAwsKms:
-		return Comparison{Diffs: []Diff{{Path: "SSEAlgorithm", Want: string(types.ServerSideEncryptionAwsKms), Got: string(got.algorithm)}}}
+		return Comparison{Diffs: []Diff{{Path: "SSEAlgorithm", Expected: string(types.ServerSideEncryptionAwsKms), Found: string(got.algorithm)}}}
 	case got.key != s.Bucket.KMSKeyARN:
-		return Comparison{Diffs: []Diff{{Path: "KMSMasterKeyID", Want: s.Bucket.KMSKeyARN, Got: keyInWords(got.key)}}}
+		return Comparison{Diffs: []Diff{{Path: "KMSMasterKeyID", Expected: s.Bucket.KMSKeyARN, Found: keyInWords(got.key)}}}
 	case !got.bucketKey:
-		return Comparison{Diffs: []Diff{{Path: "BucketKeyEnabled", Want: "true", Got: strconv.FormatBool(got.bucketKey)}}}
+		return Comparison{Diffs: []Diff{{Path: "BucketKeyEnabled", Expected: "true", Found: strconv.FormatBool(got.bucketKey)}}}
 	}
 	return Comparison{}
 }

@@ -148,7 +148,7 @@ func compareNotifications(_ icaconfig.Storage, got notifications) Comparison {
 		if at := slices.IndexFunc(got.Present, e.alteredTo); at >= 0 {
 			is = got.Present[at].String()
 		}
-		v.Diffs = append(v.Diffs, Diff{Path: "notification of ICA to " + e.Target, Want: e.String(), Got: is})
+		v.Diffs = append(v.Diffs, Diff{Path: "notification of ICA to " + e.Target, Expected: e.String(), Found: is})
 	}
 	return v
 }

@@ -55,7 +55,7 @@ func compareOwnership(s icaconfig.Storage, got types.ObjectOwnership) Comparison
 	remediation := "set Object Ownership to BucketOwnerEnforced, once nobody needs the bucket's ACLs"
 	switch {
 	case s.Bucket.EnforceOwnership:
-		return Comparison{Diffs: []Diff{{Path: "ObjectOwnership", Want: string(types.ObjectOwnershipBucketOwnerEnforced), Got: is}}}
+		return Comparison{Diffs: []Diff{{Path: "ObjectOwnership", Expected: string(types.ObjectOwnershipBucketOwnerEnforced), Found: is}}}
 	case s.Bucket.CrossAccountCopy:
 		return alert("object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403", remediation)
 	}

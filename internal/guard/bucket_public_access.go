@@ -112,7 +112,7 @@ func comparePublicAccess(s icaconfig.Storage, got publicAccess) Comparison {
 		{"RestrictPublicBuckets", got.Bucket.RestrictPublicBuckets},
 	} {
 		if !block.on {
-			v.Diffs = append(v.Diffs, Diff{Path: block.name, Want: "true", Got: "false"})
+			v.Diffs = append(v.Diffs, Diff{Path: block.name, Expected: "true", Found: "false"})
 		}
 	}
 	return v

@@ -64,7 +64,7 @@ func compareKept(got versioning) Comparison {
 	if got.Status != "" {
 		is = string(got.Status)
 	}
-	return Comparison{Diffs: []Diff{{Path: "Status", Want: string(types.BucketVersioningStatusEnabled), Got: is}}}
+	return Comparison{Diffs: []Diff{{Path: "Status", Expected: string(types.BucketVersioningStatusEnabled), Found: is}}}
 }
 
 func compareNever(got versioning) Comparison {

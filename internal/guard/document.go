@@ -50,7 +50,7 @@ func parsed(document any) policy.Document {
 func diffDocument(want any, got document) []Diff {
 	present, err := got.parse()
 	if err != nil {
-		return []Diff{{Path: "document", Want: "as ICA needs it", Got: "does not parse: " + err.Error()}}
+		return []Diff{{Path: "document", Expected: "as ICA needs it", Found: "does not parse: " + err.Error()}}
 	}
 	return differences(policy.Diff(parsed(want), present))
 }
@@ -80,7 +80,7 @@ func foreignDenies(want any, got document) []Finding {
 func differences(found []policy.Difference) []Diff {
 	diffs := make([]Diff, len(found))
 	for i, d := range found {
-		diffs[i] = Diff{Path: d.Statement.String() + " " + d.Element, Want: orNothing(d.Want), Got: orNothing(d.Got)}
+		diffs[i] = Diff{Path: d.Statement.String() + " " + d.Element, Expected: orNothing(d.Expected), Found: orNothing(d.Found)}
 	}
 	return diffs
 }

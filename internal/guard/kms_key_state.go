@@ -129,7 +129,7 @@ func compareOwnKeyState(s icaconfig.Storage, got keyState) Comparison {
 		state += ", the key and all data under it die on " + got.Dies
 	}
 	if canBeEnabled(got.State) && restoresKey(s) {
-		return Comparison{Diffs: []Diff{{Path: "KeyState", Want: string(types.KeyStateEnabled), Got: state}}}
+		return Comparison{Diffs: []Diff{{Path: "KeyState", Expected: string(types.KeyStateEnabled), Found: state}}}
 	}
 	return alert("key "+s.Key.ARN+" is "+state, keyRemediation(s, got.State))
 }

@@ -59,9 +59,9 @@ func readProvider(ctx context.Context, c Clients, s icaconfig.Storage) (provider
 func compareProvider(s icaconfig.Storage, got providerState) Comparison {
 	switch {
 	case !got.Exists:
-		return Comparison{Diffs: []Diff{{Path: "provider " + s.Provider.Host, Want: "exists", Got: "does not exist"}}}
+		return Comparison{Diffs: []Diff{{Path: "provider " + s.Provider.Host, Expected: "exists", Found: "does not exist"}}}
 	case !slices.Contains(got.Audiences, s.Provider.Audience):
-		return Comparison{Diffs: []Diff{{Path: "audiences", Want: s.Provider.Audience + " among them", Got: strings.Join(got.Audiences, ", ")}}}
+		return Comparison{Diffs: []Diff{{Path: "audiences", Expected: s.Provider.Audience + " among them", Found: strings.Join(got.Audiences, ", ")}}}
 	}
 	return Comparison{}
 }

@@ -179,7 +179,7 @@ func needsVersioned(b icaconfig.Bucket, status types.BucketVersioningStatus) boo
 
 func comparePolicy(s icaconfig.Storage, got managedPolicy) Comparison {
 	if len(got.Versions) == 0 {
-		return Comparison{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Want: "exists", Got: "does not exist"}}}
+		return Comparison{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "exists", Found: "does not exist"}}}
 	}
 	current := got.Versions[0]
 	var v Comparison

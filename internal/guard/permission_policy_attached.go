@@ -56,7 +56,7 @@ func compareAttached(s icaconfig.Storage, got attachedPolicies) Comparison {
 	if slices.Contains(got, s.Role.Policy.ARN) {
 		return Comparison{}
 	}
-	return Comparison{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Want: "attached", Got: "detached"}}}
+	return Comparison{Diffs: []Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "attached", Found: "detached"}}}
 }
 
 func putAttached(ctx context.Context, c Clients, s icaconfig.Storage, _ attachedPolicies) error {

@@ -57,7 +57,7 @@ func readRoleIdentity(ctx context.Context, c Clients, s icaconfig.Storage) (role
 func compareRoleIdentity(s icaconfig.Storage, got roleIdentity) Comparison {
 	switch {
 	case !got.Exists:
-		return Comparison{Diffs: []Diff{{Path: "role " + s.Role.Name, Want: "exists", Got: "does not exist"}}}
+		return Comparison{Diffs: []Diff{{Path: "role " + s.Role.Name, Expected: "exists", Found: "does not exist"}}}
 	case got.ARN != s.Role.ARN:
 		return alert(fmt.Sprintf("role %s stands at %s, ica.yaml says %s: icaguard does not touch it", s.Role.Name, got.ARN, s.Role.ARN),
 			"delete or rename that role, or correct role.path in ica.yaml")
@@ -65,7 +65,7 @@ func compareRoleIdentity(s icaconfig.Storage, got roleIdentity) Comparison {
 	var v Comparison
 	for _, key := range slices.Sorted(maps.Keys(wantTags(s))) {
 		if want := wantTags(s)[key]; got.Tags[key] != want {
-			v.Diffs = append(v.Diffs, Diff{Path: "tag " + key, Want: want, Got: got.Tags[key]})
+			v.Diffs = append(v.Diffs, Diff{Path: "tag " + key, Expected: want, Found: got.Tags[key]})
 		}
 	}
 	return v

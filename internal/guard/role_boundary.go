@@ -53,7 +53,7 @@ func compareRoleBoundary(s icaconfig.Storage, got roleBoundaryARN) Comparison {
 	case string(got) == want:
 		return Comparison{}
 	case got == "":
-		return Comparison{Diffs: []Diff{{Path: "PermissionsBoundary", Want: want, Got: "none"}}}
+		return Comparison{Diffs: []Diff{{Path: "PermissionsBoundary", Expected: want, Found: "none"}}}
 	case want == "":
 		return note(fmt.Sprintf("role %s has the permissions boundary %s, which ica.yaml does not name", s.Role.Name, got),
 			"write it into role.boundary in ica.yaml, so that its removal is noticed")

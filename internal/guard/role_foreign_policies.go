@@ -123,7 +123,7 @@ func compareForeignPolicies(s icaconfig.Storage, got []foreignPolicy) Comparison
 		admin := f.administratorLike()
 		switch {
 		case strict(s) && f.removable():
-			v.Diffs = append(v.Diffs, Diff{Path: f.String(), Want: "not there", Got: "on role " + s.Role.Name})
+			v.Diffs = append(v.Diffs, Diff{Path: f.String(), Expected: "not there", Found: "on role " + s.Role.Name})
 		case admin != "":
 			v.Alerts = append(v.Alerts, Finding{
 				What:        fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),

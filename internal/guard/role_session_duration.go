@@ -47,7 +47,7 @@ func compareRoleSession(s icaconfig.Storage, got roleSession) Comparison {
 	if got.Seconds == s.Role.MaxSessionDuration {
 		return Comparison{}
 	}
-	return Comparison{Diffs: []Diff{{Path: "MaxSessionDuration", Want: seconds(s.Role.MaxSessionDuration), Got: seconds(got.Seconds)}}}
+	return Comparison{Diffs: []Diff{{Path: "MaxSessionDuration", Expected: seconds(s.Role.MaxSessionDuration), Found: seconds(got.Seconds)}}}
 }
 
 func seconds(n int32) string { return strconv.Itoa(int(n)) + " s" }

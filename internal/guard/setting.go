@@ -233,9 +233,9 @@ func (p Plan) original() (string, error) {
 
 // Diff is one difference, in the words of the setting's own document.
 type Diff struct {
-	Path string `json:"path"`
-	Want string `json:"want"`
-	Got  string `json:"got"`
+	Path     string `json:"path"`
+	Expected string `json:"expected"`
+	Found    string `json:"found"`
 }
 
 // spec is the typed half of a setting: small functions over one type of state.

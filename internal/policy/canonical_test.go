@@ -76,7 +76,7 @@ func checkPair(t *testing.T, a, b Document) {
 		t.Errorf("Equal %v, Diff %v: %v %v", Equal(a, b), Diff(a, b), a, b)
 	}
 	for _, d := range Diff(a, b) {
-		if d.Want == d.Got && !strings.Contains(d.Want, masked) || d.Element == "" {
+		if d.Expected == d.Found && !strings.Contains(d.Expected, masked) || d.Element == "" {
 			t.Errorf("says nothing: %+v", d)
 		}
 	}

@@ -7,21 +7,21 @@ import (
 
 // Difference is one thing in which a document is not as wanted, masked, for people.
 type Difference struct {
-	Statement Place  // in the present document; where it is wanted, if it is missing as a whole; zero: the document itself
-	Element   string // for example "Action", "Condition StringLike sts:RoleSessionName", "statement"
-	Want, Got string // "": not wanted, missing
+	Statement       Place  // in the present document; where it is wanted, if it is missing as a whole; zero: the document itself
+	Element         string // for example "Action", "Condition StringLike sts:RoleSessionName", "statement"
+	Expected, Found string // "": not wanted, missing
 }
 
 // String is one line, for example: statement 2 (Sid Objects): Action s3:DeleteObject missing.
 func (d Difference) String() string {
 	text := d.Element + " "
 	switch {
-	case d.Got == "":
-		text += d.Want + " missing"
-	case d.Want == "":
-		text += d.Got + " not wanted"
+	case d.Found == "":
+		text += d.Expected + " missing"
+	case d.Expected == "":
+		text += d.Found + " not wanted"
 	default:
-		text += d.Got + ", wanted " + d.Want
+		text += d.Found + ", wanted " + d.Expected
 	}
 	if d.Statement == (Place{}) {
 		return text
@@ -33,13 +33,13 @@ func (d Difference) String() string {
 func Diff(want, got Document) []Difference {
 	var all []Difference
 	if want.version != got.version && !want.Empty() && !got.Empty() {
-		all = append(all, Difference{Element: "Version", Want: want.version, Got: got.version})
+		all = append(all, Difference{Element: "Version", Expected: want.version, Found: got.version})
 	}
 	wanted, present := withoutSame(want.placed(), got.placed())
 	for _, g := range present {
 		w := closest(g, wanted, present)
 		if w < 0 {
-			all = append(all, Difference{Statement: g.Place, Element: "statement", Got: g.summary()})
+			all = append(all, Difference{Statement: g.Place, Element: "statement", Found: g.summary()})
 			continue
 		}
 		all = append(all, differences(g.Place, wanted[w].Statement, g.Statement)...)
@@ -52,7 +52,7 @@ func Diff(want, got Document) []Difference {
 }
 
 func missing(w placed) Difference {
-	return Difference{Statement: w.Place, Element: "statement", Want: w.summary()}
+	return Difference{Statement: w.Place, Element: "statement", Expected: w.summary()}
 }
 
 // withoutSame leaves out what both have, each as often as both have it.
@@ -100,15 +100,15 @@ func differences(at Place, want, got Statement) []Difference {
 	lost, added := only(w, g), only(g, w)
 	var all []Difference
 	for _, f := range lost {
-		d := Difference{Statement: at, Element: w[f].title, Want: w[f].value}
+		d := Difference{Statement: at, Element: w[f].title, Expected: w[f].value}
 		if there := inPlace(added, f); len(there) == 1 && len(inPlace(lost, f)) == 1 {
-			d.Got = g[there[0]].value
+			d.Found = g[there[0]].value
 			added = slices.DeleteFunc(added, f.samePlace)
 		}
 		all = append(all, d)
 	}
 	for _, f := range added {
-		all = append(all, Difference{Statement: at, Element: g[f].title, Got: g[f].value})
+		all = append(all, Difference{Statement: at, Element: g[f].title, Found: g[f].value})
 	}
 	return all
 }

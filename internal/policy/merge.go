@@ -72,7 +72,7 @@ func (d *Document) correct(need Statement, ours []placed) []Difference {
 	}
 	for _, more := range slices.Backward(ours[1:]) {
 		d.statements = slices.Delete(d.statements, more.Number-1, more.Number)
-		all = append(all, Difference{Statement: more.Place, Element: "statement", Got: more.summary()})
+		all = append(all, Difference{Statement: more.Place, Element: "statement", Found: more.summary()})
 	}
 	return all
 }

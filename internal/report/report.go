@@ -86,7 +86,7 @@ func body(o guard.Outcome) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nstorage   %s\nresource  %s\nstatus    %s\n", o.Title, o.Storage, o.Resource, o.Status)
 	for _, d := range o.Diffs {
-		fmt.Fprintf(&b, "differed  %s: found %s, wanted %s\n", d.Path, d.Got, d.Want)
+		fmt.Fprintf(&b, "drift     %s: expected %s, found %s\n", d.Path, d.Expected, d.Found)
 	}
 	for _, a := range o.Alerts {
 		fmt.Fprintf(&b, "alert     %s\n          do: %s\n", a.What, a.Remediation)

@@ -43,7 +43,7 @@ func outcome(status guard.Status) guard.Outcome {
 		return o
 	}
 	o.Effect = "the storage configuration goes offline"
-	o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Want: "43200 s", Got: "3600 s"}}
+	o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Expected: "43200 s", Found: "3600 s"}}
 	if status != guard.Restored {
 		o.Problem, o.Remediation = "why it is "+string(status), "what to do when it is "+string(status)
 	}

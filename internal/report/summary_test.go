@@ -43,7 +43,7 @@ func TestFingerprint(t *testing.T) {
 		"another request id in the error": {func(o *guard.Outcome) { o.Problem = errors.New("RequestID: 2").Error() }, true},
 		"another attempt":                 {func(o *guard.Outcome) { o.Attempt = 3 }, true},
 		"another status":                  {func(o *guard.Outcome) { o.Status = guard.Drifted }, false},
-		"another difference":              {func(o *guard.Outcome) { o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Got: "1 s"}} }, false},
+		"another difference":              {func(o *guard.Outcome) { o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Found: "1 s"}} }, false},
 		"an alert":                        {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
 		"a report":                        {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
 		"another storage":                 {func(o *guard.Outcome) { o.Storage = "lab-test" }, false},
