@@ -92,7 +92,7 @@ func TestStacks(t *testing.T) {
 			t.Run("rules are the table's", func(t *testing.T) { checkRules(t, a) })
 			t.Run("rules hear the samples", func(t *testing.T) { checkSamples(t, a) })
 			t.Run("rules hear our stacks", func(t *testing.T) { checkStackRules(t, a) })
-			t.Run("the guard tells of itself", func(t *testing.T) { checkTell(t, a) })
+			t.Run("the guard tells of itself", func(t *testing.T) { checkGuardChangedRule(t, a) })
 			t.Run("delivery", func(t *testing.T) { checkDelivery(t, a) })
 			t.Run("relays", func(t *testing.T) { checkRelays(t, a) })
 			t.Run("schedules", func(t *testing.T) { checkSchedules(t, a) })

@@ -38,7 +38,7 @@ func checkRules(t *testing.T, a app) {
 				want[rule.Name] = rule.Target + " " + text(rule.Pattern)
 			}
 		}
-		if tell := guard.TellRule(a.baseline.Home); s.Kind == icaconfig.GuardStack {
+		if tell := guard.GuardChangedRule(a.baseline.Home); s.Kind == icaconfig.GuardStack {
 			want[tell.Name] = tell.Target + " " + text(tell.Pattern)
 		}
 		for name, rule := range rulesOf(a.templates[s.Name], "EventPattern") {
@@ -69,8 +69,8 @@ func checkSamples(t *testing.T, a app) {
 		listens := event.ErrorCode == "" && slices.Contains(sources[event.Source], event.Name)
 		for stack, parsed := range a.templates {
 			for name, rule := range rulesOf(parsed, "EventPattern") {
-				if name == guard.TellRule(a.baseline.Home).Name {
-					continue // checkTell
+				if name == guard.GuardChangedRule(a.baseline.Home).Name {
+					continue // checkGuardChangedRule
 				}
 				pattern := rule["EventPattern"].(map[string]any)
 				own := slices.Contains(texts(pattern["source"]), event.Source)
@@ -107,10 +107,10 @@ func checkStackRules(t *testing.T, a app) {
 	}
 }
 
-// checkTell: what somebody does to the guard's rules, queues and functions is told past the queue; what CloudFormation does, and what is done to
+// checkGuardChangedRule: what somebody does to the guard's rules, queues and functions is told past the queue; what CloudFormation does, and what is done to
 // others, is not.
-func checkTell(t *testing.T, a app) {
-	pattern := rulesOf(a.home(), "EventPattern")[guard.TellRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)
+func checkGuardChangedRule(t *testing.T, a app) {
+	pattern := rulesOf(a.home(), "EventPattern")[guard.GuardChangedRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)
 	told := 0
 	for file, body := range samples(t) {
 		sample := text(body)
@@ -125,7 +125,7 @@ func checkTell(t *testing.T, a app) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		about := event.Source != "aws.iam" || strings.HasSuffix(file, ".icaguard.json") // of the others there are none about anybody else
-		want := about && event.ErrorCode == "" && slices.ContainsFunc(guard.EarsAndHands(), func(s guard.Setting) bool {
+		want := about && event.ErrorCode == "" && slices.ContainsFunc(guard.SelfChecks(), func(s guard.Setting) bool {
 			return slices.Contains([]string{"guard-rules", "guard-queue", "guard-function", "guard-role"}, s.ID) &&
 				slices.ContainsFunc(s.Triggers, func(tr guard.Trigger) bool {
 					return tr.Source == event.Source && slices.Contains(tr.Events, event.Name)

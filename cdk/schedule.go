@@ -17,8 +17,8 @@ const (
 	startTries  = 10.0
 )
 
-// addValidateRules lets validate look without an event, as AWS delivers events with best effort only, and tell what happens to the guard's
-// hands.
+// addValidateRules lets validate look without an event, as AWS delivers events with best effort only, and tell what happens to the guard
+// itself.
 func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
 	for _, rule := range guard.ValidateRules(b.Home) {
 		own := scope(stack, "rule", rule.Name)

@@ -42,7 +42,7 @@ func TestProbeDeaf(t *testing.T) {
 	if err := found.printTable(&text); err != nil || found.ExitCode != 1 {
 		t.Errorf("exit status %d, %v", found.ExitCode, err)
 	}
-	golden.Check(t, *update, "testdata/probe-deaf.txt", text.String())
+	golden.Check(t, *update, "testdata/probe-no-events.txt", text.String())
 }
 
 // abroad is a second storage, in another region and with a key.
@@ -207,15 +207,15 @@ func checkProbeJSON(t *testing.T, a answer) {
 	if err := json.Unmarshal([]byte(a.stdout), &got); err != nil || a.code != 1 || got.ExitCode != 1 || got.Remediation == "" || len(got.Probes) != 4 {
 		t.Fatalf("%v:\n%s", err, a.transcript())
 	}
-	heard, deaf := got.Probes[0], got.Probes[2]
+	heard, silent := got.Probes[0], got.Probes[2]
 	if heard["service"] != "iam" || heard["result"] != "arrived" || heard["seconds"].(float64) < 0 || heard["requestId"] == "" {
 		t.Errorf("heard: %v", heard)
 	}
-	if deaf["service"] != "s3" || deaf["region"] != abroadRegion || deaf["result"] != "not-arrived" || deaf["seconds"] != nil {
-		t.Errorf("deaf: %v", deaf)
+	if silent["service"] != "s3" || silent["region"] != abroadRegion || silent["result"] != "not-arrived" || silent["seconds"] != nil {
+		t.Errorf("no events: %v", silent)
 	}
-	if called, err := time.Parse(time.RFC3339, deaf["called"].(string)); err != nil || time.Since(called) > time.Hour {
-		t.Errorf("called: %v, %v", deaf["called"], err)
+	if called, err := time.Parse(time.RFC3339, silent["called"].(string)); err != nil || time.Since(called) > time.Hour {
+		t.Errorf("called: %v, %v", silent["called"], err)
 	}
 	if !strings.HasPrefix(a.stderr, "puts again, as it is:\n") {
 		t.Errorf("with --json the plan goes to standard error:\n%s", a.transcript())

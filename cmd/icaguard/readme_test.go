@@ -22,7 +22,7 @@ func TestREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(data)
-	for name, text := range map[string]string{"settings": settingsTable(guard.Settings()), "ears and hands": settingsTable(guard.EarsAndHands()), "documents": documentsTable()} {
+	for name, text := range map[string]string{"settings": settingsTable(guard.Settings()), "self checks": settingsTable(guard.SelfChecks()), "documents": documentsTable()} {
 		want = between(t, want, name, text)
 	}
 	if want == string(data) {

@@ -62,14 +62,14 @@ func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("validate: %w", err)
 	}
-	looks := guard.Route(event, "", guard.EarsAndHands(), a.engine.Baseline)
+	looks := guard.Route(event, "", guard.SelfChecks(), a.engine.Baseline)
 	if len(looks) == 0 || event.Actor.From == guard.CloudFormation {
 		a.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID)
 		return nil
 	}
 	event.Actor = event.Who(a.engine.Baseline)
 	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "causes", looks[0].Causes)
-	return a.topic.Publish(ctx, report.Hands(event))
+	return a.topic.Publish(ctx, report.GuardChanged(event))
 }
 
 func (a *auditor) audit(ctx context.Context, looks ...guard.Look) report.Report {

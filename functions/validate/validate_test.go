@@ -46,7 +46,7 @@ func TestValidate(t *testing.T) {
 		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
 		"schedule": testSchedule, "schedule in observe": testScheduleObserve, "schedule of IAM": testScheduleIAM, "unknown schedule": testUnknownSchedule,
-		"event about the hands": testHear, "summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
+		"event about the guard": testGuardChanged, "summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
 	} {
 		t.Run(name, func(t *testing.T) {
 			mode := icaconfig.Enforce
@@ -312,8 +312,8 @@ func (w *world) expectMail(count int, subject, severity string) {
 	}
 }
 
-// testHear: what somebody does to the guard's hands is told as its event comes, what CloudFormation does is not.
-func testHear(w *world) {
+// testGuardChanged: what somebody does to the guard itself is told as its event comes, what CloudFormation does is not.
+func testGuardChanged(w *world) {
 	sample, err := os.ReadFile("../../events/aws.lambda.UpdateFunctionCode20150331v2.json")
 	w.must(err)
 	event := strings.ReplaceAll(string(sample), "111122223333", w.Local.Account())

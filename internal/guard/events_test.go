@@ -197,8 +197,8 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 		{"dynamodb", "DeleteTable", "tableName", "ledger", ""},
 		{"iam", "DeleteRole", "roleName", "ICAguard-Remediate", "guard-role"},
 		{"events", "RemoveTargets", "rule", "icaguard-schedule", "guard-rules"},
-		{"events", "RemoveTargets", "rule", "icaguard-hear-s3", "guard-rules"},
-		{"events", "RemoveTargets", "name", "icaguard-hear-s3", ""},
+		{"events", "RemoveTargets", "rule", "icaguard-events-s3", "guard-rules"},
+		{"events", "RemoveTargets", "name", "icaguard-events-s3", ""},
 	} {
 		event, err := ParseEvent([]byte(fmt.Sprintf(`{"eventSource":"%s.amazonaws.com","eventName":%q,"recipientAccountId":"123456789012","requestParameters":{%q:%q}}`,
 			c.source, c.event, c.parameter, c.value)))
@@ -206,7 +206,7 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		for _, look := range Route(event, "", EarsAndHands(), baselineOf(event)) {
+		for _, look := range Route(event, "", SelfChecks(), baselineOf(event)) {
 			got += look.Setting
 		}
 		if got != c.setting {

@@ -54,7 +54,7 @@ func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, setting Setting
 			continue
 		}
 		if found == nil && setting.On.own() && stack.Kind != icaconfig.GuardStack {
-			continue // whoever deleted it took ears from the guard, and no deploy puts them back by itself
+			continue // whoever deleted it took rules from the guard, and no deploy puts them back by itself
 		}
 		if why := unsettled(found, d.home.Digest); why != "" {
 			return Hold{Reason: "deploying: stack " + stack.Name + " in " + stack.Region + " " + why, Again: time.Minute, Remediation: deploy}, nil

@@ -27,7 +27,7 @@ func guardRules() Setting {
 	return define(Setting{
 		ID:          "guard-rules",
 		Title:       "The EventBridge rules of the guard are enabled, with pattern and target as deployed",
-		Effect:      "the guard is deaf: changes are found by the schedule only, or not at all where the schedule's own rule is off",
+		Effect:      "icaguard receives no events; drift is found only by the scheduled audit, or not at all where the audit's own rule is off",
 		Remediation: redeploy,
 		On:          OnRules,
 		Triggers: []Trigger{

@@ -12,7 +12,7 @@ import (
 )
 
 func guardRulesWays() []homeWay {
-	const id, hear, relay, schedule = "guard-rules", "icaguard-hear-iam", "icaguard-relay-s3", "icaguard-schedule"
+	const id, hear, relay, schedule = "guard-rules", "icaguard-events-iam", "icaguard-relay-s3", "icaguard-schedule"
 	way := func(name, says string, breakIt func(*homeWorld)) homeWay {
 		return homeWay{setting: id, name: name, want: ActionRequired, says: says, breakIt: breakIt}
 	}
@@ -34,10 +34,10 @@ func guardRulesWays() []homeWay {
 	}
 	queue := "arn:aws:sqs:us-east-1:123456789012:"
 	return []homeWay{
-		way("disabled", "rule icaguard-hear-iam in us-east-1 is DISABLED", disable(hear, inHome)),
+		way("disabled", "rule icaguard-events-iam in us-east-1 is DISABLED", disable(hear, inHome)),
 		way("disabled in another region", "rule icaguard-relay-s3 in eu-central-1 is DISABLED", disable(relay, away)),
 		way("schedule disabled", "rule icaguard-schedule in us-east-1 is DISABLED", disable(schedule, inHome)),
-		way("deleted", "rule icaguard-hear-iam in us-east-1 does not exist", func(w *homeWorld) {
+		way("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *homeWorld) {
 			remove(hear, inHome)(w)
 			w.must(w.stranger.eventbridge(inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
 		}),
@@ -105,7 +105,7 @@ func TestRules(t *testing.T) {
 			names := region + ":"
 			for _, rule := range Rules(All(), c.home) {
 				if rule.Region == region {
-					names += " " + strings.TrimPrefix(strings.TrimPrefix(rule.Name, "icaguard-hear-"), "icaguard-relay-")
+					names += " " + strings.TrimPrefix(strings.TrimPrefix(rule.Name, "icaguard-events-"), "icaguard-relay-")
 				}
 			}
 			byRegion = append(byRegion, names)

@@ -36,7 +36,7 @@ func guardTrail() Setting {
 	return define(Setting{
 		ID:     "guard-trail",
 		Title:  "A CloudTrail trail logs management events in every region that the guard listens in",
-		Effect: "the guard is deaf: changes are found by the schedule only",
+		Effect: "icaguard receives no events; drift is found only by the scheduled audit",
 		Remediation: func(icaconfig.Storage) string {
 			return "let a trail of all regions log management events (read-write or write-only), KMS not excluded; or write trail: create into ica.yaml and deploy"
 		},
@@ -154,14 +154,14 @@ func compareHearing(s icaconfig.Storage, got []hearing) Comparison {
 				Remediation: "let icaguard probe show that events arrive",
 			})
 		default:
-			v.Alerts = append(v.Alerts, Finding{What: h.deaf(needsKMS), Remediation: guardTrail().Remediation(s)})
+			v.Alerts = append(v.Alerts, Finding{What: h.whyNothing(needsKMS), Remediation: guardTrail().Remediation(s)})
 		}
 	}
 	return v
 }
 
-// deaf says why nothing is heard of the region.
-func (h hearing) deaf(needsKMS bool) string {
+// whyNothing says why no events arrive from the region.
+func (h hearing) whyNothing(needsKMS bool) string {
 	if len(h.Trails) == 0 {
 		return "no CloudTrail trail covers " + h.Region + ": the guard hears nothing there"
 	}

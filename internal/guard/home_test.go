@@ -99,7 +99,7 @@ func (w *homeWorld) configure(withKey bool) {
 	cfg.RetryMaxAttempts = 1
 	w.home = baseline.Home
 	w.engine = Engine{
-		Baseline: baseline, Settings: EarsAndHands(), Clients: Clients{Config: cfg, Account: w.local.Account()}, Now: time.Now, Sleep: Sleep,
+		Baseline: baseline, Settings: SelfChecks(), Clients: Clients{Config: cfg, Account: w.local.Account()}, Now: time.Now, Sleep: Sleep,
 		LookAgain: func(_ context.Context, l Look, _ time.Duration) error {
 			w.again = append(w.again, l)
 			return nil
@@ -204,15 +204,15 @@ func homeWays() []homeWay {
 	return slices.Concat(guardTrailWays(), guardRulesWays(), guardQueueWays(), guardFunctionWays(), guardRoleWays(), guardTopicWays(), guardLedgerWays(), guardPauseWays())
 }
 
-func TestEarsAndHands(t *testing.T) {
+func TestSelfChecks(t *testing.T) {
 	local := localawstest.Start(t)
 	newHome(t, local, true)
 	parts := map[string]string{
 		"guard-trail": "trail", "guard-rules": "rules", "guard-queue": "queues", "guard-function": "functions", "guard-role": "roles",
 		"guard-topic": "topic", "guard-ledger": "table", "guard-pause": "none",
 	}
-	if len(parts) != len(EarsAndHands()) {
-		t.Errorf("%d of %d settings are tested", len(parts), len(EarsAndHands()))
+	if len(parts) != len(SelfChecks()) {
+		t.Errorf("%d of %d settings are tested", len(parts), len(SelfChecks()))
 	}
 	for setting, part := range parts {
 		t.Run(setting, func(t *testing.T) {
@@ -303,8 +303,8 @@ func testHomeFaults(w *homeWorld, setting string) {
 	}
 }
 
-// TestEarsAndHandsAreAskedOnce: storages share the guard, in whatever region they are.
-func TestEarsAndHandsAreAskedOnce(t *testing.T) {
+// TestSelfChecksAreAskedOnce: storages share the guard, in whatever region they are.
+func TestSelfChecksAreAskedOnce(t *testing.T) {
 	w := &homeWorld{t: t, local: newSite(t).AWS}
 	w.configure(false)
 	var got []string
@@ -312,7 +312,7 @@ func TestEarsAndHandsAreAskedOnce(t *testing.T) {
 		got = append(got, j.setting.ID+" "+string(j.setting.On.Mode(j.storage)))
 	}
 	var want []string
-	for _, setting := range EarsAndHands() {
+	for _, setting := range SelfChecks() {
 		want = append(want, setting.ID+" "+string(icaconfig.Observe))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -129,7 +129,7 @@ func toPaste(ours []icaconfig.Statement) string {
 func paths(diffs []Diff) string {
 	texts := make([]string, len(diffs))
 	for i, d := range diffs {
-		texts[i] = fmt.Sprintf("%s: found %s, ICA needs %s", d.Path, d.Expected, d.Found)
+		texts[i] = fmt.Sprintf("%s: expected %s, found %s", d.Path, d.Expected, d.Found)
 	}
 	return strings.Join(texts, "; ")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// own reports whether resources of this kind are the guard's ears and hands.
+// own reports whether resources of this kind are icaguard's own.
 func (k Kind) own() bool {
 	switch k {
 	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger, OnPauses:

@@ -90,7 +90,7 @@ func (t Trigger) means(named, name string) bool {
 }
 
 // Sources lists the EventBridge sources of the table with the event names heard from each, sorted. Rule patterns hold
-// these and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong path is silently deaf.
+// these and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong path is never matched, and nobody would notice.
 func Sources(settings []Setting) map[string][]string {
 	sources := map[string][]string{}
 	for _, setting := range settings {

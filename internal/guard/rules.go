@@ -26,7 +26,7 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	sources := Sources(settings)
 	var rules []Rule
 	for _, region := range h.Regions() {
-		relay, prefix, target, role := region != h.HomeRegion, "icaguard-hear-", h.ARN("sqs", h.HomeRegion, LookQueue), ""
+		relay, prefix, target, role := region != h.HomeRegion, "icaguard-events-", h.ARN("sqs", h.HomeRegion, LookQueue), ""
 		if relay {
 			prefix, target = "icaguard-relay-", h.ARN("events", h.HomeRegion, "event-bus/default")
 			role = h.ARN("iam", "", "role/"+RelayRole+region)
@@ -49,7 +49,7 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 func AllRules(h icaconfig.Home) []Rule { return slices.Concat(Rules(All(), h), ValidateRules(h)) }
 
 // ValidateRules lists the rules at home that start validate: the schedule, and the one that tells of the guard itself.
-func ValidateRules(h icaconfig.Home) []Rule { return append(ScheduleRules(h), TellRule(h)) }
+func ValidateRules(h icaconfig.Home) []Rule { return append(ScheduleRules(h), GuardChangedRule(h)) }
 
 // What a schedule asks the function validate for.
 const (
@@ -72,10 +72,10 @@ func ScheduleRules(h icaconfig.Home) []Rule {
 	return rules
 }
 
-// TellRule lets validate tell what happens to the guard's own rules, queues and functions, past the queue and past remediate: a function that
+// GuardChangedRule lets validate tell what happens to the guard's own rules, queues and functions, past the queue and past remediate: a function that
 // somebody replaced could swallow the news, and a queue that is gone carries none. What happens to this rule and to validate, remediate
 // tells. CloudFormation's own changes are remediate's to judge.
-func TellRule(h icaconfig.Home) Rule {
+func GuardChangedRule(h icaconfig.Home) Rule {
 	var sources, names []string
 	var named []any
 	for _, setting := range []Setting{guardRules(), guardQueue(), guardFunction(), guardRole()} {
@@ -94,7 +94,7 @@ func TellRule(h icaconfig.Home) Rule {
 		"sourceIPAddress": []any{map[string]any{"anything-but": CloudFormation}}, "$or": named,
 	}
 	return Rule{
-		Name: "icaguard-tell", Region: h.HomeRegion, Target: h.ARN("lambda", h.HomeRegion, "function:"+ValidateFunction),
+		Name: "icaguard-guard-changed", Region: h.HomeRegion, Target: h.ARN("lambda", h.HomeRegion, "function:"+ValidateFunction),
 		Pattern: map[string]any{"source": slices.Compact(sources), "detail-type": []string{callDetailType}, "detail": detail},
 	}
 }
@@ -156,7 +156,7 @@ func AppearsIn(source string, h icaconfig.Home) []string {
 const callDetailType = "AWS API Call via CloudTrail"
 
 // callPattern matches source and event names and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong
-// path is silently deaf. Failed calls changed nothing and are not delivered.
+// path is never matched, and nobody would notice. Failed calls changed nothing and are not delivered.
 func callPattern(source string, names []string) map[string]any {
 	return map[string]any{
 		"source":      []string{source},

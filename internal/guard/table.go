@@ -29,8 +29,8 @@ func Settings() []Setting {
 	}
 }
 
-// EarsAndHands is the guard itself: what it hears by and acts with. All of it is watched, none of it restored: CloudFormation owns it.
-func EarsAndHands() []Setting {
+// SelfChecks are the checks of what icaguard receives events by and acts with. All of it is watched, none of it restored: CloudFormation owns it.
+func SelfChecks() []Setting {
 	return []Setting{
 		guardTrail(),
 		guardRules(),
@@ -44,4 +44,4 @@ func EarsAndHands() []Setting {
 }
 
 // All is what the functions look at: the storages, then the guard itself.
-func All() []Setting { return slices.Concat(Settings(), EarsAndHands()) }
+func All() []Setting { return slices.Concat(Settings(), SelfChecks()) }

@@ -955,7 +955,7 @@ func ruleFor(ctx context.Context, local *localaws.AWS, region, name, pattern str
 
 // Two disabled rules: one for a queue, one for a bus behind which an enabled rule listens.
 func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
-	const pattern = `{"source":["deaf"]}`
+	const pattern = `{"source":["unmatched"]}`
 	near, err := queueBehindRule(ctx, local, "disabled", pattern)
 	if err != nil {
 		return err
@@ -975,7 +975,7 @@ func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
 			return err
 		}
 	}
-	if err := putEvent(ctx, local, "deaf"); err != nil {
+	if err := putEvent(ctx, local, "unmatched"); err != nil {
 		return err
 	}
 	for region, queue := range map[string]string{"us-east-1": near, "eu-central-1": aws.ToString(far.QueueUrl)} {

@@ -26,7 +26,7 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-// Home is the guard itself, as plain data, since the guard's own tests use this too: what its stacks make of ears and hands.
+// Home is the guard itself, as plain data, since the guard's own tests use this too: what its stacks make.
 type Home struct {
 	Regions                                 []string // with a dead-letter queue, home first
 	Queue, DeadLetters, Topic, Table, Trail string

@@ -6,8 +6,8 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
-// Hands writes the message about a change to the guard's own rules, queues or functions, as its event tells it.
-func Hands(e guard.Event) guard.Notice {
+// GuardChanged writes the message about a change to the guard's own rules, queues or functions, as its event tells it.
+func GuardChanged(e guard.Event) guard.Notice {
 	who := e.Actor.String()
 	return guard.Notice{
 		Subject: subject("[icaguard] icaguard: " + e.Name + " on the guard itself"),
@@ -17,6 +17,6 @@ event     %s by %s at %s (%s)
 effect    changes may go unheard, or nothing is restored
 do        look in CloudTrail who did it and why; to put it back: make repair
 `, e.Name, who, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.ID),
-		Filter: map[string]string{"severity": "alert", "status": "hands", "storage": guard.Itself},
+		Filter: map[string]string{"severity": "alert", "status": "guard-changed", "storage": guard.Itself},
 	}
 }
