@@ -35,7 +35,7 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	}
 	add("heartbeat", "Nothing was looked at for two periods of the schedule: no run of "+guard.ValidateFunction+
 		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.Schedule.Seconds()))
-	add("unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.", unhealthy(guard.Itself, b.Schedule.Seconds()))
+	add("unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.", unhealthy(guard.SelfName, b.Schedule.Seconds()))
 	for _, s := range b.Storages {
 		add("unhealthy-"+s.Name, "Storage "+s.Name+" is not as ICA needs it, and the guard has not put it right: run icaguard validate.", unhealthy(s.Name, b.Schedule.Seconds()))
 	}
@@ -63,7 +63,7 @@ func reaches(threshold float64, statistic string, m *awscloudwatch.CfnAlarm_Metr
 // the longest schedule's are two days, which CloudWatch looks back on for periods of an hour or more.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
-	props := reaches(1, "SampleCount", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, guard.Itself))
+	props := reaches(1, "SampleCount", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, guard.SelfName))
 	props.Period, props.EvaluationPeriods = &period, jsii.Number(2)
 	props.ComparisonOperator, props.TreatMissingData = jsii.String("LessThanThreshold"), jsii.String("breaching")
 	return props

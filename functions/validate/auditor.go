@@ -91,7 +91,7 @@ func (a *auditor) handOn(ctx context.Context, outcomes []guard.Outcome) error {
 
 // The last summary, in the guard's memory.
 const (
-	summaryOf = guard.Itself
+	summaryOf = guard.SelfName
 	summary   = "summary"
 )
 

@@ -111,7 +111,7 @@ type job struct {
 // owner is whom the outcome concerns.
 func (j job) owner() string {
 	if j.setting.On.own() {
-		return Itself
+		return SelfName
 	}
 	return j.storage.Name
 }

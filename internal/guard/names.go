@@ -14,8 +14,8 @@ const (
 	TrailName         = "icaguard"
 	RelayRole         = "icaguard-relay-" // and the region: lets the rules there put events on the home bus
 	Dashboard         = "icaguard"
-	// Itself stands for the guard where outcomes and metrics name a storage.
-	Itself = "icaguard"
+	// SelfName stands for the guard where outcomes and metrics name a storage.
+	SelfName = "icaguard"
 	// MetricNamespace holds what both functions measure.
 	MetricNamespace = "icaguard"
 	// PauseParameters is the path of the SSM parameters that pause restoring: below it "all" or a storage's name.
