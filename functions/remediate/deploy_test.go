@@ -125,9 +125,9 @@ func testOtherStackEvents(t *testing.T, s *site) {
 func testMissed(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.Break()
-	body, err := guard.EncodeLook(guard.Look{Setting: "bucket-cors", Missed: true, Reason: "the schedule found it"})
+	body, err := guard.EncodeLook(guard.Look{Setting: "bucket-cors", FoundByAudit: true, Reason: "the schedule found it"})
 	w.must(err)
-	held, err := guard.EncodeLook(guard.Look{Setting: "role-session-duration", Missed: true, Reason: "the schedule found it"})
+	held, err := guard.EncodeLook(guard.Look{Setting: "role-session-duration", FoundByAudit: true, Reason: "the schedule found it"})
 	w.must(err)
 	w.done(body)
 	w.PlayStacks("UPDATE_IN_PROGRESS")
@@ -146,7 +146,7 @@ func testMissed(t *testing.T, s *site) {
 	const storage = " Storage="
 	name := w.Storage.Name
 	for metric, want := range map[string]float64{
-		report.MissedByEvents + storage + name: 2, report.Restored + storage + name + " Setting=bucket-cors": 1,
+		report.FoundByAudit + storage + name: 2, report.Restored + storage + name + " Setting=bucket-cors": 1,
 		report.Restored + storage + name + " Setting=role-session-duration": 2, report.Drift + storage + name + " Setting=role-session-duration": 2,
 	} {
 		if got[metric] != want {

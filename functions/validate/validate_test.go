@@ -232,8 +232,8 @@ func testSchedule(w *world) {
 	if got := w.mail.Take(); len(got) != 2 {
 		w.t.Errorf("%d mails, want one for each restore: %+v", len(got), got)
 	}
-	missed := slices.DeleteFunc(testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.MissedByEvents })
-	want := testlab.Metric{Namespace: "icaguard", Name: report.MissedByEvents, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1}
+	missed := slices.DeleteFunc(testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.FoundByAudit })
+	want := testlab.Metric{Namespace: "icaguard", Name: report.FoundByAudit, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1}
 	if !slices.Equal(missed, []testlab.Metric{want, want}) {
 		w.t.Errorf("measured %+v, want %+v twice", missed, want)
 	}
@@ -246,7 +246,7 @@ func (w *world) expectMissed(b localaws.Batch) {
 	for _, message := range b.Messages {
 		m, err := guard.ParseMessage([]byte(message.Body))
 		w.must(err)
-		if m.Look == nil || !m.Look.Missed || m.Look.Storage != w.Storage.Name || m.Look.Reason == "" {
+		if m.Look == nil || !m.Look.FoundByAudit || m.Look.Storage != w.Storage.Name || m.Look.Reason == "" {
 			w.t.Errorf("not a look at what was missed: %s", message.Body)
 			continue
 		}

@@ -302,8 +302,8 @@ func TestNotificationsWithoutMemory(t *testing.T) {
 	w.memory.away = context.DeadlineExceeded
 	o := w.look("bucket-notification")
 	expectStatus(t, o, Unknown)
-	if o.NotKept == "" || len(w.again) != 1 {
-		t.Errorf("not kept %q, again %v", o.NotKept, w.again)
+	if o.BackupError == "" || len(w.again) != 1 {
+		t.Errorf("not kept %q, again %v", o.BackupError, w.again)
 	}
 	w.memory.away = nil
 	expectStatus(t, w.look("bucket-notification"), Restored)

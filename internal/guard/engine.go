@@ -77,7 +77,7 @@ func (e *Engine) Missed(outcomes []Outcome) []Look {
 	for _, o := range outcomes {
 		for _, j := range e.jobs([]Look{{Storage: o.Storage, Setting: o.Setting}}) {
 			if o.Status == Drifted && j.setting.On.Mode(j.storage) == icaconfig.Enforce {
-				looks = append(looks, Look{Storage: o.Storage, Setting: o.Setting, Missed: true, Reason: "the schedule found it, no event told of it"})
+				looks = append(looks, Look{Storage: o.Storage, Setting: o.Setting, FoundByAudit: true, Reason: "the schedule found it, no event told of it"})
 			}
 		}
 	}
@@ -213,8 +213,8 @@ func withReserve(ctx context.Context) (context.Context, context.CancelFunc) {
 // conclude ends a look: it asks for the next one where one is needed.
 func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 	after, reason := again(j.look, outcome)
-	next, overdue := j.look.waiting(outcome, e.Now())
-	outcome.Overdue = overdue
+	next, deferredTooLong := j.look.waiting(outcome, e.Now())
+	outcome.DeferredTooLong = deferredTooLong
 	if after == 0 {
 		return Result{Look: j.look, Outcome: finish(j, exhausted(outcome))}
 	}
@@ -236,9 +236,9 @@ func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 
 // look reads, compares and, where it may, restores.
 func (e *Engine) look(ctx context.Context, j job) Outcome {
-	notKept := e.learn(ctx, j)
+	backupError := e.learn(ctx, j)
 	plan, outcome := e.plan(ctx, j)
-	outcome.NotKept = notKept
+	outcome.BackupError = backupError
 	if j.setting.On.own() {
 		return e.alarm(ctx, j, outcome)
 	}
@@ -256,7 +256,7 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	outcome := Outcome{
 		Storage: j.owner(), Setting: j.setting.ID, Title: j.setting.Title,
-		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Attempt: j.look.Attempt, Missed: j.look.Missed, on: j.setting.On,
+		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Attempt: j.look.Attempt, FoundByAudit: j.look.FoundByAudit, on: j.setting.On,
 	}
 	plan, err := j.setting.plan(ctx, e.Clients, j.storage)
 	if err != nil {
@@ -271,7 +271,7 @@ func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 }
 
 // learn lets a setting keep what the events that caused the look show, if any did. Failing that, the look goes on and says so.
-func (e *Engine) learn(ctx context.Context, j job) (notKept string) {
+func (e *Engine) learn(ctx context.Context, j job) (backupError string) {
 	if j.setting.learn == nil || e.Clients.Memory == nil {
 		return ""
 	}
@@ -291,9 +291,9 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 		return outcome.found(plan.Comparison)
 	}
 	outcome.Diffs = plan.Diffs
-	outcome.NotKept = cmp.Or(e.keep(ctx, j, plan), outcome.NotKept) // what could not be learnt stays told
-	if plan.destroys && outcome.NotKept != "" {
-		return outcome.fail(RestoreFailed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNotKept{}, outcome.NotKept))
+	outcome.BackupError = cmp.Or(e.keep(ctx, j, plan), outcome.BackupError) // what could not be learnt stays told
+	if plan.destroys && outcome.BackupError != "" {
+		return outcome.fail(RestoreFailed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNoBackup{}, outcome.BackupError))
 	}
 	if err := plan.restore(ctx); err != nil {
 		outcome.wrote = awserr.Classify(err) == awserr.Transient // the answer may be lost, and the write done
@@ -303,17 +303,17 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 	return e.verify(ctx, j, outcome)
 }
 
-// errNotKept says that others' work would be lost. The memory may be back at the next look.
-type errNotKept struct{}
+// errNoBackup says that others' work would be lost. The memory may be back at the next look.
+type errNoBackup struct{}
 
-func (errNotKept) Error() string {
+func (errNoBackup) Error() string {
 	return "what would be removed could not be kept before"
 }
 
-func (errNotKept) Unwrap() error { return context.DeadlineExceeded }
+func (errNoBackup) Unwrap() error { return context.DeadlineExceeded }
 
 // keep stores what is about to be replaced. A memory that is away does not keep a storage offline: the outcome says so.
-func (e *Engine) keep(ctx context.Context, j job, plan Plan) (notKept string) {
+func (e *Engine) keep(ctx context.Context, j job, plan Plan) (backupError string) {
 	if e.Clients.Memory == nil {
 		return "there is no ledger here"
 	}

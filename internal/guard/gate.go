@@ -23,8 +23,8 @@ type Hold struct {
 const (
 	// gateTries is how often a gate is asked in vain before the guard restores without an answer.
 	gateTries = 3
-	// overdue is how long a restore is held before people are told. The guard goes on holding.
-	overdue = time.Hour
+	// deferredTooLong is how long a restore is held before people are told. The guard goes on holding.
+	deferredTooLong = time.Hour
 )
 
 // held asks the gates in order. It answers false when the restore may go on, with what could not be told in the outcome.
@@ -51,7 +51,7 @@ func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
 		o.gateFailed = true
 		return o, true
 	}
-	o.Ungated = fmt.Sprintf("asked %d times in vain whether acting had to wait, so it did not: %v", gateTries, unknown)
+	o.GateSkipped = fmt.Sprintf("asked %d times in vain whether acting had to wait, so it did not: %v", gateTries, unknown)
 	return o, false
 }
 
@@ -59,17 +59,17 @@ func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
 func (l Look) waiting(o Outcome, now time.Time) (next Look, told bool) {
 	next = l
 	if o.Status != Deferred {
-		next.HeldSince, next.HeldTold, next.GateTries = time.Time{}, false, 0
+		next.DeferredSince, next.DeferralReported, next.GateTries = time.Time{}, false, 0
 		return next, false
 	}
 	if o.gateFailed {
 		next.GateTries++
 	}
-	if next.HeldSince.IsZero() {
-		next.HeldSince = now
+	if next.DeferredSince.IsZero() {
+		next.DeferredSince = now
 	}
-	told = !l.HeldTold && now.Sub(next.HeldSince) >= overdue
-	next.HeldTold = l.HeldTold || told
+	told = !l.DeferralReported && now.Sub(next.DeferredSince) >= deferredTooLong
+	next.DeferralReported = l.DeferralReported || told
 	return next, told
 }
 

@@ -206,12 +206,12 @@ func TestGateCannotTell(t *testing.T) {
 			w.expectDeferred(w.handle(w.again...)[0], 15*time.Second, says)
 			o = w.handle(w.again...)[0]
 			expectStatus(t, o, Restored)
-			if !strings.HasPrefix(o.Ungated, "asked 3 times in vain") || !strings.Contains(o.Ungated, says) || len(w.again) != 0 {
-				t.Errorf("ungated %q, again %v", o.Ungated, w.again)
+			if !strings.HasPrefix(o.GateSkipped, "asked 3 times in vain") || !strings.Contains(o.GateSkipped, says) || len(w.again) != 0 {
+				t.Errorf("ungated %q, again %v", o.GateSkipped, w.again)
 			}
 			w.breakCORS()
 			remove()
-			if o := w.handle(w.again...)[0]; o.Status != Restored || o.Ungated != "" {
+			if o := w.handle(w.again...)[0]; o.Status != Restored || o.GateSkipped != "" {
 				t.Errorf("told at the second try: %+v", o)
 			}
 		})
@@ -232,7 +232,7 @@ func TestHeldForLong(t *testing.T) {
 		}
 		o := w.handle(looks...)[0]
 		w.expectDeferred(o, time.Minute, "UPDATE_IN_PROGRESS")
-		if o.Overdue {
+		if o.DeferredTooLong {
 			told = append(told, minute)
 		}
 	}
@@ -242,35 +242,35 @@ func TestHeldForLong(t *testing.T) {
 	w.settled()
 	remove := w.local.Recorder().Inject(localaws.Fault{Operation: "GetBucketCors", AccessKeyID: w.key, Kind: localaws.Throttled})
 	expectStatus(t, w.handle(w.again...)[0], Unknown)
-	if len(w.again) != 1 || !w.again[0].HeldSince.IsZero() || w.again[0].HeldTold {
+	if len(w.again) != 1 || !w.again[0].DeferredSince.IsZero() || w.again[0].DeferralReported {
 		t.Errorf("waiting uses up no tries, and is over: %+v", w.again)
 	}
 	remove()
 	o := w.handle(w.again...)[0]
 	expectStatus(t, o, Restored)
-	if len(o.Causes) != 2 || o.Overdue {
+	if len(o.Causes) != 2 || o.DeferredTooLong {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestMergedLooksKeepTheirWaiting(t *testing.T) {
 	early, late := time.Unix(100, 0), time.Unix(200, 0)
-	waiting := Look{Attempt: 1, HeldSince: early, HeldTold: true, GateTries: 2}
-	for name, other := range map[string]Look{"a new event": {}, "one that waits for less long": {Attempt: 1, HeldSince: late, GateTries: 1}} {
+	waiting := Look{Attempt: 1, DeferredSince: early, DeferralReported: true, GateTries: 2}
+	for name, other := range map[string]Look{"a new event": {}, "one that waits for less long": {Attempt: 1, DeferredSince: late, GateTries: 1}} {
 		for _, merged := range []Look{waiting.merge(other), other.merge(waiting)} {
-			if !merged.HeldSince.Equal(early) || !merged.HeldTold || merged.GateTries != 2 || merged.Attempt != other.Attempt {
+			if !merged.DeferredSince.Equal(early) || !merged.DeferralReported || merged.GateTries != 2 || merged.Attempt != other.Attempt {
 				t.Errorf("%s: %+v", name, merged)
 			}
 		}
 	}
-	if merged := (Look{Missed: true}).merge(Look{}); merged.Missed {
+	if merged := (Look{FoundByAudit: true}).merge(Look{}); merged.FoundByAudit {
 		t.Error("an event told of it after all, so it was not missed")
 	}
 	body, err := EncodeLook(waiting)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if message, err := ParseMessage([]byte(body)); err != nil || !message.Look.HeldSince.Equal(early) || !message.Look.HeldTold || message.Look.GateTries != 2 {
+	if message, err := ParseMessage([]byte(body)); err != nil || !message.Look.DeferredSince.Equal(early) || !message.Look.DeferralReported || message.Look.GateTries != 2 {
 		t.Errorf("on the queue it forgets its waiting: %s", body)
 	}
 }
@@ -340,8 +340,8 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 			w.expectDeferred(w.handle(w.again...)[0], 15*time.Second, c.says)
 			o := w.handle(w.again...)[0]
 			expectStatus(t, o, Restored)
-			if !strings.Contains(o.Ungated, c.says) {
-				t.Errorf("ungated %q", o.Ungated)
+			if !strings.Contains(o.GateSkipped, c.says) {
+				t.Errorf("ungated %q", o.GateSkipped)
 			}
 			w.pause(w.storage.Name, w.until(time.Hour)) // one that can be read holds all the same
 			w.expectDeferred(w.breakCORS(), 0, "paused: "+w.storage.Name)

@@ -17,12 +17,12 @@ type Look struct {
 	Reason  string  `json:"reason,omitempty"`
 	Causes  []Cause `json:"causes,omitempty"`
 	// Missed says that no event told of the drift: the schedule found it.
-	Missed bool `json:"missed,omitempty"`
-	// HeldSince is when a restore first had to wait, HeldTold whether people know that it has waited too long, GateTries how often
+	FoundByAudit bool `json:"foundByAudit,omitempty"`
+	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long, GateTries how often
 	// nobody could tell whether it has to.
-	HeldSince time.Time `json:"heldSince,omitzero"`
-	HeldTold  bool      `json:"heldTold,omitempty"`
-	GateTries int       `json:"gateTries,omitempty"`
+	DeferredSince    time.Time `json:"deferredSince,omitzero"`
+	DeferralReported bool      `json:"deferralReported,omitempty"`
+	GateTries        int       `json:"gateTries,omitempty"`
 	// Wrote is what a look before restored without seeing it: clean now means restored.
 	Wrote []Diff `json:"wrote,omitempty"`
 }
@@ -102,7 +102,7 @@ func ParseMessage(body []byte) (Message, error) {
 // deserves its second look also when it meets an old one's.
 func (l Look) merge(other Look) Look {
 	l.Attempt = min(l.Attempt, other.Attempt)
-	l.Missed = l.Missed && other.Missed
+	l.FoundByAudit = l.FoundByAudit && other.FoundByAudit
 	for _, cause := range other.Causes {
 		if !slices.Contains(l.Causes, cause) {
 			l.Causes = append(slices.Clip(l.Causes), cause)
@@ -117,10 +117,10 @@ func (l Look) merge(other Look) Look {
 	if l.Reason == "" {
 		l.Reason = other.Reason
 	}
-	if l.HeldSince.IsZero() || !other.HeldSince.IsZero() && other.HeldSince.Before(l.HeldSince) {
-		l.HeldSince = other.HeldSince
+	if l.DeferredSince.IsZero() || !other.DeferredSince.IsZero() && other.DeferredSince.Before(l.DeferredSince) {
+		l.DeferredSince = other.DeferredSince
 	}
-	l.HeldTold = l.HeldTold || other.HeldTold
+	l.DeferralReported = l.DeferralReported || other.DeferralReported
 	l.GateTries = max(l.GateTries, other.GateTries)
 	return l
 }

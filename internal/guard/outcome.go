@@ -35,15 +35,15 @@ type Outcome struct {
 	Diffs    []Diff  `json:"diffs,omitempty"` // what differed
 	Causes   []Cause `json:"causes,omitempty"`
 	// Alerts need a person, Notes are worth knowing; no restore puts them right.
-	Alerts      []Finding `json:"alerts,omitempty"`
-	Notes       []Finding `json:"notes,omitempty"`
-	Problem     string    `json:"problem,omitempty"`     // the error, or why it is held
-	NotKept     string    `json:"notKept,omitempty"`     // why the value that was replaced is not in the guard's memory
-	Ungated     string    `json:"ungated,omitempty"`     // why it was restored without knowing whether it had to wait
-	Overdue     bool      `json:"overdue,omitempty"`     // it is held for so long that people have to know
-	Missed      bool      `json:"missed,omitempty"`      // no event told of it
-	Effect      string    `json:"effect,omitempty"`      // what stops working in ICA without it; only where it was not clean
-	Remediation string    `json:"remediation,omitempty"` // what a person should do, only where one is needed
+	Alerts          []Finding `json:"alerts,omitempty"`
+	Notes           []Finding `json:"notes,omitempty"`
+	Problem         string    `json:"problem,omitempty"`         // the error, or why it is held
+	BackupError     string    `json:"backupError,omitempty"`     // why the value that was replaced is not in the guard's memory
+	GateSkipped     string    `json:"gateSkipped,omitempty"`     // why it was restored without knowing whether it had to wait
+	DeferredTooLong bool      `json:"deferredTooLong,omitempty"` // it is held for so long that people have to know
+	FoundByAudit    bool      `json:"missed,omitempty"`          // no event told of it
+	Effect          string    `json:"effect,omitempty"`          // what stops working in ICA without it; only where it was not clean
+	Remediation     string    `json:"remediation,omitempty"`     // what a person should do, only where one is needed
 
 	// ToldBy is the setting that tells people about the cause, when this one only suffers from it.
 	ToldBy string `json:"toldBy,omitempty"`

@@ -86,7 +86,7 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 		})
 	}
 	if err = errors.Join(err, strangersErr); err != nil && len(o.Alerts) > 0 {
-		o.Ungated = fmt.Sprintf("it is not known whether a deploy of our own did this: %v", err)
+		o.GateSkipped = fmt.Sprintf("it is not known whether a deploy of our own did this: %v", err)
 	}
 	return o
 }

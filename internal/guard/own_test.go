@@ -22,7 +22,7 @@ func TestAlarms(t *testing.T) {
 		"by a stranger": testAlarm, "during our own deploy": testOwnDeploy, "during a deploy of another region's stack": testDeployAway,
 		"in the deploy before the last": testEarlierDeploy, "after a deploy": testAfterDeploy, "another region's stack deleted": testStackGone,
 		"another region's stack deployed otherwise": testOtherDigest, "state broken during a deploy": testBrokenDuringDeploy,
-		"stacks cannot be described": testUngatedAlarm, "events of stacks cannot be described": testNoStackEvents,
+		"stacks cannot be described": testGateSkippedAlarm, "events of stacks cannot be described": testNoStackEvents,
 		"by a stranger during our own deploy": testHidden, "an audit": testAuditOfOwn, "where nothing is deployed": testNothingDeployed,
 	} {
 		t.Run(name, func(t *testing.T) { test(newHome(t, local, false, "queues", "rules")) })
@@ -60,7 +60,7 @@ func (w *homeWorld) expectAlarm(o Outcome) {
 func testAlarm(w *homeWorld) {
 	o := w.handleOne(w.attribute()...)
 	w.expectAlarm(o)
-	if o.Ungated != "" || len(w.again) != 0 {
+	if o.GateSkipped != "" || len(w.again) != 0 {
 		w.t.Errorf("all is known, and told once: %+v, again %v", o, w.again)
 	}
 }
@@ -77,7 +77,7 @@ func testOwnDeploy(w *homeWorld) {
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
 	o = w.handleOne(w.again...)
 	expectStatus(w.t, o, InSync)
-	if len(o.Alerts) > 0 || o.Ungated != "" {
+	if len(o.Alerts) > 0 || o.GateSkipped != "" {
 		w.t.Errorf("our own deploy did it: %+v", o)
 	}
 }
@@ -148,13 +148,13 @@ func testBrokenDuringDeploy(w *homeWorld) {
 	}
 }
 
-func testUngatedAlarm(w *homeWorld) {
+func testGateSkippedAlarm(w *homeWorld) {
 	looks := w.attribute()
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStacks", AccessKeyID: w.key, Kind: localaws.Denied, Times: 3})
 	o := w.handleOne(looks...)
 	w.expectAlarm(o)
-	if !strings.Contains(o.Ungated, "it is not known whether a deploy of our own did this") || !strings.Contains(o.Ungated, "cloudformation:DescribeStacks") {
-		w.t.Errorf("ungated: %q", o.Ungated)
+	if !strings.Contains(o.GateSkipped, "it is not known whether a deploy of our own did this") || !strings.Contains(o.GateSkipped, "cloudformation:DescribeStacks") {
+		w.t.Errorf("ungated: %q", o.GateSkipped)
 	}
 }
 
@@ -165,14 +165,14 @@ func testNoStackEvents(w *homeWorld) {
 		remove := w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: times})
 		o := w.handleOne(looks...)
 		w.expectAlarm(o)
-		if !strings.Contains(o.Ungated, "describe events of stack icaguard-storage-us-east-1") {
-			w.t.Errorf("ungated: %q", o.Ungated)
+		if !strings.Contains(o.GateSkipped, "describe events of stack icaguard-storage-us-east-1") {
+			w.t.Errorf("ungated: %q", o.GateSkipped)
 		}
 		remove()
 	}
 	w.playOne("icaguard-guard", looks[0].Causes[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1})
-	if o := w.handleOne(byCloudFormation(looks)...); o.Status != InSync || o.Ungated != "" {
+	if o := w.handleOne(byCloudFormation(looks)...); o.Status != InSync || o.GateSkipped != "" {
 		w.t.Errorf("the guard stack's deploy explains it: %+v", o)
 	}
 }

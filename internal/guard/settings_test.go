@@ -94,8 +94,8 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 		whole[c.variant] = w
 	}
 	if c.want == Restored {
-		if len(w.memory.replaced) == 0 || o.NotKept != "" {
-			t.Errorf("the replaced value is not kept: %q", o.NotKept)
+		if len(w.memory.replaced) == 0 || o.BackupError != "" {
+			t.Errorf("the replaced value is not kept: %q", o.BackupError)
 		}
 		for _, after := range w.engine.Audit(t.Context(), Look{Setting: c.setting}) {
 			if after.Status != InSync {
@@ -271,7 +271,7 @@ func TestMemoryAway(t *testing.T) {
 	w.deleteCORS()
 	o := w.look("bucket-cors")
 	expectStatus(t, o, Restored)
-	if !strings.Contains(o.NotKept, "deadline") {
+	if !strings.Contains(o.BackupError, "deadline") {
 		t.Errorf("the outcome must say what was not kept: %+v", o)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	Drift          = "Drift"          // by storage and setting: something differed
 	Restored       = "Restored"       // by storage and setting
 	RestoreSeconds = "RestoreSeconds" // by storage and setting: from the event to the restored state
-	MissedByEvents = "MissedByEvents" // by storage: restored, but only the schedule had found it
+	FoundByAudit   = "FoundByAudit"   // by storage: restored, but only the schedule had found it
 )
 
 // The dimensions in which it is measured.
@@ -60,8 +60,8 @@ func (m Meter) Outcome(ctx context.Context, o guard.Outcome) {
 		if len(o.Causes) > 0 && !o.Causes[0].Time.IsZero() {
 			measures = append(measures, measure{RestoreSeconds, "Seconds", m.Now().Sub(o.Causes[0].Time).Seconds()})
 		}
-		if o.Missed {
-			m.write(ctx, dimensions{storage: o.Storage}, measure{MissedByEvents, "Count", 1})
+		if o.FoundByAudit {
+			m.write(ctx, dimensions{storage: o.Storage}, measure{FoundByAudit, "Count", 1})
 		}
 	}
 	if len(measures) > 0 {

@@ -48,8 +48,8 @@ func TestMeasured(t *testing.T) {
 		"still held":                   {of(guard.Deferred, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{}},
 		"restored after being held":    {of(guard.Restored, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{"Restored" + setting: 1}},
 		"restored":                     {of(guard.Restored, nil), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1}},
-		"restored, missed by events":   {of(guard.Restored, func(o *guard.Outcome) { o.Missed = true }), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1, "MissedByEvents" + storage: 1}},
-		"missed, and not restored yet": {of(guard.RestoreFailed, func(o *guard.Outcome) { o.Missed = true }), map[string]float64{"Drift" + setting: 1}},
+		"restored, missed by events":   {of(guard.Restored, func(o *guard.Outcome) { o.FoundByAudit = true }), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1, "FoundByAudit" + storage: 1}},
+		"missed, and not restored yet": {of(guard.RestoreFailed, func(o *guard.Outcome) { o.FoundByAudit = true }), map[string]float64{"Drift" + setting: 1}},
 	} {
 		if diff := cmp.Diff(c.want, measured(t, time.Now(), c.outcome)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

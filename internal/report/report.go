@@ -24,8 +24,8 @@ import (
 func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 	log.Log(ctx, level(o.Status), "outcome",
 		"status", o.Status, "setting", o.Setting, "storage", o.Storage, "resource", o.Resource,
-		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "causes", o.Causes, "problem", o.Problem, "notKept", o.NotKept,
-		"ungated", o.Ungated, "missedByEvents", o.Missed)
+		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "causes", o.Causes, "problem", o.Problem, "backupError", o.BackupError,
+		"gateSkipped", o.GateSkipped, "foundByAudit", o.FoundByAudit)
 }
 
 func level(s guard.Status) slog.Level {
@@ -55,7 +55,7 @@ func severity(s guard.Status) string {
 // NoticeFor writes the message to people about an outcome, if it deserves one and no other setting tells it.
 func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 	how := severity(o.Status)
-	if o.Overdue {
+	if o.DeferredTooLong {
 		how = "alert"
 	}
 	if o.Status == guard.Unverified && o.Again && o.Attempt > 0 {
@@ -97,7 +97,7 @@ func body(o guard.Outcome) string {
 	for _, c := range o.Causes {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"not kept", o.NotKept}, {"ungated", o.Ungated}, {"effect", o.Effect}, {"do", o.Remediation}} {
+	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gateSkipped", o.GateSkipped}, {"effect", o.Effect}, {"do", o.Remediation}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
 		}

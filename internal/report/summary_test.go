@@ -59,12 +59,12 @@ func TestFingerprint(t *testing.T) {
 // TestHeldForTooLongIsTold, and so is what was done without an answer.
 func TestHeldForTooLongIsTold(t *testing.T) {
 	held := outcome(guard.Deferred)
-	held.Overdue = true
+	held.DeferredTooLong = true
 	if notice, wanted := NoticeFor(held); !wanted || notice.Filter["severity"] != "alert" || !strings.Contains(notice.Body, "why it is held") {
 		t.Errorf("%v %+v", wanted, notice)
 	}
 	restored := outcome(guard.Restored)
-	restored.Ungated = "asked 3 times in vain"
+	restored.GateSkipped = "asked 3 times in vain"
 	if notice, _ := NoticeFor(restored); !strings.Contains(notice.Body, "ungated   asked 3 times in vain") {
 		t.Errorf("%s", notice.Body)
 	}
