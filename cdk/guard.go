@@ -95,7 +95,7 @@ func addValidate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, 
 	return validate
 }
 
-// newLedger creates the guard's memory. It holds what restores replaced, so it stays when the stack goes.
+// newLedger creates the ledger. It holds what restores replaced, so it stays when the stack goes.
 func newLedger(stack awscdk.Stack) {
 	awsdynamodb.NewTable(stack, jsii.String("Ledger"), &awsdynamodb.TableProps{
 		TableName:    jsii.String(guard.LedgerTable),

@@ -38,7 +38,7 @@ func looking(b icaconfig.Baseline) []icaconfig.Statement {
 	return allowed(b, slices.Concat(guard.ReadStatements(guard.All(), b.Storages), guard.GateStatements(b)))
 }
 
-// ownWork is what both functions do beside looking: log, remember, ask for a look, bury what failed, tell people.
+// ownWork is what both functions do beside looking: log, record, post requests, send what failed to the dead-letter queue, tell people.
 func ownWork(b icaconfig.Baseline, function string) []icaconfig.Statement {
 	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
 	return []icaconfig.Statement{

@@ -65,7 +65,7 @@ func whoAmI(ctx context.Context, cfg aws.Config) (account, partition string, err
 func (s session) clients() guard.Clients {
 	return guard.Clients{
 		Config: s.aws, Account: s.baseline.Account,
-		Memory: ledger.Ledger{Config: s.aws, Table: guard.LedgerTable, Now: time.Now},
+		Store: ledger.Ledger{Config: s.aws, Table: guard.LedgerTable, Now: time.Now},
 	}
 }
 

@@ -89,17 +89,17 @@ func (a *auditor) handOn(ctx context.Context, outcomes []guard.Outcome) error {
 	return errors.Join(errs...)
 }
 
-// The last summary, in the guard's memory.
+// The last summary, in the ledger.
 const (
 	summaryOf = guard.SelfName
 	summary   = "summary"
 )
 
-// tell mails the result when it is not the last one's. A memory that is away is no reason to fail, as Lambda would then try again and mail
+// tell mails the result when it is not the last one's. A ledger that is away is no reason to fail, as Lambda would then try again and mail
 // again: where nobody remembers, it is told if something needs attention.
 func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) (forgetful, err error) {
 	found := report.Fingerprint(outcomes)
-	last, forgetful := a.engine.Clients.Memory.Recall(ctx, summaryOf, summary)
+	last, forgetful := a.engine.Clients.Store.Get(ctx, summaryOf, summary)
 	if forgetful == nil && last == found || forgetful != nil && guard.ExitCode(outcomes) == 0 {
 		return forgetful, nil
 	}
@@ -110,5 +110,5 @@ func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) (forgetful
 	if err := a.topic.Publish(ctx, notice); err != nil {
 		return forgetful, err // not remembered, so the next audit tells it
 	}
-	return errors.Join(forgetful, a.engine.Clients.Memory.Remember(ctx, summaryOf, summary, found)), nil
+	return errors.Join(forgetful, a.engine.Clients.Store.Put(ctx, summaryOf, summary, found)), nil
 }

@@ -25,8 +25,8 @@ type authors struct {
 	Others []entry `json:"others"` // in our own account, and there before ICA's role last wrote
 }
 
-// rememberedNotifications names the authors in the guard's memory.
-const rememberedNotifications = "notifications"
+// recordedNotifications names the authors in the ledger.
+const recordedNotifications = "notifications"
 
 func bucketNotification() Setting {
 	return define(Setting{
@@ -42,7 +42,7 @@ func bucketNotification() Setting {
 		Triggers: []Trigger{bucketEvents(notificationEvents()...)},
 		Reads:    on(OnBucket, "s3:GetBucketNotification"),
 		Writes:   on(OnBucket, "s3:PutBucketNotification"),
-		learn:    learnNotifications,
+		record:   recordNotifications,
 	}, spec[notifications]{read: readNotifications, compare: compareNotifications, put: putNotifications, merges: true})
 }
 
@@ -55,8 +55,8 @@ func readNotifications(ctx context.Context, c Clients, s icaconfig.Storage) (not
 	if err != nil {
 		return notifications{}, err
 	}
-	remembered, _, err := recallAuthors(ctx, c, s, present)
-	return notifications{Present: present, ICA: remembered.ICA}, err
+	recorded, _, err := recordedAuthors(ctx, c, s, present)
+	return notifications{Present: present, ICA: recorded.ICA}, err
 }
 
 func readEntries(ctx context.Context, c Clients, s icaconfig.Storage) ([]entry, error) {
@@ -69,32 +69,32 @@ func readEntries(ctx context.Context, c Clients, s icaconfig.Storage) ([]entry, 
 	return entriesOf(out), nil
 }
 
-// recallAuthors knows nobody before the first look: then what leads to another account is taken for ICA's, as that is where ICA lives.
-func recallAuthors(ctx context.Context, c Clients, s icaconfig.Storage, present []entry) (a authors, known bool, err error) {
+// recordedAuthors knows nobody before the first look: then what leads to another account is taken for ICA's, as that is where ICA lives.
+func recordedAuthors(ctx context.Context, c Clients, s icaconfig.Storage, present []entry) (a authors, known bool, err error) {
 	foundHere := authors{ICA: leadingOut(present, c.Account), Others: stayingIn(present, c.Account)}
-	if c.Memory == nil {
+	if c.Store == nil {
 		return foundHere, false, nil
 	}
-	value, err := c.Memory.Recall(ctx, s.Bucket.ARN, rememberedNotifications)
+	value, err := c.Store.Get(ctx, s.Bucket.ARN, recordedNotifications)
 	if err != nil {
-		return authors{}, false, fmt.Errorf("recall what ICA put on bucket %s: %w", s.Bucket.Name, err)
+		return authors{}, false, fmt.Errorf("get what ICA put on bucket %s: %w", s.Bucket.Name, err)
 	}
 	if value == "" {
 		return foundHere, false, nil
 	}
 	if err := json.Unmarshal([]byte(value), &a); err != nil {
-		return authors{}, false, fmt.Errorf("recall what ICA put on bucket %s: %w", s.Bucket.Name, err)
+		return authors{}, false, fmt.Errorf("get what ICA put on bucket %s: %w", s.Bucket.Name, err)
 	}
 	return a, true, nil
 }
 
-// learnNotifications remembers whose the present entries are, when an event tells who wrote them or nothing is known yet.
-func learnNotifications(ctx context.Context, c Clients, s icaconfig.Storage, causes []Cause) error {
+// recordNotifications remembers whose the present entries are, when an event tells who wrote them or nothing is known yet.
+func recordNotifications(ctx context.Context, c Clients, s icaconfig.Storage, causes []Cause) error {
 	present, err := readEntries(ctx, c, s)
 	if err != nil {
 		return err
 	}
-	before, known, err := recallAuthors(ctx, c, s, present)
+	before, known, err := recordedAuthors(ctx, c, s, present)
 	if err != nil {
 		return err
 	}
@@ -107,9 +107,9 @@ func learnNotifications(ctx context.Context, c Clients, s icaconfig.Storage, cau
 	}
 	text, err := json.Marshal(now)
 	if err != nil {
-		return fmt.Errorf("remember what ICA put on bucket %s: %w", s.Bucket.Name, err)
+		return fmt.Errorf("record what ICA put on bucket %s: %w", s.Bucket.Name, err)
 	}
-	return c.Memory.Remember(ctx, s.Bucket.ARN, rememberedNotifications, string(text))
+	return c.Store.Put(ctx, s.Bucket.ARN, recordedNotifications, string(text))
 }
 
 // lastWriter is who put the notifications last: a put replaces all of them, so the present ones are the last writer's.

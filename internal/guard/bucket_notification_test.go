@@ -155,7 +155,7 @@ func notificationAuthorWays(second entry) []way {
 		{
 			setting: id, name: "emptied before anything of ICA was seen", want: withNotes,
 			breakIt: func(w *world) {
-				w.memory.remembered = nil
+				w.store.recorded = nil
 				w.putEntries()
 			},
 			check: func(w *world, _ Outcome) { w.expectEntries() },
@@ -295,19 +295,19 @@ func TestLastWriter(t *testing.T) {
 	}
 }
 
-// TestNotificationsWithoutMemory: what ICA put cannot be told, so nothing is called clean.
-func TestNotificationsWithoutMemory(t *testing.T) {
+// TestNotificationsWithoutStore: what ICA put cannot be told, so nothing is called clean.
+func TestNotificationsWithoutStore(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	w.putEntries(foreignEntry())
-	w.memory.away = context.DeadlineExceeded
+	w.store.away = context.DeadlineExceeded
 	o := w.look("bucket-notification")
 	expectStatus(t, o, Unknown)
 	if o.BackupError == "" || len(w.again) != 1 {
 		t.Errorf("not kept %q, again %v", o.BackupError, w.again)
 	}
-	w.memory.away = nil
+	w.store.away = nil
 	expectStatus(t, w.look("bucket-notification"), Restored)
-	w.engine.Clients.Memory = nil // as on the command line
+	w.engine.Clients.Store = nil // as on the command line
 	for _, o := range w.engine.Audit(t.Context(), Look{Setting: "bucket-notification"}) {
 		expectStatus(t, o, InSync)
 	}

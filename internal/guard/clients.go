@@ -27,23 +27,23 @@ type Clients struct {
 	Config aws.Config
 	// Account is sent as ExpectedBucketOwner with every S3 call: a bucket deleted and taken by a stranger is never touched.
 	Account string
-	// Memory keeps what a later look or a person may need. It is nil where there is none (the command line before a deploy).
-	Memory Memory
+	// Store keeps what a later look or a person may need. It is nil where there is none (the command line before a deploy).
+	Store Store
 }
 
-// Memory is what the guard keeps between looks. An implementation connects when it is first used, so that a look that
+// Store is what the guard keeps between looks. An implementation connects when it is first used, so that a look that
 // finds nothing costs nothing.
-type Memory interface {
-	// Keep stores a value that a restore is about to replace, in the original.
-	Keep(ctx context.Context, r Replaced) error
-	// Remember stores the latest value of something about a resource.
-	Remember(ctx context.Context, resource, what, value string) error
-	// Recall returns what was remembered, "" if nothing was.
-	Recall(ctx context.Context, resource, what string) (string, error)
+type Store interface {
+	// Backup stores a value that a restore is about to replace, in the original.
+	Backup(ctx context.Context, b Backup) error
+	// Put stores the latest value of something about a resource.
+	Put(ctx context.Context, resource, what, value string) error
+	// Get returns what was put, "" if nothing was.
+	Get(ctx context.Context, resource, what string) (string, error)
 }
 
-// Replaced is a value that a restore replaced, so that it can be undone.
-type Replaced struct {
+// Backup is a value that a restore replaced, so that it can be undone.
+type Backup struct {
 	Resource, Setting string
 	Value             string // JSON of the setting's state
 	Causes            []Cause

@@ -236,7 +236,7 @@ func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
 
 // look reads, compares and, where it may, restores.
 func (e *Engine) look(ctx context.Context, j job) Outcome {
-	backupError := e.learn(ctx, j)
+	backupError := e.record(ctx, j)
 	plan, outcome := e.plan(ctx, j)
 	outcome.BackupError = backupError
 	if j.setting.On.own() {
@@ -270,12 +270,12 @@ func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	return plan, outcome
 }
 
-// learn lets a setting keep what the events that caused the look show, if any did. Failing that, the look goes on and says so.
-func (e *Engine) learn(ctx context.Context, j job) (backupError string) {
-	if j.setting.learn == nil || e.Clients.Memory == nil {
+// record lets a setting record what the events that caused the look show, if any did. Failing that, the look goes on and says so.
+func (e *Engine) record(ctx context.Context, j job) (backupError string) {
+	if j.setting.record == nil || e.Clients.Store == nil {
 		return ""
 	}
-	if err := j.setting.learn(ctx, e.Clients, j.storage, j.look.Causes); err != nil {
+	if err := j.setting.record(ctx, e.Clients, j.storage, j.look.Causes); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -291,7 +291,7 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 		return outcome.found(plan.Comparison)
 	}
 	outcome.Diffs = plan.Diffs
-	outcome.BackupError = cmp.Or(e.keep(ctx, j, plan), outcome.BackupError) // what could not be learnt stays told
+	outcome.BackupError = cmp.Or(e.backUp(ctx, j, plan), outcome.BackupError) // what could not be recorded stays reported
 	if plan.destroys && outcome.BackupError != "" {
 		return outcome.fail(RestoreFailed, fmt.Errorf("%s: restore: %w: %s", j.setting.ID, errNoBackup{}, outcome.BackupError))
 	}
@@ -303,7 +303,7 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 	return e.verify(ctx, j, outcome)
 }
 
-// errNoBackup says that others' work would be lost. The memory may be back at the next look.
+// errNoBackup says that others' work would be lost. The store may be back at the next look.
 type errNoBackup struct{}
 
 func (errNoBackup) Error() string {
@@ -312,14 +312,14 @@ func (errNoBackup) Error() string {
 
 func (errNoBackup) Unwrap() error { return context.DeadlineExceeded }
 
-// keep stores what is about to be replaced. A memory that is away does not keep a storage offline: the outcome says so.
-func (e *Engine) keep(ctx context.Context, j job, plan Plan) (backupError string) {
-	if e.Clients.Memory == nil {
+// backUp stores what is about to be replaced. A store that is away does not leave a storage offline: the outcome says so.
+func (e *Engine) backUp(ctx context.Context, j job, plan Plan) (backupError string) {
+	if e.Clients.Store == nil {
 		return "there is no ledger here"
 	}
 	original, err := plan.original()
 	if err == nil {
-		err = e.Clients.Memory.Keep(ctx, Replaced{
+		err = e.Clients.Store.Backup(ctx, Backup{
 			Resource: j.setting.On.ARN(j.storage), Setting: j.setting.ID, Value: original, Causes: j.look.Causes,
 		})
 	}

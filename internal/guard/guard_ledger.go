@@ -14,7 +14,7 @@ import (
 func guardLedger() Setting {
 	return define(Setting{
 		ID:          "guard-ledger",
-		Title:       "The table of the guard's memory is there as deployed",
+		Title:       "The table of the ledger is there as deployed",
 		Effect:      "what restores replace is not kept, and what ICA put as notification cannot be restored",
 		Remediation: redeploy,
 		On:          OnLedger,

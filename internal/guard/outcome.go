@@ -38,10 +38,10 @@ type Outcome struct {
 	Alerts          []Finding `json:"alerts,omitempty"`
 	Notes           []Finding `json:"notes,omitempty"`
 	Problem         string    `json:"problem,omitempty"`         // the error, or why it is held
-	BackupError     string    `json:"backupError,omitempty"`     // why the value that was replaced is not in the guard's memory
+	BackupError     string    `json:"backupError,omitempty"`     // why the value that was replaced is not in the ledger
 	GateSkipped     string    `json:"gateSkipped,omitempty"`     // why it was restored without knowing whether it had to wait
 	DeferredTooLong bool      `json:"deferredTooLong,omitempty"` // it is held for so long that people have to know
-	FoundByAudit    bool      `json:"missed,omitempty"`          // no event told of it
+	FoundByAudit    bool      `json:"foundByAudit,omitempty"`    // no event told of it
 	Effect          string    `json:"effect,omitempty"`          // what stops working in ICA without it; only where it was not clean
 	Remediation     string    `json:"remediation,omitempty"`     // what a person should do, only where one is needed
 

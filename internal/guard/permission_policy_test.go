@@ -69,7 +69,7 @@ func permissionPolicyWays() []way {
 			},
 			check: func(w *world, _ Outcome) {
 				w.expectPolicy(false)
-				if kept := w.memory.replaced[len(w.memory.replaced)-1].Value; !strings.Contains(kept, "s3:B") {
+				if kept := w.store.backups[len(w.store.backups)-1].Value; !strings.Contains(kept, "s3:B") {
 					w.t.Errorf("the version that had to go is not kept: %s", kept)
 				}
 			},

@@ -29,9 +29,9 @@ type Setting struct {
 	Writes   []Action
 
 	plan func(context.Context, Clients, icaconfig.Storage) (Plan, error)
-	// learn keeps what an event shows and no later look could: who put the present state. A look without cause comes here
+	// record puts into the store what an event shows and no later look could: who put the present state. A look without cause comes here
 	// too: the first look finds what was there before all events.
-	learn func(context.Context, Clients, icaconfig.Storage, []Cause) error
+	record func(context.Context, Clients, icaconfig.Storage, []Cause) error
 }
 
 // Kind is a kind of resource that settings stand on and that IAM actions are allowed on.
@@ -222,11 +222,11 @@ type Plan struct {
 	restore  func(context.Context) error
 }
 
-// original is the observed state in full, for the guard's memory; never for people, as it may hold the prefix.
+// original is the observed state in full, for the store; never for people, as it may hold the prefix.
 func (p Plan) original() (string, error) {
 	text, err := json.Marshal(p.observed)
 	if err != nil {
-		return "", fmt.Errorf("keep the replaced value: %w", err)
+		return "", fmt.Errorf("back up the replaced value: %w", err)
 	}
 	return string(text), nil
 }

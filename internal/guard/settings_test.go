@@ -74,8 +74,8 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 		w = newWorld(t, local, c.variant)
 	}
 	delete(whole, c.variant)
-	w.t, w.again, w.memory.replaced = t, nil, nil
-	remembered := maps.Clone(w.memory.remembered)
+	w.t, w.again, w.store.backups = t, nil, nil
+	recorded := maps.Clone(w.store.recorded)
 	c.breakIt(w)
 	w.local.Recorder().ResetCalls()
 	o := w.look(c.setting)
@@ -90,11 +90,11 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 		c.check(w, o)
 	} else if diff := cmp.Diff(w.before, w.state()); diff != "" {
 		t.Errorf("state (-before +after):\n%s", diff)
-	} else if maps.Equal(remembered, w.memory.remembered) {
+	} else if maps.Equal(recorded, w.store.recorded) {
 		whole[c.variant] = w
 	}
 	if c.want == Restored {
-		if len(w.memory.replaced) == 0 || o.BackupError != "" {
+		if len(w.store.backups) == 0 || o.BackupError != "" {
 			t.Errorf("the replaced value is not kept: %q", o.BackupError)
 		}
 		for _, after := range w.engine.Audit(t.Context(), Look{Setting: c.setting}) {
@@ -256,18 +256,18 @@ func TestReadBackLost(t *testing.T) {
 func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{role: "strict: true"})
 	w.putInline("lab", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`)
-	w.memory.away = context.DeadlineExceeded
+	w.store.away = context.DeadlineExceeded
 	expectStatus(t, w.look("role-foreign-policies"), RestoreFailed)
 	if !strings.Contains(w.state()["role-foreign-policies"], `"lab"`) || len(w.again) != 1 {
 		t.Error("another's policy was deleted, or is not looked at again")
 	}
-	w.memory.away = nil
+	w.store.away = nil
 	expectStatus(t, w.look("role-foreign-policies"), Restored)
 }
 
-func TestMemoryAway(t *testing.T) {
+func TestStoreAway(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
-	w.memory.away = context.DeadlineExceeded
+	w.store.away = context.DeadlineExceeded
 	w.deleteCORS()
 	o := w.look("bucket-cors")
 	expectStatus(t, o, Restored)

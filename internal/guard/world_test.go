@@ -71,7 +71,7 @@ type world struct {
 	storage icaconfig.Storage
 	engine  Engine
 	again   []Look
-	memory  *memory
+	store   *memoryStore
 	before  map[string]string // the state of all settings once the world was made
 
 	// Clients of a stranger: what they do is what people do to the setup.
@@ -100,7 +100,7 @@ func newWorld(t *testing.T, local *site, v variant) *world {
 	local.worlds++
 	n := local.worlds
 	w := &world{
-		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), memory: &memory{},
+		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), store: &memoryStore{},
 		s3:  awserr.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
 		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
@@ -151,7 +151,7 @@ func (w *world) configure(text string) {
 	cfg.RetryMaxAttempts = 1 // faults are to be seen by the engine, not by the SDK's own retries
 	w.storage = baseline.Storages[0]
 	w.engine = Engine{
-		Baseline: baseline, Settings: Settings(), Clients: Clients{Config: cfg, Account: w.local.Account(), Memory: w.memory},
+		Baseline: baseline, Settings: Settings(), Clients: Clients{Config: cfg, Account: w.local.Account(), Store: w.store},
 		Now:   time.Now,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		LookAgain: func(_ context.Context, l Look, _ time.Duration) error {
@@ -181,32 +181,32 @@ func (w *world) create() {
 	w.local.Recorder().ResetCalls()
 }
 
-// memory is the guard's memory in a test; what it holds is what the guard would find again.
-type memory struct {
-	replaced   []Replaced
-	remembered map[string]string
-	away       error // set: it cannot be reached
+// memoryStore is the store in a test; what it holds is what the guard would find again.
+type memoryStore struct {
+	backups  []Backup
+	recorded map[string]string
+	away     error // set: it cannot be reached
 }
 
-func (m *memory) Keep(_ context.Context, r Replaced) error {
+func (m *memoryStore) Backup(_ context.Context, b Backup) error {
 	if m.away == nil {
-		m.replaced = append(m.replaced, r)
+		m.backups = append(m.backups, b)
 	}
 	return m.away
 }
 
-func (m *memory) Remember(_ context.Context, resource, what, value string) error {
+func (m *memoryStore) Put(_ context.Context, resource, what, value string) error {
 	if m.away == nil {
-		if m.remembered == nil {
-			m.remembered = map[string]string{}
+		if m.recorded == nil {
+			m.recorded = map[string]string{}
 		}
-		m.remembered[resource+" "+what] = value
+		m.recorded[resource+" "+what] = value
 	}
 	return m.away
 }
 
-func (m *memory) Recall(_ context.Context, resource, what string) (string, error) {
-	return m.remembered[resource+" "+what], m.away
+func (m *memoryStore) Get(_ context.Context, resource, what string) (string, error) {
+	return m.recorded[resource+" "+what], m.away
 }
 
 // must fails the test on an error of an SDK call whose answer does not matter.

@@ -1,8 +1,8 @@
-// Package ledger is the guard's memory: one DynamoDB table that keeps the values that restores replaced, in the original,
+// Package ledger is icaguard's store: one DynamoDB table with the values that restores replaced, in the original,
 // and what ICA's role put.
 //
 // Invariant: nothing here is shown to people as it is (originals may hold the session-name prefix), and no client is made
-// before there is something to write or recall.
+// before there is something to write or get.
 package ledger
 
 import (
@@ -22,43 +22,43 @@ import (
 // Keys of the table. Everything about a resource stands together, so that its history is one query.
 const (
 	PartitionKey = "resource" // ARN
-	SortKey      = "entry"    // "replaced#SETTING#TIME" or "remembered#WHAT"
+	SortKey      = "entry"    // "backup#SETTING#TIME" or "recorded#WHAT"
 )
 
-// Ledger implements guard.Memory on one table.
+// Ledger implements guard.Store on one table.
 type Ledger struct {
 	Config aws.Config
 	Table  string
 	Now    func() time.Time
 }
 
-// Keep stores a replaced value under its time. It never overwrites one.
-func (l Ledger) Keep(ctx context.Context, r guard.Replaced) error {
-	causes, err := json.Marshal(r.Causes)
+// Backup stores a replaced value under its time. It never overwrites one.
+func (l Ledger) Backup(ctx context.Context, b guard.Backup) error {
+	causes, err := json.Marshal(b.Causes)
 	if err != nil {
-		return fmt.Errorf("ledger: keep: %w", err)
+		return fmt.Errorf("ledger: back up: %w", err)
 	}
-	return l.put(ctx, r.Resource, "replaced#"+r.Setting+"#"+l.Now().UTC().Format(time.RFC3339Nano), map[string]types.AttributeValue{
-		"value": text(r.Value), "causes": text(string(causes)),
+	return l.put(ctx, b.Resource, "backup#"+b.Setting+"#"+l.Now().UTC().Format(time.RFC3339Nano), map[string]types.AttributeValue{
+		"value": text(b.Value), "causes": text(string(causes)),
 	})
 }
 
-// Remember stores the latest value of something about a resource.
-func (l Ledger) Remember(ctx context.Context, resource, what, value string) error {
-	return l.put(ctx, resource, "remembered#"+what, map[string]types.AttributeValue{"value": text(value)})
+// Put stores the latest value of something about a resource.
+func (l Ledger) Put(ctx context.Context, resource, what, value string) error {
+	return l.put(ctx, resource, "recorded#"+what, map[string]types.AttributeValue{"value": text(value)})
 }
 
-// Recall returns what was remembered, "" if nothing was, which is also so before the guard's first deploy.
-func (l Ledger) Recall(ctx context.Context, resource, what string) (string, error) {
+// Get returns what was put, "" if nothing was, which is also so before the guard's first deploy.
+func (l Ledger) Get(ctx context.Context, resource, what string) (string, error) {
 	out, err := dynamodb.NewFromConfig(l.Config).GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &l.Table, Key: key(resource, "remembered#"+what), ConsistentRead: aws.Bool(true),
+		TableName: &l.Table, Key: key(resource, "recorded#"+what), ConsistentRead: aws.Bool(true),
 	})
 	var noTable *types.ResourceNotFoundException
 	if errors.As(err, &noTable) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("ledger: recall %s of %s: %w", what, resource, err)
+		return "", fmt.Errorf("ledger: get %s of %s: %w", what, resource, err)
 	}
 	value, ok := out.Item["value"].(*types.AttributeValueMemberS)
 	if !ok {

@@ -29,25 +29,25 @@ func newLedger(t *testing.T) (ledger.Ledger, *localaws.AWS) {
 	}, local
 }
 
-func TestRememberAndRecall(t *testing.T) {
+func TestPutAndGet(t *testing.T) {
 	l, _ := newLedger(t)
 	for _, value := range []string{"first", "second"} {
-		if err := l.Remember(t.Context(), bucket, "notification", value); err != nil {
+		if err := l.Put(t.Context(), bucket, "notification", value); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := l.Recall(t.Context(), bucket, "notification"); err != nil || got != value {
+		if got, err := l.Get(t.Context(), bucket, "notification"); err != nil || got != value {
 			t.Errorf("recalled %q, %v; want %q", got, err, value)
 		}
 	}
-	if got, err := l.Recall(t.Context(), "arn:aws:s3:::another", "notification"); err != nil || got != "" {
+	if got, err := l.Get(t.Context(), "arn:aws:s3:::another", "notification"); err != nil || got != "" {
 		t.Errorf("recalled %q, %v of what was never remembered", got, err)
 	}
 }
 
-func TestKeepKeepsEveryOriginal(t *testing.T) {
+func TestBackupKeepsEveryOriginal(t *testing.T) {
 	l, local := newLedger(t)
 	for _, value := range []string{`{"a":1}`, `{"a":2}`} {
-		if err := l.Keep(t.Context(), guard.Replaced{Resource: bucket, Setting: "bucket-cors", Value: value, Causes: []guard.Cause{{Event: "DeleteBucketCors"}}}); err != nil {
+		if err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors", Value: value, Causes: []guard.Cause{{Event: "DeleteBucketCors"}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,7 +61,7 @@ func TestKeepKeepsEveryOriginal(t *testing.T) {
 	for _, item := range out.Items {
 		entry := item[ledger.SortKey].(*types.AttributeValueMemberS).Value
 		causes := item["causes"].(*types.AttributeValueMemberS).Value
-		if !strings.HasPrefix(entry, "replaced#bucket-cors#2026-01-15T09:12:33") || !strings.Contains(causes, "DeleteBucketCors") {
+		if !strings.HasPrefix(entry, "backup#bucket-cors#2026-01-15T09:12:33") || !strings.Contains(causes, "DeleteBucketCors") {
 			t.Errorf("entry %s with causes %s", entry, causes)
 		}
 	}
@@ -70,11 +70,11 @@ func TestKeepKeepsEveryOriginal(t *testing.T) {
 func TestAwayNamesWhatWasNotKept(t *testing.T) {
 	l, local := newLedger(t)
 	defer local.Recorder().Inject(localaws.Fault{Service: "dynamodb", Kind: localaws.ExplicitDeny})()
-	err := l.Keep(t.Context(), guard.Replaced{Resource: bucket, Setting: "bucket-cors"})
+	err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors"})
 	if err == nil || !strings.Contains(err.Error(), bucket) || !strings.Contains(err.Error(), "bucket-cors") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := l.Recall(t.Context(), bucket, "notification"); err == nil {
+	if _, err := l.Get(t.Context(), bucket, "notification"); err == nil {
 		t.Error("a ledger that is away remembers nothing, and must say so")
 	}
 }

@@ -65,7 +65,7 @@ func TestHeldForTooLongIsTold(t *testing.T) {
 	}
 	restored := outcome(guard.Restored)
 	restored.GateSkipped = "asked 3 times in vain"
-	if notice, _ := NoticeFor(restored); !strings.Contains(notice.Body, "ungated   asked 3 times in vain") {
+	if notice, _ := NoticeFor(restored); !strings.Contains(notice.Body, "gates     asked 3 times in vain") {
 		t.Errorf("%s", notice.Body)
 	}
 }

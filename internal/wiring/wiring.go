@@ -99,7 +99,7 @@ func (f Function) Engine(self Self) (*guard.Engine, error) {
 	cfg.Region = self.Region
 	clients := guard.Clients{
 		Config: cfg, Account: self.Account,
-		Memory: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
+		Store: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
 	}
 	deploys := guard.NewDeploys(clients, baseline.Home)
 	return &guard.Engine{
