@@ -85,7 +85,7 @@ func addValidate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, 
 		id: "Validate", name: guard.ValidateFunction, timeout: validateTimeout, statements: validateStatements(in.baseline),
 		environment: map[string]*string{guard.EnvQueueURL: queue.QueueUrl(), guard.EnvTopicARN: topic.TopicArn()},
 	})
-	// The schedule's invocations are asynchronous: Lambda itself tries again and buries what fails.
+	// The schedule's invocations are asynchronous: Lambda itself tries again and sends what fails to the dead-letter queue.
 	awslambda.NewCfnEventInvokeConfig(stack, jsii.String("ValidateRetries"), &awslambda.CfnEventInvokeConfigProps{
 		FunctionName: validate.FunctionName(), Qualifier: jsii.String("$LATEST"), MaximumRetryAttempts: jsii.Number(1),
 		DestinationConfig: &awslambda.CfnEventInvokeConfig_DestinationConfigProperty{

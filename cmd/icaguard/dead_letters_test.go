@@ -36,7 +36,7 @@ func testDeadLetters(t *testing.T, a *account) {
 	d.golden("dead-letters-none", "dead-letters")
 
 	d.must(a.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(a.queues[guard.LookQueue]), MessageBody: aws.String(`{"hello":"world"}`)}))
-	d.letWork() // remediate buries it
+	d.letWork() // remediate sends it to the dead-letter queue
 	d.refuse(far, queue.QueueUrl)
 	d.giveUp()
 	d.goldenDeadLetters("dead-letters")

@@ -163,17 +163,17 @@ func testNoticeNeverSent(t *testing.T, s *site) {
 	if p := w.expectPosts(1)[0]; p.QueueURL != w.queues[deadLetters] {
 		t.Errorf("sent to %s, want the dead-letter queue", p.QueueURL)
 	}
-	buried := w.take(deadLetters)
-	if len(buried) != 1 || !strings.Contains(aws.ToString(buried[0].Body), "tried 14 times") {
-		t.Fatalf("dead letters %+v, want the notice", buried)
+	dead := w.take(deadLetters)
+	if len(dead) != 1 || !strings.Contains(aws.ToString(dead[0].Body), "tried 14 times") {
+		t.Fatalf("dead letters %+v, want the notice", dead)
 	}
-	if reason := aws.ToString(buried[0].MessageAttributes["reason"].StringValue); !strings.Contains(reason, "notice not delivered 15 times: report: publish to") {
+	if reason := aws.ToString(dead[0].MessageAttributes["reason"].StringValue); !strings.Contains(reason, "notice not delivered 15 times: report: publish to") {
 		t.Errorf("reason %q", reason)
 	}
 }
 
-// testBuryFails has a message that nobody understands and no place to put it: it comes again, its neighbour is done.
-func testBuryFails(t *testing.T, s *site) {
+// testDeadLetterFails has a message that nobody understands and no place to put it: it comes again, its neighbour is done.
+func testDeadLetterFails(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})

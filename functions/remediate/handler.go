@@ -76,13 +76,13 @@ func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQ
 	return response
 }
 
-// read understands one queue message. One that cannot be understood is buried with the reason and is then done: it
+// read understands one queue message. One that cannot be understood goes to the dead-letter queue with the reason and is then done: it
 // would not become clearer by coming again.
 func (h *handler) read(ctx context.Context, body string) (request, error) {
 	message, err := guard.ParseMessage([]byte(body))
 	if err != nil {
 		h.log.ErrorContext(ctx, "message not understood, sent to the dead-letter queue", "error", err)
-		return request{}, h.queue.Bury(ctx, body, err.Error())
+		return request{}, h.queue.SendToDeadLetters(ctx, body, err.Error())
 	}
 	return h.take(ctx, message)
 }
@@ -211,7 +211,7 @@ func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 	n.Attempts++
 	if n.Attempts >= maxNotifications {
 		body, encodeErr := guard.EncodeNotice(n)
-		return errors.Join(encodeErr, h.queue.Bury(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)))
+		return errors.Join(encodeErr, h.queue.SendToDeadLetters(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)))
 	}
 	return h.queue.NotifyAgain(ctx, n, time.Duration(n.Attempts)*time.Minute)
 }

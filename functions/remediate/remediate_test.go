@@ -45,7 +45,7 @@ func TestRemediate(t *testing.T) {
 		"notice cannot be sent":        testNoticeFails,
 		"notice is slow":               testNoticeSlow,
 		"notice can never be sent":     testNoticeNeverSent,
-		"dead-letter queue is refused": testBuryFails,
+		"dead-letter queue is refused": testDeadLetterFails,
 		"deploy settled":               testSettled,
 		"deploy not over":              testDeployNotOver,
 		"stack events of no interest":  testOtherStackEvents,
@@ -73,11 +73,11 @@ func testMalformedAmongGood(t *testing.T, s *site) {
 	}
 	w.done(batch...)
 	w.ExpectRestored()
-	buried := w.take(deadLetters)
-	if len(buried) != len(malformed) {
-		t.Errorf("%d messages in the dead-letter queue, want the %d malformed ones", len(buried), len(malformed))
+	dead := w.take(deadLetters)
+	if len(dead) != len(malformed) {
+		t.Errorf("%d messages in the dead-letter queue, want the %d malformed ones", len(dead), len(malformed))
 	}
-	for _, message := range buried {
+	for _, message := range dead {
 		want, ours := malformed[aws.ToString(message.Body)]
 		if reason := aws.ToString(message.MessageAttributes["reason"].StringValue); !ours || !strings.Contains(reason, want) {
 			t.Errorf("%s: reason %q, want %q", aws.ToString(message.Body), reason, want)
@@ -157,8 +157,8 @@ func testRecordedEvents(t *testing.T, s *site) {
 		w.done(bodies...)
 	}
 	w.expectCalls(w.Calls())
-	if buried := w.take(deadLetters); len(buried) != 0 {
-		t.Errorf("%d recorded events were not understood", len(buried))
+	if dead := w.take(deadLetters); len(dead) != 0 {
+		t.Errorf("%d recorded events were not understood", len(dead))
 	}
 }
 

@@ -177,7 +177,7 @@ func (e Event) aboutOthers() Event {
 // anyOf reports whether the setting takes an event whatever it names: which trail or mapping it is, only a look can tell.
 func anyOf(setting, event string) bool {
 	return slices.ContainsFunc(All(), func(s Setting) bool {
-		return s.ID == setting && slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.Any && slices.Contains(t.Events, event) })
+		return s.ID == setting && slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AnyResource && slices.Contains(t.Events, event) })
 	})
 }
 

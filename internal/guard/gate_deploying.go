@@ -137,9 +137,9 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 	return &out.Stacks[0], nil
 }
 
-// Strangers leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's doing. Either alone excuses
+// ExcludeOwnDeploys leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's doing. Either alone excuses
 // nothing: other stacks are CloudFormation too, and somebody may wait for a deploy to hide in. What cannot be told is left in.
-func (d *Deploys) Strangers(ctx context.Context, causes []Cause) (left []Cause, err error) {
+func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, causes []Cause) (left []Cause, err error) {
 	left = slices.Clone(causes)
 	for _, stack := range d.home.Stacks {
 		if len(left) == 0 {

@@ -394,7 +394,7 @@ func TestGateStatements(t *testing.T) {
 	w := newGatedWorld(t)
 	w.local.Recorder().ResetCalls()
 	w.breakCORS()
-	if _, err := w.engine.Deploys.Strangers(t.Context(), []Cause{{Time: w.now}}); err != nil {
+	if _, err := w.engine.Deploys.ExcludeOwnDeploys(t.Context(), []Cause{{Time: w.now}}); err != nil {
 		t.Fatal(err)
 	}
 	used := map[string]bool{}

@@ -30,10 +30,10 @@ func guardFunction() Setting {
 		Remediation: redeploy,
 		On:          OnFunctions,
 		Triggers: []Trigger{
-			alarming(ownEvents("aws.lambda", "functionName", functions, "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2",
+			alwaysAlert(ownEvents("aws.lambda", "functionName", functions, "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2",
 				"DeleteFunction20150331", "PutFunctionConcurrency20171031", "AddPermission20150331v2", "RemovePermission20150331v2")),
 			// These name a mapping by an id that nobody knows in advance.
-			{Source: "aws.lambda", Events: []string{"UpdateEventSourceMapping20150331", "DeleteEventSourceMapping20150331"}, Any: true},
+			{Source: "aws.lambda", Events: []string{"UpdateEventSourceMapping20150331", "DeleteEventSourceMapping20150331"}, AnyResource: true},
 		},
 		Reads: append(on(OnAccount, "lambda:ListEventSourceMappings"), on(OnFunctions, "lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration")...),
 	}, spec[[]functionState]{read: readFunctions, compare: compareFunctions})

@@ -19,7 +19,7 @@ func guardLedger() Setting {
 		Remediation: redeploy,
 		On:          OnLedger,
 		Triggers: []Trigger{
-			alarming(ownEvents("aws.dynamodb", "tableName", []string{LedgerTable}, "DeleteTable", "UpdateTable")),
+			alwaysAlert(ownEvents("aws.dynamodb", "tableName", []string{LedgerTable}, "DeleteTable", "UpdateTable")),
 		},
 		Reads: on(OnLedger, "dynamodb:DescribeTable"),
 	}, spec[string]{read: readTableStatus, compare: compareTableStatus})

@@ -22,8 +22,8 @@ func guardPause() Setting {
 		Did: "paused or resumed restoring",
 		On:  OnPauses,
 		Triggers: []Trigger{
-			alarming(Trigger{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: named}),
-			alarming(Trigger{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: named}),
+			alwaysAlert(Trigger{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: named}),
+			alwaysAlert(Trigger{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: named}),
 		},
 	}, spec[struct{}]{
 		read:    func(context.Context, Clients, icaconfig.Storage) (struct{}, error) { return struct{}{}, nil },

@@ -30,7 +30,7 @@ func guardQueue() Setting {
 		Remediation: redeploy,
 		On:          OnQueues,
 		Triggers: []Trigger{
-			alarming(ownEvents("aws.sqs", "queueUrl", []string{LookQueue, DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
+			alwaysAlert(ownEvents("aws.sqs", "queueUrl", []string{LookQueue, DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
 		},
 		Reads: on(OnQueues, "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
 	}, spec[[]queueState]{read: readQueues, compare: compareQueues})

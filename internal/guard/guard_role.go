@@ -20,9 +20,9 @@ func guardRole() Setting {
 		Remediation: redeploy,
 		On:          OnGuardRoles,
 		Triggers: []Trigger{
-			alarming(guardRoleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "UpdateAssumeRolePolicy",
+			alwaysAlert(guardRoleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "UpdateAssumeRolePolicy",
 				"PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "DeleteRole", "CreateRole")),
-			alarming(Trigger{
+			alwaysAlert(Trigger{
 				Source: "aws.iam", Events: []string{"CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy"}, Parameter: "policyArn", Names: guardPolicies,
 			}),
 		},

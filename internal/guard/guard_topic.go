@@ -27,8 +27,8 @@ func guardTopic() Setting {
 		Remediation: redeploy,
 		On:          OnTopic,
 		Triggers: []Trigger{
-			alarming(ownEvents("aws.sns", "topicArn", []string{AlertTopic}, "SetTopicAttributes", "DeleteTopic")),
-			alarming(ownEvents("aws.sns", "subscriptionArn", []string{AlertTopic}, "Unsubscribe")),
+			alwaysAlert(ownEvents("aws.sns", "topicArn", []string{AlertTopic}, "SetTopicAttributes", "DeleteTopic")),
+			alwaysAlert(ownEvents("aws.sns", "subscriptionArn", []string{AlertTopic}, "Unsubscribe")),
 		},
 		Reads: on(OnTopic, "sns:ListSubscriptionsByTopic"),
 	}, spec[topicState]{read: readTopic, compare: compareTopic})

@@ -42,7 +42,7 @@ func guardTrail() Setting {
 		},
 		On: OnTrails,
 		Triggers: []Trigger{{
-			Source: "aws.cloudtrail", Events: []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"}, Any: true,
+			Source: "aws.cloudtrail", Events: []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"}, AnyResource: true,
 		}},
 		Reads: append(on(OnAccount, "cloudtrail:DescribeTrails"), on(OnTrails, "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus")...),
 	}, spec[[]hearing]{read: readHearing, compare: compareHearing})

@@ -48,14 +48,14 @@ func (k Kind) ownARN(h icaconfig.Home) string {
 // ownEvents is a trigger for resources of the guard's own, which the events name in full or as a part of an ARN or a URL.
 func ownEvents(source, parameter string, ours []string, names ...string) Trigger {
 	return Trigger{
-		Source: source, Events: names, Parameter: parameter, Part: true,
+		Source: source, Events: names, Parameter: parameter, MatchARNSegment: true,
 		Names: func(icaconfig.Storage) []string { return ours },
 	}
 }
 
-// alarming marks a trigger whose events are alerts by themselves.
-func alarming(t Trigger) Trigger {
-	t.Alarms = true
+// alwaysAlert marks a trigger whose events are alerts by themselves.
+func alwaysAlert(t Trigger) Trigger {
+	t.AlwaysAlert = true
 	return t
 }
 
@@ -77,15 +77,15 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 		o.Status, o.Problem, o.hold = Deferred, hold.Reason, hold
 		return o
 	}
-	strangers, strangersErr := e.Deploys.Strangers(ctx, alarms)
-	for _, cause := range strangers {
+	others, excludeErr := e.Deploys.ExcludeOwnDeploys(ctx, alarms)
+	for _, cause := range others {
 		o.Status = ActionRequired
 		o.Alerts = append(o.Alerts, Finding{
 			What:        fmt.Sprintf("%s by %s %s", cause.Event, cause.Actor, cmp.Or(j.setting.Did, "changed the guard itself: "+j.setting.Title)),
 			Remediation: j.setting.Remediation(j.storage),
 		})
 	}
-	if err = errors.Join(err, strangersErr); err != nil && len(o.Alerts) > 0 {
+	if err = errors.Join(err, excludeErr); err != nil && len(o.Alerts) > 0 {
 		o.GateSkipped = fmt.Sprintf("it is not known whether a deploy of our own did this: %v", err)
 	}
 	return o
@@ -94,6 +94,6 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 // alarms are the causes that are alerts by themselves.
 func (s Setting) alarms(causes []Cause) []Cause {
 	return slices.DeleteFunc(slices.Clone(causes), func(c Cause) bool {
-		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.Alarms && slices.Contains(t.Events, c.Event) })
+		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AlwaysAlert && slices.Contains(t.Events, c.Event) })
 	})
 }

@@ -38,8 +38,8 @@ func (q Queue) NotifyAgain(ctx context.Context, notice Notice, after time.Durati
 	return q.send(ctx, q.URL, body, min(after, maxDelay), nil)
 }
 
-// Bury puts a message that cannot be understood into the dead-letter queue, with the reason as an attribute.
-func (q Queue) Bury(ctx context.Context, body, reason string) error {
+// SendToDeadLetters puts a message that cannot be understood into the dead-letter queue, with the reason as an attribute.
+func (q Queue) SendToDeadLetters(ctx context.Context, body, reason string) error {
 	return q.send(ctx, q.DeadLetterURL, body, 0, map[string]types.MessageAttributeValue{
 		"reason": {DataType: aws.String("String"), StringValue: &reason},
 	})

@@ -69,7 +69,7 @@ func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
 	if t.Source != e.Source || !slices.Contains(t.Events, e.Name) {
 		return false
 	}
-	if t.Any {
+	if t.AnyResource {
 		return true
 	}
 	for _, named := range append(e.named(t.Parameter), e.resources...) {
@@ -82,7 +82,7 @@ func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
 
 // means: IAM tells names apart without regard to case, and taking another's event for ours costs a read only.
 func (t Trigger) means(named, name string) bool {
-	if !t.Part {
+	if !t.MatchARNSegment {
 		return strings.EqualFold(named, name)
 	}
 	parts := strings.FieldsFunc(named, func(r rune) bool { return r == ':' || r == '/' })

@@ -82,7 +82,7 @@ func GuardChangedRule(h icaconfig.Home) Rule {
 		for _, t := range setting.Triggers {
 			sources, names = append(sources, t.Source), append(names, t.Events...)
 			part, parameter := "requestParameters", t.Parameter
-			if t.Any { // only the answer names the function
+			if t.AnyResource { // only the answer names the function
 				part, parameter = "responseElements", "functionArn"
 			}
 			named = append(named, map[string]any{part: map[string]any{parameter: beginnings(parameter, h)}})

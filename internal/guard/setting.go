@@ -103,7 +103,7 @@ func (k Kind) Mode(s icaconfig.Storage) icaconfig.Mode {
 }
 
 // recreated tells whether the guard creates a resource of this kind again when it is gone. A bucket's data and a key's
-// are lost with it, and a bucket's name can be taken by strangers, so those are a person's.
+// are lost with it, and a bucket's name can be taken by others, so those are a person's.
 func (k Kind) recreated() bool { return k == OnProvider || k == OnRole || k == OnPolicy }
 
 // teller is the setting that tells people when a resource of this kind is gone.
@@ -170,12 +170,12 @@ type Trigger struct {
 	Events    []string // CloudTrail event names
 	Parameter string   // the key of requestParameters that names the resource; resources[].ARN counts too
 	Names     func(icaconfig.Storage) []string
-	// Any: these events concern us whatever they name.
-	Any bool
-	// Part: the parameter holds the name as one part of an ARN or a URL.
-	Part bool
-	// Alarms: the event is an alert by itself. What it changed cannot be compared with what was deployed.
-	Alarms bool
+	// AnyResource: these events concern us whatever they name.
+	AnyResource bool
+	// MatchARNSegment: the parameter holds the name as one part of an ARN or a URL.
+	MatchARNSegment bool
+	// AlwaysAlert: the event is an alert by itself. What it changed cannot be compared with what was deployed.
+	AlwaysAlert bool
 }
 
 // bucketEvents is a trigger for the bucket. Events that create or delete it concern every setting on it.
