@@ -34,10 +34,10 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 			reaches(1, "Sum", metric("AWS/Lambda", "Throttles", "FunctionName", name)))
 	}
 	add("heartbeat", "Nothing was looked at for two periods of the schedule: no run of "+guard.ValidateFunction+
-		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.Schedule.Seconds()))
-	add("unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.", unhealthy(guard.SelfName, b.Schedule.Seconds()))
+		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.AuditEvery.Seconds()))
+	add("unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.", unhealthy(guard.SelfName, b.AuditEvery.Seconds()))
 	for _, s := range b.Storages {
-		add("unhealthy-"+s.Name, "Storage "+s.Name+" is not as ICA needs it, and the guard has not put it right: run icaguard validate.", unhealthy(s.Name, b.Schedule.Seconds()))
+		add("unhealthy-"+s.Name, "Storage "+s.Name+" is not as ICA needs it, and the guard has not put it right: run icaguard validate.", unhealthy(s.Name, b.AuditEvery.Seconds()))
 	}
 }
 

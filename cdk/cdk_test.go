@@ -65,16 +65,16 @@ func (t template) ofType(name string) map[string]map[string]any {
 // cases are the configurations over which every check runs, each with what it has that the others have not.
 func cases() map[string]string {
 	return map[string]string{
-		"example": "../ica.example.yaml",   // one region, all at home
-		"regions": "testdata/regions.yaml", // three storages in two regions, a relay for IAM's events, KMS, adoption, a trail
-		"sweep":   "testdata/sweep.yaml",   // us-east-1 left out
-		"adopted": "testdata/adopted.yaml", // nothing of ICA's created
-		"shared":  "testdata/shared.yaml",  // two storages with one role, the prefix in clear
+		"example":   "../ica.example.yaml",     // one region, all at home
+		"regions":   "testdata/regions.yaml",   // three storages in two regions, a relay for IAM's events, KMS, adoption, a trail
+		"audit-iam": "testdata/audit-iam.yaml", // us-east-1 left out
+		"adopted":   "testdata/adopted.yaml",   // nothing of ICA's created
+		"shared":    "testdata/shared.yaml",    // two storages with one role, the prefix in clear
 	}
 }
 
 // goldens are the cases whose templates are kept to be read.
-func goldens() []string { return []string{"example", "regions", "sweep"} }
+func goldens() []string { return []string{"example", "regions", "audit-iam"} }
 
 // TestStacks synthesises every case once, as that takes its time, and holds what comes out against everything that must be true of it.
 func TestStacks(t *testing.T) {

@@ -318,7 +318,7 @@ func checkSchedules(t *testing.T, a app) {
 	for _, permission := range a.home().ofType("AWS::Lambda::Permission") {
 		sources = append(sources, permission["SourceArn"].(string))
 	}
-	for _, want := range guard.ScheduleRules(a.baseline.Home) {
+	for _, want := range guard.AuditRules(a.baseline.Home) {
 		rule := rulesOf(a.home(), "ScheduleExpression")[want.Name]
 		if rule == nil || rule["ScheduleExpression"] != want.Schedule || rule["State"] != "ENABLED" {
 			t.Errorf("rule %s: %v, want %s", want.Name, rule, want.Schedule)

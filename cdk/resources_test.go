@@ -35,9 +35,9 @@ func purposes() []purpose {
 		{"detection", "AWS::SQS::QueuePolicy", "^DeadLetters", "lets the rules send, over TLS only", "", ""},
 		{"detection", "AWS::SQS::Queue", "^Looks", "what has to be looked at: events, looks put off, looks by hand", "", "see below"},
 		{"detection", "AWS::SQS::QueuePolicy", "^Looks", "lets the rules send, over TLS only", "", ""},
-		{"detection", "AWS::Events::Rule", "^ruleicaguards(chedule|weep)", "looks at everything without an event", "", ""},
+		{"detection", "AWS::Events::Rule", "^ruleicaguardaudit", "looks at everything without an event", "", ""},
 		{"detection", "AWS::Events::Rule", "^ruleicaguardguardchanged", "tells what happens to the guard's own rules, queues and functions, past them", "", ""},
-		{"detection", "AWS::Lambda::Permission", "^ruleicaguard(schedule|sweep|guardchanged)", "lets that rule, and it alone, start validate", "", ""},
+		{"detection", "AWS::Lambda::Permission", "^ruleicaguard(audit|guardchanged)", "lets that rule, and it alone, start validate", "", ""},
 		{"detection", "AWS::CloudTrail::Trail", "^Trail", "makes AWS report changes to EventBridge; with trail: create only", "", "first trail free"},
 		{"detection", "AWS::S3::Bucket", "^TrailBucket", "the trail's log, a year of it", "", "0.023 for a GB"},
 		{"detection", "AWS::S3::BucketPolicy", "^TrailBucket", "lets CloudTrail write in that trail's name, over TLS only", "", ""},
@@ -96,11 +96,11 @@ func checkResourcesPage(t *testing.T, a app) {
 	fmt.Fprintf(&b, `# What is deployed, why, and what it costs
 
 Written by `+"`make update`"+` from the templates of `+"`cdk/testdata/regions.yaml`"+`: %d storages in two regions that are not us-east-1, one with a KMS key, one adopted,
-a schedule of %.0f minutes and a trail of its own. Prices are AWS's list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones.
+an audit every %.0f minutes and a trail of its own. Prices are AWS's list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones.
 
 | group | resource | count | why it is there | idle, USD per month |
 |---|---|---|---|---|
-`, len(a.baseline.Storages), a.baseline.Schedule.Minutes(), priceDate)
+`, len(a.baseline.Storages), a.baseline.AuditEvery.Minutes(), priceDate)
 	total := 0.0
 	for _, c := range count(t, a) {
 		idle := "0"
@@ -134,7 +134,7 @@ const (
 func writeRunning(b *strings.Builder, a app, resources float64) {
 	const month = 730 * time.Hour
 	p, storages := prices(), float64(len(a.baseline.Storages))
-	runs := float64(month) / float64(a.baseline.Schedule)
+	runs := float64(month) / float64(a.baseline.AuditEvery)
 	logged := runs * storages * float64(len(guard.Settings())) * lineBytes / 1e9
 	lines := []struct {
 		what, arithmetic string

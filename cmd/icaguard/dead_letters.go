@@ -117,7 +117,7 @@ func plain(text string) string {
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 func lostAudit(body string) (audit, failure string, is bool) {
 	type request struct {
-		Schedule string `json:"schedule"`
+		Audit string `json:"audit"`
 	}
 	var record struct {
 		request
@@ -129,8 +129,8 @@ func lostAudit(body string) (audit, failure string, is bool) {
 	if json.Unmarshal([]byte(body), &record) != nil {
 		return "", "", false
 	}
-	schedule := cmp.Or(record.Schedule, record.RequestPayload.Schedule)
-	return "audit of the schedule: " + schedule, record.ResponsePayload.ErrorMessage, schedule != ""
+	asked := cmp.Or(record.Audit, record.RequestPayload.Audit)
+	return "scheduled audit: " + asked, record.ResponsePayload.ErrorMessage, asked != ""
 }
 
 // letters are the queue's, the oldest first.

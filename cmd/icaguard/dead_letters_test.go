@@ -85,7 +85,7 @@ func (d *guardedDesk) giveUp() {
 	d.must(d.account.sqs.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: &body}))
 	// What Lambda leaves behind of an audit that failed.
 	d.must(d.account.sqs.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String(
-		`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"schedule":"everything"},` +
+		`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"audit":"everything"},` +
 			`"responsePayload":{"errorMessage":"report: publish: AccessDenied","errorType":"wrapError"}}`)}))
 	for range 2 {
 		out, err := d.account.sqs.ReceiveMessage(d.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})

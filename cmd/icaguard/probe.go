@@ -113,8 +113,8 @@ func (s session) probe(ctx context.Context, plan io.Writer, timeout time.Duratio
 }
 
 func (s session) printPlan(w io.Writer, probes []probe, timeout time.Duration) {
-	if s.baseline.SweepIAM {
-		fmt.Fprintf(w, "IAM is not heard (iamEvents: sweep), but looked at every %s\n", icaconfig.SweepEvery)
+	if s.baseline.AuditIAM {
+		fmt.Fprintf(w, "IAM is not heard (iamEvents: audit), but looked at every %s\n", icaconfig.IAMAuditEvery)
 	}
 	fmt.Fprintln(w, "puts again, as it is:")
 	for _, p := range probes {

@@ -125,9 +125,9 @@ func testOtherStackEvents(t *testing.T, s *site) {
 func testMissed(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.Break()
-	body, err := guard.EncodeLook(guard.Look{Setting: "bucket-cors", FoundByAudit: true, Reason: "the schedule found it"})
+	body, err := guard.EncodeLook(guard.Look{Setting: "bucket-cors", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
-	held, err := guard.EncodeLook(guard.Look{Setting: "role-session-duration", FoundByAudit: true, Reason: "the schedule found it"})
+	held, err := guard.EncodeLook(guard.Look{Setting: "role-session-duration", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
 	w.done(body)
 	w.PlayStacks("UPDATE_IN_PROGRESS")

@@ -24,11 +24,11 @@ type auditor struct {
 	log    *slog.Logger
 }
 
-var errAsk = errors.New(`schedule: not one of "everything", "iam"; leave it out for an audit by hand`)
+var errAsk = errors.New(`audit: not one of "everything", "iam"; leave it out for an audit by hand`)
 
 func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.Report, error) {
 	var asked struct {
-		Schedule   string `json:"schedule"`
+		Audit      string `json:"audit"`
 		DetailType string `json:"detail-type"`
 	}
 	if err := json.Unmarshal(payload, &asked); err != nil {
@@ -37,10 +37,10 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 	if asked.DetailType != "" {
 		return report.Report{}, a.hear(ctx, payload)
 	}
-	switch asked.Schedule {
+	switch asked.Audit {
 	case "":
 		return a.audit(ctx), nil
-	case guard.AskEverything:
+	case guard.AuditEverything:
 		r := a.audit(ctx)
 		a.meter.Health(ctx, r.Outcomes)
 		forgetful, err := a.tell(ctx, r.Outcomes)
@@ -49,11 +49,11 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 			r.Warnings = append(r.Warnings, forgetful.Error())
 		}
 		return r, errors.Join(err, a.handOn(ctx, r.Outcomes))
-	case guard.AskIAM:
+	case guard.AuditIAM:
 		r := a.audit(ctx, guard.HeardBy("aws.iam", a.engine.Settings)...)
 		return r, a.handOn(ctx, r.Outcomes)
 	}
-	return report.Report{}, fmt.Errorf("validate: %q: %w", asked.Schedule, errAsk)
+	return report.Report{}, fmt.Errorf("validate: %q: %w", asked.Audit, errAsk)
 }
 
 // hear tells people what somebody did to the rules, the queue or the other function, which therefore might not tell.

@@ -45,7 +45,7 @@ func TestValidate(t *testing.T) {
 	for name, test := range map[string]func(*world){
 		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
-		"schedule": testSchedule, "schedule in observe": testScheduleObserve, "schedule of IAM": testScheduleIAM, "unknown schedule": testUnknownSchedule,
+		"schedule": testScheduledAudit, "schedule in observe": testScheduledAuditObserve, "schedule of IAM": testScheduledAuditIAM, "unknown schedule": testUnknownSchedule,
 		"event about the guard": testGuardChanged, "summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,10 +205,10 @@ func testPaused(w *world) {
 	}
 }
 
-const everything = `{"schedule":"everything"}`
+const everything = `{"audit":"everything"}`
 
-// testSchedule lets the schedule find what no event told of, and remediate restore it.
-func testSchedule(w *world) {
+// testScheduledAudit lets the schedule find what no event told of, and remediate restore it.
+func testScheduledAudit(w *world) {
 	w.Break()
 	if got := w.invoke(everything); got.ExitCode != 1 {
 		w.t.Errorf("exit code %d, want 1", got.ExitCode)
@@ -258,7 +258,7 @@ func (w *world) expectMissed(b localaws.Batch) {
 	}
 }
 
-func testScheduleObserve(w *world) {
+func testScheduledAuditObserve(w *world) {
 	w.Break()
 	w.invoke(everything)
 	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessage") || !slices.Contains(calls, "Publish") {
@@ -267,9 +267,9 @@ func testScheduleObserve(w *world) {
 	w.ExpectBroken()
 }
 
-func testScheduleIAM(w *world) {
+func testScheduledAuditIAM(w *world) {
 	w.Break()
-	got := w.invoke(`{"schedule":"iam"}`)
+	got := w.invoke(`{"audit":"iam"}`)
 	var settings []string
 	for _, o := range got.Outcomes {
 		settings = append(settings, o.Setting)
@@ -289,7 +289,7 @@ func testScheduleIAM(w *world) {
 
 func testUnknownSchedule(w *world) {
 	function := testlab.Start(w.t, w.config)
-	testlab.ExpectFailure(w.t, function, `{"schedule":"sometimes"}`, `"sometimes": schedule: not one of "everything", "iam"`)
+	testlab.ExpectFailure(w.t, function, `{"audit":"sometimes"}`, `"sometimes": audit: not one of "everything", "iam"`)
 	testlab.ExpectFailure(w.t, function, `[]`, "validate: parse the invocation")
 	if calls := testlab.Operations(w.Calls()); len(calls) != 0 {
 		w.t.Errorf("calls %v, want none", calls)
@@ -412,7 +412,7 @@ func testMetrics(w *world) {
 	var log bytes.Buffer
 	w.config.Log = &log
 	function := testlab.Start(w.t, w.config)
-	for _, payload := range []string{`{}`, `{"schedule":"iam"}`, everything} {
+	for _, payload := range []string{`{}`, `{"audit":"iam"}`, everything} {
 		var r json.RawMessage
 		testlab.Invoke(w.t, function, payload, &r)
 	}

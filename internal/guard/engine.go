@@ -77,7 +77,7 @@ func (e *Engine) Missed(outcomes []Outcome) []Look {
 	for _, o := range outcomes {
 		for _, j := range e.jobs([]Look{{Storage: o.Storage, Setting: o.Setting}}) {
 			if o.Status == Drifted && j.setting.On.Mode(j.storage) == icaconfig.Enforce {
-				looks = append(looks, Look{Storage: o.Storage, Setting: o.Setting, FoundByAudit: true, Reason: "the schedule found it, no event told of it"})
+				looks = append(looks, Look{Storage: o.Storage, Setting: o.Setting, FoundByAudit: true, Reason: "found by the audit, no event reported it"})
 			}
 		}
 	}

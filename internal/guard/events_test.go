@@ -196,7 +196,7 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 		{"dynamodb", "DeleteTable", "tableName", "arn:aws:dynamodb:us-east-1:123456789012:table/icaguard-ledger", "guard-ledger"},
 		{"dynamodb", "DeleteTable", "tableName", "ledger", ""},
 		{"iam", "DeleteRole", "roleName", "ICAguard-Remediate", "guard-role"},
-		{"events", "RemoveTargets", "rule", "icaguard-schedule", "guard-rules"},
+		{"events", "RemoveTargets", "rule", "icaguard-audit", "guard-rules"},
 		{"events", "RemoveTargets", "rule", "icaguard-events-s3", "guard-rules"},
 		{"events", "RemoveTargets", "name", "icaguard-events-s3", ""},
 	} {

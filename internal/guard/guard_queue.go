@@ -26,7 +26,7 @@ func guardQueue() Setting {
 	return define(Setting{
 		ID:          "guard-queue",
 		Title:       "The guard's queues are there as deployed, and no message lies in a dead-letter queue",
-		Effect:      "events are lost: changes are found by the schedule only",
+		Effect:      "events are lost: drift is found only by the scheduled audit",
 		Remediation: redeploy,
 		On:          OnQueues,
 		Triggers: []Trigger{

@@ -12,7 +12,7 @@ import (
 )
 
 func guardRulesWays() []homeWay {
-	const id, hear, relay, schedule = "guard-rules", "icaguard-events-iam", "icaguard-relay-s3", "icaguard-schedule"
+	const id, hear, relay, schedule = "guard-rules", "icaguard-events-iam", "icaguard-relay-s3", "icaguard-audit"
 	way := func(name, says string, breakIt func(*homeWorld)) homeWay {
 		return homeWay{setting: id, name: name, want: ActionRequired, says: says, breakIt: breakIt}
 	}
@@ -36,7 +36,7 @@ func guardRulesWays() []homeWay {
 	return []homeWay{
 		way("disabled", "rule icaguard-events-iam in us-east-1 is DISABLED", disable(hear, inHome)),
 		way("disabled in another region", "rule icaguard-relay-s3 in eu-central-1 is DISABLED", disable(relay, away)),
-		way("schedule disabled", "rule icaguard-schedule in us-east-1 is DISABLED", disable(schedule, inHome)),
+		way("schedule disabled", "rule icaguard-audit in us-east-1 is DISABLED", disable(schedule, inHome)),
 		way("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *homeWorld) {
 			remove(hear, inHome)(w)
 			w.must(w.stranger.eventbridge(inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
@@ -96,7 +96,7 @@ func TestRules(t *testing.T) {
 			"eu-central-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks, us-east-1: cloudtrail events iam sqs stacks",
 		},
 		"IAM swept": {
-			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, SweepIAM: true},
+			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, AuditIAM: true},
 			"eu-central-1: cloudtrail dynamodb events lambda s3 sns sqs ssm stacks",
 		},
 	} {

@@ -16,7 +16,7 @@ type Look struct {
 	Attempt int     `json:"attempt,omitempty"` // how often it was looked at already
 	Reason  string  `json:"reason,omitempty"`
 	Causes  []Cause `json:"causes,omitempty"`
-	// Missed says that no event told of the drift: the schedule found it.
+	// Missed says that no event told of the drift: found by the audit.
 	FoundByAudit bool `json:"foundByAudit,omitempty"`
 	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long, GateTries how often
 	// nobody could tell whether it has to.

@@ -49,25 +49,25 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 func AllRules(h icaconfig.Home) []Rule { return slices.Concat(Rules(All(), h), ValidateRules(h)) }
 
 // ValidateRules lists the rules at home that start validate: the schedule, and the one that tells of the guard itself.
-func ValidateRules(h icaconfig.Home) []Rule { return append(ScheduleRules(h), GuardChangedRule(h)) }
+func ValidateRules(h icaconfig.Home) []Rule { return append(AuditRules(h), GuardChangedRule(h)) }
 
 // What a schedule asks the function validate for.
 const (
-	AskEverything = "everything"
-	AskIAM        = "iam" // what IAM's events would have told
+	AuditEverything = "everything"
+	AuditIAM        = "iam" // what IAM's events would have told
 )
 
-// ScheduleRules lists the rules at home that make validate look without an event.
-func ScheduleRules(h icaconfig.Home) []Rule {
+// AuditRules lists the rules at home that make validate look without an event.
+func AuditRules(h icaconfig.Home) []Rule {
 	rule := func(name, ask string, every time.Duration) Rule {
 		return Rule{
 			Name: name, Region: h.HomeRegion, Schedule: rate(every), Target: h.ARN("lambda", h.HomeRegion, "function:"+ValidateFunction),
-			Input: `{"schedule":"` + ask + `"}`,
+			Input: `{"audit":"` + ask + `"}`,
 		}
 	}
-	rules := []Rule{rule("icaguard-schedule", AskEverything, h.Schedule)}
-	if h.SweepIAM {
-		rules = append(rules, rule("icaguard-sweep", AskIAM, icaconfig.SweepEvery))
+	rules := []Rule{rule("icaguard-audit", AuditEverything, h.AuditEvery)}
+	if h.AuditIAM {
+		rules = append(rules, rule("icaguard-audit-iam", AuditIAM, icaconfig.IAMAuditEvery))
 	}
 	return rules
 }

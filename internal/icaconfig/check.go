@@ -24,7 +24,7 @@ func (d *decoder) check(f *File) {
 	d.checkPolicies(f)
 	d.checkProviders(f)
 	d.checkKeys(f)
-	d.checkSweep(f)
+	d.checkIAMAudit(f)
 }
 
 // checkEmails refuses a second subscription of one address to the topic, which AWS would silently merge.

@@ -152,14 +152,14 @@ func bad() []struct{ name, text string } {
 		{"shared role, documents differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n", "lab-test/session", "lab-prod/session") + "    documents: {trustPolicy: my.json}\n"},
 		{"documents without a folder", plain + "    documents: {cors: my-cors.json}\n"},
 		{"document in another folder", plain + "    documents: {cors: ../my-cors.json}\n"},
-		{"schedule", "schedule: hourly\n" + plain},
-		{"schedule without a unit", "schedule: 60\n" + plain},
-		{"schedule in days", "schedule: 1d\n" + plain},
-		{"schedule of two units", "schedule: 1h30m\n" + plain},
-		{"short schedule", "schedule: 4m\n" + plain},
-		{"long schedule", "schedule: 25h\n" + plain},
-		{"long schedule in minutes", "schedule: 1441m\n" + plain},
-		{"no schedule", "schedule: \"\"\n" + plain},
+		{"audit", "audit: hourly\n" + plain},
+		{"audit without a unit", "audit: 60\n" + plain},
+		{"audit in days", "audit: 1d\n" + plain},
+		{"audit of two units", "audit: 1h30m\n" + plain},
+		{"short audit", "audit: 4m\n" + plain},
+		{"long audit", "audit: 25h\n" + plain},
+		{"long audit in minutes", "audit: 1441m\n" + plain},
+		{"no audit", "audit: \"\"\n" + plain},
 		{"trail", "trail: none\n" + plain},
 		{"IAM events", "iamEvents: relais\n" + plain},
 	}
@@ -212,7 +212,7 @@ func TestBadInput(t *testing.T) {
 func TestAllFaultsAtOnce(t *testing.T) {
 	const text = `account: 12
 colour: red
-schedule: 2m
+audit: 2m
 storages:
   - name: Lab
     icaRegion: XX
@@ -232,7 +232,7 @@ storages:
 		got = append(got, fmt.Sprintf("%d:%d %s", f.Line, f.Column, f.Key))
 	}
 	want := []string{
-		"1:10 account", "2:1 colour", "3:11 schedule", "5:11 storages[0].name", "6:16 storages[0].icaRegion", "7:20 storages[0].bucket.name",
+		"1:10 account", "2:1 colour", "3:8 audit", "5:11 storages[0].name", "6:16 storages[0].icaRegion", "7:20 storages[0].bucket.name",
 		"7:31 storages[0].bucket.folder", "9:13 storages[0].role.path", "10:26 storages[0].role.sessionNamePrefix",
 		"11:5 storages[1].name", "11:5 storages[1].icaRegion", "11:5 storages[1].role.sessionNamePrefix", "11:13 storages[1].bucket",
 	}
@@ -265,8 +265,8 @@ func TestLoad(t *testing.T) {
 func TestSaneForms(t *testing.T) {
 	for name, text := range map[string]string{
 		"account without quotes":        edit(`"123456789012"`, "012345678901"),
-		"defaults":                      "schedule: 1h\ntrail: existing\niamEvents: relay\n" + plain + "    kms: {restore: false}\n    documents: {}\n",
-		"other values":                  "schedule: 90m\ntrail: create\n" + plain,
+		"defaults":                      "audit: 1h\ntrail: existing\niamEvents: relay\n" + plain + "    kms: {restore: false}\n    documents: {}\n",
+		"other values":                  "audit: 90m\ntrail: create\n" + plain,
 		"keys with nothing behind them": "mode:\ntags:\nhomeRegion: ~\n" + plain + "    kms:\n    oidcProvider:\n",
 		"JSON":                          `{"storages":[{"name":"a","icaRegion":"US","bucket":{"name":"abc"},"role":{"sessionNamePrefix":"ssm:/a"}}]}`,
 		"numbers as tags":               "tags: {cost: 0042, since: 2024-01-01, empty: \"\"}\n" + plain,
@@ -283,8 +283,8 @@ func TestSaneForms(t *testing.T) {
 	}
 }
 
-// TestSchedule: of all durations in whole minutes or hours, those from 5m to 24h are taken, and mean what they say.
-func TestSchedule(t *testing.T) {
+// TestAuditEvery: of all durations in whole minutes or hours, those from 5m to 24h are taken, and mean what they say.
+func TestAuditEvery(t *testing.T) {
 	for unit, one := range map[string]time.Duration{"m": time.Minute, "h": time.Hour} {
 		for n := range 2000 {
 			text, every := strconv.Itoa(n)+unit, time.Duration(n)*one
@@ -292,16 +292,16 @@ func TestSchedule(t *testing.T) {
 			if formats()["duration"].match(text) != wanted {
 				t.Errorf("%s: taken %t, want %t", text, !wanted, wanted)
 			}
-			if got := (&File{Schedule: text}).schedule(); got != every {
+			if got := (&File{Audit: text}).auditEvery(); got != every {
 				t.Errorf("%s is read as %s", text, got)
 			}
 		}
 	}
-	if got := mustParse(t, plain).schedule(); got != time.Hour {
+	if got := mustParse(t, plain).auditEvery(); got != time.Hour {
 		t.Errorf("without the key: %s, want 1h", got)
 	}
-	if got := mustParse(t, "schedule: 90m\n"+plain).schedule(); got != 90*time.Minute {
-		t.Errorf("schedule: 90m is %s", got)
+	if got := mustParse(t, "audit: 90m\n"+plain).auditEvery(); got != 90*time.Minute {
+		t.Errorf("audit: 90m is %s", got)
 	}
 }
 

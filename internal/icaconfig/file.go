@@ -37,9 +37,9 @@ type File struct {
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
 	Mode       Mode              `yaml:"mode" help:"enforce puts drift right, observe reports it and changes nothing; a storage may set its own" allowed:"enforce|observe" default:"enforce"`
 	Alerts     AlertsSpec        `yaml:"alerts" help:"who is told"`
-	Schedule   string            `yaml:"schedule" help:"how often everything is looked at anyway" format:"duration" default:"1h"`
+	Audit      string            `yaml:"audit" help:"how often everything is checked without an event" format:"duration" default:"1h"`
 	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing"`
-	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; sweep where an organisation forbids us-east-1" allowed:"relay|sweep" default:"relay"`
+	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; audit where an organisation forbids us-east-1" allowed:"relay|audit" default:"relay"`
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
 
@@ -141,9 +141,9 @@ func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// schedule is Schedule as a duration; 0 in a File that Parse did not give.
-func (f *File) schedule() time.Duration {
-	every, err := time.ParseDuration(f.Schedule)
+// auditEvery is Audit as a duration; 0 in a File that Parse did not give.
+func (f *File) auditEvery() time.Duration {
+	every, err := time.ParseDuration(f.Audit)
 	if err != nil {
 		return 0 // the row duration of formats() takes nothing that fails here
 	}
@@ -200,7 +200,7 @@ func (f *File) warnings(s StorageSpec) []warning {
 	warn(s.Bucket.Existing && s.Bucket.CrossAccountCopy, "bucket.crossAccountCopy",
 		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes stays Illumina's and copies fail with 403")
 	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(s) != f.Account, "bucket.kmsKeyArn",
-		"the key is in another account, whose events the guard cannot hear; what happens to it is seen by the schedule only")
+		"the key is in another account, whose events the guard cannot hear; what happens to it is found by the scheduled audit only")
 	warn(s.Role.Existing && !s.OIDCProvider.Existing, "oidcProvider.existing",
 		"an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set oidcProvider: {existing: true}")
 	warn(!s.Role.Existing && s.Role.Boundary == "none", "role.boundary",

@@ -17,18 +17,18 @@ type Home struct {
 	Account, Partition string
 	HomeRegion         string        // AWS region in which the guard runs
 	Emails             []string      // who is told; may be empty
-	Schedule           time.Duration // how often everything is looked at anyway
+	AuditEvery         time.Duration // how often everything is checked without an event
 	CreateTrail        bool          // the guard stack creates the CloudTrail trail
-	SweepIAM           bool          // IAM's events do not get home, so it is looked at every SweepEvery
+	AuditIAM           bool          // IAM's events do not get home, so it is audited every IAMAuditEvery
 	Digest             string        // of ica.yaml and the documents that it names: says which configuration is deployed
 	Stacks             []Stack       // in the order of deploying: storages, relay, guard
 	StorageRegions     []string      // AWS regions of buckets, in the order of the file
 	KeyRegions         []string      // AWS regions of KMS keys in this account, sorted
 }
 
-// SweepEvery is how often IAM is looked at where its events do not get home: a change of the role is then found after five minutes rather
+// IAMAuditEvery is how often IAM is audited where its events do not get home: a change of the role is then found after five minutes rather
 // than after seconds.
-const SweepEvery = 5 * time.Minute
+const IAMAuditEvery = 5 * time.Minute
 
 // StackKind is what a stack is for.
 type StackKind string
@@ -75,12 +75,12 @@ func (h Home) ARN(service, region, resource string) string {
 func (f *File) home(o owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
-		Schedule: f.schedule(), CreateTrail: f.Trail == "create", SweepIAM: f.sweeps(),
+		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(),
 		Digest: f.digest, Stacks: f.stacks(), StorageRegions: f.storageRegions(), KeyRegions: f.keyRegions(o.account),
 	}
 }
 
-func (f *File) sweeps() bool { return f.IAMEvents == "sweep" }
+func (f *File) auditsIAM() bool { return f.IAMEvents == "audit" }
 
 // stacks lists what is deployed where. CloudFormation refuses a stack without resources, so at home, where the guard stack hears everything,
 // a storage stack needs a bucket to create.
@@ -95,7 +95,7 @@ func (f *File) stacks() []Stack {
 			all = append(all, stack)
 		}
 	}
-	if !slices.Contains(regions, IAMRegion) && !f.sweeps() {
+	if !slices.Contains(regions, IAMRegion) && !f.auditsIAM() {
 		all = append(all, Stack{RelayStack, "icaguard-relay", IAMRegion})
 	}
 	return append(all, Stack{GuardStack, "icaguard-guard", f.HomeRegion})
@@ -120,20 +120,20 @@ func (f *File) keyRegions(account string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// checkSweep refuses a sweep where IAM's events are heard anyway.
-func (d *decoder) checkSweep(f *File) {
-	if !f.sweeps() || d.faulty("iamEvents") {
+// checkIAMAudit refuses the audit of IAM where IAM's events are heard anyway.
+func (d *decoder) checkIAMAudit(f *File) {
+	if !f.auditsIAM() || d.faulty("iamEvents") {
 		return
 	}
 	for i, s := range f.Storages {
 		if s.region().AWS == IAMRegion {
-			d.limit("iamEvents", fmt.Sprintf("sweep has no use: storage %s stands in %s, where IAM's events are heard, %s", s.Name, IAMRegion, d.line(at(i, "icaRegion"))),
+			d.limit("iamEvents", fmt.Sprintf("audit has no use: storage %s stands in %s, where IAM's events are heard, %s", s.Name, IAMRegion, d.line(at(i, "icaRegion"))),
 				"relay", "iamEvents: relay")
 			return
 		}
 	}
 	if f.HomeRegion == IAMRegion {
-		d.limit("iamEvents", "sweep has no use: the guard's home is "+IAMRegion+", where IAM's events are heard", "relay", "iamEvents: relay")
+		d.limit("iamEvents", "audit has no use: the guard's home is "+IAMRegion+", where IAM's events are heard", "relay", "iamEvents: relay")
 	}
 }
 

@@ -35,7 +35,7 @@ func TestStacks(t *testing.T) {
 		"two regions":                   {labs("", "US", "EU", "EU"), []string{"icaguard-storage-us-east-1", "icaguard-storage-eu-central-1", "icaguard-guard"}},
 		"home without storages":         {labs("homeRegion: us-east-1\n", "EU"), []string{"icaguard-storage-eu-central-1", "icaguard-guard"}},
 		"us-east-1 holds IAM's relay":   {labs("", "EU"), []string{"icaguard-storage-eu-central-1", "icaguard-relay", "icaguard-guard"}},
-		"us-east-1 forbidden":           {labs("iamEvents: sweep\n", "EU"), []string{"icaguard-storage-eu-central-1", "icaguard-guard"}},
+		"us-east-1 forbidden":           {labs("iamEvents: audit\n", "EU"), []string{"icaguard-storage-eu-central-1", "icaguard-guard"}},
 		"adopted, with IAM's relay":     {labs("", "EU existing"), []string{"icaguard-relay", "icaguard-guard"}},
 		"a storage in IAM's own region": {labs("homeRegion: eu-central-1\n", "EU", "US existing"), []string{"icaguard-storage-eu-central-1", "icaguard-storage-us-east-1", "icaguard-guard"}},
 	} {
@@ -59,10 +59,10 @@ func TestStacks(t *testing.T) {
 	}
 }
 
-func TestSweepIsRefusedWhereIAMIsHeard(t *testing.T) {
+func TestAuditOfIAMIsRefusedWhereIAMIsHeard(t *testing.T) {
 	for text, want := range map[string]string{
-		labs("iamEvents: sweep\n", "EU", "US"):                  "sweep has no use: storage lab-1 stands in us-east-1",
-		labs("homeRegion: us-east-1\niamEvents: sweep\n", "EU"): "sweep has no use: the guard's home is us-east-1",
+		labs("iamEvents: audit\n", "EU", "US"):                  "audit has no use: storage lab-1 stands in us-east-1",
+		labs("homeRegion: us-east-1\niamEvents: audit\n", "EU"): "audit has no use: the guard's home is us-east-1",
 	} {
 		if _, err := Parse("ica.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "iamEvents: relay") {
 			t.Errorf("%v, want %q", err, want)

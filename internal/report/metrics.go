@@ -16,7 +16,7 @@ const (
 	Drift          = "Drift"          // by storage and setting: something differed
 	Restored       = "Restored"       // by storage and setting
 	RestoreSeconds = "RestoreSeconds" // by storage and setting: from the event to the restored state
-	FoundByAudit   = "FoundByAudit"   // by storage: restored, but only the schedule had found it
+	FoundByAudit   = "FoundByAudit"   // by storage: restored, but only an audit had found it
 )
 
 // The dimensions in which it is measured.
