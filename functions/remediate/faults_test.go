@@ -44,7 +44,7 @@ func testExplicitDeny(t *testing.T, s *site) {
 	w.Inject(localaws.Fault{Operation: "UpdateRole", Kind: localaws.ExplicitDeny})
 	w.done(event)
 	w.expectPosts(0)
-	w.expectNotice(guard.ActionRequired, "alert", "user/"+testlab.Stranger, "iam:UpdateRole", "explicit deny in a service control policy",
+	w.expectNotice(guard.ActionRequired, "critical", "user/"+testlab.Stranger, "iam:UpdateRole", "explicit deny in a service control policy",
 		"icaguard never works around one. Ask its owner for an exception", "the storage configuration goes offline")
 	w.ExpectSession(3600)
 }

@@ -363,7 +363,7 @@ func testSummaries(w *world) {
 	w.expectMail(0, "", "")
 	w.ShortenSession(testlab.Stranger)
 	w.invoke(everything)
-	w.expectMail(1, w.oneAmiss(), "alert")
+	w.expectMail(1, w.oneAmiss(), "critical")
 	w.invoke(everything)
 	w.expectMail(0, "", "")
 	w.Rename("for ICA")
@@ -378,7 +378,7 @@ func testSummaryRefused(w *world) {
 	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), everything, "report: publish to")
 	allow()
 	w.invoke(everything)
-	w.expectMail(1, w.oneAmiss(), "alert")
+	w.expectMail(1, w.oneAmiss(), "critical")
 }
 
 // testLedgerAway: where nobody remembers, what needs attention is told every time, and nothing else; the audit itself stands.
@@ -387,7 +387,7 @@ func testLedgerAway(w *world) {
 	if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: recall summary of icaguard") {
 		w.t.Errorf("warnings %v", got.Warnings)
 	}
-	w.expectMail(1, w.oneAmiss(), "alert") // what ICA put as notification cannot be known without it
+	w.expectMail(1, w.oneAmiss(), "critical") // what ICA put as notification cannot be known without it
 	back()
 	w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Slow, Times: 1}) // that of the notification comes through
 	back = w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
@@ -402,7 +402,7 @@ func testLedgerAway(w *world) {
 		if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: write remembered#summary of icaguard") {
 			w.t.Errorf("warnings %v", got.Warnings)
 		}
-		w.expectMail(1, w.oneAmiss(), "alert")
+		w.expectMail(1, w.oneAmiss(), "critical")
 	}
 }
 

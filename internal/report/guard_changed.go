@@ -17,6 +17,6 @@ event     %s by %s at %s (%s)
 effect    changes may go unheard, or nothing is restored
 do        look in CloudTrail who did it and why; to put it back: make repair
 `, e.Name, who, e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.ID),
-		Filter: map[string]string{"severity": "alert", "status": "guard-changed", "storage": guard.SelfName},
+		Filter: map[string]string{"severity": "critical", "status": "guard-changed", "storage": guard.SelfName},
 	}
 }

@@ -39,11 +39,11 @@ func level(s guard.Status) slog.Level {
 	return slog.LevelError
 }
 
-// severity sorts notices for subscribers: "alert" needs a person, "info" is good to know, "" makes no notice.
+// severity sorts notices for subscribers: "critical" needs a person, "info" is good to know, "" makes no notice.
 func severity(s guard.Status) string {
 	switch s {
 	case guard.Drifted, guard.Unverified, guard.ActionRequired:
-		return "alert"
+		return "critical"
 	case guard.Restored:
 		return "info"
 	case guard.InSync, guard.Deferred, guard.Unknown, guard.RestoreFailed:
@@ -56,7 +56,7 @@ func severity(s guard.Status) string {
 func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 	how := severity(o.Status)
 	if o.DeferredTooLong {
-		how = "alert"
+		how = "critical"
 	}
 	if o.Status == guard.Unverified && o.Again && o.Attempt > 0 {
 		how = "" // told at the first look; the last one, and the restore, are told again

@@ -22,7 +22,7 @@ func statuses() map[guard.Status]string {
 	return map[guard.Status]string{
 		guard.InSync: "", guard.Deferred: "", guard.Unknown: "", guard.RestoreFailed: "",
 		guard.Restored: "info",
-		guard.Drifted:  "alert", guard.Unverified: "alert", guard.ActionRequired: "alert",
+		guard.Drifted:  "critical", guard.Unverified: "critical", guard.ActionRequired: "critical",
 	}
 }
 

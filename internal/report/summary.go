@@ -15,7 +15,7 @@ func Summary(occasion string, outcomes []guard.Outcome) (guard.Notice, error) {
 	for _, o := range outcomes {
 		if guard.ExitCode([]guard.Outcome{o}) != 0 {
 			count++
-			how = "alert"
+			how = "critical"
 		}
 	}
 	result := fmt.Sprintf("all %d settings are well", len(outcomes))

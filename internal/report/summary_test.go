@@ -16,8 +16,8 @@ func TestSummary(t *testing.T) {
 		subject, severity string
 	}{
 		{well, "[icaguard] all 3 settings are well: " + occasion, "info"},
-		{append(well, outcome(guard.Deferred)), "[icaguard] 1 of 4 settings need attention: " + occasion, "alert"},
-		{append(well, outcome(guard.Unknown), outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " + occasion, "alert"},
+		{append(well, outcome(guard.Deferred)), "[icaguard] 1 of 4 settings need attention: " + occasion, "critical"},
+		{append(well, outcome(guard.Unknown), outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " + occasion, "critical"},
 	} {
 		notice, err := Summary(occasion, c.outcomes)
 		if err != nil {
@@ -60,7 +60,7 @@ func TestFingerprint(t *testing.T) {
 func TestHeldForTooLongIsTold(t *testing.T) {
 	held := outcome(guard.Deferred)
 	held.DeferredTooLong = true
-	if notice, wanted := NoticeFor(held); !wanted || notice.Filter["severity"] != "alert" || !strings.Contains(notice.Body, "why it is held") {
+	if notice, wanted := NoticeFor(held); !wanted || notice.Filter["severity"] != "critical" || !strings.Contains(notice.Body, "why it is held") {
 		t.Errorf("%v %+v", wanted, notice)
 	}
 	restored := outcome(guard.Restored)
