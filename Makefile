@@ -87,14 +87,14 @@ diff: node_modules/.installed ## Show what a deploy would change
 .PHONY: deploy
 deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, look at everything, name who gets no alert yet
 	@$(CDK) deploy --all
-	@bin/icaguard look --all --config '$(CONFIG)'
+	@bin/icaguard reconcile --all --config '$(CONFIG)'
 	@bin/icaguard validate --setting guard-topic --config '$(CONFIG)'
 
 # CloudFormation compares with the template that it deployed last; only a drift-aware change set compares with what is there.
 .PHONY: repair
 repair: node_modules/.installed cli ## Deploy, and put back what somebody changed or deleted of the guard itself
 	@$(CDK) deploy --all --revert-drift
-	@bin/icaguard look --all --config '$(CONFIG)'
+	@bin/icaguard reconcile --all --config '$(CONFIG)'
 
 .PHONY: clean
 clean: ## Remove what was built; keep what was installed

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	shortPeriod = 300.0  // seconds: what an alarm looks at once
+	shortPeriod = 300.0  // seconds: what an alarm checks once
 	oldMessage  = 1200.0 // seconds: longer than SQS and so the guard can delay a message
 )
 
@@ -26,14 +26,14 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	add("dead-letters", "Something could not be handled: messages wait in queue "+guard.DeadLetterQueue+".",
 		reaches(1, "Maximum", metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", guard.DeadLetterQueue)))
 	add("queue-age", "Events wait for more than 20 minutes: "+guard.RemediateFunction+" does not get through its queue.",
-		reaches(oldMessage, "Maximum", metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", guard.LookQueue)))
+		reaches(oldMessage, "Maximum", metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", guard.RequestQueue)))
 	for _, name := range []string{guard.RemediateFunction, guard.ValidateFunction} {
 		add("errors-"+name[len("icaguard-"):], "Function "+name+" failed; its log group "+logGroup(name)+" says why.",
 			reaches(1, "Sum", metric("AWS/Lambda", "Errors", "FunctionName", name)))
 		add("throttles-"+name[len("icaguard-"):], "Function "+name+" was not started: the account's Lambda concurrency is used up.",
 			reaches(1, "Sum", metric("AWS/Lambda", "Throttles", "FunctionName", name)))
 	}
-	add("heartbeat", "Nothing was looked at for two periods of the schedule: no run of "+guard.ValidateFunction+
+	add("heartbeat", "Nothing was checked for two periods of the audit: no run of "+guard.ValidateFunction+
 		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.AuditEvery.Seconds()))
 	add("unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.", unhealthy(guard.SelfName, b.AuditEvery.Seconds()))
 	for _, s := range b.Storages {
@@ -60,7 +60,7 @@ func reaches(threshold float64, statistic string, m *awscloudwatch.CfnAlarm_Metr
 
 // heartbeat alarms when no audit of everything was reported in two periods of the schedule: one alone may hold none, as runs move a little
 // against the clock. It counts what validate measures of the guard itself, so neither a sweep nor a run that failed keeps it quiet. Two of
-// the longest schedule's are two days, which CloudWatch looks back on for periods of an hour or more.
+// the longest schedule's are two days, which CloudWatch checks back on for periods of an hour or more.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
 	props := reaches(1, "SampleCount", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, guard.SelfName))

@@ -22,7 +22,7 @@ func addDashboard(stack awscdk.Stack, b icaconfig.Baseline) {
 		{"Restored, by setting", "Sum", perSetting(report.Restored, "Sum")},
 		{"Seconds from event to restored, the slowest", "Maximum", perSetting(report.RestoreSeconds, "Maximum")},
 		{"Messages that wait", "Maximum", [][]any{
-			{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", guard.LookQueue},
+			{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", guard.RequestQueue},
 			{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", guard.DeadLetterQueue},
 		}},
 		{"Errors of the functions", "Sum", perFunction("Errors")},

@@ -342,7 +342,7 @@ func checkSchedules(t *testing.T, a app) {
 	}
 }
 
-// checkAlarms: one for each way in which the guard fails and one for each storage, all of them heard, none longer than CloudWatch looks back.
+// checkAlarms: one for each way in which the guard fails and one for each storage, all of them heard, none longer than CloudWatch checks back.
 func checkAlarms(t *testing.T, a app) {
 	var names []string
 	for id, alarm := range a.home().ofType("AWS::CloudWatch::Alarm") {
@@ -355,7 +355,7 @@ func checkAlarms(t *testing.T, a app) {
 			longest = 7 * 86400
 		}
 		if window := periodOf(alarm) * alarm["EvaluationPeriods"].(float64); window > longest || int(periodOf(alarm))%60 != 0 || periodOf(alarm) > 86400 {
-			t.Errorf("alarm %s looks back %v s by periods of %v s", id, window, periodOf(alarm))
+			t.Errorf("alarm %s requests back %v s by periods of %v s", id, window, periodOf(alarm))
 		}
 	}
 	want := []string{"dead-letters", "errors-remediate", "errors-validate", "heartbeat", "queue-age", "throttles-remediate", "throttles-validate", "unhealthy"}

@@ -18,14 +18,14 @@ import (
 )
 
 const (
-	remediateTimeout = 30.0  // seconds; the engine keeps a reserve of it for reports, and looks again at what it does not reach
+	remediateTimeout = 30.0  // seconds; the engine keeps a reserve of it for reports, and checks again at what it does not reach
 	validateTimeout  = 300.0 // an audit of the largest configuration that fits; nobody waits behind it
 	// A message in work must not come back before the function could have finished: six times its timeout, as
 	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html asks for.
 	visibilityTimeout = 6 * remediateTimeout
 	maxReceives       = 5
 	batchSize         = 10
-	maxConcurrency    = 2 // the least that SQS as an event source allows; looks are coalesced per batch
+	maxConcurrency    = 2 // the least that SQS as an event source allows; requests are coalesced per batch
 )
 
 // addGuard creates the way from an event to a restore: rules, queue, functions, topic.
@@ -45,23 +45,23 @@ func addGuard(stack awscdk.Stack, in input) {
 	addOutputs(stack, b, *topic.TopicArn())
 }
 
-// addQueues creates the queue of looks with the rules that put events on it, and the queue of what could not be handled.
-func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, looks awssqs.Queue) {
+// addQueues creates the queue of requests with the rules that put events on it, and the queue of what could not be handled.
+func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, requests awssqs.Queue) {
 	rules := rulesIn(b, b.HomeRegion)
 	deadLetters = newDeadLetters(stack, b, arnsOf(b, slices.Concat(rules, guard.ValidateRules(b.Home))))
-	looks = awssqs.NewQueue(stack, jsii.String("Looks"), &awssqs.QueueProps{
-		QueueName:         jsii.String(guard.LookQueue),
+	requests = awssqs.NewQueue(stack, jsii.String("Requests"), &awssqs.QueueProps{
+		QueueName:         jsii.String(guard.RequestQueue),
 		Encryption:        awssqs.QueueEncryption_SQS_MANAGED,
 		EnforceSSL:        jsii.Bool(true),
 		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(visibilityTimeout)),
 		RetentionPeriod:   awscdk.Duration_Days(jsii.Number(4)), // AWS's default; less than that of dead letters, which keep their age
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(maxReceives)},
 	})
-	letRulesSend(looks, b, arnsOf(b, rules))
+	letRulesSend(requests, b, arnsOf(b, rules))
 	for _, rule := range rules {
-		newRule(stack, rule, deadLetters, nil).Node().AddDependency(looks, deadLetters) // with their policies: nothing is lost meanwhile
+		newRule(stack, rule, deadLetters, nil).Node().AddDependency(requests, deadLetters) // with their policies: nothing is lost meanwhile
 	}
-	return deadLetters, looks
+	return deadLetters, requests
 }
 
 func addRemediate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, topic awssns.Topic) {
@@ -71,7 +71,7 @@ func addRemediate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue,
 			guard.EnvQueueURL: queue.QueueUrl(), guard.EnvDeadLetterURL: deadLetters.QueueUrl(), guard.EnvTopicARN: topic.TopicArn(),
 		},
 	})
-	awslambda.NewEventSourceMapping(stack, jsii.String("FromLooks"), &awslambda.EventSourceMappingProps{
+	awslambda.NewEventSourceMapping(stack, jsii.String("FromRequests"), &awslambda.EventSourceMappingProps{
 		Target:                  remediate,
 		EventSourceArn:          queue.QueueArn(),
 		BatchSize:               jsii.Number(batchSize),

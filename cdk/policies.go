@@ -24,7 +24,7 @@ const (
 // remediateStatements is all that remediate may do: what the table says, its own work, and what it may never do.
 func remediateStatements(b icaconfig.Baseline) []icaconfig.Statement {
 	return slices.Concat(denied(b), ownWork(b, guard.RemediateFunction),
-		[]icaconfig.Statement{allow(b.ARN("sqs", b.HomeRegion, guard.LookQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")},
+		[]icaconfig.Statement{allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")},
 		looking(b), allowed(b, guard.WriteStatements(guard.All(), b.Storages)))
 }
 
@@ -33,18 +33,18 @@ func validateStatements(b icaconfig.Baseline) []icaconfig.Statement {
 	return slices.Concat(ownWork(b, guard.ValidateFunction), looking(b))
 }
 
-// looking reads what is guarded and what the gates ask.
+// checking reads what is guarded and what the gates ask.
 func looking(b icaconfig.Baseline) []icaconfig.Statement {
 	return allowed(b, slices.Concat(guard.ReadStatements(guard.All(), b.Storages), guard.GateStatements(b)))
 }
 
-// ownWork is what both functions do beside looking: log, record, post requests, send what failed to the dead-letter queue, tell people.
+// ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter queue, tell people.
 func ownWork(b icaconfig.Baseline, function string) []icaconfig.Statement {
 	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
 	return []icaconfig.Statement{
 		allow(at("logs", "log-group:"+logGroup(function)+":*"), "logs:CreateLogStream", "logs:PutLogEvents"),
 		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem", "dynamodb:PutItem"),
-		{Effect: "Allow", Action: icaconfig.Values{"sqs:SendMessage"}, Resource: icaconfig.List{at("sqs", guard.LookQueue), at("sqs", guard.DeadLetterQueue)}},
+		{Effect: "Allow", Action: icaconfig.Values{"sqs:SendMessage"}, Resource: icaconfig.List{at("sqs", guard.RequestQueue), at("sqs", guard.DeadLetterQueue)}},
 		allow(at("sns", guard.AlertTopic), "sns:Publish"),
 	}
 }

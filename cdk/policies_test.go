@@ -132,17 +132,17 @@ func wildcardNeeded(a app, arn string, actions []string) bool {
 	return !slices.ContainsFunc(actions, func(action string) bool { return !unbound[action] })
 }
 
-// ownNeeds are what the functions do beside looking and restoring, each on which resource.
+// ownNeeds are what the functions do beside checking and restoring, each on which resource.
 func ownNeeds(a app, role string) map[string][]string {
 	at := func(service, resource string) string { return a.baseline.ARN(service, a.baseline.HomeRegion, resource) }
 	logs, table := at("logs", "log-group:/aws/lambda/"+role+":*"), at("dynamodb", "table/icaguard-ledger")
-	looks, deadLetters := at("sqs", "icaguard-looks"), at("sqs", "icaguard-dead-letters")
+	requests, deadLetters := at("sqs", "icaguard-requests"), at("sqs", "icaguard-dead-letters")
 	needs := map[string][]string{
 		"logs:CreateLogStream": {logs}, "logs:PutLogEvents": {logs}, "dynamodb:GetItem": {table}, "dynamodb:PutItem": {table},
-		"sqs:SendMessage": {looks, deadLetters}, "sns:Publish": {at("sns", "icaguard-alerts")},
+		"sqs:SendMessage": {requests, deadLetters}, "sns:Publish": {at("sns", "icaguard-alerts")},
 	}
 	if role == guard.RemediateFunction {
-		needs["sqs:ReceiveMessage"], needs["sqs:DeleteMessage"], needs["sqs:GetQueueAttributes"] = []string{looks}, []string{looks}, []string{looks}
+		needs["sqs:ReceiveMessage"], needs["sqs:DeleteMessage"], needs["sqs:GetQueueAttributes"] = []string{requests}, []string{requests}, []string{requests}
 	}
 	return needs
 }

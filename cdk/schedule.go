@@ -11,20 +11,20 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// What could not be started in an hour or ten tries is of no use any more: the next run looks at the same.
+// What could not be started in an hour or ten tries is of no use any more: the next run checks the same.
 const (
 	startWithin = 3600.0 // seconds
 	startTries  = 10.0
 )
 
-// addValidateRules lets validate look without an event, as AWS delivers events with best effort only, and tell what happens to the guard
+// addValidateRules lets validate check without an event, as AWS delivers events with best effort only, and tell what happens to the guard
 // itself.
 func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
 	for _, rule := range guard.ValidateRules(b.Home) {
 		own := scope(stack, "rule", rule.Name)
 		props := &awsevents.CfnRuleProps{
 			Name:               &rule.Name,
-			Description:        jsii.String("Lets icaguard look without an event"),
+			Description:        jsii.String("Lets icaguard reconcile without an event"),
 			ScheduleExpression: optional(rule.Schedule),
 			State:              jsii.String("ENABLED"),
 			Targets: []any{&awsevents.CfnRule_TargetProperty{

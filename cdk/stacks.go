@@ -12,7 +12,7 @@ import (
 )
 
 // newStacks adds every stack of the account to the app: buckets and rules in their regions, the guard at home. The guard's stack comes
-// last, so that the guard looks at what exists, and goes first when all is destroyed, so that it restores nothing that is on its way out.
+// last, so that the guard checks what exists, and goes first when all is destroyed, so that it restores nothing that is on its way out.
 func newStacks(app awscdk.App, in input) error {
 	if err := checkLimits(in.baseline); err != nil {
 		return err
@@ -30,7 +30,7 @@ func newStacks(app awscdk.App, in input) error {
 			addAccess(stack, in.baseline)
 			addGuard(stack, in)
 			for _, other := range before {
-				stack.AddStackDependency(other, jsii.String("the guard looks at buckets that exist, and hears by rules that exist"))
+				stack.AddStackDependency(other, jsii.String("the guard checks buckets that exist, and gets events by rules that exist"))
 			}
 		}
 		before = append(before, stack)

@@ -23,7 +23,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, text := range []string{
 		"no differences",
-		"rule icaguard-relay-s3 in eu-central-1 → home bus → rule icaguard-events-s3 → SQS icaguard-looks → Lambda: DeleteBucketCors",
+		"rule icaguard-relay-s3 in eu-central-1 → home bus → rule icaguard-events-s3 → SQS icaguard-requests → Lambda: DeleteBucketCors",
 		"[icaguard] lab-eu: bucket-cors restored", "[icaguard] lab-eu: kms-key-state restored", "[icaguard] lab-prod: role-session-duration restored",
 	} {
 		if !strings.Contains(screen.String(), text) {

@@ -74,10 +74,10 @@ func (l *lab) subscribe(ctx context.Context, topic string) error {
 	return nil
 }
 
-// lookAtAll does what `icaguard look --all` does.
-func (l *lab) lookAtAll(ctx context.Context, queueURL string) error {
+// reconcileAll does what `icaguard check --all` does.
+func (l *lab) reconcileAll(ctx context.Context, queueURL string) error {
 	queue := guard.Queue{SQS: sqs.NewFromConfig(l.direct(l.home)), URL: queueURL}
-	return queue.LookAgain(ctx, guard.Look{Reason: "first look"}, 0)
+	return queue.Requeue(ctx, guard.Request{Reason: "first check"}, 0)
 }
 
 // change is one thing that somebody does to the ICA setup.

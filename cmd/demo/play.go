@@ -73,12 +73,12 @@ func act(ctx context.Context, s *screen, lab *lab, icaguard *deployed.Guard) err
 		return err
 	}
 	defer stop()
-	s.step("First look, as after every deploy: icaguard look --all")
+	s.step("First check, as after every deploy: icaguard reconcile --all")
 	before, err := lab.snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(lab.lookAtAll(ctx, icaguard.QueueURL), lab.awaitQuiet(ctx, icaguard.QueueURL)); err != nil {
+	if err := errors.Join(lab.reconcileAll(ctx, icaguard.QueueURL), lab.awaitQuiet(ctx, icaguard.QueueURL)); err != nil {
 		return err
 	}
 	s.line("subscriber", "got:")

@@ -82,7 +82,7 @@ func (s *screen) logLine(home string, line []byte) {
 		if entry.Region != home {
 			relay = "rule icaguard-relay-" + service + " in " + entry.Region + " → home bus → "
 		}
-		s.line("EventBridge", "%srule icaguard-events-%s → SQS %s → Lambda: %s", relay, service, guard.LookQueue, entry.Event)
+		s.line("EventBridge", "%srule icaguard-events-%s → SQS %s → Lambda: %s", relay, service, guard.RequestQueue, entry.Event)
 	case entry.Msg == "outcome" && entry.Status == guard.InSync: // told by the audit
 	case entry.Msg == "outcome":
 		s.line("Lambda", "%s of %s: %s %s", entry.Setting, entry.Storage, entry.Status, entry.Problem)

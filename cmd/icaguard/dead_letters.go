@@ -33,7 +33,7 @@ a message to people that could not be delivered: read it before you remove it.
 
 Exit status: 0 all queues were read, 2 one could not be read or emptied.`,
 		Example: `  icaguard dead-letters
-  icaguard look --all && icaguard dead-letters --empty`,
+  icaguard reconcile --all && icaguard dead-letters --empty`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := newSession(cmd)
@@ -75,9 +75,9 @@ func (s session) deadLetters(ctx context.Context, w io.Writer, empty bool) error
 	case len(letters) == 0:
 		fmt.Fprintf(w, "no dead letters in %s\n", strings.Join(s.baseline.Regions(), ", "))
 	case empty:
-		fmt.Fprintf(w, "\nremoved %d; events and looks are made up for by: icaguard look --all\n", len(letters))
+		fmt.Fprintf(w, "\nremoved %d; events and requests are made up for by: icaguard reconcile --all\n", len(letters))
 	default:
-		fmt.Fprintf(w, "\nremove them: icaguard dead-letters --empty\nmake up for events and looks: icaguard look --all\n")
+		fmt.Fprintf(w, "\nremove them: icaguard dead-letters --empty\nmake up for events and requests: icaguard reconcile --all\n")
 	}
 	return nil
 }
@@ -163,10 +163,10 @@ func (s session) letter(m deadMessage) letter {
 		l.event = message.Stack.String()
 	case message.Notice != nil:
 		l.event = "notice: " + message.Notice.Subject
-	case message.Look != nil:
-		l.event = fmt.Sprintf("look at %s of %s", cmp.Or(message.Look.Setting, "everything"), cmp.Or(message.Look.Storage, "every storage"))
-		if len(message.Look.Causes) > 0 {
-			l.who = message.Look.Causes[0].Actor.String()
+	case message.Request != nil:
+		l.event = fmt.Sprintf("read %s of %s", cmp.Or(message.Request.Setting, "everything"), cmp.Or(message.Request.Storage, "every storage"))
+		if len(message.Request.Causes) > 0 {
+			l.who = message.Request.Causes[0].Actor.String()
 		}
 	}
 	l.reason = cmp.Or(l.reason, "no reason is told")

@@ -35,7 +35,7 @@ func testDeadLetters(t *testing.T, a *account) {
 	d.must(queue, err)
 	d.golden("dead-letters-none", "dead-letters")
 
-	d.must(a.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(a.queues[guard.LookQueue]), MessageBody: aws.String(`{"hello":"world"}`)}))
+	d.must(a.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(a.queues[guard.RequestQueue]), MessageBody: aws.String(`{"hello":"world"}`)}))
 	d.letWork() // remediate sends it to the dead-letter queue
 	d.refuse(far, queue.QueueUrl)
 	d.giveUp()
@@ -76,11 +76,11 @@ func (d *guardedDesk) refuse(client *sqs.Client, queue *string) {
 	d.must(client.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String(string(body)), MessageAttributes: attributes}))
 }
 
-// giveUp puts a look there that was received in vain.
+// giveUp puts a check there that was received in vain.
 func (d *guardedDesk) giveUp() {
 	d.t.Helper()
 	url := aws.String(d.account.queues[guard.DeadLetterQueue])
-	body, err := guard.EncodeLook(guard.Look{Storage: "buried", Setting: "role-trust"})
+	body, err := guard.EncodeRequest(guard.Request{Storage: "buried", Setting: "role-trust"})
 	d.must(nil, err)
 	d.must(d.account.sqs.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: &body}))
 	// What Lambda leaves behind of an audit that failed.

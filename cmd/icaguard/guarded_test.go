@@ -60,7 +60,7 @@ func newAccount(t *testing.T) *account {
 	t.Helper()
 	a := &account{AWS: localawstest.Start(t), remediate: testlab.Build(t, "remediate"), queues: map[string]string{}}
 	a.sqs = sqs.NewFromConfig(a.DirectConfig(testlab.Region))
-	for _, name := range []string{guard.LookQueue, guard.DeadLetterQueue} {
+	for _, name := range []string{guard.RequestQueue, guard.DeadLetterQueue} {
 		out, err := a.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func (d *guardedDesk) start() {
 	d.t.Helper()
 	a, config := d.account, d.Function(guard.RemediateFunction, d.account.remediate)
 	config.Log, config.Logs = d.log, cloudwatchlogs.NewFromConfig(a.DirectConfig(testlab.Region))
-	config.Env[guard.EnvQueueURL], config.Env[guard.EnvDeadLetterURL] = a.queues[guard.LookQueue], a.queues[guard.DeadLetterQueue]
+	config.Env[guard.EnvQueueURL], config.Env[guard.EnvDeadLetterURL] = a.queues[guard.RequestQueue], a.queues[guard.DeadLetterQueue]
 	config.Env[guard.EnvTopicARN] = a.topic
 	d.remediate = testlab.Start(d.t, config)
 }
@@ -112,19 +112,19 @@ func (d *guardedDesk) letWork() {
 
 func (d *guardedDesk) poller() localaws.PollerConfig {
 	return localaws.PollerConfig{
-		SQS: d.account.sqs, QueueURL: d.account.queues[guard.LookQueue], QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.LookQueue,
+		SQS: d.account.sqs, QueueURL: d.account.queues[guard.RequestQueue], QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.RequestQueue,
 		Function: d.remediate,
 	}
 }
 
-// look asks the guard to look at everything, and lets it.
-func (d *guardedDesk) look() {
+// check asks the guard to check everything, and lets it.
+func (d *guardedDesk) reconcile() {
 	d.t.Helper()
-	d.mustRun("look", "--all")
+	d.mustRun("reconcile", "--all")
 	d.letWork()
 }
 
-// testValidateGuard looks at the guard itself: the table says it in the same words.
+// testValidateGuard checks the guard itself: the table says it in the same words.
 func testValidateGuard(t *testing.T, a *account) {
 	d := newGuardedDesk(t, a, "watched")
 	d.PlayStacks("UPDATE_IN_PROGRESS")

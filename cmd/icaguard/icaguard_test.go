@@ -34,12 +34,12 @@ func TestMisuse(t *testing.T) {
 	d.expectFailure([]string{"validate", "lab-prod"}, `unknown command "lab-prod" for "icaguard validate"`)
 	d.expectFailure([]string{"replay"}, "accepts 1 arg(s), received 0")
 	d.expectFailure([]string{"look"}, "at least one of the flags in the group [all storage setting] is required")
-	d.expectFailure([]string{"look", "--all", "--storage", "lab-prod"}, "if any flags in the group [all storage] are set none of the others can be")
+	d.expectFailure([]string{"reconcile", "--all", "--storage", "lab-prod"}, "if any flags in the group [all storage] are set none of the others can be")
 }
 
 func TestConfiguration(t *testing.T) {
 	d := newDesk(t, t.TempDir(), nil)
-	for _, args := range [][]string{{"validate"}, {"look", "--all"}} {
+	for _, args := range [][]string{{"validate"}, {"reconcile", "--all"}} {
 		d.expectFailure(args, "config: read: open ica.yaml: no such file", "copy ica.example.yaml there")
 	}
 	d.write("faulty.yaml", `acount: "123456789012"
@@ -57,7 +57,7 @@ storages:
 func TestOnLocalAWS(t *testing.T) {
 	local := localawstest.Start(t)
 	for name, test := range map[string]func(*testing.T, *localaws.AWS){
-		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "look": testLook, "replay": testReplay,
+		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "look": testRequest, "replay": testReplay,
 		"replay of what is ignored": testReplayIgnores, "pause of what is shared": testPauseShared,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func testValidate(t *testing.T, local *localaws.AWS) {
 	checkJSON(t, d, 2, guard.Unknown)
 }
 
-// testValidateScope looks at some settings only.
+// testValidateScope checks some settings only.
 func testValidateScope(t *testing.T, local *localaws.AWS) {
 	d := newLabDesk(t, local, "scope")
 	d.Break()
@@ -121,7 +121,7 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 	d.golden("replay-deployed-unknown", "replay", d.event("aws.iam.UpdateRole.json"))
 }
 
-// looked lists the settings that an audit looks at, which may differ.
+// checked lists the settings that an audit checks, which may differ.
 func (d labDesk) looked(args ...string) string {
 	d.t.Helper()
 	a := d.run(append([]string{"validate", "--json"}, args...)...)
@@ -152,7 +152,7 @@ func testCredentials(t *testing.T, local *localaws.AWS) {
 	const remediation = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity"
 	d := newLabDesk(t, local, "nobody")
 	event := d.event("aws.s3.PutBucketCors.json")
-	for _, args := range [][]string{{"validate"}, {"look", "--all"}, {"replay", event}} {
+	for _, args := range [][]string{{"validate"}, {"reconcile", "--all"}, {"replay", event}} {
 		delete(d.env, "AWS_ACCESS_KEY_ID")
 		d.expectFailure(args, "no AWS credentials that work, or no way to AWS", "get credentials: failed to refresh cached credentials", remediation)
 		d.env["AWS_ACCESS_KEY_ID"] = d.Key()
@@ -176,27 +176,27 @@ func (d labDesk) otherAccount() string {
 	return name
 }
 
-func testLook(t *testing.T, local *localaws.AWS) {
+func testRequest(t *testing.T, local *localaws.AWS) {
 	d := newLabDesk(t, local, "looked-at")
-	d.expectFailure([]string{"look", "--all"}, "look: find the guard's queue icaguard-looks in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
+	d.expectFailure([]string{"reconcile", "--all"}, "look: find the guard's queue icaguard-looks in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
 		"is icaguard deployed in account "+local.Account()+"? make deploy")
 	queue := newQueue(t, local)
-	d.expectFailure([]string{"look", "--storage", "lokked-at"}, `--storage "lokked-at": no such name: the configuration has looked-at`)
-	d.expectFailure([]string{"look", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
+	d.expectFailure([]string{"reconcile", "--storage", "lokked-at"}, `--storage "lokked-at": no such name: the configuration has looked-at`)
+	d.expectFailure([]string{"reconcile", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
 	queue.expect(t)
 
-	d.golden("look", "look", "--all")
-	queue.expect(t, guard.Look{Reason: "icaguard look"})
-	d.mustRun("look", "--storage", "looked-at")
-	d.mustRun("look", "--setting", "bucket-cors")
-	d.mustRun("look", "--storage", "looked-at", "--setting", "role-session-duration")
+	d.golden("look", "reconcile", "--all")
+	queue.expect(t, guard.Request{Reason: "icaguard reconcile"})
+	d.mustRun("reconcile", "--storage", "looked-at")
+	d.mustRun("reconcile", "--setting", "bucket-cors")
+	d.mustRun("reconcile", "--storage", "looked-at", "--setting", "role-session-duration")
 	queue.expect(t,
-		guard.Look{Storage: "looked-at", Reason: "icaguard look"},
-		guard.Look{Setting: "bucket-cors", Reason: "icaguard look"},
-		guard.Look{Storage: "looked-at", Setting: "role-session-duration", Reason: "icaguard look"})
+		guard.Request{Storage: "looked-at", Reason: "icaguard reconcile"},
+		guard.Request{Setting: "bucket-cors", Reason: "icaguard reconcile"},
+		guard.Request{Storage: "looked-at", Setting: "role-session-duration", Reason: "icaguard reconcile"})
 
 	d.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
-	d.expectFailure([]string{"look", "--all"}, "look: queue: send to http", "AccessDenied")
+	d.expectFailure([]string{"reconcile", "--all"}, "look: queue: send to http", "AccessDenied")
 }
 
 // settingIDs lists all settings as messages do.
@@ -225,33 +225,33 @@ type queue struct {
 func newQueue(t *testing.T, local *localaws.AWS) queue {
 	t.Helper()
 	client := sqs.NewFromConfig(local.DirectConfig(testlab.Region))
-	out, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(guard.LookQueue)})
+	out, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(guard.RequestQueue)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return queue{client, out.QueueUrl}
 }
 
-// expect takes all messages of the queue, which have to be these looks.
-func (q queue) expect(t *testing.T, want ...guard.Look) {
+// expect takes all messages of the queue, which have to be these requests.
+func (q queue) expect(t *testing.T, want ...guard.Request) {
 	t.Helper()
 	out, err := q.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: q.url, MaxNumberOfMessages: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []guard.Look
+	var got []guard.Request
 	for _, m := range out.Messages {
 		message, err := guard.ParseMessage([]byte(aws.ToString(m.Body)))
-		if err != nil || message.Look == nil {
+		if err != nil || message.Request == nil {
 			t.Fatalf("no look: %v: %s", err, aws.ToString(m.Body))
 		}
-		got = append(got, *message.Look)
+		got = append(got, *message.Request)
 		if _, err := q.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("looks on the queue (-want +got):\n%s", diff)
+		t.Errorf("requests on the queue (-want +got):\n%s", diff)
 	}
 }
 
@@ -307,7 +307,7 @@ func testReplayIgnores(t *testing.T, local *localaws.AWS) {
 func TestReplayOfBadFiles(t *testing.T) {
 	d := newDesk(t, t.TempDir(), nil)
 	d.write("half.json", `{"detail":`)
-	d.write("look.json", `{"icaguard":"look","look":{}}`)
+	d.write("look.json", `{"icaguard":"request","request":{}}`)
 	d.expectFailure([]string{"replay", "none.json"}, "replay: open none.json: no such file or directory")
 	d.expectFailure([]string{"replay", "half.json"}, "replay: half.json: event: parse: unexpected end of JSON input")
 	d.expectFailure([]string{"replay", "look.json"}, `replay: look.json: event: parse: neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)

@@ -1,4 +1,4 @@
-// Command icaguard is the command line of icaguard: it audits an account, asks the deployed guard to look, and replays
+// Command icaguard is the command line of icaguard: it audits an account, asks the deployed guard to check, and replays
 // events. It uses the same table and engine as the deployed functions.
 package main
 
@@ -45,6 +45,6 @@ It reads ica.yaml and uses AWS credentials as the AWS CLI does (environment, pro
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().String("config", "ica.yaml", "the file that describes the storages")
-	root.AddCommand(newBundle(), newValidate(), newLook(), newPause(), newResume(), newProbe(), newDeadLetters(), newReplay(), newRender(), newRegions(), newInit())
+	root.AddCommand(newBundle(), newValidate(), newReconcile(), newPause(), newResume(), newProbe(), newDeadLetters(), newReplay(), newRender(), newRegions(), newInit())
 	return root
 }

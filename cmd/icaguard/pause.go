@@ -33,12 +33,12 @@ func newPause() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause STORAGE|all",
 		Short: "Keep the guard from restoring a storage, or all, for a while",
-		Long: `Keep the deployed guard from restoring a storage, or all of them, for a while. It goes on looking: what differs is held until the
+		Long: `Keep the deployed guard from restoring a storage, or all of them, for a while. It goes on checking: what differs is held until the
 pause ends. There is no pause without an end; at most it lasts 7 days. Pausing again replaces the pause.
 
 What storages share (a role, a key, an OIDC provider) is paused with the first of them that is.
 
-Events meanwhile are not lost: after the end the next event or audit restores, and icaguard resume looks at once. The pause is
+Events meanwhile are not lost: after the end the next event or audit restores, and icaguard resume checks at once. The pause is
 the SSM parameter ` + guard.PauseParameters + `STORAGE, so that CloudTrail knows who set it.
 
 Exit status: 0 it is paused, 2 it is not.`,
@@ -108,7 +108,7 @@ func (s session) pause(ctx context.Context, w io.Writer, p guard.Pause) error {
 	for _, line := range s.sharedBy(p) {
 		fmt.Fprintln(w, line)
 	}
-	fmt.Fprintf(w, "events meanwhile are not lost: after the end the next event or audit restores; to end it now and look at once: icaguard resume %s\n", p.Storage)
+	fmt.Fprintf(w, "events meanwhile are not lost: after the end the next event or audit restores; to end it now and check at once: icaguard resume %s\n", p.Storage)
 	return nil
 }
 

@@ -62,7 +62,7 @@ func testPause(t *testing.T, a *account) {
 		t.Errorf("%v, the parameter is %s", err, a.parameter(t, "deferred"))
 	}
 	d.Break()
-	d.look()
+	d.reconcile()
 	d.ExpectBroken()
 	if log := d.log.String(); !strings.Contains(log, `"status":"deferred","setting":"role-session-duration"`) || !strings.Contains(log, "paused: held paused until") {
 		t.Errorf("nothing was held:\n%s", log)
@@ -75,13 +75,13 @@ func testPause(t *testing.T, a *account) {
 		t.Errorf("validate says nothing of the pause:\n%s", v.transcript())
 	}
 
-	delayed := a.delayed(t, guard.LookQueue)
+	delayed := a.delayed(t, guard.RequestQueue)
 	d.golden("resume", "resume", "deferred")
 	if got := a.parameter(t, "deferred"); got != "" {
 		t.Errorf("the parameter is still there: %s", got)
 	}
-	if got := a.delayed(t, guard.LookQueue) - delayed; got != 1 {
-		t.Errorf("%d delayed looks, want the one that meets no stale pause", got)
+	if got := a.delayed(t, guard.RequestQueue) - delayed; got != 1 {
+		t.Errorf("%d delayed requests, want the one that meets no stale pause", got)
 	}
 	d.letWork()
 	d.ExpectRestored()
@@ -93,7 +93,7 @@ func testPauseSetting(t *testing.T, a *account) {
 	d.mustRun("pause", "in-part", "--for", "2h", "--reason", "all of it")
 	d.golden("pause-again", "pause", "in-part", "--for", "30m", "--reason", "trying other rules", "--setting", "bucket-cors", "--setting", "bucket-lifecycle")
 	d.Break()
-	d.look()
+	d.reconcile()
 	d.ExpectCORS()
 	d.ExpectSession(43200)
 	d.mustRun("resume", "in-part")
@@ -106,7 +106,7 @@ func testPauseAll(t *testing.T, a *account) {
 	d.mustRun("pause", "all", "--for", "168h", "--reason", "incident 42")
 	d.mustRun("pause", "one-of-all", "--for", "1m", "--reason", "its own")
 	d.Break()
-	d.look()
+	d.reconcile()
 	d.ExpectBroken()
 	d.golden("resume-still-paused", "resume", "one-of-all")
 	d.letWork()
@@ -141,7 +141,7 @@ func testResume(t *testing.T, a *account) {
 	}
 	defer d.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})()
 	if r := d.run("resume", "resumed"); r.code != 2 || !strings.Contains(r.stdout, "ended: resumed paused until") ||
-		!strings.Contains(r.stderr, "resume: the pause is ended, but nobody was asked to look: look: queue: send to") {
+		!strings.Contains(r.stderr, "resume: the pause is ended, but nobody was asked to check: look: queue: send to") {
 		t.Errorf("a pause that is ended is said to be, whatever comes after:\n%s", r.transcript())
 	}
 }

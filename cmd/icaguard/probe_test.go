@@ -61,7 +61,7 @@ const (
 func newProbed(t *testing.T, a *account, name string) (*guardedDesk, abroad) {
 	t.Helper()
 	d := newGuardedDesk(t, a, name)
-	d.look() // remediate has read its ica.yaml: until it starts again it knows nothing of the storage abroad
+	d.reconcile() // remediate has read its ica.yaml: until it starts again it knows nothing of the storage abroad
 	far := abroad{s3: awserr.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
 	d.must(far.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{
 		Bucket: aws.String(name + "-far"), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: abroadRegion},
@@ -101,7 +101,7 @@ func (d *guardedDesk) listen(hear func(localaws.Envelope) bool) (stop func()) {
 			return err
 		}
 		_, err = d.account.sqs.SendMessage(ctx, &sqs.SendMessageInput{
-			QueueUrl: aws.String(d.account.queues[guard.LookQueue]), MessageBody: aws.String(string(body)),
+			QueueUrl: aws.String(d.account.queues[guard.RequestQueue]), MessageBody: aws.String(string(body)),
 		})
 		return err
 	})

@@ -18,7 +18,7 @@ func newReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay EVENT.json",
 		Short: "Say what the guard would do with an event, or do it",
-		Long: `Read an event (an EventBridge event or a CloudTrail record), say where it makes the guard look and what it finds
+		Long: `Read an event (an EventBridge event or a CloudTrail record), say where it makes the guard check and what it finds
 there now. Nothing is changed unless --enforce is given; then what drifted is restored as the deployed guard would,
 where the storage's mode is enforce.
 
@@ -57,15 +57,15 @@ func readEvent(path string) (guard.Event, error) {
 func (s session) replay(ctx context.Context, w io.Writer, event guard.Event, enforce bool) error {
 	engine, warning := s.engine(ctx)
 	fmt.Fprintf(w, "%s %s by %s at %s in account %s\n", event.Source, event.Name, event.Actor, event.Time.UTC().Format(time.RFC3339), event.Account)
-	looks := guard.Route(event, "", engine.Settings, engine.Baseline)
-	if len(looks) == 0 {
+	requests := guard.Route(event, "", engine.Settings, engine.Baseline)
+	if len(requests) == 0 {
 		fmt.Fprintf(w, "ignored: %s\n", guard.WhyIgnored(event, engine.Settings, engine.Baseline))
 		return nil
 	}
 	if warning != nil {
 		fmt.Fprintf(w, "warning: %v\n", warning)
 	}
-	outcomes := s.outcomes(ctx, w, engine, looks, enforce)
+	outcomes := s.outcomes(ctx, w, engine, requests, enforce)
 	if err := report.Table(w, outcomes); err != nil {
 		return err
 	}
@@ -75,16 +75,16 @@ func (s session) replay(ctx context.Context, w io.Writer, event guard.Event, enf
 	return nil
 }
 
-func (s session) outcomes(ctx context.Context, w io.Writer, engine *guard.Engine, looks []guard.Look, enforce bool) []guard.Outcome {
+func (s session) outcomes(ctx context.Context, w io.Writer, engine *guard.Engine, requests []guard.Request, enforce bool) []guard.Outcome {
 	if !enforce {
-		return engine.Audit(ctx, looks...)
+		return engine.Audit(ctx, requests...)
 	}
-	engine.LookAgain = func(_ context.Context, look guard.Look, after time.Duration) error {
-		fmt.Fprintf(w, "the deployed guard would look at %s again in %s: %s\n", look.Setting, after, look.Reason)
+	engine.Requeue = func(_ context.Context, request guard.Request, after time.Duration) error {
+		fmt.Fprintf(w, "the deployed guard would check %s again in %s: %s\n", request.Setting, after, request.Reason)
 		return nil
 	}
 	var outcomes []guard.Outcome
-	for _, result := range engine.Handle(ctx, looks) {
+	for _, result := range engine.Handle(ctx, requests) {
 		outcomes = append(outcomes, result.Outcome)
 	}
 	return outcomes

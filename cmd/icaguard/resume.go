@@ -16,8 +16,8 @@ import (
 func newResume() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume STORAGE|all",
-		Short: "End a pause, and let the guard look at once",
-		Long: `End the pause of a storage, or the one of all, and ask the deployed guard to look at once at everything that was paused.
+		Short: "End a pause, and let the guard check at once",
+		Long: `End the pause of a storage, or the one of all, and ask the deployed guard to check at once everything that was paused.
 A pause of all and one of a storage are two: each is ended by its name.
 
 Exit status: 0 there is no such pause now, 2 it could not be ended, or the guard could not be asked.`,
@@ -50,14 +50,14 @@ func (s session) resume(ctx context.Context, w io.Writer, storage string) error 
 		return err
 	}
 	fmt.Fprintf(w, "ended: %s\n", before)
-	look := guard.Look{Storage: storage, Reason: "icaguard resume"}
+	request := guard.Request{Storage: storage, Reason: "icaguard resume"}
 	if storage == guard.PauseAll {
-		look.Storage = ""
+		request.Storage = ""
 	}
 	// What was deleted may still show for half a minute
-	// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html), and a look that is paused does not come again.
-	if err := s.sendLook(ctx, look, 0, time.Minute); err != nil {
-		return fmt.Errorf("resume: the pause is ended, but nobody was asked to look: %w", err)
+	// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html), and a check that is paused does not come again.
+	if err := s.sendRequest(ctx, request, 0, time.Minute); err != nil {
+		return fmt.Errorf("resume: the pause is ended, but nobody was asked to check: %w", err)
 	}
 	s.printAsked(w)
 	return s.printOthers(ctx, w, storage)

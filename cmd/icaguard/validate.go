@@ -55,7 +55,7 @@ Exit status: 0 all is well, 1 something differs, 2 something could not be looked
 	return cmd
 }
 
-// auditScope is what to look at; empty: everything.
+// auditScope is what to check; empty: everything.
 type auditScope struct {
 	storage  string
 	settings []string
@@ -74,7 +74,7 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 	if errors.Is(warning, errNotDeployed) && asked.ownOnly() {
 		return report.Report{}, fmt.Errorf("validate: %w", warning)
 	}
-	result := report.New(s.file, engine.Audit(ctx, asked.looks()...)).WithPauses(s.pauses().Active(ctx))
+	result := report.New(s.file, engine.Audit(ctx, asked.requests()...)).WithPauses(s.pauses().Active(ctx))
 	if warning != nil {
 		result.Warnings = append(result.Warnings, warning.Error())
 	}
@@ -87,17 +87,17 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 	return result, nil
 }
 
-// looks asks for the scope. A storage alone is asked for without the guard, which is nobody's storage.
-func (a auditScope) looks() []guard.Look {
+// requests asks for the scope. A storage alone is asked for without the guard, which is nobody's storage.
+func (a auditScope) requests() []guard.Request {
 	settings := a.settings
 	if a.storage != "" && len(settings) == 0 {
 		settings = ids(guard.Settings())
 	}
-	var looks []guard.Look
+	var requests []guard.Request
 	for _, id := range settings {
-		looks = append(looks, guard.Look{Storage: a.storage, Setting: id})
+		requests = append(requests, guard.Request{Storage: a.storage, Setting: id})
 	}
-	return looks
+	return requests
 }
 
 // ownOnly reports whether the scope names settings of the guard itself and no other.

@@ -35,19 +35,19 @@ func summaries(all []notice) []string {
 	return subjects
 }
 
-// expectLookAtAll wants one message: a look at everything, a minute later. It answers its body.
-func (w *world) expectLookAtAll() string {
+// expectCheckOfAll wants one message: a check everything, a minute later. It answers its body.
+func (w *world) expectCheckOfAll() string {
 	w.t.Helper()
 	p := w.expectPosts(1)[0]
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
-	if l := message.Look; l == nil || l.Storage != "" || l.Setting != "" || !strings.Contains(l.Reason, "is in status") || p.DelaySeconds != 60 {
-		w.t.Errorf("want a look at everything after a minute: %+v", p)
+	if l := message.Request; l == nil || l.Storage != "" || l.Setting != "" || !strings.Contains(l.Reason, "is in status") || p.DelaySeconds != 60 {
+		w.t.Errorf("want a check of everything after a minute: %+v", p)
 	}
 	return p.MessageBody
 }
 
-// testSettled: a deploy has ended, so everything is looked at, now and a minute later, and people get the result once.
+// testSettled: a deploy has ended, so everything is checked, now and a minute later, and people get the result once.
 func testSettled(t *testing.T, s *site) {
 	for _, status := range []string{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} {
 		w := newWorld(t, s)
@@ -55,9 +55,9 @@ func testSettled(t *testing.T, s *site) {
 		w.heard() // on its way, or lost while there was no rule
 		w.done(w.stackEvent(guardStack, status))
 		w.ExpectRestored()
-		later := w.expectLookAtAll()
+		later := w.expectCheckOfAll()
 		all := w.notices()
-		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], fmt.Sprintf("[icaguard] all %d settings are well: first look after stack icaguard-guard", w.Settings())) {
+		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], fmt.Sprintf("[icaguard] all %d settings are well: first check after stack icaguard-guard", w.Settings())) {
 			t.Errorf("%s: want two restores told and one summary: %+v", status, all)
 		}
 		w.Break()
@@ -80,7 +80,7 @@ func testDeployNotOver(t *testing.T, s *site) {
 	w.ExpectCORS()         // the bucket waits for the deploy to go on,
 	w.ExpectSession(43200) // the role stands in a stack that may never follow
 	if posts := w.posts.take(); len(posts) != 2 {
-		t.Errorf("%d messages sent, want a look at everything and one at what is held: %+v", len(posts), posts)
+		t.Errorf("%d messages sent, want a check of everything and one at what is held: %+v", len(posts), posts)
 	}
 	if all := w.notices(); len(all) != 1 || len(summaries(all)) != 0 {
 		t.Errorf("want the restore told, and no summary: %+v", all)
@@ -121,13 +121,13 @@ func testOtherStackEvents(t *testing.T, s *site) {
 	}
 }
 
-// testMissed: a look of the schedule's that restores is counted as missed by events, and so is one that had to wait.
+// testMissed: a check of the schedule's that restores is counted as missed by events, and so is one that had to wait.
 func testMissed(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.Break()
-	body, err := guard.EncodeLook(guard.Look{Setting: "bucket-cors", FoundByAudit: true, Reason: "found by the audit"})
+	body, err := guard.EncodeRequest(guard.Request{Setting: "bucket-cors", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
-	held, err := guard.EncodeLook(guard.Look{Setting: "role-session-duration", FoundByAudit: true, Reason: "found by the audit"})
+	held, err := guard.EncodeRequest(guard.Request{Setting: "role-session-duration", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
 	w.done(body)
 	w.PlayStacks("UPDATE_IN_PROGRESS")

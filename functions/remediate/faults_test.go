@@ -13,10 +13,10 @@ import (
 	"github.com/icaguard/icaguard/internal/testlab"
 )
 
-// shortTimeout leaves three seconds for looking: the engine keeps six for posting and reporting.
+// shortTimeout leaves three seconds for checking: the engine keeps six for posting and reporting.
 const shortTimeout = 9 * time.Second
 
-// testDenied lets the look again arrive by itself, after its delay, when AWS allows the call again.
+// testDenied lets the check again arrive by itself, after its delay, when AWS allows the call again.
 func testDenied(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
@@ -32,7 +32,7 @@ func testDenied(t *testing.T, s *site) {
 	allow()
 	batches := w.poll(true)
 	if len(batches) != 1 || batches[0].Messages[0].Body != again {
-		t.Fatalf("want the look again to arrive: %+v", batches)
+		t.Fatalf("want the request again to arrive: %+v", batches)
 	}
 	w.ExpectRestored()
 	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger)
@@ -61,14 +61,14 @@ func testSlow(t *testing.T, s *site) {
 	}
 	w.done(events...) // the function answers: it was not killed
 	posts := w.expectPosts(2)
-	looks := []string{
+	requests := []string{
 		w.expectAgain(posts[0], "bucket-cors", 5*time.Second, "deadline exceeded"),
 		w.expectAgain(posts[1], "role-session-duration", 5*time.Second, "deadline exceeded"),
 	}
 	for _, remove := range faster {
 		remove()
 	}
-	w.done(looks...)
+	w.done(requests...)
 	w.ExpectRestored()
 }
 
@@ -85,23 +85,23 @@ func testAway(t *testing.T, s *site) {
 		t.Errorf("messages that come again: %s, want all but the one that asks for nothing", failed)
 	}
 	log := w.logged()
-	for _, text := range []string{"connection refused", "message comes again", "bucket-cors: look again: queue: send to"} {
+	for _, text := range []string{"connection refused", "message comes again", "bucket-cors: request again: queue: send to"} {
 		if !strings.Contains(log, text) {
 			t.Errorf("the log lacks %q:\n%s", text, log)
 		}
 	}
 }
 
-// testLookAgainFails needs a look again at the role alone, and does not get it sent.
-func testLookAgainFails(t *testing.T, s *site) {
+// testRequeueFails needs a check again at the role alone, and does not get it sent.
+func testRequeueFails(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	cors, role := w.heardOne(w.DeleteCORS), w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
-	look := w.lookAt("", "role-session-duration")
+	request := w.lookAt("", "role-session-duration")
 	ignored := strings.ReplaceAll(role, w.Storage.Role.Name, "AnotherRole")
 	w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
 	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
-	failed := w.failing(role, cors, ignored, look, w.lookAt("", "bucket-cors"))
-	if want := []string{role, look}; !slices.Equal(failed, want) {
+	failed := w.failing(role, cors, ignored, request, w.lookAt("", "bucket-cors"))
+	if want := []string{role, request}; !slices.Equal(failed, want) {
 		t.Errorf("messages that come again: %s, want those that asked for the role: %s", failed, want)
 	}
 	w.ExpectCORS(w.NeededCORS())
@@ -133,7 +133,7 @@ func (w *world) expectNoticePosted(delay time.Duration, attempts int) string {
 	p := w.expectPosts(1)[0]
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
-	if message.Notice == nil || message.Notice.Attempts != attempts || p.QueueURL != w.queues[looks] || p.DelaySeconds != int(delay.Seconds()) {
+	if message.Notice == nil || message.Notice.Attempts != attempts || p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
 		w.t.Errorf("%+v, want a notice after %s, attempt %d", p, delay, attempts)
 	}
 	return p.MessageBody

@@ -14,7 +14,7 @@ import (
 	"github.com/icaguard/icaguard/internal/report"
 )
 
-// handler turns one invocation into looks, and their results into reports and the batch's answer.
+// handler turns one invocation into requests, and their results into reports and the batch's answer.
 type handler struct {
 	engine *guard.Engine
 	queue  guard.Queue
@@ -24,12 +24,12 @@ type handler struct {
 	log    *slog.Logger
 }
 
-// request is one message with the looks that it asks for.
-type request struct {
-	id     string
-	looks  []guard.Look
-	notice *guard.Notice
-	// deployed is set where the look at everything follows a deploy: people get its result.
+// item is one message with the items that it asks for.
+type item struct {
+	id       string
+	requests []guard.Request
+	notice   *guard.Notice
+	// deployed is set where the check everything follows a deploy: people get its result.
 	deployed *guard.StackEvent
 }
 
@@ -40,7 +40,7 @@ func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.S
 	if err := json.Unmarshal(payload, &batch); err != nil || len(batch.Records) == 0 {
 		return events.SQSEventResponse{}, h.handleOne(ctx, payload)
 	}
-	var requests []request
+	var items []item
 	failed := map[string]error{}
 	for _, record := range batch.Records {
 		r, err := h.read(ctx, record.Body)
@@ -49,9 +49,9 @@ func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.S
 			continue
 		}
 		r.id = record.MessageId
-		requests = append(requests, r)
+		items = append(items, r)
 	}
-	for id, err := range h.work(ctx, requests) {
+	for id, err := range h.work(ctx, items) {
 		failed[id] = err
 	}
 	return h.answer(ctx, failed), nil
@@ -64,7 +64,7 @@ func (h *handler) handleOne(ctx context.Context, payload json.RawMessage) error 
 		return err
 	}
 	r, err := h.take(ctx, message)
-	return errors.Join(err, h.work(ctx, []request{r})[""])
+	return errors.Join(err, h.work(ctx, []item{r})[""])
 }
 
 func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQSEventResponse {
@@ -78,78 +78,78 @@ func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQ
 
 // read understands one queue message. One that cannot be understood goes to the dead-letter queue with the reason and is then done: it
 // would not become clearer by coming again.
-func (h *handler) read(ctx context.Context, body string) (request, error) {
+func (h *handler) read(ctx context.Context, body string) (item, error) {
 	message, err := guard.ParseMessage([]byte(body))
 	if err != nil {
 		h.log.ErrorContext(ctx, "message not understood, sent to the dead-letter queue", "error", err)
-		return request{}, h.queue.SendToDeadLetters(ctx, body, err.Error())
+		return item{}, h.queue.SendToDeadLetters(ctx, body, err.Error())
 	}
 	return h.take(ctx, message)
 }
 
-func (h *handler) take(ctx context.Context, message guard.Message) (request, error) {
+func (h *handler) take(ctx context.Context, message guard.Message) (item, error) {
 	switch {
 	case message.Notice != nil:
-		return request{notice: message.Notice}, nil
-	case message.Look != nil:
-		return request{looks: []guard.Look{*message.Look}}, nil
+		return item{notice: message.Notice}, nil
+	case message.Request != nil:
+		return item{requests: []guard.Request{*message.Request}}, nil
 	case message.Stack != nil:
 		return h.settled(ctx, *message.Stack)
 	}
 	return h.route(ctx, *message.Event), nil
 }
 
-// settled looks at everything when a deploy has ended, now and a minute later, as reads may still show what was before.
-func (h *handler) settled(ctx context.Context, e guard.StackEvent) (request, error) {
+// settled checks everything when a deploy has ended, now and a minute later, as reads may still show what was before.
+func (h *handler) settled(ctx context.Context, e guard.StackEvent) (item, error) {
 	if !e.Settles(h.engine.Baseline.Home) {
 		h.log.InfoContext(ctx, "stack event ignored", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
-		return request{}, nil
+		return item{}, nil
 	}
 	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
-	look := guard.Look{Reason: e.String()}
-	r := request{looks: []guard.Look{look}}
+	request := guard.Request{Reason: e.String()}
+	r := item{requests: []guard.Request{request}}
 	if e.Last(ctx, h.engine.Deploys) {
 		r.deployed = &e
 	}
-	return r, h.engine.LookAgain(ctx, look, time.Minute)
+	return r, h.engine.Requeue(ctx, request, time.Minute)
 }
 
-func (h *handler) route(ctx context.Context, event guard.Event) request {
-	looks := guard.Route(event, h.self, h.engine.Settings, h.engine.Baseline)
-	if len(looks) == 0 {
+func (h *handler) route(ctx context.Context, event guard.Event) item {
+	requests := guard.Route(event, h.self, h.engine.Settings, h.engine.Baseline)
+	if len(requests) == 0 {
 		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "reason", guard.WhyIgnored(event, h.engine.Settings, h.engine.Baseline))
-		return request{}
+		return item{}
 	}
-	h.log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "causes", looks[0].Causes, "looks", len(looks))
-	return request{looks: looks}
+	h.log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "causes", requests[0].Causes, "requests", len(requests))
+	return item{requests: requests}
 }
 
-// work looks once at everything asked for, reports, and returns the requests that have to come again.
-func (h *handler) work(ctx context.Context, requests []request) map[string]error {
-	var looks []guard.Look
-	for _, r := range requests {
-		looks = append(looks, r.looks...)
+// work reconciles everything asked for, once, reports, and returns the items that have to come again.
+func (h *handler) work(ctx context.Context, items []item) map[string]error {
+	var requests []guard.Request
+	for _, r := range items {
+		requests = append(requests, r.requests...)
 	}
 	failed := map[string]error{}
-	results := h.engine.Handle(ctx, looks)
+	results := h.engine.Handle(ctx, requests)
 	for _, result := range results {
 		err := errors.Join(result.Err, h.report(ctx, result.Outcome))
 		if err == nil {
 			continue
 		}
-		for _, r := range requests {
+		for _, r := range items {
 			if h.asked(r, result) {
 				failed = join(failed, r.id, err)
 			}
 		}
 	}
-	for _, r := range requests {
+	for _, r := range items {
 		if r.deployed != nil {
 			failed = join(failed, r.id, h.summarise(ctx, *r.deployed, results))
 		}
 	}
-	// Notices that come again wait behind the looks: a slow SNS must not keep a storage offline.
-	for _, r := range requests {
+	// Notices that come again wait behind the requests: a slow SNS must not keep a storage offline.
+	for _, r := range items {
 		if r.notice == nil {
 			continue
 		}
@@ -165,22 +165,22 @@ func join(failed map[string]error, id string, err error) map[string]error {
 	return failed
 }
 
-// summarise tells people what the first look after a deploy found.
+// summarise tells people what the first check after a deploy found.
 func (h *handler) summarise(ctx context.Context, e guard.StackEvent, results []guard.Result) error {
 	var outcomes []guard.Outcome
 	for _, result := range results {
 		outcomes = append(outcomes, result.Outcome)
 	}
-	notice, err := report.Summary("first look after "+e.String(), outcomes)
+	notice, err := report.Summary("first request after "+e.String(), outcomes)
 	if err != nil {
 		return err
 	}
 	return h.notify(ctx, notice)
 }
 
-func (h *handler) asked(r request, result guard.Result) bool {
-	for _, look := range r.looks {
-		if h.engine.AsksFor(look, result) {
+func (h *handler) asked(r item, result guard.Result) bool {
+	for _, request := range r.requests {
+		if h.engine.AsksFor(request, result) {
 			return true
 		}
 	}

@@ -52,7 +52,7 @@ type life struct {
 	name      string
 	codeFirst bool
 	old, new  *testlab.Lab // what is deployed, and what is to be
-	waiting   []string     // looks that the guard put on its queue
+	waiting   []string     // requests that the guard put on its queue
 }
 
 // storageText is one storage of an ica.yaml, with more keys of its bucket and the end of its role's name.
@@ -107,7 +107,7 @@ func (l *life) live() {
 	}
 }
 
-// handled delivers messages that have to be done. Looks that lookAgain delivers early may come once more when their time is there.
+// handled delivers messages that have to be done. Checks that requeue delivers early may come once more when their time is there.
 func (l *life) handled(bodies ...string) {
 	l.t.Helper()
 	for _, b := range l.deliver(bodies...) {
@@ -117,8 +117,8 @@ func (l *life) handled(bodies ...string) {
 	}
 }
 
-// lookAgain delivers what the guard put on its queue, as the time that it asked for passes.
-func (l *life) lookAgain() {
+// requeue delivers what the guard put on its queue, as the time that it asked for passes.
+func (l *life) requeue() {
 	l.t.Helper()
 	again := l.waiting
 	l.waiting = nil
@@ -135,7 +135,7 @@ func (l *life) rest() {
 		if round == 5 {
 			l.t.Fatalf("it does not come to rest: %s", l.waiting)
 		}
-		l.lookAgain()
+		l.requeue()
 	}
 }
 
@@ -160,7 +160,7 @@ func (l *life) settles(stack, status string, deployed *testlab.Lab) {
 	l.live()
 }
 
-// changes are steps of one stack while it is in progress, code among them; the guard hears of each before the next, and looks again.
+// changes are steps of one stack while it is in progress, code among them; the guard hears of each before the next, and checks again.
 func (l *life) changes(code func(), resources ...func()) {
 	l.t.Helper()
 	steps := slices.Concat(resources, []func(){code})
@@ -171,10 +171,10 @@ func (l *life) changes(code func(), resources ...func()) {
 		step()
 		l.live()
 	}
-	l.lookAgain()
+	l.requeue()
 }
 
-// expectNothingWritten: all that the guard did was to look, to remember and to tell.
+// expectNothingWritten: all that the guard did was to check, to remember and to tell.
 func (l *life) expectNothingWritten() {
 	l.t.Helper()
 	writes := slices.DeleteFunc(testlab.Operations(l.Calls()), func(operation string) bool {
@@ -186,7 +186,7 @@ func (l *life) expectNothingWritten() {
 	}
 }
 
-// expectDeployed looks at everything with the file that is deployed, past the guard.
+// expectDeployed checks everything with the file that is deployed, past the guard.
 func (l *life) expectDeployed(lab *testlab.Lab) {
 	l.t.Helper()
 	file, err := icaconfig.Load(lab.Config)
@@ -377,7 +377,7 @@ func testRollbackOfGuard(l *life) {
 	l.codeFirst = !l.codeFirst
 	l.changes(l.code(l.old), l.putPolicy(l.old))
 	l.settles(guardStack, "UPDATE_ROLLBACK_COMPLETE", l.old)
-	l.lookAgain()
+	l.requeue()
 	l.expectNothingWritten()
 	l.expectBlock(false) // as the stack that has the bucket says
 	l.ShortenSession(testlab.Stranger)
@@ -438,8 +438,8 @@ func (l *life) deleteEverythingElse() {
 		return
 	}
 	l.handled(l.stackEvent(storageStack, "DELETE_COMPLETE"))
-	l.lookAgain()
-	l.lookAgain()
+	l.requeue()
+	l.requeue()
 	if len(l.waiting) == 0 {
 		l.t.Error("the role is gone, and nobody knows that it is to be: want it held")
 	}

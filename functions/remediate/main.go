@@ -44,7 +44,7 @@ func newHandler(ctx context.Context, function wiring.Function) (*handler, error)
 	queue := guard.Queue{
 		SQS: sqs.NewFromConfig(engine.Clients.Config), URL: os.Getenv(guard.EnvQueueURL), DeadLetterURL: os.Getenv(guard.EnvDeadLetterURL),
 	}
-	engine.LookAgain = queue.LookAgain
+	engine.Requeue = queue.Requeue
 	topic := report.Topic{SNS: sns.NewFromConfig(engine.Clients.Config), ARN: os.Getenv(guard.EnvTopicARN)}
 	meter := report.Meter{Log: function.Log, Now: time.Now}
 	return &handler{engine: engine, queue: queue, topic: topic, meter: meter, self: self.Session(), log: function.Log}, nil

@@ -28,20 +28,20 @@ func TestRemediate(t *testing.T) {
 		"many events about one role":   testManyEventsAboutOneRole,
 		"bare event":                   testBareEvent,
 		"bare malformed":               testBareMalformed,
-		"bare look":                    testBareLook,
-		"queued look":                  testQueuedLook,
+		"bare request":                 testBareRequest,
+		"queued request":               testQueuedRequest,
 		"configuration missing":        testConfigMissing,
 		"configuration faulty":         testConfigFaulty,
 		"configuration beside binary":  testConfigBesideBinary,
 		"another account":              testAnotherAccount,
 		"observe":                      testObserve,
 		"own echo":                     testOwnEcho,
-		"second look":                  testSecondLook,
+		"second check":                 testSecondCheck,
 		"AWS refuses":                  testDenied,
 		"AWS refuses explicitly":       testExplicitDeny,
 		"AWS is slow":                  testSlow,
 		"AWS is away":                  testAway,
-		"look again cannot be sent":    testLookAgainFails,
+		"requeue fails":                testRequeueFails,
 		"notice cannot be sent":        testNoticeFails,
 		"notice is slow":               testNoticeSlow,
 		"notice can never be sent":     testNoticeNeverSent,
@@ -172,7 +172,7 @@ func testManyEventsAboutOneRole(t *testing.T, s *site) {
 	}
 	w.done(w.heard()...)
 	if calls := testlab.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "UpdateRole", "GetRole"}) {
-		t.Errorf("calls %v, want one look, one restore, one reading back", calls)
+		t.Errorf("calls %v, want one check, one restore, one reading back", calls)
 	}
 	w.expectNotice(guard.Restored, "info", people...)
 	w.ExpectRestored()
@@ -200,15 +200,15 @@ func testBareMalformed(t *testing.T, s *site) {
 	w.expectCalls(w.Calls())
 }
 
-// lookAt is the message that asks for a look.
+// lookAt is the message that asks for a check.
 func (w *world) lookAt(storage, setting string) string {
 	w.t.Helper()
-	body, err := guard.EncodeLook(guard.Look{Storage: storage, Setting: setting, Reason: "test"})
+	body, err := guard.EncodeRequest(guard.Request{Storage: storage, Setting: setting, Reason: "test"})
 	w.must(err)
 	return body
 }
 
-func testBareLook(t *testing.T, s *site) {
+func testBareRequest(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.Break()
 	w.invoke(w.lookAt(w.Storage.Name, "bucket-cors"))
@@ -222,7 +222,7 @@ func testBareLook(t *testing.T, s *site) {
 	w.ExpectRestored()
 }
 
-func testQueuedLook(t *testing.T, s *site) {
+func testQueuedRequest(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.Break()
 	w.done(w.lookAt("", ""), w.lookAt("removed-storage", ""), w.lookAt("", "removed-setting"))
@@ -306,16 +306,16 @@ func testOwnEcho(t *testing.T, s *site) {
 	w.expectPosts(0)
 }
 
-// testSecondLook delivers an event that says "changed" while the look says "in-sync".
-func testSecondLook(t *testing.T, s *site) {
+// testSecondCheck delivers an event that says "changed" while the check says "in-sync".
+func testSecondCheck(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	w.done(w.heardOne(func() { w.Rename("renamed") }))
-	second := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 15*time.Second, "second look")
+	second := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 15*time.Second, "second check")
 	w.done(second)
 	w.expectPosts(0)
 	w.expectCalls(w.Calls(), "GetRole", "SendMessage", "GetRole")
 	if notices := w.notices(); len(notices) != 0 {
-		t.Errorf("a clean look is nobody's news: %+v", notices)
+		t.Errorf("a check in sync is nobody's news: %+v", notices)
 	}
 }
 
@@ -323,11 +323,11 @@ func testSecondLook(t *testing.T, s *site) {
 func causesOf(t *testing.T, body string) []string {
 	t.Helper()
 	message, err := guard.ParseMessage([]byte(body))
-	if err != nil || message.Look == nil {
-		t.Fatalf("no look: %v: %s", err, body)
+	if err != nil || message.Request == nil {
+		t.Fatalf("no request: %v: %s", err, body)
 	}
 	var ids []string
-	for _, cause := range message.Look.Causes {
+	for _, cause := range message.Request.Causes {
 		ids = append(ids, cause.EventID)
 	}
 	return ids

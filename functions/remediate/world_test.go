@@ -67,7 +67,7 @@ type world struct {
 
 // The queues of a world.
 const (
-	looks       = "looks"
+	requests    = "requests"
 	deadLetters = "dead-letters"
 	inbox       = "inbox" // the topic's subscriber
 )
@@ -86,7 +86,7 @@ func guarding(t *testing.T, s *site, lab *testlab.Lab) *world {
 	w := &world{
 		Lab: lab, t: t, site: s, log: &buffer{tee: t.Output()}, queues: map[string]string{}, sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
 	}
-	for _, queue := range []string{looks, deadLetters, inbox} {
+	for _, queue := range []string{requests, deadLetters, inbox} {
 		out, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
 		w.must(err)
 		w.queues[queue] = aws.ToString(out.QueueUrl)
@@ -94,7 +94,7 @@ func guarding(t *testing.T, s *site, lab *testlab.Lab) *world {
 	w.posts = newPostbox(t, s.Recorder().URL())
 	w.config = w.Function(guard.RemediateFunction, s.binary)
 	w.config.Log = w.log
-	w.config.Env[guard.EnvQueueURL] = w.queues[looks]
+	w.config.Env[guard.EnvQueueURL] = w.queues[requests]
 	w.config.Env[guard.EnvDeadLetterURL] = w.queues[deadLetters]
 	w.config.Env[guard.EnvTopicARN] = w.subscribe(name)
 	w.config.Env["AWS_ENDPOINT_URL_SQS"] = w.posts.url
@@ -173,11 +173,11 @@ func (w *world) breakIt() []string {
 	return w.heard()
 }
 
-// send puts messages on the queue of looks, in order.
+// send puts messages on the queue of requests, in order.
 func (w *world) send(bodies ...string) {
 	w.t.Helper()
 	for _, body := range bodies {
-		_, err := w.sqs.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues[looks]), MessageBody: &body})
+		_, err := w.sqs.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues[requests]), MessageBody: &body})
 		w.must(err)
 	}
 }
@@ -189,14 +189,14 @@ func (w *world) deliver(bodies ...string) []localaws.Batch {
 	return w.poll(false)
 }
 
-// poll drains the queue of looks; all waits for delayed messages too.
+// poll drains the queue of checks; all waits for delayed messages too.
 func (w *world) poll(all bool) []localaws.Batch {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute) // should messages come again for ever
 	defer cancel()
 	var batches []localaws.Batch
 	_, err := localaws.Drain(ctx, localaws.PollerConfig{
-		SQS: w.sqs, QueueURL: w.queues[looks], QueueARN: w.queueARN(w.Storage.Name + "-" + looks), Function: w.function, AwaitAll: all,
+		SQS: w.sqs, QueueURL: w.queues[requests], QueueARN: w.queueARN(w.Storage.Name + "-" + requests), Function: w.function, AwaitAll: all,
 		Observe: func(b localaws.Batch) { batches = append(batches, b) },
 	})
 	w.must(err)
@@ -299,20 +299,20 @@ func (w *world) expectNotice(status guard.Status, severity string, texts ...stri
 	}
 }
 
-// expectAgain wants the post to be a first look again, with this delay and reason, and answers its body.
+// expectAgain wants the post to be a first check again, with this delay and reason, and answers its body.
 func (w *world) expectAgain(p post, setting string, delay time.Duration, reason string) string {
 	w.t.Helper()
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
-	look := message.Look
-	if look == nil || p.QueueURL != w.queues[looks] {
-		w.t.Fatalf("no look on the queue of looks: %+v", p)
+	request := message.Request
+	if request == nil || p.QueueURL != w.queues[requests] {
+		w.t.Fatalf("no request on the queue of requests: %+v", p)
 	}
-	if look.Storage != w.Storage.Name || look.Setting != setting || look.Attempt != 1 || !strings.Contains(look.Reason, reason) {
-		w.t.Errorf("look %+v, want attempt 1 at %s of %s because %q", look, setting, w.Storage.Name, reason)
+	if request.Storage != w.Storage.Name || request.Setting != setting || request.Attempt != 1 || !strings.Contains(request.Reason, reason) {
+		w.t.Errorf("request %+v, want attempt 1 at %s of %s because %q", request, setting, w.Storage.Name, reason)
 	}
 	if got := time.Duration(p.DelaySeconds) * time.Second; got != delay {
-		w.t.Errorf("look at %s after %s, want after %s", setting, got, delay)
+		w.t.Errorf("request at %s after %s, want after %s", setting, got, delay)
 	}
 	return p.MessageBody
 }

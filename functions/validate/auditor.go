@@ -12,7 +12,7 @@ import (
 	"github.com/icaguard/icaguard/internal/report"
 )
 
-// auditor looks and tells. An audit by hand only answers; one of the schedule also hands on what drifted, measures, and tells people
+// auditor requests and tells. An audit by hand only answers; one of the schedule also hands on what drifted, measures, and tells people
 // when the result is another than the last one.
 type auditor struct {
 	engine *guard.Engine
@@ -62,29 +62,29 @@ func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("validate: %w", err)
 	}
-	looks := guard.Route(event, "", guard.SelfChecks(), a.engine.Baseline)
-	if len(looks) == 0 || event.Actor.From == guard.CloudFormation {
+	requests := guard.Route(event, "", guard.SelfChecks(), a.engine.Baseline)
+	if len(requests) == 0 || event.Actor.From == guard.CloudFormation {
 		a.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID)
 		return nil
 	}
 	event.Actor = event.Who(a.engine.Baseline)
-	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "causes", looks[0].Causes)
+	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "causes", requests[0].Causes)
 	return a.topic.Publish(ctx, report.GuardChanged(event))
 }
 
-func (a *auditor) audit(ctx context.Context, looks ...guard.Look) report.Report {
-	outcomes := a.engine.Audit(ctx, looks...)
+func (a *auditor) audit(ctx context.Context, requests ...guard.Request) report.Report {
+	outcomes := a.engine.Audit(ctx, requests...)
 	for _, outcome := range outcomes {
 		report.Log(ctx, a.log, outcome)
 	}
 	return report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx))
 }
 
-// handOn lets remediate look at what no event told of.
+// handOn lets remediate check what no event told of.
 func (a *auditor) handOn(ctx context.Context, outcomes []guard.Outcome) error {
 	var errs []error
-	for _, look := range a.engine.Missed(outcomes) {
-		errs = append(errs, a.queue.LookAgain(ctx, look, 0))
+	for _, request := range a.engine.Missed(outcomes) {
+		errs = append(errs, a.queue.Requeue(ctx, request, 0))
 	}
 	return errors.Join(errs...)
 }

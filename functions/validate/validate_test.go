@@ -33,7 +33,7 @@ type world struct {
 	t        *testing.T
 	config   localaws.FunctionConfig
 	mail     *testlab.Mailbox
-	queueURL string // of the looks that it hands on
+	queueURL string // of the requests that it hands on
 	binaries map[string]string
 }
 
@@ -61,7 +61,7 @@ func TestValidate(t *testing.T) {
 func newWorld(t *testing.T, local *localaws.AWS, binaries map[string]string, name string, mode icaconfig.Mode) *world {
 	t.Helper()
 	w := &world{Lab: testlab.New(t, local, name, mode), t: t, mail: testlab.NewMailbox(t, local, name), binaries: binaries}
-	out, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-looks")})
+	out, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-requests")})
 	w.must(err)
 	w.queueURL = aws.ToString(out.QueueUrl)
 	w.config = w.configOf(guard.ValidateFunction, "validate")
@@ -128,7 +128,7 @@ func testDrift(w *world) {
 		"role-session-duration": {Path: "MaxSessionDuration", Expected: "43200 s", Found: "3600 s"},
 	} {
 		o := got[setting]
-		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" || !strings.Contains(o.Remediation, "icaguard look --all") {
+		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" || !strings.Contains(o.Remediation, "icaguard reconcile --all") {
 			w.t.Fatalf("a drift must say what differs, what breaks and what to do: %+v", o)
 		}
 		if d := o.Diffs[0]; !strings.Contains(d.Path, want.Path) || !strings.Contains(d.Expected, want.Expected) || d.Found != want.Found {
@@ -214,7 +214,7 @@ func testScheduledAudit(w *world) {
 		w.t.Errorf("exit code %d, want 1", got.ExitCode)
 	}
 	if calls := testlab.Operations(w.Calls(), "sqs"); slices.Index(calls, "SendMessage") < 0 || len(calls)-slices.Index(calls, "SendMessage") != 2 {
-		w.t.Errorf("calls of SQS %v, want two looks put on the queue", calls)
+		w.t.Errorf("calls of SQS %v, want two requests put on the queue", calls)
 	}
 	w.ExpectBroken() // validate writes to nothing that is guarded
 	w.mail.Take()
@@ -223,7 +223,7 @@ func testScheduledAudit(w *world) {
 	remediate.Log = &log
 	function := testlab.Start(w.t, remediate)
 	_, err := localaws.Drain(w.t.Context(), localaws.PollerConfig{
-		SQS: w.sqs(), QueueURL: w.queueURL, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-looks", Function: function,
+		SQS: w.sqs(), QueueURL: w.queueURL, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-requests", Function: function,
 		Observe: func(b localaws.Batch) { w.expectMissed(b) },
 	})
 	w.must(err)
@@ -239,22 +239,22 @@ func testScheduledAudit(w *world) {
 	}
 }
 
-// expectMissed wants looks that say where they come from.
+// expectMissed wants requests that say where they come from.
 func (w *world) expectMissed(b localaws.Batch) {
 	w.t.Helper()
 	var settings []string
 	for _, message := range b.Messages {
 		m, err := guard.ParseMessage([]byte(message.Body))
 		w.must(err)
-		if m.Look == nil || !m.Look.FoundByAudit || m.Look.Storage != w.Storage.Name || m.Look.Reason == "" {
-			w.t.Errorf("not a look at what was missed: %s", message.Body)
+		if m.Request == nil || !m.Request.FoundByAudit || m.Request.Storage != w.Storage.Name || m.Request.Reason == "" {
+			w.t.Errorf("not a check of what was missed: %s", message.Body)
 			continue
 		}
-		settings = append(settings, m.Look.Setting)
+		settings = append(settings, m.Request.Setting)
 	}
 	slices.Sort(settings)
 	if !slices.Equal(settings, []string{"bucket-cors", "role-session-duration"}) {
-		w.t.Errorf("looks at %v", settings)
+		w.t.Errorf("requests %v", settings)
 	}
 }
 
@@ -278,7 +278,7 @@ func testScheduledAuditIAM(w *world) {
 		"role-session-duration": true, "oidc-provider": true, "permission-policy": true, "guard-role": true, "bucket-cors": false, "guard-queue": false,
 	} {
 		if slices.Contains(settings, setting) != wanted {
-			w.t.Errorf("looked at %v; %s among them: want %v", settings, setting, wanted)
+			w.t.Errorf("checked %v; %s among them: want %v", settings, setting, wanted)
 		}
 	}
 	calls := testlab.Operations(w.Calls())

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Class says what an AWS error means for a look at a setting.
+// Class says what an AWS error means for a check a setting.
 type Class int
 
 const (
@@ -24,7 +24,7 @@ const (
 	Final Class = iota
 	// Transient errors pass: throttling, 5xx, time-outs, a connection that broke.
 	Transient
-	// Denied names no explicit deny. IAM may still be spreading a change for up to two minutes, so it is worth another look.
+	// Denied names no explicit deny. IAM may still be spreading a change for up to two minutes, so it is worth another check.
 	Denied
 	// ExplicitDeny names a policy that forbids the call (SCP, permissions boundary, resource policy). Nobody's to undo.
 	ExplicitDeny
@@ -57,7 +57,7 @@ func Classify(err error) Class {
 		"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAborted", "DeleteConflict",
 		// A read said "gone" and the creation says "is there": the read was stale, or another invocation was first.
 		"EntityAlreadyExists",
-		// Somebody changed the key between the read and the write: the next look sees what it is now.
+		// Somebody changed the key between the read and the write: the next check sees what it is now.
 		"KMSInvalidStateException":
 		return Transient
 	case "MalformedPolicy", "MalformedPolicyDocument", "MalformedPolicyDocumentException":

@@ -74,7 +74,7 @@ func (l *looker) bucket(ctx context.Context, name string) (Bucket, error) {
 	return b.got, nil
 }
 
-// bucketLooker looks at one bucket.
+// bucketLooker checks one bucket.
 type bucketLooker struct {
 	*looker
 	s3   *s3.Client

@@ -19,7 +19,7 @@ type Description struct {
 	Text     string   // the file; "" if nothing was found that it could describe
 	Storages []string // their names
 	Doubts   int      // comments in the file that begin with "# ?"
-	LeftOut  []string // what looks like ICA's and is not in the file, and why
+	LeftOut  []string // what checks like ICA's and is not in the file, and why
 	Commands []string // shell: create the parameters of the session-name prefixes
 }
 

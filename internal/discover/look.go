@@ -16,8 +16,8 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// Look looks at the account (12 digits) of the credentials. What AWS refuses to show is left out and stands in Denied; the
-// error is anything else that keeps from looking.
+// Look checks the account (12 digits) of the credentials. What AWS refuses to show is left out and stands in Denied; the
+// error is anything else that keeps from checking.
 func Look(ctx context.Context, cfg aws.Config, account string) (Account, error) {
 	l := &looker{cfg: cfg, iam: iam.NewFromConfig(cfg), found: Account{ID: account, Buckets: map[string]Bucket{}}}
 	if err := l.providers(ctx); err != nil {
@@ -32,7 +32,7 @@ func Look(ctx context.Context, cfg aws.Config, account string) (Account, error) 
 	return l.found, nil
 }
 
-// looker is one look at an account.
+// looker is one check an account.
 type looker struct {
 	cfg   aws.Config
 	iam   *iam.Client

@@ -53,7 +53,7 @@ func readBucketPlace(ctx context.Context, c Clients, s icaconfig.Storage) (bucke
 	return bucketPlace{}, err
 }
 
-// placeIfForeign tells a bucket of another account from one of ours that we may not look at: both are a plain 403.
+// placeIfForeign tells a bucket of another account from one of ours that we may not check: both are a plain 403.
 func placeIfForeign(ctx context.Context, c Clients, s icaconfig.Storage, denied error) (bucketPlace, error) {
 	out, err := c.s3(s).ListBuckets(ctx, &s3.ListBucketsInput{Prefix: &s.Bucket.Name})
 	if err != nil {

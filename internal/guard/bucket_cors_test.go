@@ -112,9 +112,9 @@ func TestUnsettledCORS(t *testing.T) {
 		w.putCORS(types.CORSRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: &n})
 		return nil
 	}
-	expectStatus(t, w.look("bucket-cors"), RestoreFailed)
-	if rules := w.cors(); len(rules) != 1 || len(w.again) != 1 {
-		t.Errorf("a document that changes with every read must not be written: %v, again %v", rules, w.again)
+	expectStatus(t, w.reconcile("bucket-cors"), RestoreFailed)
+	if rules := w.cors(); len(rules) != 1 || len(w.requeued) != 1 {
+		t.Errorf("a document that changes with every read must not be written: %v, again %v", rules, w.requeued)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestCORSOfOthersFillsTheBucket(t *testing.T) {
 		rules[i] = types.CORSRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: &age}
 	}
 	w.putCORS(rules...)
-	o := w.look("bucket-cors")
+	o := w.reconcile("bucket-cors")
 	expectStatus(t, o, ActionRequired)
 	if !strings.Contains(o.Problem, "100 CORS rules") || len(w.cors()) != maxCORSRules {
 		t.Errorf("problem %q with %d rules left", o.Problem, len(w.cors()))
@@ -138,7 +138,7 @@ func TestBucketOfAStranger(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	w.deleteCORS()
 	w.engine.Clients.Account = "999999999999"
-	expectStatus(t, w.look("bucket-cors"), Unknown)
+	expectStatus(t, w.reconcile("bucket-cors"), Unknown)
 	if slices.Contains(w.actions(), "s3:PutBucketCORS") || len(w.cors()) != 0 {
 		t.Error("wrote to a bucket of another account")
 	}

@@ -69,7 +69,7 @@ func readEntries(ctx context.Context, c Clients, s icaconfig.Storage) ([]entry, 
 	return entriesOf(out), nil
 }
 
-// recordedAuthors knows nobody before the first look: then what leads to another account is taken for ICA's, as that is where ICA lives.
+// recordedAuthors knows nobody before the first check: then what leads to another account is taken for ICA's, as that is where ICA lives.
 func recordedAuthors(ctx context.Context, c Clients, s icaconfig.Storage, present []entry) (a authors, known bool, err error) {
 	foundHere := authors{ICA: leadingOut(present, c.Account), Others: stayingIn(present, c.Account)}
 	if c.Store == nil {

@@ -186,8 +186,8 @@ func (w *world) entriesInput(entries []entry) *s3.PutBucketNotificationConfigura
 func (w *world) putAsICA(entries ...entry) {
 	w.t.Helper()
 	w.putEntries(entries...)
-	w.lookFor("bucket-notification", w.byICA())
-	w.again = nil
+	w.reconcileFor("bucket-notification", w.byICA())
+	w.requeued = nil
 }
 
 func (w *world) byICA() Cause {
@@ -300,15 +300,15 @@ func TestNotificationsWithoutStore(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	w.putEntries(foreignEntry())
 	w.store.away = context.DeadlineExceeded
-	o := w.look("bucket-notification")
+	o := w.reconcile("bucket-notification")
 	expectStatus(t, o, Unknown)
-	if o.BackupError == "" || len(w.again) != 1 {
-		t.Errorf("not kept %q, again %v", o.BackupError, w.again)
+	if o.BackupError == "" || len(w.requeued) != 1 {
+		t.Errorf("not kept %q, again %v", o.BackupError, w.requeued)
 	}
 	w.store.away = nil
-	expectStatus(t, w.look("bucket-notification"), Restored)
+	expectStatus(t, w.reconcile("bucket-notification"), Restored)
 	w.engine.Clients.Store = nil // as on the command line
-	for _, o := range w.engine.Audit(t.Context(), Look{Setting: "bucket-notification"}) {
+	for _, o := range w.engine.Audit(t.Context(), Request{Setting: "bucket-notification"}) {
 		expectStatus(t, o, InSync)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 const lockedOut = "that AWS then denies the guard, too (TestLockedOutOfTheBucket)"
 
-// policyCase breaks a bucket policy: before is put by a stranger, after is expected once the guard looked.
+// policyCase breaks a bucket policy: before is put by a stranger, after is expected once the guard checked.
 type policyCase struct {
 	name     string
 	lines    string // of the bucket in ica.yaml
@@ -341,12 +341,12 @@ func TestOrphanInTheWay(t *testing.T) {
 	w.putBucketPolicy(policyText(w.orphaned()))
 	w.deleteLabRole()
 	broken := w.bucketPolicy()
-	o := w.look("bucket-policy")
+	o := w.reconcile("bucket-policy")
 	expectStatus(t, o, RestoreFailed)
 	expectTold(t, o, "statement 1 (Sid Orphan) names AROA", "by icaguard too")
 	w.expectBucketPolicy(broken)
-	if len(o.Alerts) != 1 || len(w.again) != 1 {
-		t.Errorf("%d alerts, %d looks again, want 1 of each: a new principal is not known everywhere at once", len(o.Alerts), len(w.again))
+	if len(o.Alerts) != 1 || len(w.requeued) != 1 {
+		t.Errorf("%d alerts, %d looks again, want 1 of each: a new principal is not known everywhere at once", len(o.Alerts), len(w.requeued))
 	}
 }
 
@@ -362,7 +362,7 @@ func TestPublicStatementInTheWay(t *testing.T) {
 	public := policyText(`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"` + w.storage.Bucket.ARN + `/public/*"}`)
 	w.putBucketPolicy(public)
 	block(true)
-	o := w.look("bucket-policy")
+	o := w.reconcile("bucket-policy")
 	expectStatus(t, o, RestoreFailed)
 	if !strings.Contains(o.Problem, "makes the bucket public") {
 		t.Errorf("problem %q", o.Problem)
@@ -374,7 +374,7 @@ func TestPublicStatementInTheWay(t *testing.T) {
 func TestLockedOutOfTheBucket(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	defer w.local.Recorder().Inject(localaws.Fault{Operation: "GetBucketPolicy", AccessKeyID: w.key, Kind: localaws.ExplicitDeny})()
-	o := w.look("bucket-policy")
+	o := w.reconcile("bucket-policy")
 	expectStatus(t, o, ActionRequired)
 	for _, way := range []string{"root user", "S3UnlockBucketPolicy"} {
 		if !strings.Contains(o.Problem, way) {

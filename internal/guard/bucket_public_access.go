@@ -43,7 +43,7 @@ func bucketPublicAccess() Setting {
 	}, spec[publicAccess]{read: readPublicAccess, compare: comparePublicAccess, put: putPublicAccess})
 }
 
-// readPublicAccess looks at nothing where the lab decided for publicAccessBlock: false, as the guard then may not.
+// readPublicAccess checks nothing where the lab decided for publicAccessBlock: false, as the guard then may not.
 func readPublicAccess(ctx context.Context, c Clients, s icaconfig.Storage) (publicAccess, error) {
 	if !s.Bucket.PublicAccessBlock {
 		return publicAccess{}, nil

@@ -48,7 +48,7 @@ func bucketWays() []way {
 			w.takeBucket()
 		}},
 		{setting: id, name: "deleted and recreated empty in time", want: InSync, breakIt: (*world).recreateBucket, check: func(w *world, _ Outcome) {
-			w.engine.Handle(w.t.Context(), []Look{{}})
+			w.engine.Handle(w.t.Context(), []Request{{}})
 			for _, o := range w.engine.Audit(w.t.Context()) {
 				if o.Status != InSync {
 					w.t.Errorf("not restored: %+v", o)
@@ -66,7 +66,7 @@ func TestStrangersBucketIsLeftAlone(t *testing.T) {
 	w.deleteBucket()
 	w.takeBucket()
 	stranger := awserr.S3(w.local.as(t, strangersAccount), "us-east-1")
-	w.engine.Handle(t.Context(), []Look{{}})
+	w.engine.Handle(t.Context(), []Request{{}})
 	versioning, err := stranger.GetBucketVersioning(t.Context(), &s3.GetBucketVersioningInput{Bucket: &w.storage.Bucket.Name})
 	w.must(versioning, err)
 	if versioning.Status != "" {

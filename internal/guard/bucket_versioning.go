@@ -78,7 +78,7 @@ func compareNever(got versioning) Comparison {
 	return Comparison{}
 }
 
-// compareFollowed: permissions follow the bucket, but a deploy may put the template's back until the first look after it.
+// compareFollowed: permissions follow the bucket, but a deploy may put the template's back until the first check after it.
 func compareFollowed(got versioning) Comparison {
 	switch got.Status {
 	case types.BucketVersioningStatusEnabled:

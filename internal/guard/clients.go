@@ -27,11 +27,11 @@ type Clients struct {
 	Config aws.Config
 	// Account is sent as ExpectedBucketOwner with every S3 call: a bucket deleted and taken by a stranger is never touched.
 	Account string
-	// Store keeps what a later look or a person may need. It is nil where there is none (the command line before a deploy).
+	// Store keeps what a later check or a person may need. It is nil where there is none (the command line before a deploy).
 	Store Store
 }
 
-// Store is what the guard keeps between looks. An implementation connects when it is first used, so that a look that
+// Store is what the guard keeps between requests. An implementation connects when it is first used, so that a check that
 // finds nothing costs nothing.
 type Store interface {
 	// Backup stores a value that a restore is about to replace, in the original.

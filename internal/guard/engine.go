@@ -14,7 +14,7 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Engine looks at settings and restores what drifted. Observe and enforce share every line up to the restore.
+// Engine checks settings and restores what drifted. Observe and enforce share every line up to the restore.
 type Engine struct {
 	Baseline icaconfig.Baseline
 	Settings []Setting
@@ -23,18 +23,18 @@ type Engine struct {
 	Gates []Gate
 	// Deploys knows what our own deploys changed; nil where nothing is deployed.
 	Deploys *Deploys
-	// LookAgain puts one delayed look on the guard's queue.
-	LookAgain func(ctx context.Context, look Look, after time.Duration) error
+	// Requeue puts one delayed check on the guard's queue.
+	Requeue func(ctx context.Context, request Request, after time.Duration) error
 	// Sleep waits or returns the context's error; tests make it short.
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Now is the time; tests move it.
 	Now func() time.Time
 }
 
-// Result is the outcome of one look. Err is set when the look-again that it needs could not be sent: then the message
-// that asked for the look must come again.
+// Result is the outcome of one check. Err is set when the check-again that it needs could not be sent: then the message
+// that asked for the check must come again.
 type Result struct {
-	Look    Look
+	Request Request
 	Outcome Outcome
 	Err     error
 }
@@ -42,23 +42,23 @@ type Result struct {
 // maxGroups bounds how many groups are worked on side by side, to stay far below IAM's request rates.
 const maxGroups = 4
 
-// Handle looks where the looks ask, coalesced: many asking for one thing are one look. Groups of storages that share a
-// resource run side by side, a group's looks in the table's order, each whatever became of the one before.
-func (e *Engine) Handle(ctx context.Context, looks []Look) []Result {
-	jobs := e.jobs(looks)
+// Handle requests where the requests ask, coalesced: many asking for one thing are one check. Groups of storages that share a
+// resource run side by side, a group's checks in the table's order, each whatever became of the one before.
+func (e *Engine) Handle(ctx context.Context, requests []Request) []Result {
+	jobs := e.jobs(requests)
 	results := make([]Result, len(jobs))
 	e.each(ctx, jobs, func(work context.Context, i int) {
-		results[i] = e.conclude(ctx, jobs[i], e.look(work, jobs[i]))
+		results[i] = e.conclude(ctx, jobs[i], e.reconcile(work, jobs[i]))
 	})
 	return results
 }
 
-// Audit looks where the looks ask, without looks everywhere, and writes nothing.
-func (e *Engine) Audit(ctx context.Context, looks ...Look) []Outcome {
-	if len(looks) == 0 {
-		looks = []Look{{}}
+// Audit requests where the requests ask, without checks everywhere, and writes nothing.
+func (e *Engine) Audit(ctx context.Context, requests ...Request) []Outcome {
+	if len(requests) == 0 {
+		requests = []Request{{}}
 	}
-	jobs := e.jobs(looks)
+	jobs := e.jobs(requests)
 	outcomes := make([]Outcome, len(jobs))
 	e.each(ctx, jobs, func(work context.Context, i int) {
 		_, outcome := e.plan(work, jobs[i])
@@ -70,18 +70,18 @@ func (e *Engine) Audit(ctx context.Context, looks ...Look) []Outcome {
 	return outcomes
 }
 
-// Missed asks to look again at what an audit found drifted and the guard restores: an event should have told of it. What is not
+// Missed asks to check again at what an audit found drifted and the guard restores: an event should have told of it. What is not
 // restored is not asked for, as nothing would come of it.
-func (e *Engine) Missed(outcomes []Outcome) []Look {
-	var looks []Look
+func (e *Engine) Missed(outcomes []Outcome) []Request {
+	var requests []Request
 	for _, o := range outcomes {
-		for _, j := range e.jobs([]Look{{Storage: o.Storage, Setting: o.Setting}}) {
+		for _, j := range e.jobs([]Request{{Storage: o.Storage, Setting: o.Setting}}) {
 			if o.Status == Drifted && j.setting.On.Mode(j.storage) == icaconfig.Enforce {
-				looks = append(looks, Look{Storage: o.Storage, Setting: o.Setting, FoundByAudit: true, Reason: "found by the audit, no event reported it"})
+				requests = append(requests, Request{Storage: o.Storage, Setting: o.Setting, FoundByAudit: true, Reason: "found by the audit, no event reported it"})
 			}
 		}
 	}
-	return looks
+	return requests
 }
 
 // each does all jobs, groups side by side, within the time that leaves a reserve.
@@ -101,9 +101,9 @@ func (e *Engine) each(ctx context.Context, jobs []job, do func(work context.Cont
 	_ = group.Wait() // the functions above keep their errors in what they do
 }
 
-// job is one coalesced look with what it names.
+// job is one coalesced check with what it names.
 type job struct {
-	look    Look
+	request Request
 	storage icaconfig.Storage
 	setting Setting
 }
@@ -116,44 +116,44 @@ func (j job) owner() string {
 	return j.storage.Name
 }
 
-// key tells what is looked at: storages that share a role ask for one look at it.
+// key tells what is checked: storages that share a role ask for one check it.
 func (j job) key() string { return j.setting.ID + " " + j.setting.On.ARN(j.storage) }
 
-// jobs coalesces the looks, in the table's order. What is no longer configured is nobody's to look at and left out.
-func (e *Engine) jobs(looks []Look) []job {
+// jobs coalesces the requests, in the table's order. What is no longer configured is nobody's to check and left out.
+func (e *Engine) jobs(requests []Request) []job {
 	var jobs []job
 	at := map[string]int{}
 	for _, setting := range e.Settings {
 		for _, storage := range e.Baseline.Storages {
 			j := job{storage: storage, setting: setting}
-			for _, look := range looks {
-				if !look.asksFor(storage, setting) {
+			for _, request := range requests {
+				if !request.asksFor(storage, setting) {
 					continue
 				}
-				look.Storage, look.Setting = storage.Name, setting.ID
+				request.Storage, request.Setting = storage.Name, setting.ID
 				i, seen := at[j.key()]
 				if !seen {
-					j.look = look
+					j.request = request
 					at[j.key()] = len(jobs)
 					jobs = append(jobs, j)
 					continue
 				}
-				look.Storage = jobs[i].look.Storage
-				jobs[i].look = jobs[i].look.merge(look)
+				request.Storage = jobs[i].request.Storage
+				jobs[i].request = jobs[i].request.merge(request)
 			}
 		}
 	}
 	return jobs
 }
 
-// asksFor reports whether the look asks for the setting of the storage, if the storage has what the setting stands on.
-func (l Look) asksFor(s icaconfig.Storage, setting Setting) bool {
+// asksFor reports whether the check asks for the setting of the storage, if the storage has what the setting stands on.
+func (l Request) asksFor(s icaconfig.Storage, setting Setting) bool {
 	return setting.On.ARN(s) != "" && (l.Storage == "" || l.Storage == s.Name) && (l.Setting == "" || l.Setting == setting.ID)
 }
 
-// AsksFor reports whether the look asked for what the result is about.
-func (e *Engine) AsksFor(l Look, r Result) bool {
-	return slices.ContainsFunc(e.jobs([]Look{l}), func(j job) bool {
+// AsksFor reports whether the check asked for what the result is about.
+func (e *Engine) AsksFor(l Request, r Result) bool {
+	return slices.ContainsFunc(e.jobs([]Request{l}), func(j job) bool {
 		return j.setting.ID == r.Outcome.Setting && j.setting.On.ARN(j.storage) == r.Outcome.Resource
 	})
 }
@@ -199,7 +199,7 @@ func join(group map[string]int, from, to int) {
 	}
 }
 
-// reserve is kept of the function's time for posting new looks and for reports: what was not reached is looked at again.
+// reserve is kept of the function's time for posting new requests and for reports: what was not reached is checked again.
 const reserve = 6 * time.Second
 
 func withReserve(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -210,32 +210,32 @@ func withReserve(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, deadline.Add(-reserve))
 }
 
-// conclude ends a look: it asks for the next one where one is needed.
+// conclude ends a check: it asks for the next one where one is needed.
 func (e *Engine) conclude(ctx context.Context, j job, outcome Outcome) Result {
-	after, reason := again(j.look, outcome)
-	next, deferredTooLong := j.look.waiting(outcome, e.Now())
+	after, reason := again(j.request, outcome)
+	next, deferredTooLong := j.request.waiting(outcome, e.Now())
 	outcome.DeferredTooLong = deferredTooLong
 	if after == 0 {
-		return Result{Look: j.look, Outcome: finish(j, exhausted(outcome))}
+		return Result{Request: j.request, Outcome: finish(j, exhausted(outcome))}
 	}
 	next.Attempt++
 	if outcome.Status == Deferred {
-		next.Attempt = max(1, j.look.Attempt) // waiting is no failed attempt: what fails when it is over has all its tries
+		next.Attempt = max(1, j.request.Attempt) // waiting is no failed attempt: what fails when it is over has all its tries
 	}
 	next.Reason = reason
 	if outcome.wrote {
 		next.Wrote = outcome.Diffs
 	}
 	outcome.Again = true
-	result := Result{Look: j.look, Outcome: finish(j, outcome)}
-	if err := e.LookAgain(ctx, next, after); err != nil {
-		result.Err = fmt.Errorf("%s: look again: %w", j.setting.ID, err)
+	result := Result{Request: j.request, Outcome: finish(j, outcome)}
+	if err := e.Requeue(ctx, next, after); err != nil {
+		result.Err = fmt.Errorf("%s: request again: %w", j.setting.ID, err)
 	}
 	return result
 }
 
-// look reads, compares and, where it may, restores.
-func (e *Engine) look(ctx context.Context, j job) Outcome {
+// check reads, compares and, where it may, restores.
+func (e *Engine) reconcile(ctx context.Context, j job) Outcome {
 	backupError := e.record(ctx, j)
 	plan, outcome := e.plan(ctx, j)
 	outcome.BackupError = backupError
@@ -252,30 +252,30 @@ func (e *Engine) look(ctx context.Context, j job) Outcome {
 	return e.restore(ctx, j, plan, outcome)
 }
 
-// plan reads and compares; the outcome is that of a look that may not write.
+// plan reads and compares; the outcome is that of a check that may not write.
 func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	outcome := Outcome{
 		Storage: j.owner(), Setting: j.setting.ID, Title: j.setting.Title,
-		Resource: j.setting.On.ARN(j.storage), Causes: j.look.Causes, Attempt: j.look.Attempt, FoundByAudit: j.look.FoundByAudit, on: j.setting.On,
+		Resource: j.setting.On.ARN(j.storage), Causes: j.request.Causes, Attempt: j.request.Attempt, FoundByAudit: j.request.FoundByAudit, on: j.setting.On,
 	}
 	plan, err := j.setting.plan(ctx, e.Clients, j.storage)
 	if err != nil {
 		return Plan{}, outcome.fail(Unknown, err)
 	}
 	outcome = outcome.found(plan.Comparison)
-	if len(j.look.Wrote) > 0 && len(plan.Diffs) == 0 {
-		outcome.Diffs = j.look.Wrote
+	if len(j.request.Wrote) > 0 && len(plan.Diffs) == 0 {
+		outcome.Diffs = j.request.Wrote
 		outcome = outcome.restored(plan.Comparison)
 	}
 	return plan, outcome
 }
 
-// record lets a setting record what the events that caused the look show, if any did. Failing that, the look goes on and says so.
+// record lets a setting record what the events that caused the check show, if any did. Failing that, the check goes on and says so.
 func (e *Engine) record(ctx context.Context, j job) (backupError string) {
 	if j.setting.record == nil || e.Clients.Store == nil {
 		return ""
 	}
-	if err := j.setting.record(ctx, e.Clients, j.storage, j.look.Causes); err != nil {
+	if err := j.setting.record(ctx, e.Clients, j.storage, j.request.Causes); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -303,7 +303,7 @@ func (e *Engine) restore(ctx context.Context, j job, plan Plan, outcome Outcome)
 	return e.verify(ctx, j, outcome)
 }
 
-// errNoBackup says that others' work would be lost. The store may be back at the next look.
+// errNoBackup says that others' work would be lost. The store may be back at the next check.
 type errNoBackup struct{}
 
 func (errNoBackup) Error() string {
@@ -320,7 +320,7 @@ func (e *Engine) backUp(ctx context.Context, j job, plan Plan) (backupError stri
 	original, err := plan.original()
 	if err == nil {
 		err = e.Clients.Store.Backup(ctx, Backup{
-			Resource: j.setting.On.ARN(j.storage), Setting: j.setting.ID, Value: original, Causes: j.look.Causes,
+			Resource: j.setting.On.ARN(j.storage), Setting: j.setting.ID, Value: original, Causes: j.request.Causes,
 		})
 	}
 	if err != nil {
@@ -393,14 +393,14 @@ func finish(j job, o Outcome) Outcome {
 	return o
 }
 
-// again decides whether and after how long to look again, and why. Zero: not at all.
-func again(l Look, o Outcome) (after time.Duration, reason string) {
+// again decides whether and after how long to check again, and why. Zero: not at all.
+func again(l Request, o Outcome) (after time.Duration, reason string) {
 	delays := []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 	switch o.Status {
 	case InSync:
-		// An event said "changed" and the look says that nothing has to be done: the read may have been stale.
+		// An event said "changed" and the check says that nothing has to be done: the read may have been stale.
 		if len(l.Causes) > 0 && l.Attempt == 0 {
-			return 15 * time.Second, "second look: configuration reads are eventually consistent"
+			return 15 * time.Second, "second request: configuration reads are eventually consistent"
 		}
 	case Unknown, RestoreFailed, Unverified:
 		if l.Attempt < len(delays) {
@@ -413,7 +413,7 @@ func again(l Look, o Outcome) (after time.Duration, reason string) {
 	return 0, ""
 }
 
-// exhausted is the outcome when there will be no further look: what could not be done until now needs a person.
+// exhausted is the outcome when there will be no further check: what could not be done until now needs a person.
 func exhausted(o Outcome) Outcome {
 	if o.Status == Unknown || o.Status == RestoreFailed {
 		o.Status = ActionRequired

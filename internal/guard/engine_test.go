@@ -20,30 +20,30 @@ func TestManyLooksAtOneThingAreOneLook(t *testing.T) {
 	e := Engine{Settings: []Setting{bucketCORS(), roleSessionDuration()}, Baseline: icaconfig.Baseline{Storages: []icaconfig.Storage{
 		storage("a", "bucket-a", "shared"), storage("b", "bucket-b", "shared"), storage("c", "bucket-c", "own"),
 	}}}
-	var looks []Look
+	var requests []Request
 	for i := range 100 {
 		cause := Cause{EventID: string(rune('A' + i%20)), Event: "UpdateRole"}
-		looks = append(looks, Look{Storage: []string{"a", "b"}[i%2], Setting: "role-session-duration", Attempt: i % 3, Causes: []Cause{cause}})
+		requests = append(requests, Request{Storage: []string{"a", "b"}[i%2], Setting: "role-session-duration", Attempt: i % 3, Causes: []Cause{cause}})
 	}
-	jobs := e.jobs(looks)
+	jobs := e.jobs(requests)
 	if len(jobs) != 1 {
 		t.Fatalf("%d looks at one role, want 1", len(jobs))
 	}
-	got := jobs[0].look
+	got := jobs[0].request
 	if got.Storage != "a" || got.Attempt != 0 || len(got.Causes) != maxCauses || got.Causes[maxCauses-1].EventID != "T" {
 		t.Errorf("merged look: %+v", got)
 	}
-	if all := e.jobs([]Look{{}}); len(all) != 5 {
-		t.Errorf("a look at everything is %d looks, want 3 buckets and 2 roles", len(all))
+	if all := e.jobs([]Request{{}}); len(all) != 5 {
+		t.Errorf("a look at everything is %d requests, want 3 buckets and 2 roles", len(all))
 	}
-	if none := e.jobs([]Look{{Storage: "removed"}, {Setting: "unknown"}}); len(none) != 0 {
+	if none := e.jobs([]Request{{Storage: "removed"}, {Setting: "unknown"}}); len(none) != 0 {
 		t.Errorf("looks at what is no longer configured: %+v", none)
 	}
 }
 
 func TestJobsFollowTheTable(t *testing.T) {
 	e := Engine{Settings: Settings(), Baseline: icaconfig.Baseline{Storages: []icaconfig.Storage{storage("a", "bucket-a", "role")}}}
-	jobs := e.jobs([]Look{{Setting: "role-session-duration"}, {Setting: "bucket-cors"}})
+	jobs := e.jobs([]Request{{Setting: "role-session-duration"}, {Setting: "bucket-cors"}})
 	if jobs[0].setting.ID != "bucket-cors" || jobs[1].setting.ID != "role-session-duration" {
 		t.Errorf("order %s, %s: want the table's", jobs[0].setting.ID, jobs[1].setting.ID)
 	}
@@ -62,23 +62,23 @@ func TestStoragesThatShareAResourceAreOneGroup(t *testing.T) {
 func TestAgain(t *testing.T) {
 	stranger := []Cause{{EventID: "1"}}
 	for name, c := range map[string]struct {
-		look   Look
-		status Status
-		want   time.Duration
+		request Request
+		status  Status
+		want    time.Duration
 	}{
-		"clean after a stranger's event": {Look{Causes: stranger}, InSync, 15 * time.Second},
-		"clean at the second look":       {Look{Causes: stranger, Attempt: 1}, InSync, 0},
-		"clean after our own echo":       {Look{}, InSync, 0},
-		"restored":                       {Look{Causes: stranger}, Restored, 0},
-		"drifted in observe":             {Look{Causes: stranger}, Drifted, 0},
-		"unknown":                        {Look{}, Unknown, 5 * time.Second},
-		"unknown for the fifth time":     {Look{Attempt: 4}, Unknown, 2 * time.Minute},
-		"unknown for the last time":      {Look{Attempt: 5}, Unknown, 0},
-		"failed":                         {Look{Attempt: 1}, RestoreFailed, 15 * time.Second},
-		"still drifted":                  {Look{Attempt: 2}, Unverified, 30 * time.Second},
-		"action-required":                {Look{}, ActionRequired, 0},
+		"clean after a stranger's event": {Request{Causes: stranger}, InSync, 15 * time.Second},
+		"clean at the second look":       {Request{Causes: stranger, Attempt: 1}, InSync, 0},
+		"clean after our own echo":       {Request{}, InSync, 0},
+		"restored":                       {Request{Causes: stranger}, Restored, 0},
+		"drifted in observe":             {Request{Causes: stranger}, Drifted, 0},
+		"unknown":                        {Request{}, Unknown, 5 * time.Second},
+		"unknown for the fifth time":     {Request{Attempt: 4}, Unknown, 2 * time.Minute},
+		"unknown for the last time":      {Request{Attempt: 5}, Unknown, 0},
+		"failed":                         {Request{Attempt: 1}, RestoreFailed, 15 * time.Second},
+		"still drifted":                  {Request{Attempt: 2}, Unverified, 30 * time.Second},
+		"action-required":                {Request{}, ActionRequired, 0},
 	} {
-		if after, reason := again(c.look, Outcome{Status: c.status}); after != c.want || (after > 0) != (reason != "") {
+		if after, reason := again(c.request, Outcome{Status: c.status}); after != c.want || (after > 0) != (reason != "") {
 			t.Errorf("%s: again after %s because %q, want %s", name, after, reason, c.want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Event is what the guard needs of a CloudTrail event: where to look, and who did it.
+// Event is what the guard needs of a CloudTrail event: where to check, and who did it.
 type Event struct {
 	ID        string
 	RequestID string // of the call, as its caller saw it

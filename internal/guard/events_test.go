@@ -94,8 +94,8 @@ func TestSamplesRoute(t *testing.T) {
 	for name, event := range samples(t) {
 		b := baselineOf(event)
 		var to []string
-		for _, look := range Route(event, "", All(), b) {
-			to = append(to, look.Setting)
+		for _, request := range Route(event, "", All(), b) {
+			to = append(to, request.Setting)
 		}
 		result := strings.Join(to, " ")
 		if len(to) == 0 {
@@ -111,8 +111,8 @@ func TestSamplesRoute(t *testing.T) {
 func TestEveryTriggerHasASample(t *testing.T) {
 	leads := map[string]bool{}
 	for _, event := range samples(t) {
-		for _, look := range Route(event, "", All(), baselineOf(event)) {
-			leads[event.Source+"."+event.Name+" "+look.Setting] = true
+		for _, request := range Route(event, "", All(), baselineOf(event)) {
+			leads[event.Source+"."+event.Name+" "+request.Setting] = true
 		}
 	}
 	for _, setting := range All() {
@@ -147,15 +147,15 @@ func TestEventsForOthersAreIgnored(t *testing.T) {
 		other := baselineOf(event)
 		other.Storages = baselineOf(Event{Account: event.Account}).Storages
 		event = event.aboutOthers()
-		for _, look := range Route(event, "", All(), other) {
-			if !anyOf(look.Setting, event.Name) {
-				t.Errorf("%s: looks at another's resource: %v", name, look)
+		for _, request := range Route(event, "", All(), other) {
+			if !anyOf(request.Setting, event.Name) {
+				t.Errorf("%s: requests at another's resource: %v", name, request)
 			}
 		}
 		elsewhere := baselineOf(event)
 		elsewhere.Account = "999999999999"
-		if looks := Route(event, "", All(), elsewhere); len(looks) != 0 {
-			t.Errorf("%s: looks at another account's event: %v", name, looks)
+		if requests := Route(event, "", All(), elsewhere); len(requests) != 0 {
+			t.Errorf("%s: requests at another account's event: %v", name, requests)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func (e Event) aboutOthers() Event {
 	return e
 }
 
-// anyOf reports whether the setting takes an event whatever it names: which trail or mapping it is, only a look can tell.
+// anyOf reports whether the setting takes an event whatever it names: which trail or mapping it is, only a check can tell.
 func anyOf(setting, event string) bool {
 	return slices.ContainsFunc(All(), func(s Setting) bool {
 		return s.ID == setting && slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AnyResource && slices.Contains(t.Events, event) })
@@ -189,8 +189,8 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 		{"lambda", "DeleteFunction20150331", "functionName", "arn:aws:lambda:us-east-1:123456789012:function:icaguard-validate:prod", "guard-function"},
 		{"lambda", "DeleteFunction20150331", "functionName", "icaguard-remediate-copy", ""},
 		{"sqs", "DeleteQueue", "queueUrl", "https://sqs.eu-central-1.amazonaws.com/123456789012/icaguard-dead-letters", "guard-queue"},
-		{"sqs", "DeleteQueue", "queueUrl", "https://queue.amazonaws.com/123456789012/icaguard-looks", "guard-queue"},
-		{"sqs", "DeleteQueue", "queueUrl", "https://sqs.us-east-1.amazonaws.com/123456789012/icaguard-looks-old", ""},
+		{"sqs", "DeleteQueue", "queueUrl", "https://queue.amazonaws.com/123456789012/icaguard-requests", "guard-queue"},
+		{"sqs", "DeleteQueue", "queueUrl", "https://sqs.us-east-1.amazonaws.com/123456789012/icaguard-requests-old", ""},
 		{"sns", "Unsubscribe", "subscriptionArn", "arn:aws:sns:us-east-1:123456789012:icaguard-alerts:5be8f5b0", "guard-topic"},
 		{"sns", "Unsubscribe", "subscriptionArn", "arn:aws:sns:us-east-1:123456789012:alerts:icaguard", ""},
 		{"dynamodb", "DeleteTable", "tableName", "arn:aws:dynamodb:us-east-1:123456789012:table/icaguard-ledger", "guard-ledger"},
@@ -206,8 +206,8 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		for _, look := range Route(event, "", SelfChecks(), baselineOf(event)) {
-			got += look.Setting
+		for _, request := range Route(event, "", SelfChecks(), baselineOf(event)) {
+			got += request.Setting
 		}
 		if got != c.setting {
 			t.Errorf("%s of %s leads to %q, want %q", c.event, c.value, got, c.setting)
@@ -252,9 +252,9 @@ func TestStackEvent(t *testing.T) {
 func TestFailedCallsAndOwnEchoes(t *testing.T) {
 	event := samples(t)["aws.s3.DeleteBucketCors.json"]
 	b := baselineOf(event)
-	looks := Route(event, "", Settings(), b)
-	if len(looks) != 1 || len(looks[0].Causes) != 1 || looks[0].Causes[0].Actor.ARN != event.Actor.ARN {
-		t.Fatalf("a stranger's event must carry its cause: %+v", looks)
+	requests := Route(event, "", Settings(), b)
+	if len(requests) != 1 || len(requests[0].Causes) != 1 || requests[0].Causes[0].Actor.ARN != event.Actor.ARN {
+		t.Fatalf("a stranger's event must carry its cause: %+v", requests)
 	}
 	if echo := Route(event, event.Actor.ARN, Settings(), b); len(echo) != 1 || len(echo[0].Causes) != 0 {
 		t.Errorf("our own echo is looked at once, without cause: %+v", echo)
@@ -267,14 +267,14 @@ func TestFailedCallsAndOwnEchoes(t *testing.T) {
 
 func TestBadMessages(t *testing.T) {
 	for name, body := range map[string]string{
-		"not JSON":            `{`,
-		"empty":               ``,
-		"a list":              `[]`,
-		"nothing of an event": `{"hello":"world"}`,
-		"detail is text":      `{"detail":"x"}`,
-		"unknown kind":        `{"icaguard":"sing"}`,
-		"look without a look": `{"icaguard":"look"}`,
-		"S3's test message":   `{"Service":"Amazon S3","Event":"s3:TestEvent"}`,
+		"not JSON":                  `{`,
+		"empty":                     ``,
+		"a list":                    `[]`,
+		"nothing of an event":       `{"hello":"world"}`,
+		"detail is text":            `{"detail":"x"}`,
+		"unknown kind":              `{"icaguard":"sing"}`,
+		"request without a request": `{"icaguard":"request"}`,
+		"S3's test message":         `{"Service":"Amazon S3","Event":"s3:TestEvent"}`,
 	} {
 		if message, err := ParseMessage([]byte(body)); err == nil {
 			t.Errorf("%s: accepted as %+v", name, message)
@@ -309,8 +309,8 @@ func TestSessionsOfICAShowNoPrefix(t *testing.T) {
 		}
 		b := baselineOf(event)
 		b.Storages[0].Role.ARN = event.Actor.Issuer
-		looks := Route(event, "", Settings(), b)
-		if len(looks) == 0 || len(looks[0].Causes) != 1 || looks[0].Causes[0].Actor.ARN != "arn:aws:sts::123456789012:assumed-role/ICA/***" {
+		requests := Route(event, "", Settings(), b)
+		if len(requests) == 0 || len(requests[0].Causes) != 1 || requests[0].Causes[0].Actor.ARN != "arn:aws:sts::123456789012:assumed-role/ICA/***" {
 			t.Errorf("%s: the session is not masked, or the cause is lost", name)
 		}
 	}
@@ -325,7 +325,7 @@ func TestIAMNamesIgnoreCase(t *testing.T) {
 	event := samples(t)["aws.iam.UpdateRole.json"]
 	b := baselineOf(event)
 	b.Storages[0].Role.Name = strings.ToUpper(b.Storages[0].Role.Name)
-	if looks := Route(event, "", Settings(), b); len(looks) == 0 {
+	if requests := Route(event, "", Settings(), b); len(requests) == 0 {
 		t.Error("an event about our role is not heard for its spelling")
 	}
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Gate may hold a restore. It is asked only when there is something to restore, and remembers what it learnt for one batch of looks.
-// An error means that it could not tell: the look comes again, and after gateTries restores anyway and says so.
+// Gate may hold a restore. It is asked only when there is something to restore, and remembers what it learnt for one batch of requests.
+// An error means that it could not tell: the check comes again, and after gateTries restores anyway and says so.
 type Gate func(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold, error)
 
 // Hold says why a restore has to wait; the zero Hold holds nothing.
 type Hold struct {
 	Reason      string
-	Again       time.Duration // after which the guard looks again by itself; 0: not at all
+	Again       time.Duration // after which the guard checks again by itself; 0: not at all
 	Remediation string        // what ends it
 }
 
@@ -44,10 +44,10 @@ func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
 	if unknown == nil {
 		return o, false
 	}
-	if j.look.GateTries+1 < gateTries {
+	if j.request.GateTries+1 < gateTries {
 		delays := []time.Duration{5 * time.Second, 15 * time.Second}
 		o.Status, o.Problem = Deferred, fmt.Sprintf("it is not known whether acting has to wait: %v", unknown)
-		o.hold = Hold{Reason: o.Problem, Again: delays[j.look.GateTries]}
+		o.hold = Hold{Reason: o.Problem, Again: delays[j.request.GateTries]}
 		o.gateFailed = true
 		return o, true
 	}
@@ -55,8 +55,8 @@ func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
 	return o, false
 }
 
-// waiting carries from look to look what a held look has to know of those before.
-func (l Look) waiting(o Outcome, now time.Time) (next Look, told bool) {
+// waiting carries from check to check what a held check has to know of those before.
+func (l Request) waiting(o Outcome, now time.Time) (next Request, told bool) {
 	next = l
 	if o.Status != Deferred {
 		next.DeferredSince, next.DeferralReported, next.GateTries = time.Time{}, false, 0

@@ -40,9 +40,9 @@ func NewDeploys(c Clients, h icaconfig.Home) *Deploys {
 	return &Deploys{clients: c, home: h, stacks: map[string]described{}}
 }
 
-// Gate holds while a stack that the look is about changes, or was deployed with another configuration.
+// Gate holds while a stack that the check is about changes, or was deployed with another configuration.
 func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold, error) {
-	const deploy = "nothing while a deploy runs: icaguard looks again by itself. If none runs, deploy all stacks with one configuration: make deploy"
+	const deploy = "nothing while a deploy runs: icaguard checks again by itself. If none runs, deploy all stacks with one configuration: make deploy"
 	var unknown error
 	for _, stack := range d.home.Stacks {
 		if !concerned(stack, s, setting) {
@@ -63,8 +63,8 @@ func (d *Deploys) Gate(ctx context.Context, s icaconfig.Storage, setting Setting
 	return Hold{}, unknown
 }
 
-// concerned reports whether a stack may hold what the look is about: the guard's own stands in all of them, a bucket in that of its
-// region, all else in the guard's, which also has the code that looks. So when the guard's stack fails to follow the storages', and goes
+// concerned reports whether a stack may hold what the check is about: the guard's own stands in all of them, a bucket in that of its
+// region, all else in the guard's, which also has the code that requests. So when the guard's stack fails to follow the storages', and goes
 // back to the configuration before, only buckets wait for the next deploy.
 func concerned(stack icaconfig.Stack, s icaconfig.Storage, setting Setting) bool {
 	switch stack.Kind {

@@ -60,7 +60,7 @@ func (p Pause) String() string {
 	return text
 }
 
-// Pauses reads the pauses of a configuration, once for one batch of looks.
+// Pauses reads the pauses of a configuration, once for one batch of requests.
 type Pauses struct {
 	clients  Clients
 	baseline icaconfig.Baseline

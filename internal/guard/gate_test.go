@@ -20,7 +20,7 @@ import (
 // gatedWorld is a world whose engine asks the gates. The stacks are played: moto's are never in progress.
 type gatedWorld struct {
 	*world
-	after []time.Duration // of the looks again
+	after []time.Duration // of the checks again
 	now   time.Time
 }
 
@@ -32,8 +32,8 @@ func newGatedWorld(t *testing.T) *gatedWorld {
 		icaconfig.Stack{Kind: icaconfig.StorageStack, Name: "icaguard-storage-eu-central-1", Region: "eu-central-1"},
 		icaconfig.Stack{Kind: icaconfig.RelayStack, Name: "icaguard-relay", Region: "us-west-2"})
 	w.engine.Now = func() time.Time { return w.now }
-	w.engine.LookAgain = func(_ context.Context, l Look, after time.Duration) error {
-		w.again, w.after = append(w.again, l), append(w.after, after)
+	w.engine.Requeue = func(_ context.Context, r Request, after time.Duration) error {
+		w.requeued, w.after = append(w.requeued, r), append(w.after, after)
 		return nil
 	}
 	w.settled()
@@ -56,13 +56,13 @@ func (w *gatedWorld) playStack(name, status, digest string) {
 }
 
 // handle is one batch, with gates that know nothing yet.
-func (w *gatedWorld) handle(looks ...Look) []Outcome {
+func (w *gatedWorld) handle(requests ...Request) []Outcome {
 	w.t.Helper()
 	deploys := NewDeploys(w.engine.Clients, w.engine.Baseline.Home)
 	w.engine.Deploys, w.engine.Gates = deploys, []Gate{deploys.Gate, NewPauses(w.engine.Clients, w.engine.Baseline, w.engine.Now).Gate}
-	w.again, w.after = nil, nil
+	w.requeued, w.after = nil, nil
 	var outcomes []Outcome
-	for _, result := range w.engine.Handle(w.t.Context(), looks) {
+	for _, result := range w.engine.Handle(w.t.Context(), requests) {
 		if result.Err != nil {
 			w.t.Fatal(result.Err)
 		}
@@ -78,11 +78,11 @@ func (w *gatedWorld) breakCORS() Outcome {
 	return w.handle(corsEvent())[0]
 }
 
-func corsEvent() Look {
-	return Look{Setting: "bucket-cors", Causes: []Cause{{EventID: "1", Event: "DeleteBucketCors", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}}}}
+func corsEvent() Request {
+	return Request{Setting: "bucket-cors", Causes: []Cause{{EventID: "1", Event: "DeleteBucketCors", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}}}}
 }
 
-// expectDeferred wants a look again after this time (0: none), and nothing written.
+// expectDeferred wants a check again after this time (0: none), and nothing written.
 func (w *gatedWorld) expectDeferred(o Outcome, after time.Duration, reason string) {
 	w.t.Helper()
 	expectStatus(w.t, o, Deferred)
@@ -92,7 +92,7 @@ func (w *gatedWorld) expectDeferred(o Outcome, after time.Duration, reason strin
 	if len(w.cors()) != 0 {
 		w.t.Error("held, and restored all the same")
 	}
-	if after == 0 && len(w.again) != 0 || after != 0 && !slices.Equal(w.after, []time.Duration{after}) {
+	if after == 0 && len(w.requeued) != 0 || after != 0 && !slices.Equal(w.after, []time.Duration{after}) {
 		w.t.Errorf("looks again after %v, want %v", w.after, after)
 	}
 }
@@ -145,7 +145,7 @@ func TestDeploying(t *testing.T) {
 			w.expectDeferred(o, time.Minute, held)
 			w.expectDeferred(o, time.Minute, c.held)
 			w.settled()
-			o = w.handle(w.again...)[0]
+			o = w.handle(w.requeued...)[0]
 			expectStatus(t, o, Restored)
 			if len(o.Causes) != 1 || o.Causes[0].Actor.ARN != "arn:aws:iam::123456789012:user/stranger" {
 				t.Errorf("who did it is forgotten: %+v", o.Causes)
@@ -161,7 +161,7 @@ func TestStacksOfResources(t *testing.T) {
 		w.settled()
 		w.playStack(stack, "UPDATE_COMPLETE", "new")
 		w.updateRole(aws.Int32(3600), aws.String("for ICA"))
-		expectStatus(t, w.handle(Look{Setting: "role-session-duration"})[0], want)
+		expectStatus(t, w.handle(Request{Setting: "role-session-duration"})[0], want)
 		expectStatus(t, w.breakCORS(), Deferred)
 	}
 }
@@ -170,14 +170,14 @@ func TestStacksOfResources(t *testing.T) {
 func TestGatesAreAskedForRestoresOnly(t *testing.T) {
 	w := newGatedWorld(t)
 	w.local.Recorder().ResetCalls()
-	w.handle(Look{})
+	w.handle(Request{})
 	if calls := w.gateCalls(); len(calls) != 0 {
 		t.Errorf("nothing differs, but the gates called %v", calls)
 	}
 	w.deleteCORS()
 	w.updateRole(aws.Int32(3600), aws.String("for ICA"))
 	w.local.Recorder().ResetCalls()
-	w.handle(Look{})
+	w.handle(Request{})
 	calls := w.gateCalls()
 	slices.Sort(calls)
 	if !slices.Equal(calls, []string{"DescribeStacks", "DescribeStacks", "GetParameters"}) {
@@ -203,15 +203,15 @@ func TestGateCannotTell(t *testing.T) {
 			defer remove()
 			o := w.breakCORS()
 			w.expectDeferred(o, 5*time.Second, says)
-			w.expectDeferred(w.handle(w.again...)[0], 15*time.Second, says)
-			o = w.handle(w.again...)[0]
+			w.expectDeferred(w.handle(w.requeued...)[0], 15*time.Second, says)
+			o = w.handle(w.requeued...)[0]
 			expectStatus(t, o, Restored)
-			if !strings.HasPrefix(o.GateSkipped, "asked 3 times in vain") || !strings.Contains(o.GateSkipped, says) || len(w.again) != 0 {
-				t.Errorf("ungated %q, again %v", o.GateSkipped, w.again)
+			if !strings.HasPrefix(o.GateSkipped, "asked 3 times in vain") || !strings.Contains(o.GateSkipped, says) || len(w.requeued) != 0 {
+				t.Errorf("ungated %q, again %v", o.GateSkipped, w.requeued)
 			}
 			w.breakCORS()
 			remove()
-			if o := w.handle(w.again...)[0]; o.Status != Restored || o.GateSkipped != "" {
+			if o := w.handle(w.requeued...)[0]; o.Status != Restored || o.GateSkipped != "" {
 				t.Errorf("told at the second try: %+v", o)
 			}
 		})
@@ -226,11 +226,11 @@ func TestHeldForLong(t *testing.T) {
 	var told []int
 	for minute := 1; minute <= 90; minute++ {
 		w.now = w.now.Add(time.Minute)
-		looks := w.again
-		if minute == 30 { // an event of the same thing meets the waiting look
-			looks = append([]Look{{Setting: "bucket-cors", Causes: []Cause{{EventID: "2"}}}}, looks...)
+		requests := w.requeued
+		if minute == 30 { // an event of the same thing meets the waiting check
+			requests = append([]Request{{Setting: "bucket-cors", Causes: []Cause{{EventID: "2"}}}}, requests...)
 		}
-		o := w.handle(looks...)[0]
+		o := w.handle(requests...)[0]
 		w.expectDeferred(o, time.Minute, "UPDATE_IN_PROGRESS")
 		if o.DeferredTooLong {
 			told = append(told, minute)
@@ -241,12 +241,12 @@ func TestHeldForLong(t *testing.T) {
 	}
 	w.settled()
 	remove := w.local.Recorder().Inject(localaws.Fault{Operation: "GetBucketCors", AccessKeyID: w.key, Kind: localaws.Throttled})
-	expectStatus(t, w.handle(w.again...)[0], Unknown)
-	if len(w.again) != 1 || !w.again[0].DeferredSince.IsZero() || w.again[0].DeferralReported {
-		t.Errorf("waiting uses up no tries, and is over: %+v", w.again)
+	expectStatus(t, w.handle(w.requeued...)[0], Unknown)
+	if len(w.requeued) != 1 || !w.requeued[0].DeferredSince.IsZero() || w.requeued[0].DeferralReported {
+		t.Errorf("waiting uses up no tries, and is over: %+v", w.requeued)
 	}
 	remove()
-	o := w.handle(w.again...)[0]
+	o := w.handle(w.requeued...)[0]
 	expectStatus(t, o, Restored)
 	if len(o.Causes) != 2 || o.DeferredTooLong {
 		t.Errorf("%+v", o)
@@ -255,22 +255,22 @@ func TestHeldForLong(t *testing.T) {
 
 func TestMergedLooksKeepTheirWaiting(t *testing.T) {
 	early, late := time.Unix(100, 0), time.Unix(200, 0)
-	waiting := Look{Attempt: 1, DeferredSince: early, DeferralReported: true, GateTries: 2}
-	for name, other := range map[string]Look{"a new event": {}, "one that waits for less long": {Attempt: 1, DeferredSince: late, GateTries: 1}} {
-		for _, merged := range []Look{waiting.merge(other), other.merge(waiting)} {
+	waiting := Request{Attempt: 1, DeferredSince: early, DeferralReported: true, GateTries: 2}
+	for name, other := range map[string]Request{"a new event": {}, "one that waits for less long": {Attempt: 1, DeferredSince: late, GateTries: 1}} {
+		for _, merged := range []Request{waiting.merge(other), other.merge(waiting)} {
 			if !merged.DeferredSince.Equal(early) || !merged.DeferralReported || merged.GateTries != 2 || merged.Attempt != other.Attempt {
 				t.Errorf("%s: %+v", name, merged)
 			}
 		}
 	}
-	if merged := (Look{FoundByAudit: true}).merge(Look{}); merged.FoundByAudit {
+	if merged := (Request{FoundByAudit: true}).merge(Request{}); merged.FoundByAudit {
 		t.Error("an event told of it after all, so it was not missed")
 	}
-	body, err := EncodeLook(waiting)
+	body, err := EncodeRequest(waiting)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if message, err := ParseMessage([]byte(body)); err != nil || !message.Look.DeferredSince.Equal(early) || !message.Look.DeferralReported || message.Look.GateTries != 2 {
+	if message, err := ParseMessage([]byte(body)); err != nil || !message.Request.DeferredSince.Equal(early) || !message.Request.DeferralReported || message.Request.GateTries != 2 {
 		t.Errorf("on the queue it forgets its waiting: %s", body)
 	}
 }
@@ -320,7 +320,7 @@ func TestPaused(t *testing.T) {
 				t.Errorf("to do: %s", o.Remediation)
 			}
 			w.now = w.now.Add(2 * time.Hour)
-			expectStatus(t, w.handle(Look{Setting: "bucket-cors"})[0], Restored) // the next event or sweep
+			expectStatus(t, w.handle(Request{Setting: "bucket-cors"})[0], Restored) // the next event or sweep
 			w.now = w.now.Add(-2 * time.Hour)
 		})
 	}
@@ -337,8 +337,8 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 			w := newGatedWorld(t)
 			w.pause(PauseAll, c.value)
 			w.expectDeferred(w.breakCORS(), 5*time.Second, c.says)
-			w.expectDeferred(w.handle(w.again...)[0], 15*time.Second, c.says)
-			o := w.handle(w.again...)[0]
+			w.expectDeferred(w.handle(w.requeued...)[0], 15*time.Second, c.says)
+			o := w.handle(w.requeued...)[0]
 			expectStatus(t, o, Restored)
 			if !strings.Contains(o.GateSkipped, c.says) {
 				t.Errorf("ungated %q", o.GateSkipped)

@@ -26,7 +26,7 @@ func guardFunction() Setting {
 	return define(Setting{
 		ID:          "guard-function",
 		Title:       "The guard's functions are there as deployed, may run, and remediate reads the queue",
-		Effect:      "nothing is restored, or nobody looks",
+		Effect:      "nothing is restored, or nothing is checked",
 		Remediation: redeploy,
 		On:          OnFunctions,
 		Triggers: []Trigger{
@@ -55,12 +55,12 @@ func readFunction(ctx context.Context, client *lambda.Client, f *functionState) 
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look at function %s: %w", f.Name, err)
+		return fmt.Errorf("read function %s: %w", f.Name, err)
 	}
 	f.Exists, f.State = true, string(out.State)
 	concurrency, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &f.Name})
 	if err != nil {
-		return fmt.Errorf("look at the concurrency of function %s: %w", f.Name, err)
+		return fmt.Errorf("read the concurrency of function %s: %w", f.Name, err)
 	}
 	f.Stopped = concurrency.ReservedConcurrentExecutions != nil && *concurrency.ReservedConcurrentExecutions == 0
 	return nil
@@ -69,7 +69,7 @@ func readFunction(ctx context.Context, client *lambda.Client, f *functionState) 
 // readMappings counts those by which remediate reads the guard's queue.
 func readMappings(ctx context.Context, client *lambda.Client, h icaconfig.Home, f *functionState) error {
 	mappings, err := client.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{
-		FunctionName: &f.Name, EventSourceArn: aws.String(h.ARN("sqs", h.HomeRegion, LookQueue)),
+		FunctionName: &f.Name, EventSourceArn: aws.String(h.ARN("sqs", h.HomeRegion, RequestQueue)),
 	})
 	if awserr.Classify(err) == awserr.Gone {
 		return nil // the function is

@@ -30,14 +30,14 @@ func guardQueue() Setting {
 		Remediation: redeploy,
 		On:          OnQueues,
 		Triggers: []Trigger{
-			alwaysAlert(ownEvents("aws.sqs", "queueUrl", []string{LookQueue, DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
+			alwaysAlert(ownEvents("aws.sqs", "queueUrl", []string{RequestQueue, DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
 		},
 		Reads: on(OnQueues, "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
 	}, spec[[]queueState]{read: readQueues, compare: compareQueues})
 }
 
 func readQueues(ctx context.Context, c Clients, s icaconfig.Storage) ([]queueState, error) {
-	all := []queueState{{Name: LookQueue, Region: s.Home.HomeRegion}}
+	all := []queueState{{Name: RequestQueue, Region: s.Home.HomeRegion}}
 	for _, region := range s.Home.Regions() {
 		all = append(all, queueState{Name: DeadLetterQueue, Region: region})
 	}
@@ -62,7 +62,7 @@ func (c Clients) readQueue(ctx context.Context, q *queueState) error {
 		QueueUrl: at.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 	})
 	if err != nil {
-		return fmt.Errorf("look at queue %s in %s: %w", q.Name, q.Region, err)
+		return fmt.Errorf("read queue %s in %s: %w", q.Name, q.Region, err)
 	}
 	q.Exists, q.Redrive = true, out.Attributes["RedrivePolicy"]
 	q.Waiting, _ = strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"]) // AWS's own number
@@ -76,12 +76,12 @@ func compareQueues(s icaconfig.Storage, got []queueState) Comparison {
 		switch {
 		case !q.Exists:
 			v.Alerts = append(v.Alerts, Finding{What: what + " does not exist", Remediation: redeploy(s)})
-		case q.Name == LookQueue && q.Redrive == "":
+		case q.Name == RequestQueue && q.Redrive == "":
 			v.Alerts = append(v.Alerts, Finding{What: what + " has lost its dead-letter queue", Remediation: redeploy(s)})
 		case q.Name == DeadLetterQueue && q.Waiting > 0:
 			v.Alerts = append(v.Alerts, Finding{
 				What:        fmt.Sprintf("%s holds %d messages: events that could not be delivered or handled", what, q.Waiting),
-				Remediation: "icaguard dead-letters shows them with the reason; icaguard look --all makes up for events and looks, notices are for you to read; icaguard dead-letters --empty removes them",
+				Remediation: "icaguard dead-letters shows them with the reason; icaguard reconcile --all makes up for events and requests, notices are for you to read; icaguard dead-letters --empty removes them",
 			})
 		}
 	}

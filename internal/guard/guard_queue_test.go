@@ -11,7 +11,7 @@ func guardQueueWays() []homeWay {
 		{
 			setting: id, name: "deleted", want: ActionRequired, says: "queue icaguard-looks in us-east-1 does not exist",
 			breakIt: func(w *homeWorld) {
-				w.must(w.stranger.sqs(inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, LookQueue)}))
+				w.must(w.stranger.sqs(inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, RequestQueue)}))
 			},
 		},
 		{
@@ -31,7 +31,7 @@ func guardQueueWays() []homeWay {
 		{
 			setting: id, name: "purged", want: ActionRequired, says: "PurgeQueue by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *homeWorld) {
-				w.must(w.stranger.sqs(inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, LookQueue)}))
+				w.must(w.stranger.sqs(inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, RequestQueue)}))
 			},
 		},
 		{
@@ -54,6 +54,6 @@ func (w *homeWorld) url(region, queue string) *string {
 func (w *homeWorld) setAttribute(name, value string) {
 	w.t.Helper()
 	w.must(w.stranger.sqs(inHome).SetQueueAttributes(w.t.Context(), &sqs.SetQueueAttributesInput{
-		QueueUrl: w.url(inHome, LookQueue), Attributes: map[string]string{name: value},
+		QueueUrl: w.url(inHome, RequestQueue), Attributes: map[string]string{name: value},
 	}))
 }

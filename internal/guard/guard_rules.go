@@ -37,7 +37,7 @@ func guardRules() Setting {
 	}, spec[[]ruleState]{read: readRules, compare: compareRules})
 }
 
-// ruleEvents takes the events of every rule with a name of ours, on whatever bus: the look decides, for a few reads.
+// ruleEvents takes the events of every rule with a name of ours, on whatever bus: the check decides, for a few reads.
 func ruleEvents(parameter string, names ...string) Trigger {
 	return Trigger{Source: "aws.events", Events: names, Parameter: parameter, Names: func(s icaconfig.Storage) []string {
 		var ours []string

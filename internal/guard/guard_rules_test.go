@@ -47,7 +47,7 @@ func guardRulesWays() []homeWay {
 			put(inHome, eventbridge.PutRuleInput{Name: aws.String(schedule), ScheduleExpression: aws.String("rate(7 days)")})),
 		way("target removed", "rule icaguard-relay-s3 in eu-central-1 has the targets []", remove(relay, away)),
 		way("target replaced", "has the targets ["+queue+"other]", targets(hear, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") })),
-		way("target added", "has the targets ["+queue+"icaguard-looks "+queue+"other]", targets(hear, inHome, func(t *types.Target) {
+		way("target added", "has the targets ["+queue+"icaguard-requests "+queue+"other]", targets(hear, inHome, func(t *types.Target) {
 			t.Id, t.Arn = aws.String("other"), aws.String(queue+"other")
 		})),
 		way("events rewritten on their way", "with input of another's making", targets(hear, inHome, func(t *types.Target) {

@@ -26,7 +26,7 @@ type heardTrail struct {
 	Logging bool
 	Writes  bool // management events that write are logged
 	KMS     bool // those of KMS, too
-	// Unknown: an organisation's trail that this account may not look into.
+	// Unknown: an organisation's trail that this account may not check into.
 	Unknown bool
 }
 
@@ -95,7 +95,7 @@ func (c Clients) heardTrail(ctx context.Context, trail types.Trail) (heardTrail,
 	case class == awserr.Gone:
 		return heard, nil // deleted since it was listed: it logs nothing
 	}
-	return heardTrail{}, fmt.Errorf("look at trail %s: %w", heard.ARN, err)
+	return heardTrail{}, fmt.Errorf("read trail %s: %w", heard.ARN, err)
 }
 
 // kmsSource is how selectors name KMS.

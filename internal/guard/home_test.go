@@ -47,7 +47,7 @@ type homeWorld struct {
 	engine   Engine
 	home     icaconfig.Home
 	stranger Clients
-	again    []Look
+	requeued []Request
 
 	mu    sync.Mutex
 	heard []Event
@@ -60,7 +60,7 @@ func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *
 	w := &homeWorld{t: t, local: local, key: "AKIAGUARDHOME", stranger: Clients{Config: local.Config(inHome, "AKIASTRANGER")}}
 	w.configure(true)
 	localawstest.Home{
-		Regions: w.home.Regions(), Queue: LookQueue, DeadLetters: DeadLetterQueue, Topic: AlertTopic, Table: LedgerTable, Trail: TrailName,
+		Regions: w.home.Regions(), Queue: RequestQueue, DeadLetters: DeadLetterQueue, Topic: AlertTopic, Table: LedgerTable, Trail: TrailName,
 		PartitionKey: "resource", SortKey: "entry", Functions: []string{RemediateFunction, ValidateFunction}, Roles: guardRoles(w.home)[2:],
 		Emails: w.home.Emails, Rules: homeRules(w.home),
 	}.Make(t, local, parts...)
@@ -100,8 +100,8 @@ func (w *homeWorld) configure(withKey bool) {
 	w.home = baseline.Home
 	w.engine = Engine{
 		Baseline: baseline, Settings: SelfChecks(), Clients: Clients{Config: cfg, Account: w.local.Account()}, Now: time.Now, Sleep: Sleep,
-		LookAgain: func(_ context.Context, l Look, _ time.Duration) error {
-			w.again = append(w.again, l)
+		Requeue: func(_ context.Context, r Request, _ time.Duration) error {
+			w.requeued = append(w.requeued, r)
 			return nil
 		},
 	}
@@ -137,24 +137,24 @@ func (w *homeWorld) hear(_ context.Context, envelope localaws.Envelope) error {
 	return err
 }
 
-// looks are those that what was heard since the last call leads to.
-func (w *homeWorld) looks() []Look {
+// requests are those that what was heard since the last call leads to.
+func (w *homeWorld) requests() []Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var looks []Look
+	var requests []Request
 	for _, event := range w.heard {
-		looks = append(looks, Route(event, "", w.engine.Settings, w.engine.Baseline)...)
+		requests = append(requests, Route(event, "", w.engine.Settings, w.engine.Baseline)...)
 	}
 	w.heard = nil
-	return looks
+	return requests
 }
 
 // handle is one batch, with gates that know nothing yet.
-func (w *homeWorld) handle(looks ...Look) []Outcome {
+func (w *homeWorld) handle(requests ...Request) []Outcome {
 	w.t.Helper()
 	w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
 	var outcomes []Outcome
-	for _, result := range w.engine.Handle(w.t.Context(), looks) {
+	for _, result := range w.engine.Handle(w.t.Context(), requests) {
 		if result.Err != nil {
 			w.t.Fatal(result.Err)
 		}
@@ -163,9 +163,9 @@ func (w *homeWorld) handle(looks ...Look) []Outcome {
 	return outcomes
 }
 
-func (w *homeWorld) handleOne(looks ...Look) Outcome {
+func (w *homeWorld) handleOne(requests ...Request) Outcome {
 	w.t.Helper()
-	outcomes := w.handle(looks...)
+	outcomes := w.handle(requests...)
 	if len(outcomes) != 1 {
 		w.t.Fatalf("%d outcomes, want one: %+v", len(outcomes), outcomes)
 	}
@@ -243,7 +243,7 @@ func settingOf(t *testing.T, id string) Setting {
 
 func testHomeInSync(w *homeWorld, setting string, used map[string]bool) {
 	w.t.Helper()
-	if o := w.handleOne(Look{Setting: setting}); o.Status != InSync || o.Storage != "icaguard" {
+	if o := w.handleOne(Request{Setting: setting}); o.Status != InSync || o.Storage != "icaguard" {
 		w.t.Errorf("as deployed it must be clean, and nobody's but the guard's: %+v", o)
 	}
 	for _, call := range w.calls() {
@@ -253,15 +253,15 @@ func testHomeInSync(w *homeWorld, setting string, used map[string]bool) {
 
 func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
 	c.breakIt(w)
-	looks := slices.DeleteFunc(w.looks(), func(l Look) bool { return l.Setting != c.setting })
-	if c.untold != (len(looks) == 0) {
-		w.t.Fatalf("heard of it by %d events, want some: %v", len(looks), !c.untold)
+	requests := slices.DeleteFunc(w.requests(), func(r Request) bool { return r.Setting != c.setting })
+	if c.untold != (len(requests) == 0) {
+		w.t.Fatalf("heard of it by %d events, want some: %v", len(requests), !c.untold)
 	}
 	if c.untold {
-		looks = []Look{{Setting: c.setting}}
+		requests = []Request{{Setting: c.setting}}
 	}
 	w.local.Recorder().ResetCalls()
-	o := w.handleOne(looks...)
+	o := w.handleOne(requests...)
 	for _, call := range w.calls() {
 		used[call.Action] = true
 	}
@@ -272,14 +272,14 @@ func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
 	if c.want == ActionRequired && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
 	}
-	if again := len(w.again) == 1; again != (c.want == InSync || c.want == withNotes) && !c.untold {
-		w.t.Errorf("looks again: %v; want that only where an event shows nothing to do, as the read may be stale", again)
+	if again := len(w.requeued) == 1; again != (c.want == InSync || c.want == withNotes) && !c.untold {
+		w.t.Errorf("requests again: %v; want that only where an event shows nothing to do, as the read may be stale", again)
 	}
 }
 
 // testHomeFaults lets every call fail in every way: nothing is well or broken that could not be seen.
 func testHomeFaults(w *homeWorld, setting string) {
-	w.handleOne(Look{Setting: setting})
+	w.handleOne(Request{Setting: setting})
 	var operations []string
 	for _, call := range w.calls() {
 		operations = append(operations, call.Operation)
@@ -290,15 +290,15 @@ func testHomeFaults(w *homeWorld, setting string) {
 			localaws.Denied: Unknown, localaws.Throttled: Unknown, localaws.Malformed: Unknown, localaws.ExplicitDeny: ActionRequired,
 		} {
 			remove := w.local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: kind})
-			w.again = nil
-			o := w.handleOne(Look{Setting: setting})
+			w.requeued = nil
+			o := w.handleOne(Request{Setting: setting})
 			remove()
-			if o.Status != want || o.Problem == "" || o.Remediation == "" || len(o.Alerts) > 0 || len(w.again) != map[Status]int{Unknown: 1}[want] {
-				w.t.Errorf("%s %s: want %s, why and what to do: %+v, again %v", operation, kind, want, o, w.again)
+			if o.Status != want || o.Problem == "" || o.Remediation == "" || len(o.Alerts) > 0 || len(w.requeued) != map[Status]int{Unknown: 1}[want] {
+				w.t.Errorf("%s %s: want %s, why and what to do: %+v, again %v", operation, kind, want, o, w.requeued)
 			}
 		}
 	}
-	if o := w.handleOne(Look{Setting: setting}); o.Status != InSync {
+	if o := w.handleOne(Request{Setting: setting}); o.Status != InSync {
 		w.t.Errorf("not clean when AWS is well again: %+v", o)
 	}
 }
@@ -308,7 +308,7 @@ func TestSelfChecksAreAskedOnce(t *testing.T) {
 	w := &homeWorld{t: t, local: newSite(t).AWS}
 	w.configure(false)
 	var got []string
-	for _, j := range w.engine.jobs([]Look{{}}) {
+	for _, j := range w.engine.jobs([]Request{{}}) {
 		got = append(got, j.setting.ID+" "+string(j.setting.On.Mode(j.storage)))
 	}
 	var want []string
@@ -316,6 +316,6 @@ func TestSelfChecksAreAskedOnce(t *testing.T) {
 		want = append(want, setting.ID+" "+string(icaconfig.Observe))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("looks (-want +got):\n%s", diff)
+		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 }

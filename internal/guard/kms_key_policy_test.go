@@ -58,11 +58,11 @@ func kmsKeyPolicyWays() []way {
 			breakIt: func(w *world) {
 				w.putKeyPolicy(policyText(adminStatement, w.roleStatement()))
 				w.deleteRole()
-				w.engine.Handle(w.t.Context(), []Look{{Setting: "role"}})
+				w.engine.Handle(w.t.Context(), []Request{{Setting: "role"}})
 				if strings.Contains(w.keyPolicy(), w.storage.Role.ARN) {
 					w.t.Error("the principal did not turn into its id")
 				}
-				w.again = nil
+				w.requeued = nil
 			},
 			check: func(w *world, _ Outcome) {
 				if got := w.keyPolicy(); !strings.Contains(got, `"Sid":"Admins"`) || !strings.Contains(got, w.roleStatement()) {
@@ -193,7 +193,7 @@ func (w *world) expectKeyPolicy(want string) {
 func TestKeyPolicyDenied(t *testing.T) {
 	w := newWorld(t, newSite(t), restorable())
 	defer w.local.Recorder().Inject(localaws.Fault{Operation: "GetKeyPolicy", AccessKeyID: w.key, Kind: localaws.Denied})()
-	o := w.look("kms-key-policy")
+	o := w.reconcile("kms-key-policy")
 	expectStatus(t, o, Unknown)
 	if !strings.Contains(o.Problem, "no statement for the account's root") {
 		t.Errorf("problem %q", o.Problem)

@@ -19,7 +19,7 @@ type keyState struct {
 	State       types.KeyState // "": the key does not exist
 	Dies        string         // day (UTC) on which a scheduled deletion is done, "" if none is
 	RotationOff bool           // automatic rotation is possible and off
-	Unreadable  bool           // it is another account's, and that does not let us look
+	Unreadable  bool           // it is another account's, and that does not let us check
 }
 
 func kmsKeyState() Setting {
@@ -107,7 +107,7 @@ func rotates(key *types.KeyMetadata) bool {
 func compareKeyState(s icaconfig.Storage, got keyState) Comparison {
 	v := compareOwnKeyState(s, got)
 	if foreignKey(s) {
-		return v.and(alert(fmt.Sprintf("key %s belongs to account %s: its events cannot be heard here, so a change of it shows only when icaguard looks anyway",
+		return v.and(alert(fmt.Sprintf("key %s belongs to account %s: its events cannot be heard here, so a change of it shows only when icaguard requests anyway",
 			s.Key.ARN, accountOfARN(s.Key.ARN)),
 			"use a key of account "+accountOf(s)+", or let that account watch the key"))
 	}
@@ -139,7 +139,7 @@ func keyRemediation(s icaconfig.Storage, state types.KeyState) string {
 	case foreignKey(s):
 		return "ask account " + accountOfARN(s.Key.ARN) + ", now: it alone can enable the key or cancel its deletion"
 	case !canBeEnabled(state):
-		return "look at the key in the KMS console: this state is not ended by enabling it"
+		return "read the key in the KMS console: this state is not ended by enabling it"
 	}
 	return enableCommand(s) + "; with kms: {restore: true} in ica.yaml icaguard does so"
 }

@@ -114,7 +114,7 @@ func TestKeyStates(t *testing.T) {
 	}
 }
 
-// TestKeyOfAStranger: another account's key is told also where it cannot be looked at, and nothing on it is ours to do.
+// TestKeyOfAStranger: another account's key is told also where it cannot be checked, and nothing on it is ours to do.
 func TestKeyOfAStranger(t *testing.T) {
 	s := icaconfig.Storage{Key: icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:210987654321:key/k", Restore: true}}
 	s.Role.ARN = "arn:aws:iam::123456789012:role/r"
@@ -139,8 +139,8 @@ func TestKeyIsNamedByID(t *testing.T) {
 	}
 	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{{Name: "lab"}, {Name: "other"}}}
 	b.Storages[0].Key.ARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-	looks := Route(event, "", []Setting{kmsKeyState()}, b)
-	if len(looks) != 1 || looks[0].Storage != "lab" {
-		t.Errorf("looks %+v", looks)
+	requests := Route(event, "", []Setting{kmsKeyState()}, b)
+	if len(requests) != 1 || requests[0].Storage != "lab" {
+		t.Errorf("requests %+v", requests)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Look asks to look at one setting of one storage. It is also the message on the guard's own queue: an empty Storage
+// Request asks to check one setting of one storage. It is also the message on the guard's own queue: an empty Storage
 // or Setting there means all of them.
-type Look struct {
+type Request struct {
 	Storage string  `json:"storage,omitempty"`
 	Setting string  `json:"setting,omitempty"`
-	Attempt int     `json:"attempt,omitempty"` // how often it was looked at already
+	Attempt int     `json:"attempt,omitempty"` // how often it was checked already
 	Reason  string  `json:"reason,omitempty"`
 	Causes  []Cause `json:"causes,omitempty"`
 	// Missed says that no event told of the drift: found by the audit.
@@ -23,11 +23,11 @@ type Look struct {
 	DeferredSince    time.Time `json:"deferredSince,omitzero"`
 	DeferralReported bool      `json:"deferralReported,omitempty"`
 	GateTries        int       `json:"gateTries,omitempty"`
-	// Wrote is what a look before restored without seeing it: clean now means restored.
+	// Wrote is what a check before restored without seeing it: clean now means restored.
 	Wrote []Diff `json:"wrote,omitempty"`
 }
 
-// Cause is an event that made us look: who did what, when.
+// Cause is an event that made us check: who did what, when.
 type Cause struct {
 	EventID string    `json:"eventId"`
 	Event   string    `json:"event"`
@@ -35,29 +35,29 @@ type Cause struct {
 	Actor   Actor     `json:"actor"`
 }
 
-// maxCauses bounds what one look carries: 100 events on one role are one look, and SQS messages have a size limit.
+// maxCauses bounds what one check carries: 100 events on one role are one check, and SQS messages have a size limit.
 const maxCauses = 10
 
 // Message is what can stand in the queue: exactly one of its fields is set.
 type Message struct {
-	Event *Event
-	Stack *StackEvent
-	Look  *Look
+	Event   *Event
+	Stack   *StackEvent
+	Request *Request
 	// Notice is a message to people that could not be delivered and is tried again.
 	Notice *Notice
 }
 
 // wire is the JSON form of our own messages; "icaguard" tells them from AWS's events.
 type wire struct {
-	Kind   string  `json:"icaguard"`
-	Look   *Look   `json:"look,omitempty"`
-	Notice *Notice `json:"notice,omitempty"`
+	Kind    string   `json:"icaguard"`
+	Request *Request `json:"request,omitempty"`
+	Notice  *Notice  `json:"notice,omitempty"`
 }
 
 var errUnknownKind = errors.New("a message of ours of an unknown kind: it was written by another version of icaguard")
 
-// EncodeLook writes a look as a message for the guard's queue.
-func EncodeLook(l Look) (string, error) { return encode(wire{Kind: "look", Look: &l}) }
+// EncodeRequest writes a check as a message for the guard's queue.
+func EncodeRequest(r Request) (string, error) { return encode(wire{Kind: "request", Request: &r}) }
 
 // EncodeNotice writes an undelivered notice as a message for the guard's queue.
 func EncodeNotice(n Notice) (string, error) { return encode(wire{Kind: "notice", Notice: &n}) }
@@ -77,8 +77,8 @@ func ParseMessage(body []byte) (Message, error) {
 		return Message{}, fmt.Errorf("message: parse: %w", err)
 	}
 	switch {
-	case w.Kind == "look" && w.Look != nil:
-		return Message{Look: w.Look}, nil
+	case w.Kind == "request" && w.Request != nil:
+		return Message{Request: w.Request}, nil
 	case w.Kind == "notice" && w.Notice != nil:
 		return Message{Notice: w.Notice}, nil
 	case w.Kind != "":
@@ -98,9 +98,9 @@ func ParseMessage(body []byte) (Message, error) {
 	return Message{Event: &event}, nil
 }
 
-// merge joins two looks at the same thing: all causes once, the newest kept, and the lower attempt, because a new event
-// deserves its second look also when it meets an old one's.
-func (l Look) merge(other Look) Look {
+// merge joins two checks the same thing: all causes once, the newest kept, and the lower attempt, because a new event
+// deserves its second check also when it meets an old one's.
+func (l Request) merge(other Request) Request {
 	l.Attempt = min(l.Attempt, other.Attempt)
 	l.FoundByAudit = l.FoundByAudit && other.FoundByAudit
 	for _, cause := range other.Causes {

@@ -7,7 +7,7 @@ import "fmt"
 const (
 	RemediateFunction = "icaguard-remediate" // also the name of its role
 	ValidateFunction  = "icaguard-validate"  // also the name of its role
-	LookQueue         = "icaguard-looks"
+	RequestQueue      = "icaguard-requests"
 	DeadLetterQueue   = "icaguard-dead-letters" // in every region with a rule of ours
 	AlertTopic        = "icaguard-alerts"
 	LedgerTable       = "icaguard-ledger"

@@ -10,10 +10,10 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// Status is the result of a look. The set is closed; every switch over it is exhaustive.
+// Status is the result of a check. The set is closed; every switch over it is exhaustive.
 type Status string
 
-// The results of a look.
+// The results of a check.
 const (
 	InSync         Status = "in-sync"
 	Drifted        Status = "drifted"         // differs, and the mode is observe
@@ -21,11 +21,11 @@ const (
 	Unverified     Status = "unverified"      // was put right, but does not read back right
 	ActionRequired Status = "action-required" // only a person can help
 	Deferred       Status = "deferred"        // differs, but acting has to wait
-	Unknown        Status = "unknown"         // could not look
+	Unknown        Status = "unknown"         // could not check
 	RestoreFailed  Status = "restore-failed"  // differs and could not be put right yet
 )
 
-// Outcome is what a look found and what became of it.
+// Outcome is what a check found and what became of it.
 type Outcome struct {
 	Storage  string  `json:"storage"`
 	Setting  string  `json:"setting"`
@@ -48,8 +48,8 @@ type Outcome struct {
 	// ToldBy is the setting that tells people about the cause, when this one only suffers from it.
 	ToldBy string `json:"toldBy,omitempty"`
 
-	Attempt int `json:"attempt,omitempty"` // how often it was looked at before
-	// Again: the guard looks again by itself.
+	Attempt int `json:"attempt,omitempty"` // how often it was checked before
+	// Again: the guard checks again by itself.
 	Again bool `json:"again,omitempty"`
 
 	on         Kind
@@ -127,7 +127,7 @@ func (o Outcome) fail(status Status, err error) Outcome {
 	return o
 }
 
-// gone: what the guard recreates will be there at the next look. All else is told once, by the setting of the resource
+// gone: what the guard recreates will be there at the next check. All else is told once, by the setting of the resource
 // itself, not by every setting on it.
 func (o Outcome) gone() Outcome {
 	if teller := o.on.teller(); teller != o.Setting {
@@ -146,13 +146,13 @@ func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 		return ""
 	case Drifted:
 		if mode == icaconfig.Enforce { // an audit found it
-			return "let the deployed guard restore it: icaguard look --all; or by hand: " + remediation
+			return "let the deployed guard restore it: icaguard reconcile --all; or by hand: " + remediation
 		}
 		return remediation + "; or set the storage's mode to enforce and deploy"
 	case Unverified:
 		return remediation + "; something may be changing it back: look who did, in CloudTrail"
 	case Deferred:
-		return cmp.Or(o.hold.Remediation, "nothing now: icaguard looks again by itself")
+		return cmp.Or(o.hold.Remediation, "nothing now: icaguard checks again by itself")
 	case ActionRequired, Unknown, RestoreFailed:
 	}
 	return adviceFor(o, remediation)
@@ -161,13 +161,13 @@ func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 func adviceFor(o Outcome, remediation string) string {
 	switch awserr.Classify(o.err) {
 	case awserr.Gone:
-		return fmt.Sprintf("%s does not exist: if it was deleted, create it again now (a bucket's name can be taken by anyone), then: icaguard look --all", o.Resource)
+		return fmt.Sprintf("%s does not exist: if it was deleted, create it again now (a bucket's name can be taken by anyone), then: icaguard reconcile --all", o.Resource)
 	case awserr.ExplicitDeny:
 		return "a policy of your organisation, a boundary or a bucket policy forbids the call; icaguard never works around one. Ask its owner for an exception"
 	case awserr.Denied:
-		return "icaguard lacks a permission, or the bucket belongs to another account: compare its role with the deployed template, then: icaguard look --all"
+		return "icaguard lacks a permission, or the bucket belongs to another account: compare its role with the deployed template, then: icaguard reconcile --all"
 	case awserr.Transient:
-		return "AWS did not answer properly; look at the AWS Health Dashboard, then: icaguard look --all"
+		return "AWS did not answer properly; look at the AWS Health Dashboard, then: icaguard reconcile --all"
 	case awserr.Final:
 	}
 	return remediation

@@ -65,10 +65,10 @@ func redeploy(icaconfig.Storage) string {
 	return "look in CloudTrail who changed it and why; to put it back: make repair"
 }
 
-// alarm ends a look at the guard itself. What a stranger did to it is an alert, what our own deploy did is not; while one runs, nobody can
+// alarm ends a check the guard itself. What a stranger did to it is an alert, what our own deploy did is not; while one runs, nobody can
 // tell yet what will be left.
 func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
-	alarms := j.setting.alarms(j.look.Causes)
+	alarms := j.setting.alarms(j.request.Causes)
 	if o.Status == Unknown || len(o.Alerts) == 0 && len(alarms) == 0 || e.Deploys == nil {
 		return o
 	}

@@ -29,25 +29,25 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// byCloudFormation plays that CloudFormation made the calls that led to the looks.
-func byCloudFormation(looks []Look) []Look {
-	for i := range looks {
-		for j := range looks[i].Causes {
-			looks[i].Causes[j].Actor = Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: CloudFormation}
+// byCloudFormation plays that CloudFormation made the calls that led to the requests.
+func byCloudFormation(requests []Request) []Request {
+	for i := range requests {
+		for j := range requests[i].Causes {
+			requests[i].Causes[j].Actor = Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: CloudFormation}
 		}
 	}
-	return looks
+	return requests
 }
 
-// attribute is a stranger's change that no later look can see.
-func (w *homeWorld) attribute() []Look {
+// attribute is a stranger's change that no later check can see.
+func (w *homeWorld) attribute() []Request {
 	w.t.Helper()
 	w.setAttribute("VisibilityTimeout", "1")
-	looks := w.looks()
-	if len(looks) == 0 {
+	requests := w.requests()
+	if len(requests) == 0 {
 		w.t.Fatal("nothing was heard")
 	}
-	return looks
+	return requests
 }
 
 func (w *homeWorld) expectAlarm(o Outcome) {
@@ -60,22 +60,22 @@ func (w *homeWorld) expectAlarm(o Outcome) {
 func testAlarm(w *homeWorld) {
 	o := w.handleOne(w.attribute()...)
 	w.expectAlarm(o)
-	if o.GateSkipped != "" || len(w.again) != 0 {
-		w.t.Errorf("all is known, and told once: %+v, again %v", o, w.again)
+	if o.GateSkipped != "" || len(w.requeued) != 0 {
+		w.t.Errorf("all is known, and told once: %+v, again %v", o, w.requeued)
 	}
 }
 
-// testOwnDeploy plays a deploy in which CloudFormation sets the attribute: held, looked at again, and then nothing to tell.
+// testOwnDeploy plays a deploy in which CloudFormation sets the attribute: held, checked again, and then nothing to tell.
 func testOwnDeploy(w *homeWorld) {
 	start := time.Now()
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	o := w.handleOne(byCloudFormation(w.attribute())...)
 	expectStatus(w.t, o, Deferred)
-	if !strings.Contains(o.Problem, "stack icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS") || len(w.again) != 1 {
-		w.t.Fatalf("held because of what, and looked at again: %+v %v", o, w.again)
+	if !strings.Contains(o.Problem, "stack icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS") || len(w.requeued) != 1 {
+		w.t.Fatalf("held because of what, and looked at again: %+v %v", o, w.requeued)
 	}
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
-	o = w.handleOne(w.again...)
+	o = w.handleOne(w.requeued...)
 	expectStatus(w.t, o, InSync)
 	if len(o.Alerts) > 0 || o.GateSkipped != "" {
 		w.t.Errorf("our own deploy did it: %+v", o)
@@ -87,9 +87,9 @@ func testDeployAway(w *homeWorld) {
 	start := time.Now()
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS")
 	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
-	expectStatus(w.t, w.handleOne(w.looks()...), Deferred)
+	expectStatus(w.t, w.handleOne(w.requests()...), Deferred)
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-	expectStatus(w.t, w.handleOne(w.again...), ActionRequired) // the deploy left it so
+	expectStatus(w.t, w.handleOne(w.requeued...), ActionRequired) // the deploy left it so
 }
 
 // testHidden: who changes the guard while it is deployed is no part of the deploy.
@@ -98,28 +98,28 @@ func testHidden(w *homeWorld) {
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	expectStatus(w.t, w.handleOne(w.attribute()...), Deferred)
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-	w.expectAlarm(w.handleOne(w.again...))
+	w.expectAlarm(w.handleOne(w.requeued...))
 }
 
 func testEarlierDeploy(w *homeWorld) {
-	looks := byCloudFormation(w.attribute())
-	now := looks[0].Causes[0].Time
+	requests := byCloudFormation(w.attribute())
+	now := requests[0].Causes[0].Time
 	w.playOne("icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-	o := w.handleOne(looks...)
+	o := w.handleOne(requests...)
 	expectStatus(w.t, o, InSync)
 }
 
 func testAfterDeploy(w *homeWorld) {
-	looks := w.attribute()
-	w.playOne("icaguard-guard", looks[0].Causes[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE") // over for two seconds
-	w.expectAlarm(w.handleOne(looks...))
+	requests := w.attribute()
+	w.playOne("icaguard-guard", requests[0].Causes[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE") // over for two seconds
+	w.expectAlarm(w.handleOne(requests...))
 }
 
 // testStackGone: no deploy puts a deleted stack back by itself, so nothing is waited for.
 func testStackGone(w *homeWorld) {
 	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{})
 	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
-	expectStatus(w.t, w.handleOne(w.looks()...), ActionRequired)
+	expectStatus(w.t, w.handleOne(w.requests()...), ActionRequired)
 	w.expectAlarm(w.handleOne(w.attribute()...))
 	w.local.Recorder().PlayStack("icaguard-guard", localaws.StackState{}) // without that one, the guard itself is going
 	expectStatus(w.t, w.handleOne(w.attribute()...), Deferred)
@@ -136,12 +136,12 @@ func testOtherDigest(w *homeWorld) {
 
 func testBrokenDuringDeploy(w *homeWorld) {
 	guardQueueWays()[0].breakIt(w) // deletes the queue
-	looks := byCloudFormation(w.looks())
-	start := looks[0].Causes[0].Time
+	requests := byCloudFormation(w.requests())
+	start := requests[0].Causes[0].Time
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
-	expectStatus(w.t, w.handleOne(looks...), Deferred)
+	expectStatus(w.t, w.handleOne(requests...), Deferred)
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-	o := w.handleOne(w.again...)
+	o := w.handleOne(w.requeued...)
 	expectStatus(w.t, o, ActionRequired)
 	if len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].What, "does not exist") {
 		w.t.Errorf("the deploy is no stranger, and left no queue: %+v", o.Alerts)
@@ -149,9 +149,9 @@ func testBrokenDuringDeploy(w *homeWorld) {
 }
 
 func testGateSkippedAlarm(w *homeWorld) {
-	looks := w.attribute()
+	requests := w.attribute()
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStacks", AccessKeyID: w.key, Kind: localaws.Denied, Times: 3})
-	o := w.handleOne(looks...)
+	o := w.handleOne(requests...)
 	w.expectAlarm(o)
 	if !strings.Contains(o.GateSkipped, "it is not known whether a deploy of our own did this") || !strings.Contains(o.GateSkipped, "cloudformation:DescribeStacks") {
 		w.t.Errorf("ungated: %q", o.GateSkipped)
@@ -160,19 +160,19 @@ func testGateSkippedAlarm(w *homeWorld) {
 
 // testNoStackEvents: a doubt is an alert that says so, unless another stack explains it.
 func testNoStackEvents(w *homeWorld) {
-	looks := w.attribute()
+	requests := w.attribute()
 	for _, times := range []int{1, 3} {
 		remove := w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: times})
-		o := w.handleOne(looks...)
+		o := w.handleOne(requests...)
 		w.expectAlarm(o)
 		if !strings.Contains(o.GateSkipped, "describe events of stack icaguard-storage-us-east-1") {
 			w.t.Errorf("ungated: %q", o.GateSkipped)
 		}
 		remove()
 	}
-	w.playOne("icaguard-guard", looks[0].Causes[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	w.playOne("icaguard-guard", requests[0].Causes[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1})
-	if o := w.handleOne(byCloudFormation(looks)...); o.Status != InSync || o.GateSkipped != "" {
+	if o := w.handleOne(byCloudFormation(requests)...); o.Status != InSync || o.GateSkipped != "" {
 		w.t.Errorf("the guard stack's deploy explains it: %+v", o)
 	}
 }
@@ -181,20 +181,20 @@ func testAuditOfOwn(w *homeWorld) {
 	guardQueueWays()[0].breakIt(w)
 	audit := func() Outcome {
 		w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
-		return w.engine.Audit(w.t.Context(), Look{Setting: "guard-queue"})[0]
+		return w.engine.Audit(w.t.Context(), Request{Setting: "guard-queue"})[0]
 	}
 	expectStatus(w.t, audit(), ActionRequired)
 	w.play(time.Now(), "UPDATE_IN_PROGRESS")
 	expectStatus(w.t, audit(), Deferred)
-	if looks := w.engine.Missed([]Outcome{audit()}); len(looks) != 0 {
-		w.t.Errorf("nobody can restore the guard itself: %v", looks)
+	if requests := w.engine.Missed([]Outcome{audit()}); len(requests) != 0 {
+		w.t.Errorf("nobody can restore the guard itself: %v", requests)
 	}
 }
 
 func testNothingDeployed(w *homeWorld) {
-	looks := w.attribute()
+	requests := w.attribute()
 	w.local.Recorder().ResetCalls()
-	results := w.engine.Handle(w.t.Context(), looks) // no Deploys
+	results := w.engine.Handle(w.t.Context(), requests) // no Deploys
 	if o := results[0].Outcome; o.Status != InSync || slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
 		w.t.Errorf("%+v", o)
 	}

@@ -52,9 +52,9 @@ func permissionPolicyWays() []way {
 			setting: id, name: "default set back to an older version", want: Restored,
 			breakIt: func(w *world) {
 				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))
-				w.engine.Handle(w.t.Context(), []Look{{Setting: id}})
+				w.engine.Handle(w.t.Context(), []Request{{Setting: id}})
 				w.setDefault("v2")
-				w.again = nil
+				w.requeued = nil
 			},
 			check: func(w *world, _ Outcome) { w.expectPolicy(false); w.expectDefault("v1") },
 		},

@@ -20,9 +20,9 @@ type Queue struct {
 // maxDelay is SQS's limit for a delayed message.
 const maxDelay = 15 * time.Minute
 
-// LookAgain posts a look that arrives after the given time, at most 15 minutes.
-func (q Queue) LookAgain(ctx context.Context, look Look, after time.Duration) error {
-	body, err := EncodeLook(look)
+// Requeue posts a check that arrives after the given time, at most 15 minutes.
+func (q Queue) Requeue(ctx context.Context, request Request, after time.Duration) error {
+	body, err := EncodeRequest(request)
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,8 @@ func (w *world) expectRole(seconds int32, description string) {
 func TestRoleGone(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	w.deleteRole()
-	expectStatus(t, w.look("role-session-duration"), Unknown)
-	if len(w.again) != 1 {
-		t.Errorf("%d looks again: the role is recreated, so the next look finds it", len(w.again))
+	expectStatus(t, w.reconcile("role-session-duration"), Unknown)
+	if len(w.requeued) != 1 {
+		t.Errorf("%d looks again: the role is recreated, so the next look finds it", len(w.requeued))
 	}
 }

@@ -79,10 +79,10 @@ func (w *world) createRole(path string) {
 	}))
 }
 
-// expectWhole lets the guard look at everything, as after the role's event, and expects what was before.
+// expectWhole lets the guard check everything, as after the role's event, and expects what was before.
 func (w *world) expectWhole() {
 	w.t.Helper()
-	w.engine.Handle(w.t.Context(), []Look{{}})
+	w.engine.Handle(w.t.Context(), []Request{{}})
 	for setting, state := range w.state() {
 		if state != w.before[setting] {
 			w.t.Errorf("%s is not as before:\n%s\n%s", setting, w.before[setting], state)
@@ -90,11 +90,11 @@ func (w *world) expectWhole() {
 	}
 }
 
-// expectUntouched lets the guard look at everything and expects that nothing was written.
+// expectUntouched lets the guard check everything and expects that nothing was written.
 func (w *world) expectUntouched() {
 	w.t.Helper()
 	before := w.state()
-	results := w.engine.Handle(w.t.Context(), []Look{{}})
+	results := w.engine.Handle(w.t.Context(), []Request{{}})
 	told := 0
 	for _, r := range results {
 		if r.Outcome.Status == ActionRequired && r.Outcome.ToldBy == "" {

@@ -26,8 +26,8 @@ func roleTrustWays() []way {
 		}}
 	}
 	unusable := func(w *world, o Outcome) {
-		if len(o.Alerts) != 1 || len(w.again) != 0 {
-			w.t.Errorf("alert %+v, again %v", o, w.again)
+		if len(o.Alerts) != 1 || len(w.requeued) != 0 {
+			w.t.Errorf("alert %+v, again %v", o, w.requeued)
 		}
 		for _, call := range w.calls() {
 			if call.Operation == "UpdateAssumeRolePolicy" {

@@ -9,9 +9,9 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Route tells where an event asks to look: nowhere if the call failed, happened in another account, or concerns
-// nothing of ours. Self is the session ARN of the guard's own function; its echoes are looked at once, without cause.
-func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Look {
+// Route tells where an event asks to check: nowhere if the call failed, happened in another account, or concerns
+// nothing of ours. Self is the session ARN of the guard's own function; its echoes are checked once, without cause.
+func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Request {
 	if e.ErrorCode != "" || e.Account != b.Account {
 		return nil
 	}
@@ -19,15 +19,15 @@ func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Loo
 	if who := e.Who(b); self == "" || who.ARN != self {
 		causes = []Cause{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who}}
 	}
-	var looks []Look
+	var requests []Request
 	for _, storage := range b.Storages {
 		for _, setting := range settings {
 			if setting.On.ARN(storage) != "" && slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.concerns(e, storage) }) {
-				looks = append(looks, Look{Storage: storage.Name, Setting: setting.ID, Causes: causes, Reason: "event " + e.Name})
+				requests = append(requests, Request{Storage: storage.Name, Setting: setting.ID, Causes: causes, Reason: "event " + e.Name})
 			}
 		}
 	}
-	return looks
+	return requests
 }
 
 // Who is the actor as it may be shown. CloudTrail tells a web identity's session; should it ever not, a session of ICA's role is still
@@ -54,15 +54,15 @@ func WhyIgnored(e Event, settings []Setting, b icaconfig.Baseline) string {
 	return "it concerns nothing of this configuration"
 }
 
-// HeardBy asks to look at every setting that events of a source would lead to.
-func HeardBy(source string, settings []Setting) []Look {
-	var looks []Look
+// HeardBy asks to check every setting that events of a source would lead to.
+func HeardBy(source string, settings []Setting) []Request {
+	var requests []Request
 	for _, setting := range settings {
 		if slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.Source == source }) {
-			looks = append(looks, Look{Setting: setting.ID})
+			requests = append(requests, Request{Setting: setting.ID})
 		}
 	}
-	return looks
+	return requests
 }
 
 func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
@@ -112,7 +112,7 @@ type Statement struct {
 	Condition Condition
 }
 
-// ReadStatements allow what a look needs, on the storages' own resources only.
+// ReadStatements allow what a check needs, on the storages' own resources only.
 func ReadStatements(settings []Setting, storages []icaconfig.Storage) []Statement {
 	return statements(settings, storages, func(s Setting, _ icaconfig.Storage) []Action { return s.Reads })
 }

@@ -26,7 +26,7 @@ func Rules(settings []Setting, h icaconfig.Home) []Rule {
 	sources := Sources(settings)
 	var rules []Rule
 	for _, region := range h.Regions() {
-		relay, prefix, target, role := region != h.HomeRegion, "icaguard-events-", h.ARN("sqs", h.HomeRegion, LookQueue), ""
+		relay, prefix, target, role := region != h.HomeRegion, "icaguard-events-", h.ARN("sqs", h.HomeRegion, RequestQueue), ""
 		if relay {
 			prefix, target = "icaguard-relay-", h.ARN("events", h.HomeRegion, "event-bus/default")
 			role = h.ARN("iam", "", "role/"+RelayRole+region)
@@ -57,7 +57,7 @@ const (
 	AuditIAM        = "iam" // what IAM's events would have told
 )
 
-// AuditRules lists the rules at home that make validate look without an event.
+// AuditRules lists the rules at home that make validate check without an event.
 func AuditRules(h icaconfig.Home) []Rule {
 	rule := func(name, ask string, every time.Duration) Rule {
 		return Rule{

@@ -1,6 +1,6 @@
-// Package guard is the domain of icaguard: what is guarded, when to look, what counts as drift, how it is restored.
+// Package guard is the domain of icaguard: what is guarded, when to check, what counts as drift, how it is restored.
 //
-// Invariants: an event only says where to look, never what to write (level-triggered). A setting is one row of the
+// Invariants: an event only says where to check, never what to write (level-triggered). A setting is one row of the
 // table in table.go; event patterns, routes, IAM statements and docs are derived from that row. Nothing is called
 // Restored that was not read back.
 package guard
@@ -29,8 +29,8 @@ type Setting struct {
 	Writes   []Action
 
 	plan func(context.Context, Clients, icaconfig.Storage) (Plan, error)
-	// record puts into the store what an event shows and no later look could: who put the present state. A look without cause comes here
-	// too: the first look finds what was there before all events.
+	// record puts into the store what an event shows and no later check could: who put the present state. A check without cause comes here
+	// too: the first check finds what was there before all events.
 	record func(context.Context, Clients, icaconfig.Storage, []Cause) error
 }
 
@@ -211,7 +211,7 @@ type Comparison struct {
 	Notes  []Finding
 }
 
-// Plan is what a look found. An empty comparison: clean.
+// Plan is what a check found. An empty comparison: clean.
 type Plan struct {
 	Comparison
 	// merges: restoring keeps parts that others own, so the state must be settled before it is written.

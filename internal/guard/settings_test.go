@@ -24,7 +24,7 @@ type way struct {
 	variant       variant
 	breakIt       func(*world)
 	want          Status
-	// check looks at the state afterwards. Without one, everything must be as it was before: ours right, foreign parts untouched.
+	// check checks the state afterwards. Without one, everything must be as it was before: ours right, foreign parts untouched.
 	check func(*world, Outcome)
 	// notShown says what of it the local AWS cannot show.
 	notShown string
@@ -66,7 +66,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// testWay breaks one setting in one way, lets the guard look, and then again, when nothing may be left to do. A world
+// testWay breaks one setting in one way, lets the guard check, and then again, when nothing may be left to do. A world
 // that is then seen to be whole again serves the next way, as making one takes a hundred calls.
 func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[variant]*world) {
 	w := whole[c.variant]
@@ -74,16 +74,16 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 		w = newWorld(t, local, c.variant)
 	}
 	delete(whole, c.variant)
-	w.t, w.again, w.store.backups = t, nil, nil
+	w.t, w.requeued, w.store.backups = t, nil, nil
 	recorded := maps.Clone(w.store.recorded)
 	c.breakIt(w)
 	w.local.Recorder().ResetCalls()
-	o := w.look(c.setting)
+	o := w.reconcile(c.setting)
 	for _, action := range w.actions() {
 		used[action] = true
 	}
 	expectStatus(t, o, c.want)
-	if second := len(w.again) == 1; second != (c.want == InSync || c.want == withNotes) {
+	if second := len(w.requeued) == 1; second != (c.want == InSync || c.want == withNotes) {
 		t.Errorf("second look %v after %s: want one only after a stranger's event that shows nothing to do", second, c.want)
 	}
 	if c.check != nil {
@@ -97,7 +97,7 @@ func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[v
 		if len(w.store.backups) == 0 || o.BackupError != "" {
 			t.Errorf("the replaced value is not kept: %q", o.BackupError)
 		}
-		for _, after := range w.engine.Audit(t.Context(), Look{Setting: c.setting}) {
+		for _, after := range w.engine.Audit(t.Context(), Request{Setting: c.setting}) {
 			if after.Status != InSync {
 				t.Errorf("not clean after the restore: %+v", after)
 			}
@@ -133,7 +133,7 @@ func testObserve(t *testing.T, local *site, setting Setting) {
 	c.breakIt(w)
 	broken := w.state()
 	w.local.Recorder().ResetCalls()
-	o := w.look(setting.ID)
+	o := w.reconcile(setting.ID)
 	want := c.want
 	if want == Restored {
 		want = Drifted
@@ -157,12 +157,12 @@ func testObserve(t *testing.T, local *site, setting Setting) {
 }
 
 // testFaults lets every call that the guard makes for a setting fail in every way. Whatever it says then, it must say
-// what and what to do, and once AWS is well again the next look must bring everything back.
+// what and what to do, and once AWS is well again the next check must bring everything back.
 func testFaults(t *testing.T, local *site, setting Setting) {
 	c := drifting(t, setting.ID)
 	w := newWorld(t, local, c.variant)
 	c.breakIt(w)
-	w.look(setting.ID)
+	w.reconcile(setting.ID)
 	var operations []string
 	for _, call := range w.calls() {
 		operations = append(operations, call.Operation)
@@ -173,15 +173,15 @@ func testFaults(t *testing.T, local *site, setting Setting) {
 			localaws.Denied, localaws.ExplicitDeny, localaws.Throttled, localaws.Gone, localaws.Malformed,
 		} {
 			t.Run(operation+" "+string(kind), func(t *testing.T) {
-				w.t, w.again = t, nil
+				w.t, w.requeued = t, nil
 				if c.want == Restored { // what the guard does not restore is broken still
 					c.breakIt(w)
 				}
 				remove := local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: kind})
 				defer remove()
-				checkFailure(t, w, w.look(setting.ID), kind)
+				checkFailure(t, w, w.reconcile(setting.ID), kind)
 				remove()
-				w.look(setting.ID)
+				w.reconcile(setting.ID)
 				if diff := cmp.Diff(w.before, w.state()); c.check == nil && diff != "" {
 					t.Errorf("state once AWS was well again (-before +after):\n%s", diff)
 				}
@@ -200,12 +200,12 @@ func checkFailure(t *testing.T, w *world, o Outcome, kind localaws.Kind) {
 		if kind == localaws.ExplicitDeny {
 			t.Errorf("an explicit deny is final, but: %+v", o)
 		}
-		if len(w.again) != 1 {
-			t.Errorf("%d looks again after %s, want 1", len(w.again), o.Status)
+		if len(w.requeued) != 1 {
+			t.Errorf("%d looks again after %s, want 1", len(w.requeued), o.Status)
 		}
 	case ActionRequired:
-		if kind != localaws.ExplicitDeny || len(w.again) != 0 {
-			t.Errorf("given up after a fault that passes: %+v, again %v", o, w.again)
+		if kind != localaws.ExplicitDeny || len(w.requeued) != 0 {
+			t.Errorf("given up after a fault that passes: %+v, again %v", o, w.requeued)
 		}
 	case InSync, Drifted, Restored, Deferred:
 		t.Errorf("%s although a call failed: %+v", o.Status, o)
@@ -242,9 +242,9 @@ func TestReadBackLost(t *testing.T) {
 		}
 		return nil
 	}
-	expectStatus(t, w.look("role-session-duration"), RestoreFailed)
+	expectStatus(t, w.reconcile("role-session-duration"), RestoreFailed)
 	remove()
-	results := w.engine.Handle(t.Context(), w.again)
+	results := w.engine.Handle(t.Context(), w.requeued)
 	o := results[0].Outcome
 	expectStatus(t, o, Restored)
 	if len(o.Diffs) != 1 || o.Diffs[0].Found != "3600 s" || len(o.Causes) != 1 {
@@ -257,19 +257,19 @@ func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{role: "strict: true"})
 	w.putInline("lab", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`)
 	w.store.away = context.DeadlineExceeded
-	expectStatus(t, w.look("role-foreign-policies"), RestoreFailed)
-	if !strings.Contains(w.state()["role-foreign-policies"], `"lab"`) || len(w.again) != 1 {
+	expectStatus(t, w.reconcile("role-foreign-policies"), RestoreFailed)
+	if !strings.Contains(w.state()["role-foreign-policies"], `"lab"`) || len(w.requeued) != 1 {
 		t.Error("another's policy was deleted, or is not looked at again")
 	}
 	w.store.away = nil
-	expectStatus(t, w.look("role-foreign-policies"), Restored)
+	expectStatus(t, w.reconcile("role-foreign-policies"), Restored)
 }
 
 func TestStoreAway(t *testing.T) {
 	w := newWorld(t, newSite(t), variant{})
 	w.store.away = context.DeadlineExceeded
 	w.deleteCORS()
-	o := w.look("bucket-cors")
+	o := w.reconcile("bucket-cors")
 	expectStatus(t, o, Restored)
 	if !strings.Contains(o.BackupError, "deadline") {
 		t.Errorf("the outcome must say what was not kept: %+v", o)

@@ -28,7 +28,7 @@ type caller struct {
 	policy.Caller
 	who   string // for people
 	calls []policy.Calls
-	// seen: when it is denied its own looks say so, so a Deny that only may hit it is no alert.
+	// seen: when it is denied its own requests say so, so a Deny that only may hit it is no alert.
 	seen bool
 }
 

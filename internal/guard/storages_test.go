@@ -48,7 +48,7 @@ func newThreeStorages(t *testing.T) *world {
 	w.must(w.iam.CreatePolicy(t.Context(), &iam.CreatePolicyInput{
 		PolicyName: &shared.Boundary.Name, PolicyDocument: aws.String(text(shared.BoundaryDocument())),
 	}))
-	w.engine.Handle(t.Context(), []Look{{}})
+	w.engine.Handle(t.Context(), []Request{{}})
 	w.expectInSync()
 	return w
 }
@@ -69,7 +69,7 @@ func TestSeveralStoragesSideBySide(t *testing.T) {
 		w.must(w.iam.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: &s.Role.Name, MaxSessionDuration: aws.Int32(3600)}))
 	}
 	restored := map[string]int{}
-	for _, r := range w.engine.Handle(t.Context(), []Look{{}}) {
+	for _, r := range w.engine.Handle(t.Context(), []Request{{}}) {
 		if r.Outcome.Status == Restored {
 			restored[r.Outcome.Setting]++
 		}
@@ -93,7 +93,7 @@ func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 		t.Error("the shared policy covers the bucket of another role")
 	}
 	w.must(w.iam.DeleteRolePermissionsBoundary(t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.engine.Baseline.Storages[0].Role.Name}))
-	w.engine.Handle(t.Context(), []Look{{Storage: "test", Setting: "role-boundary"}})
+	w.engine.Handle(t.Context(), []Request{{Storage: "test", Setting: "role-boundary"}})
 	w.expectInSync()
 }
 

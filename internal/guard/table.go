@@ -43,5 +43,5 @@ func SelfChecks() []Setting {
 	}
 }
 
-// All is what the functions look at: the storages, then the guard itself.
+// All is what the functions check: the storages, then the guard itself.
 func All() []Setting { return slices.Concat(Settings(), SelfChecks()) }

@@ -65,14 +65,14 @@ func newSite(t *testing.T) *site {
 
 // world is one storage as ICA needs it, with foreign parts beside it, and an engine that guards it.
 type world struct {
-	t       *testing.T
-	local   *site
-	key     string // access key of the engine, which tells its calls from the test's and from other worlds'
-	storage icaconfig.Storage
-	engine  Engine
-	again   []Look
-	store   *memoryStore
-	before  map[string]string // the state of all settings once the world was made
+	t        *testing.T
+	local    *site
+	key      string // access key of the engine, which tells its calls from the test's and from other worlds'
+	storage  icaconfig.Storage
+	engine   Engine
+	requeued []Request
+	store    *memoryStore
+	before   map[string]string // the state of all settings once the world was made
 
 	// Clients of a stranger: what they do is what people do to the setup.
 	s3  *s3.Client
@@ -154,8 +154,8 @@ func (w *world) configure(text string) {
 		Baseline: baseline, Settings: Settings(), Clients: Clients{Config: cfg, Account: w.local.Account(), Store: w.store},
 		Now:   time.Now,
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		LookAgain: func(_ context.Context, l Look, _ time.Duration) error {
-			w.again = append(w.again, l)
+		Requeue: func(_ context.Context, r Request, _ time.Duration) error {
+			w.requeued = append(w.requeued, r)
 			return nil
 		},
 	}
@@ -171,13 +171,13 @@ func (w *world) create() {
 			PolicyName: &boundary.Name, PolicyDocument: aws.String(text(w.storage.Role.BoundaryDocument())),
 		}))
 	}
-	for _, result := range w.engine.Handle(w.t.Context(), []Look{{}}) {
+	for _, result := range w.engine.Handle(w.t.Context(), []Request{{}}) {
 		if o := result.Outcome; o.Status != InSync && o.Status != Restored {
 			w.t.Fatalf("a new world is not as ICA needs it: %+v", o)
 		}
 	}
 	w.before = w.state()
-	w.again = nil
+	w.requeued = nil
 	w.local.Recorder().ResetCalls()
 }
 
@@ -221,7 +221,7 @@ func (w *world) must(_ any, err error) {
 func (w *world) state() map[string]string {
 	w.t.Helper()
 	state := map[string]string{}
-	for _, j := range w.engine.jobs([]Look{{}}) {
+	for _, j := range w.engine.jobs([]Request{{}}) {
 		plan, err := j.setting.plan(w.t.Context(), w.engine.Clients, j.storage)
 		if err != nil {
 			state[j.setting.ID] = awserr.Classify(err).String() // the text differs with every request
@@ -236,15 +236,15 @@ func (w *world) state() map[string]string {
 	return state
 }
 
-// look lets the engine look at one setting after a stranger's event.
-func (w *world) look(setting string) Outcome {
+// check lets the engine check one setting after a stranger's event.
+func (w *world) reconcile(setting string) Outcome {
 	w.t.Helper()
-	return w.lookFor(setting, Cause{EventID: "1", Event: "Test", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}})
+	return w.reconcileFor(setting, Cause{EventID: "1", Event: "Test", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}})
 }
 
-func (w *world) lookFor(setting string, cause Cause) Outcome {
+func (w *world) reconcileFor(setting string, cause Cause) Outcome {
 	w.t.Helper()
-	results := w.engine.Handle(w.t.Context(), []Look{{Setting: setting, Causes: []Cause{cause}}})
+	results := w.engine.Handle(w.t.Context(), []Request{{Setting: setting, Causes: []Cause{cause}}})
 	if len(results) != 1 {
 		w.t.Fatalf("%d results, want 1", len(results))
 	}

@@ -196,7 +196,7 @@ func (f *File) warnings(s StorageSpec) []warning {
 	prefix, err := parsePrefix(s.Role.SessionNamePrefix)
 	warn(s.Bucket.Folder == "", "bucket.folder", "ICA gets the whole bucket; Illumina advises a folder, for example folder: ica")
 	warn(s.Bucket.Existing && !s.Role.Existing && s.Bucket.Versioning == string(VersioningAuto), "bucket.versioning",
-		"if this bucket is versioned, write versioning: enabled; else each deploy puts the unversioned permissions back until the guard looks")
+		"if this bucket is versioned, write versioning: enabled; else each deploy puts the unversioned permissions back until the guard checks")
 	warn(s.Bucket.Existing && s.Bucket.CrossAccountCopy, "bucket.crossAccountCopy",
 		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes stays Illumina's and copies fail with 403")
 	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(s) != f.Account, "bucket.kmsKeyArn",

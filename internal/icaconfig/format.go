@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// format is what a text must look like. RE2 has no look-ahead, so what a pattern cannot leave out stands in refused.
+// format is what a text must check like. RE2 has no check-ahead, so what a pattern cannot leave out stands in refused.
 type format struct {
 	noun    string // what the value is, for "… is not <noun>"
 	pattern string // the whole text must match

@@ -102,7 +102,7 @@ func schemaOfField(field reflect.StructField) *schema {
 	return s
 }
 
-// schemaOfText is what a text must look like; an optional one may be empty.
+// schemaOfText is what a text must check like; an optional one may be empty.
 func schemaOfText(tag reflect.StructTag, optional bool) *schema {
 	s := &schema{Type: "string"}
 	if values := tag.Get("allowed"); values != "" {

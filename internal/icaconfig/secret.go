@@ -50,7 +50,7 @@ type SessionNamePrefix struct {
 }
 
 // CheckPrefix says whether a RoleSessionName prefix proves an identity: whoever matches the trust policy's PREFIX-* gets the role,
-// so a wildcard or a short prefix would let in every ICA tenant of the region. Literals pass it at synth, parameters at each look.
+// so a wildcard or a short prefix would let in every ICA tenant of the region. Literals pass it at synth, parameters at each check.
 // The error never contains the prefix. Limits: AWS STS AssumeRoleWithWebIdentity, RoleSessionName [\w+=,.@-]{2,64}; "-" and at least
 // one character follow the prefix.
 func CheckPrefix(prefix string) error {

@@ -29,7 +29,7 @@ import (
 type call struct {
 	operation  string // event: the same, if it changes something
 	event      string // where CloudTrail's name differs
-	parameters string // requestParameters as JSON; empty: not looked at
+	parameters string // requestParameters as JSON; empty: not checked
 	do         func(context.Context) error
 }
 

@@ -98,7 +98,7 @@ func split(actions []string, s icaconfig.Storage) (ours, icas []string) {
 }
 
 // changing lists the actions of a service that change what the guard keeps: those with which it writes, and those behind
-// the events at which it looks. What it only watches stays the lab's own.
+// the events at which it checks. What it only watches stays the lab's own.
 func changing(service string, s icaconfig.Storage) []string {
 	var actions []string
 	for _, setting := range guard.Settings() {

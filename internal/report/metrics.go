@@ -49,7 +49,7 @@ func (m Meter) Health(ctx context.Context, outcomes []guard.Outcome) {
 	}
 }
 
-// Outcome writes what a look found and did, once for each drift, and nothing for what is clean.
+// Outcome writes what a check found and did, once for each drift, and nothing for what is clean.
 func (m Meter) Outcome(ctx context.Context, o guard.Outcome) {
 	var measures []measure
 	if len(o.Diffs) > 0 && o.Attempt == 0 {

@@ -47,7 +47,7 @@ func severity(s guard.Status) string {
 	case guard.Restored:
 		return "info"
 	case guard.InSync, guard.Deferred, guard.Unknown, guard.RestoreFailed:
-		// Deferred, Unknown and Failed are looked at again; what remains of them ends as one of the above.
+		// Deferred, Unknown and Failed are checked again; what remains of them ends as one of the above.
 	}
 	return ""
 }
@@ -59,7 +59,7 @@ func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 		how = "critical"
 	}
 	if o.Status == guard.Unverified && o.Again && o.Attempt > 0 {
-		how = "" // told at the first look; the last one, and the restore, are told again
+		how = "" // told at the first check; the last one, and the restore, are told again
 	}
 	if how == "" || o.ToldBy != "" {
 		return guard.Notice{}, false

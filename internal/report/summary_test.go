@@ -9,7 +9,7 @@ import (
 )
 
 func TestSummary(t *testing.T) {
-	const occasion = "first look after stack icaguard-guard in us-east-1 is in status UPDATE_ROLLBACK_COMPLETE"
+	const occasion = "first check after stack icaguard-guard in us-east-1 is in status UPDATE_ROLLBACK_COMPLETE"
 	well := []guard.Outcome{outcome(guard.InSync), withNote(outcome(guard.InSync)), outcome(guard.Restored)}
 	for _, c := range []struct {
 		outcomes          []guard.Outcome

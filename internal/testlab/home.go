@@ -22,7 +22,7 @@ import (
 func MakeHome(t testing.TB, local *localaws.AWS, h icaconfig.Home) {
 	t.Helper()
 	home := localawstest.Home{
-		Regions: h.Regions(), Queue: guard.LookQueue, DeadLetters: guard.DeadLetterQueue, Topic: guard.AlertTopic, Table: guard.LedgerTable,
+		Regions: h.Regions(), Queue: guard.RequestQueue, DeadLetters: guard.DeadLetterQueue, Topic: guard.AlertTopic, Table: guard.LedgerTable,
 		Trail: guard.TrailName, PartitionKey: ledger.PartitionKey, SortKey: ledger.SortKey, Emails: h.Emails,
 		Functions: []string{guard.RemediateFunction, guard.ValidateFunction},
 	}

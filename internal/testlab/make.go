@@ -22,7 +22,7 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-// Prefix is the RoleSessionName prefix of every lab. No output of a test may hold it: tools/check-secrets.sh looks.
+// Prefix is the RoleSessionName prefix of every lab. No output of a test may hold it: tools/check-secrets.sh requests.
 const Prefix = "prefix-that-must-not-be-printed"
 
 // make puts everything in place as ICA needs it, in the order in which it depends on each other.

@@ -89,7 +89,7 @@ func (s Self) Session() string {
 	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", s.Partition, s.Account, s.Name, s.Name)
 }
 
-// Engine makes the engine for one invocation, as its gates remember what they learnt; with no queue to look again.
+// Engine makes the engine for one invocation, as its gates remember what they learnt; with no queue to check again.
 func (f Function) Engine(self Self) (*guard.Engine, error) {
 	baseline, err := f.File.Baseline(self.Account, self.Partition)
 	if err != nil {

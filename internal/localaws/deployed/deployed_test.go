@@ -110,7 +110,7 @@ func (w *world) testBaseline() {
 func (w *world) firstLook() {
 	w.t.Helper()
 	queue := guard.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
-	w.must(queue.LookAgain(w.t.Context(), guard.Look{}, 0))
+	w.must(queue.Requeue(w.t.Context(), guard.Request{}, 0))
 	_, err := localaws.Drain(w.t.Context(), w.poller)
 	w.must(err)
 }
@@ -223,7 +223,7 @@ func (w *world) putEvent(s sample) {
 	}
 }
 
-// takeEvents empties the queue of looks and answers the ids of the events that it held, sorted.
+// takeEvents empties the queue of requests and answers the ids of the events that it held, sorted.
 func (w *world) takeEvents() []string {
 	w.t.Helper()
 	client := sqs.NewFromConfig(w.local.DirectConfig(testlab.Region))
