@@ -22,7 +22,7 @@ import (
 func TestHelp(t *testing.T) {
 	d := newDesk(t, t.TempDir(), nil)
 	d.golden("help", "--help")
-	for _, command := range []string{"validate", "look", "replay"} {
+	for _, command := range []string{"validate", "reconcile", "replay"} {
 		d.golden("help-"+command, command, "--help")
 	}
 }
@@ -33,7 +33,7 @@ func TestMisuse(t *testing.T) {
 	d.expectFailure([]string{"validate", "--jsn"}, "unknown flag: --jsn")
 	d.expectFailure([]string{"validate", "lab-prod"}, `unknown command "lab-prod" for "icaguard validate"`)
 	d.expectFailure([]string{"replay"}, "accepts 1 arg(s), received 0")
-	d.expectFailure([]string{"look"}, "at least one of the flags in the group [all storage setting] is required")
+	d.expectFailure([]string{"reconcile"}, "at least one of the flags in the group [all storage setting] is required")
 	d.expectFailure([]string{"reconcile", "--all", "--storage", "lab-prod"}, "if any flags in the group [all storage] are set none of the others can be")
 }
 
@@ -57,7 +57,7 @@ storages:
 func TestOnLocalAWS(t *testing.T) {
 	local := localawstest.Start(t)
 	for name, test := range map[string]func(*testing.T, *localaws.AWS){
-		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "look": testRequest, "replay": testReplay,
+		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "reconcile": testRequest, "replay": testReplay,
 		"replay of what is ignored": testReplayIgnores, "pause of what is shared": testPauseShared,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,14 +98,14 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 		"--storage scope --setting guard-ledger":               "guard-ledger",
 		"--storage scope --setting role --setting bucket-cors": "bucket-cors role",
 	} {
-		if got := d.looked(strings.Fields(args)...); got != want {
-			t.Errorf("%s: looked at %s, want %s", args, got, want)
+		if got := d.checked(strings.Fields(args)...); got != want {
+			t.Errorf("%s: checked %s, want %s", args, got, want)
 		}
 	}
-	if got := d.looked("--storage", "scope"); strings.Contains(got, "guard-") || !strings.Contains(got, "role-trust") {
+	if got := d.checked("--storage", "scope"); strings.Contains(got, "guard-") || !strings.Contains(got, "role-trust") {
 		t.Errorf("a storage alone is without the guard: %s", got)
 	}
-	if got := d.looked(); !strings.HasSuffix(got, "guard-ledger guard-pause") {
+	if got := d.checked(); !strings.HasSuffix(got, "guard-ledger guard-pause") {
 		t.Errorf("everything is with the guard, where it is deployed: %s", got)
 	}
 	d.golden("validate-nothing", "validate", "--setting", "kms-key-state")
@@ -113,8 +113,8 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 	d.PlayStacks("")
 	d.expectFailure([]string{"validate", "--setting", "guard-topic"},
 		"validate: icaguard is not deployed in account "+local.Account()+", region us-east-1: nothing guards these storages; make deploy")
-	if got := d.looked("--setting", "guard-topic", "--setting", "role"); got != "role" {
-		t.Errorf("looked at %s without a guard", got)
+	if got := d.checked("--setting", "guard-topic", "--setting", "role"); got != "role" {
+		t.Errorf("checked %s without a guard", got)
 	}
 	d.Inject(localaws.Fault{Operation: "DescribeStacks", Kind: localaws.Denied})
 	d.golden("validate-deployed-unknown", "validate", "--setting", "bucket")
@@ -122,7 +122,7 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 }
 
 // checked lists the settings that an audit checks, which may differ.
-func (d labDesk) looked(args ...string) string {
+func (d labDesk) checked(args ...string) string {
 	d.t.Helper()
 	a := d.run(append([]string{"validate", "--json"}, args...)...)
 	var got report.Report
@@ -178,14 +178,14 @@ func (d labDesk) otherAccount() string {
 
 func testRequest(t *testing.T, local *localaws.AWS) {
 	d := newLabDesk(t, local, "looked-at")
-	d.expectFailure([]string{"reconcile", "--all"}, "look: find the guard's queue icaguard-looks in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
+	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: find the guard's queue icaguard-requests in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
 		"is icaguard deployed in account "+local.Account()+"? make deploy")
 	queue := newQueue(t, local)
 	d.expectFailure([]string{"reconcile", "--storage", "lokked-at"}, `--storage "lokked-at": no such name: the configuration has looked-at`)
 	d.expectFailure([]string{"reconcile", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
 	queue.expect(t)
 
-	d.golden("look", "reconcile", "--all")
+	d.golden("reconcile", "reconcile", "--all")
 	queue.expect(t, guard.Request{Reason: "icaguard reconcile"})
 	d.mustRun("reconcile", "--storage", "looked-at")
 	d.mustRun("reconcile", "--setting", "bucket-cors")
@@ -196,7 +196,7 @@ func testRequest(t *testing.T, local *localaws.AWS) {
 		guard.Request{Storage: "looked-at", Setting: "role-session-duration", Reason: "icaguard reconcile"})
 
 	d.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
-	d.expectFailure([]string{"reconcile", "--all"}, "look: queue: send to http", "AccessDenied")
+	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: queue: send to http", "AccessDenied")
 }
 
 // settingIDs lists all settings as messages do.
@@ -243,7 +243,7 @@ func (q queue) expect(t *testing.T, want ...guard.Request) {
 	for _, m := range out.Messages {
 		message, err := guard.ParseMessage([]byte(aws.ToString(m.Body)))
 		if err != nil || message.Request == nil {
-			t.Fatalf("no look: %v: %s", err, aws.ToString(m.Body))
+			t.Fatalf("no request: %v: %s", err, aws.ToString(m.Body))
 		}
 		got = append(got, *message.Request)
 		if _, err := q.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
@@ -307,8 +307,8 @@ func testReplayIgnores(t *testing.T, local *localaws.AWS) {
 func TestReplayOfBadFiles(t *testing.T) {
 	d := newDesk(t, t.TempDir(), nil)
 	d.write("half.json", `{"detail":`)
-	d.write("look.json", `{"icaguard":"request","request":{}}`)
+	d.write("request.json", `{"icaguard":"request","request":{}}`)
 	d.expectFailure([]string{"replay", "none.json"}, "replay: open none.json: no such file or directory")
 	d.expectFailure([]string{"replay", "half.json"}, "replay: half.json: event: parse: unexpected end of JSON input")
-	d.expectFailure([]string{"replay", "look.json"}, `replay: look.json: event: parse: neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)
+	d.expectFailure([]string{"replay", "request.json"}, `replay: request.json: event: parse: neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)
 }

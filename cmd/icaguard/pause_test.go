@@ -141,7 +141,7 @@ func testResume(t *testing.T, a *account) {
 	}
 	defer d.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})()
 	if r := d.run("resume", "resumed"); r.code != 2 || !strings.Contains(r.stdout, "ended: resumed paused until") ||
-		!strings.Contains(r.stderr, "resume: the pause is ended, but nobody was asked to check: look: queue: send to") {
+		!strings.Contains(r.stderr, "resume: the pause is ended, but nobody was asked to check: reconcile: queue: send to") {
 		t.Errorf("a pause that is ended is said to be, whatever comes after:\n%s", r.transcript())
 	}
 }

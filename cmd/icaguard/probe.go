@@ -114,7 +114,7 @@ func (s session) probe(ctx context.Context, plan io.Writer, timeout time.Duratio
 
 func (s session) printPlan(w io.Writer, probes []probe, timeout time.Duration) {
 	if s.baseline.AuditIAM {
-		fmt.Fprintf(w, "IAM is not heard (iamEvents: audit), but looked at every %s\n", icaconfig.IAMAuditEvery)
+		fmt.Fprintf(w, "IAM is not heard (iamEvents: audit), but audited every %s\n", icaconfig.IAMAuditEvery)
 	}
 	fmt.Fprintln(w, "puts again, as it is:")
 	for _, p := range probes {
@@ -174,7 +174,7 @@ func conclude(probes []probe, timeout time.Duration) probing {
 		case p.Result == notArrived:
 			result.ExitCode = 1
 			result.Remediation = "what did not arrive within " + timeout.String() + " may be late, or the way is broken: " +
-				"icaguard validate --setting guard-trail --setting guard-rules --setting guard-queue --setting guard-function looks at each part of it, " +
+				"icaguard validate --setting guard-trail --setting guard-rules --setting guard-queue --setting guard-function checks each part of it, " +
 				"icaguard dead-letters shows what got stuck; else try again with a longer --timeout"
 		case p.Result == ignored:
 			result.ExitCode = 1
