@@ -45,7 +45,7 @@ func initialise(ctx context.Context, stdout, stderr io.Writer, region, out strin
 	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("init: %s is there already: choose another file with --out", out)
 	}
-	account, err := lookAround(ctx, region)
+	account, err := survey(ctx, region)
 	if err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func initialise(ctx context.Context, stdout, stderr io.Writer, region, out strin
 	return nil
 }
 
-// lookAround calls from any region: IAM has none, and buckets are asked in their own.
-func lookAround(ctx context.Context, region string) (discover.Account, error) {
+// survey calls from any region: IAM has none, and buckets are asked in their own.
+func survey(ctx context.Context, region string) (discover.Account, error) {
 	cfg, err := awserr.LoadConfig(ctx, region)
 	if err != nil {
 		return discover.Account{}, err
@@ -84,7 +84,7 @@ func lookAround(ctx context.Context, region string) (discover.Account, error) {
 	if err != nil {
 		return discover.Account{}, err
 	}
-	return discover.Look(ctx, cfg, account)
+	return discover.Survey(ctx, cfg, account)
 }
 
 // writeNew never overwrites, whatever happened since the start.

@@ -15,7 +15,7 @@ import (
 )
 
 // buckets reads the buckets that the roles name. A bucket that is not in our own list is another account's, or nobody's.
-func (l *looker) buckets(ctx context.Context) error {
+func (l *surveyor) buckets(ctx context.Context) error {
 	own, listed, err := ask(l, "s3:ListAllMyBuckets", "*", func() (names []string, err error) {
 		pages := s3.NewListBucketsPaginator(awserr.S3(l.cfg, l.cfg.Region), nil)
 		for pages.HasMorePages() {
@@ -50,7 +50,7 @@ func (l *looker) buckets(ctx context.Context) error {
 	return nil
 }
 
-func (l *looker) bucket(ctx context.Context, name string) (Bucket, error) {
+func (l *surveyor) bucket(ctx context.Context, name string) (Bucket, error) {
 	place, ok, err := ask(l, "s3:GetBucketLocation", name, func() (string, error) {
 		out, err := awserr.S3(l.cfg, l.cfg.Region).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name, ExpectedBucketOwner: &l.found.ID})
 		if err != nil {
@@ -61,7 +61,7 @@ func (l *looker) bucket(ctx context.Context, name string) (Bucket, error) {
 	if err != nil || !ok {
 		return Bucket{Unread: []string{"s3:GetBucketLocation"}}, err
 	}
-	b := bucketLooker{l, awserr.S3(l.cfg, place), name, Bucket{Region: place}}
+	b := bucketSurveyor{l, awserr.S3(l.cfg, place), name, Bucket{Region: place}}
 	for _, read := range []func(context.Context) (action string, ok bool, err error){b.versioning, b.encryption, b.cors, b.publicAccess, b.policy} {
 		action, ok, err := read(ctx)
 		if err != nil {
@@ -74,20 +74,20 @@ func (l *looker) bucket(ctx context.Context, name string) (Bucket, error) {
 	return b.got, nil
 }
 
-// bucketLooker checks one bucket.
-type bucketLooker struct {
-	*looker
+// bucketSurveyor checks one bucket.
+type bucketSurveyor struct {
+	*surveyor
 	s3   *s3.Client
 	name string
 	got  Bucket
 }
 
 // account is sent with every call: the bucket may belong to a stranger.
-func (b *bucketLooker) account() *string { return &b.found.ID }
+func (b *bucketSurveyor) account() *string { return &b.found.ID }
 
-func (b *bucketLooker) versioning(ctx context.Context) (action string, ok bool, err error) {
+func (b *bucketSurveyor) versioning(ctx context.Context) (action string, ok bool, err error) {
 	action = "s3:GetBucketVersioning"
-	b.got.Versioning, ok, err = ask(b.looker, action, b.name, func() (string, error) {
+	b.got.Versioning, ok, err = ask(b.surveyor, action, b.name, func() (string, error) {
 		out, err := b.s3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &b.name, ExpectedBucketOwner: b.account()})
 		if err != nil {
 			return "", err
@@ -97,9 +97,9 @@ func (b *bucketLooker) versioning(ctx context.Context) (action string, ok bool, 
 	return action, ok, err
 }
 
-func (b *bucketLooker) encryption(ctx context.Context) (action string, ok bool, err error) {
+func (b *bucketSurveyor) encryption(ctx context.Context) (action string, ok bool, err error) {
 	action = "s3:GetEncryptionConfiguration"
-	rule, ok, err := ask(b.looker, action, b.name, func() (by struct{ algorithm, key string }, err error) {
+	rule, ok, err := ask(b.surveyor, action, b.name, func() (by struct{ algorithm, key string }, err error) {
 		out, err := b.s3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &b.name, ExpectedBucketOwner: b.account()})
 		if err != nil {
 			return by, err
@@ -124,8 +124,8 @@ func (b *bucketLooker) encryption(ctx context.Context) (action string, ok bool, 
 }
 
 // keyARN is the ARN of a key that the bucket names by its id or an alias.
-func (b *bucketLooker) keyARN(ctx context.Context, action, key string) (arn string, ok bool, err error) {
-	return ask(b.looker, action, key, func() (string, error) {
+func (b *bucketSurveyor) keyARN(ctx context.Context, action, key string) (arn string, ok bool, err error) {
+	return ask(b.surveyor, action, key, func() (string, error) {
 		client := kms.NewFromConfig(b.cfg, func(o *kms.Options) { o.Region = b.got.Region })
 		out, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key})
 		if err != nil {
@@ -135,9 +135,9 @@ func (b *bucketLooker) keyARN(ctx context.Context, action, key string) (arn stri
 	})
 }
 
-func (b *bucketLooker) cors(ctx context.Context) (action string, ok bool, err error) {
+func (b *bucketSurveyor) cors(ctx context.Context) (action string, ok bool, err error) {
 	action = "s3:GetBucketCORS"
-	b.got.CORS, ok, err = ask(b.looker, action, b.name, func() (bool, error) {
+	b.got.CORS, ok, err = ask(b.surveyor, action, b.name, func() (bool, error) {
 		out, err := b.s3.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &b.name, ExpectedBucketOwner: b.account()})
 		if err != nil {
 			return false, err
@@ -152,9 +152,9 @@ func (b *bucketLooker) cors(ctx context.Context) (action string, ok bool, err er
 	return action, ok, err
 }
 
-func (b *bucketLooker) publicAccess(ctx context.Context) (action string, ok bool, err error) {
+func (b *bucketSurveyor) publicAccess(ctx context.Context) (action string, ok bool, err error) {
 	action = "s3:GetBucketPublicAccessBlock"
-	blocked, ok, err := ask(b.looker, action, b.name, func() (bool, error) {
+	blocked, ok, err := ask(b.surveyor, action, b.name, func() (bool, error) {
 		out, err := b.s3.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &b.name, ExpectedBucketOwner: b.account()})
 		if err != nil {
 			return false, err
@@ -166,9 +166,9 @@ func (b *bucketLooker) publicAccess(ctx context.Context) (action string, ok bool
 	return action, ok, err
 }
 
-func (b *bucketLooker) policy(ctx context.Context) (action string, ok bool, err error) {
+func (b *bucketSurveyor) policy(ctx context.Context) (action string, ok bool, err error) {
 	action = "s3:GetBucketPolicy"
-	text, ok, err := ask(b.looker, action, b.name, func() (string, error) {
+	text, ok, err := ask(b.surveyor, action, b.name, func() (string, error) {
 		out, err := b.s3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &b.name, ExpectedBucketOwner: b.account()})
 		if err != nil {
 			return "", err

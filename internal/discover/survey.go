@@ -16,10 +16,10 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// Look checks the account (12 digits) of the credentials. What AWS refuses to show is left out and stands in Denied; the
+// Survey reads the account (12 digits) of the credentials. What AWS refuses to show is left out and stands in Denied; the
 // error is anything else that keeps from checking.
-func Look(ctx context.Context, cfg aws.Config, account string) (Account, error) {
-	l := &looker{cfg: cfg, iam: iam.NewFromConfig(cfg), found: Account{ID: account, Buckets: map[string]Bucket{}}}
+func Survey(ctx context.Context, cfg aws.Config, account string) (Account, error) {
+	l := &surveyor{cfg: cfg, iam: iam.NewFromConfig(cfg), found: Account{ID: account, Buckets: map[string]Bucket{}}}
 	if err := l.providers(ctx); err != nil {
 		return Account{}, err
 	}
@@ -32,8 +32,8 @@ func Look(ctx context.Context, cfg aws.Config, account string) (Account, error) 
 	return l.found, nil
 }
 
-// looker is one check an account.
-type looker struct {
+// surveyor is one check an account.
+type surveyor struct {
 	cfg   aws.Config
 	iam   *iam.Client
 	found Account
@@ -41,7 +41,7 @@ type looker struct {
 
 // ask makes one call. It answers the zero value where there is no such configuration, and false where AWS refuses to say or
 // what was asked for is gone by now.
-func ask[T any](l *looker, action, resource string, call func() (T, error)) (answer T, ok bool, err error) {
+func ask[T any](l *surveyor, action, resource string, call func() (T, error)) (answer T, ok bool, err error) {
 	answer, err = call()
 	if err == nil {
 		return answer, true, nil
@@ -61,7 +61,7 @@ func ask[T any](l *looker, action, resource string, call func() (T, error)) (ans
 	return nothing, false, fmt.Errorf("discover: %s on %s: %w", action, resource, err)
 }
 
-func (l *looker) providers(ctx context.Context) error {
+func (l *surveyor) providers(ctx context.Context) error {
 	list, _, err := ask(l, "iam:ListOpenIDConnectProviders", "*", func() (hosts []string, err error) {
 		out, err := l.iam.ListOpenIDConnectProviders(ctx, nil)
 		if err != nil {
@@ -78,7 +78,7 @@ func (l *looker) providers(ctx context.Context) error {
 	return err
 }
 
-func (l *looker) roles(ctx context.Context) error {
+func (l *surveyor) roles(ctx context.Context) error {
 	list, _, err := ask(l, "iam:ListRoles", "*", func() (found []types.Role, err error) {
 		pages := iam.NewListRolesPaginator(l.iam, nil)
 		for pages.HasMorePages() {
@@ -110,7 +110,7 @@ func (l *looker) roles(ctx context.Context) error {
 	return nil
 }
 
-func (l *looker) role(ctx context.Context, listed types.Role) (role Role, relevant bool, err error) {
+func (l *surveyor) role(ctx context.Context, listed types.Role) (role Role, relevant bool, err error) {
 	role = Role{
 		Name: aws.ToString(listed.RoleName), Path: aws.ToString(listed.Path), Description: aws.ToString(listed.Description),
 		SessionDuration: aws.ToInt32(listed.MaxSessionDuration),
@@ -140,7 +140,7 @@ func (l *looker) role(ctx context.Context, listed types.Role) (role Role, releva
 	return role, true, err
 }
 
-func (l *looker) policies(ctx context.Context, role string) ([]Policy, error) {
+func (l *surveyor) policies(ctx context.Context, role string) ([]Policy, error) {
 	attached, _, err := ask(l, "iam:ListAttachedRolePolicies", role, func() (all []Policy, err error) {
 		pages := iam.NewListAttachedRolePoliciesPaginator(l.iam, &iam.ListAttachedRolePoliciesInput{RoleName: &role})
 		for pages.HasMorePages() {
@@ -183,7 +183,7 @@ func (l *looker) policies(ctx context.Context, role string) ([]Policy, error) {
 }
 
 // policy reads what the policy allows.
-func (l *looker) policy(ctx context.Context, role string, p *Policy) error {
+func (l *surveyor) policy(ctx context.Context, role string, p *Policy) error {
 	text, ok, err := l.document(ctx, role, *p)
 	if err != nil || !ok {
 		p.Problem = "it could not be read"
@@ -202,7 +202,7 @@ func callsOf(text string) (calls []policy.Calls, problem string) {
 	return document.Calls(), ""
 }
 
-func (l *looker) document(ctx context.Context, role string, p Policy) (text string, ok bool, err error) {
+func (l *surveyor) document(ctx context.Context, role string, p Policy) (text string, ok bool, err error) {
 	if p.ARN == "" {
 		return ask(l, "iam:GetRolePolicy", role+"/"+p.Name, func() (string, error) {
 			out, err := l.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &role, PolicyName: &p.Name})
