@@ -153,7 +153,7 @@ func testGone(w *world) {
 	if o := got["role"]; o.Status != guard.Drifted || o.Diffs[0].Found != "does not exist" {
 		w.t.Errorf("want the role missing: %+v", o)
 	}
-	if o := got["role-session-duration"]; o.Status != guard.Unknown || o.ToldBy != "role" {
+	if o := got["role-session-duration"]; o.Status != guard.Unknown || o.RootCause != "role" {
 		w.t.Errorf("want unknown, told by the role's own setting: %+v", o)
 	}
 }

@@ -96,7 +96,7 @@ func TestExitCode(t *testing.T) {
 			}
 		}
 	}
-	if got := ExitCode([]Outcome{{Status: Unknown, ToldBy: "role"}, {Status: InSync}}); got != 1 {
+	if got := ExitCode([]Outcome{{Status: Unknown, RootCause: "role"}, {Status: InSync}}); got != 1 {
 		t.Errorf("exit code of what is unknown for a known cause is %d, want 1", got)
 	}
 	if got := ExitCode([]Outcome{{Status: Unknown}, {Status: Drifted}}); got != 2 {

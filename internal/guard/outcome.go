@@ -45,8 +45,8 @@ type Outcome struct {
 	Effect          string    `json:"effect,omitempty"`          // what stops working in ICA without it; only where it was not clean
 	Remediation     string    `json:"remediation,omitempty"`     // what a person should do, only where one is needed
 
-	// ToldBy is the setting that tells people about the cause, when this one only suffers from it.
-	ToldBy string `json:"toldBy,omitempty"`
+	// RootCause is the setting that tells people about the cause, when this one only suffers from it.
+	RootCause string `json:"rootCause,omitempty"`
 
 	Attempt int `json:"attempt,omitempty"` // how often it was checked before
 	// Again: the guard checks again by itself.
@@ -68,7 +68,7 @@ func ExitCode(outcomes []Outcome) int {
 		case Drifted, Unverified, ActionRequired, Deferred:
 			code = 1
 		case Unknown, RestoreFailed:
-			if o.ToldBy == "" {
+			if o.RootCause == "" {
 				return 2
 			}
 			code = 1 // what is not known here has its cause in another setting's outcome
@@ -108,8 +108,8 @@ func (o Outcome) restored(v Comparison) Outcome {
 func (o Outcome) fail(status Status, err error) Outcome {
 	// AWS may quote in an error what it was sent, a trust policy with its prefix too.
 	o.Status, o.err, o.Problem = status, err, policy.Mask(err.Error())
-	if errors.Is(err, errOtherPath) && o.Setting != OnRole.teller() {
-		o.ToldBy = OnRole.teller()
+	if errors.Is(err, errOtherPath) && o.Setting != OnRole.rootCause() {
+		o.RootCause = OnRole.rootCause()
 	}
 	switch awserr.Classify(err) {
 	case awserr.Transient, awserr.Denied:
@@ -130,8 +130,8 @@ func (o Outcome) fail(status Status, err error) Outcome {
 // gone: what the guard recreates will be there at the next check. All else is told once, by the setting of the resource
 // itself, not by every setting on it.
 func (o Outcome) gone() Outcome {
-	if teller := o.on.teller(); teller != o.Setting {
-		o.ToldBy = teller
+	if cause := o.on.rootCause(); cause != o.Setting {
+		o.RootCause = cause
 	}
 	if !o.on.recreated() {
 		o.Status = ActionRequired

@@ -97,7 +97,7 @@ func (w *world) expectUntouched() {
 	results := w.engine.Handle(w.t.Context(), []Request{{}})
 	told := 0
 	for _, r := range results {
-		if r.Outcome.Status == ActionRequired && r.Outcome.ToldBy == "" {
+		if r.Outcome.Status == ActionRequired && r.Outcome.RootCause == "" {
 			told++
 		}
 	}

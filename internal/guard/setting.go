@@ -106,8 +106,8 @@ func (k Kind) Mode(s icaconfig.Storage) icaconfig.Mode {
 // are lost with it, and a bucket's name can be taken by others, so those are a person's.
 func (k Kind) recreated() bool { return k == OnProvider || k == OnRole || k == OnPolicy }
 
-// teller is the setting that tells people when a resource of this kind is gone.
-func (k Kind) teller() string {
+// rootCause is the setting that tells people when a resource of this kind is gone.
+func (k Kind) rootCause() string {
 	switch k {
 	case OnBucket:
 		return "bucket"

@@ -61,7 +61,7 @@ func NoticeFor(o guard.Outcome) (guard.Notice, bool) {
 	if o.Status == guard.Unverified && o.Again && o.Attempt > 0 {
 		how = "" // told at the first check; the last one, and the restore, are told again
 	}
-	if how == "" || o.ToldBy != "" {
+	if how == "" || o.RootCause != "" {
 		return guard.Notice{}, false
 	}
 	return guard.Notice{
