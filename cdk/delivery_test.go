@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -62,7 +63,7 @@ func checkSamples(t *testing.T, a app) {
 	sources := guard.Sources(guard.All())
 	heard := map[string]bool{}
 	for file, body := range samples(t) {
-		event, err := guard.ParseEvent([]byte(text(body)))
+		event, err := cloudtrail.Parse([]byte(text(body)))
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
@@ -120,7 +121,7 @@ func checkGuardChangedRule(t *testing.T, a app) {
 		lets := func(old, replacement string) bool {
 			return matches(t, pattern, decode(t, strings.ReplaceAll(sample, old, replacement)))
 		}
-		event, err := guard.ParseEvent([]byte(sample))
+		event, err := cloudtrail.Parse([]byte(sample))
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}

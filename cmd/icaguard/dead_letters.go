@@ -155,7 +155,7 @@ func (s session) letter(m deadMessage) letter {
 		l.reason = cmp.Or(l.reason, policy.Mask(err.Error()))
 	case message.Event != nil:
 		e := *message.Event
-		l.event, l.who = strings.TrimPrefix(e.Source, "aws.")+" "+e.Name, e.Who(s.baseline).String()
+		l.event, l.who = strings.TrimPrefix(e.Source, "aws.")+" "+e.Name, guard.Who(e, s.baseline).String()
 		if !e.Time.IsZero() {
 			l.when = e.Time
 		}
@@ -165,8 +165,8 @@ func (s session) letter(m deadMessage) letter {
 		l.event = "notice: " + message.Notice.Subject
 	case message.Request != nil:
 		l.event = fmt.Sprintf("read %s of %s", cmp.Or(message.Request.Setting, "everything"), cmp.Or(message.Request.Storage, "every storage"))
-		if len(message.Request.Causes) > 0 {
-			l.who = message.Request.Causes[0].Actor.String()
+		if len(message.Request.Events) > 0 {
+			l.who = message.Request.Events[0].Actor.String()
 		}
 	}
 	l.reason = cmp.Or(l.reason, "no reason is told")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/report"
 )
@@ -42,19 +43,19 @@ Exit status: as of validate, for the settings looked at.`,
 	return cmd
 }
 
-func readEvent(path string) (guard.Event, error) {
+func readEvent(path string) (cloudtrail.Event, error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
-		return guard.Event{}, fmt.Errorf("replay: %w", err)
+		return cloudtrail.Event{}, fmt.Errorf("replay: %w", err)
 	}
-	event, err := guard.ParseEvent(body)
+	event, err := cloudtrail.Parse(body)
 	if err != nil {
-		return guard.Event{}, fmt.Errorf("replay: %s: %w", path, err)
+		return cloudtrail.Event{}, fmt.Errorf("replay: %s: %w", path, err)
 	}
 	return event, nil
 }
 
-func (s session) replay(ctx context.Context, w io.Writer, event guard.Event, enforce bool) error {
+func (s session) replay(ctx context.Context, w io.Writer, event cloudtrail.Event, enforce bool) error {
 	engine, warning := s.engine(ctx)
 	fmt.Fprintf(w, "%s %s by %s at %s in account %s\n", event.Source, event.Name, event.Actor, event.Time.UTC().Format(time.RFC3339), event.Account)
 	requests := guard.Route(event, "", engine.Settings, engine.Baseline)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
@@ -165,7 +166,7 @@ func testMissed(t *testing.T, s *site) {
 func testRequestID(t *testing.T, s *site) {
 	w := newWorld(t, s)
 	event := w.heardOne(func() { w.Rename("renamed") })
-	parsed, err := guard.ParseEvent([]byte(event))
+	parsed, err := cloudtrail.Parse([]byte(event))
 	w.must(err)
 	w.done(event)
 	ignored := strings.ReplaceAll(event, w.Storage.Role.Name, "AnotherRole")

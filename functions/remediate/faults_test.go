@@ -23,7 +23,7 @@ func testDenied(t *testing.T, s *site) {
 	allow := w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
 	w.done(event)
 	again := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 5*time.Second, "is not authorized to perform: iam:GetRole")
-	if causes := causesOf(t, again); !slices.Equal(causes, []string{eventID(t, event)}) {
+	if causes := eventsOf(t, again); !slices.Equal(causes, []string{eventID(t, event)}) {
 		t.Errorf("causes %v, want the event's", causes)
 	}
 	if notices := w.notices(); len(notices) != 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/report"
 )
@@ -114,13 +115,13 @@ func (h *handler) settled(ctx context.Context, e guard.StackEvent) (item, error)
 	return r, h.engine.Requeue(ctx, request, time.Minute)
 }
 
-func (h *handler) route(ctx context.Context, event guard.Event) item {
+func (h *handler) route(ctx context.Context, event cloudtrail.Event) item {
 	requests := guard.Route(event, h.self, h.engine.Settings, h.engine.Baseline)
 	if len(requests) == 0 {
 		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "reason", guard.WhyIgnored(event, h.engine.Settings, h.engine.Baseline))
 		return item{}
 	}
-	h.log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "causes", requests[0].Causes, "requests", len(requests))
+	h.log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "events", requests[0].Events, "requests", len(requests))
 	return item{requests: requests}
 }
 

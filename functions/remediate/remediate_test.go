@@ -319,15 +319,15 @@ func testSecondCheck(t *testing.T, s *site) {
 	}
 }
 
-// causesOf are the ids of the events that a message carries as causes.
-func causesOf(t *testing.T, body string) []string {
+// eventsOf are the ids of the events that a message carries as causes.
+func eventsOf(t *testing.T, body string) []string {
 	t.Helper()
 	message, err := guard.ParseMessage([]byte(body))
 	if err != nil || message.Request == nil {
 		t.Fatalf("no request: %v: %s", err, body)
 	}
 	var ids []string
-	for _, cause := range message.Request.Causes {
+	for _, cause := range message.Request.Events {
 		ids = append(ids, cause.EventID)
 	}
 	return ids

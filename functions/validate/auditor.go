@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/report"
@@ -58,7 +59,7 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 
 // hear tells people what somebody did to the rules, the queue or the other function, which therefore might not tell.
 func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
-	event, err := guard.ParseEvent(payload)
+	event, err := cloudtrail.Parse(payload)
 	if err != nil {
 		return fmt.Errorf("validate: %w", err)
 	}
@@ -67,8 +68,8 @@ func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
 		a.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID)
 		return nil
 	}
-	event.Actor = event.Who(a.engine.Baseline)
-	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "causes", requests[0].Causes)
+	event.Actor = guard.Who(event, a.engine.Baseline)
+	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "events", requests[0].Events)
 	return a.topic.Publish(ctx, report.GuardChanged(event))
 }
 

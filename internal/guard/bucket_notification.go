@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -89,7 +90,7 @@ func recordedAuthors(ctx context.Context, c Clients, s icaconfig.Storage, presen
 }
 
 // recordNotifications remembers whose the present entries are, when an event tells who wrote them or nothing is known yet.
-func recordNotifications(ctx context.Context, c Clients, s icaconfig.Storage, causes []Cause) error {
+func recordNotifications(ctx context.Context, c Clients, s icaconfig.Storage, events []Event) error {
 	present, err := readEntries(ctx, c, s)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func recordNotifications(ctx context.Context, c Clients, s icaconfig.Storage, ca
 		return err
 	}
 	now := before
-	if writer, wrote := lastWriter(causes); wrote && known {
+	if writer, wrote := lastWriter(events); wrote && known {
 		now = before.after(writer.Issuer == s.Role.ARN, present, c.Account)
 	}
 	if known && before.same(now) {
@@ -113,11 +114,11 @@ func recordNotifications(ctx context.Context, c Clients, s icaconfig.Storage, ca
 }
 
 // lastWriter is who put the notifications last: a put replaces all of them, so the present ones are the last writer's.
-func lastWriter(causes []Cause) (writer Actor, wrote bool) {
-	var last Cause
-	for _, cause := range causes {
-		if slices.Contains(notificationEvents(), cause.Event) && !cause.Time.Before(last.Time) {
-			last, wrote = cause, true
+func lastWriter(events []Event) (writer cloudtrail.Actor, wrote bool) {
+	var last Event
+	for _, event := range events {
+		if slices.Contains(notificationEvents(), event.Event) && !event.Time.Before(last.Time) {
+			last, wrote = event, true
 		}
 	}
 	return last.Actor, wrote

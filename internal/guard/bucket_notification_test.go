@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 )
 
 const (
@@ -190,8 +192,8 @@ func (w *world) putAsICA(entries ...entry) {
 	w.requeued = nil
 }
 
-func (w *world) byICA() Cause {
-	return Cause{EventID: "2", Event: "PutBucketNotification", Time: time.Unix(1, 0), Actor: Actor{
+func (w *world) byICA() Event {
+	return Event{EventID: "2", Event: "PutBucketNotification", Time: time.Unix(1, 0), Actor: cloudtrail.Actor{
 		ARN: "arn:aws:sts::123456789012:assumed-role/" + w.storage.Role.Name + "/session", Issuer: w.storage.Role.ARN,
 	}}
 }
@@ -280,17 +282,17 @@ func TestNotificationAuthors(t *testing.T) {
 }
 
 func TestLastWriter(t *testing.T) {
-	at := func(second int64, event, arn string) Cause {
-		return Cause{Event: event, Time: time.Unix(second, 0), Actor: Actor{ARN: arn}}
+	at := func(second int64, event, arn string) Event {
+		return Event{Event: event, Time: time.Unix(second, 0), Actor: cloudtrail.Actor{ARN: arn}}
 	}
-	writer, wrote := lastWriter([]Cause{
+	writer, wrote := lastWriter([]Event{
 		at(1, "PutBucketNotification", "first"), at(3, "PutBucketNotificationConfiguration", "last"),
 		at(2, "PutBucketNotification", "second"), at(4, "CreateBucket", "nobody"),
 	})
 	if writer.ARN != "last" || !wrote {
 		t.Errorf("last writer %q, %v", writer.ARN, wrote)
 	}
-	if _, wrote := lastWriter([]Cause{at(1, "CreateBucket", "nobody")}); wrote {
+	if _, wrote := lastWriter([]Event{at(1, "CreateBucket", "nobody")}); wrote {
 		t.Error("creating a bucket puts no notifications")
 	}
 }

@@ -46,7 +46,7 @@ type Store interface {
 type Backup struct {
 	Resource, Setting string
 	Value             string // JSON of the setting's state
-	Causes            []Cause
+	Events            []Event
 }
 
 func (c Clients) s3(s icaconfig.Storage) *s3.Client { return awserr.S3(c.Config, s.Region.AWS) }

@@ -256,7 +256,7 @@ func (e *Engine) reconcile(ctx context.Context, j job) Outcome {
 func (e *Engine) plan(ctx context.Context, j job) (Plan, Outcome) {
 	outcome := Outcome{
 		Storage: j.owner(), Setting: j.setting.ID, Title: j.setting.Title,
-		Resource: j.setting.On.ARN(j.storage), Causes: j.request.Causes, Attempt: j.request.Attempt, FoundByAudit: j.request.FoundByAudit, on: j.setting.On,
+		Resource: j.setting.On.ARN(j.storage), Events: j.request.Events, Attempt: j.request.Attempt, FoundByAudit: j.request.FoundByAudit, on: j.setting.On,
 	}
 	plan, err := j.setting.plan(ctx, e.Clients, j.storage)
 	if err != nil {
@@ -275,7 +275,7 @@ func (e *Engine) record(ctx context.Context, j job) (backupError string) {
 	if j.setting.record == nil || e.Clients.Store == nil {
 		return ""
 	}
-	if err := j.setting.record(ctx, e.Clients, j.storage, j.request.Causes); err != nil {
+	if err := j.setting.record(ctx, e.Clients, j.storage, j.request.Events); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -320,7 +320,7 @@ func (e *Engine) backUp(ctx context.Context, j job, plan Plan) (backupError stri
 	original, err := plan.original()
 	if err == nil {
 		err = e.Clients.Store.Backup(ctx, Backup{
-			Resource: j.setting.On.ARN(j.storage), Setting: j.setting.ID, Value: original, Causes: j.request.Causes,
+			Resource: j.setting.On.ARN(j.storage), Setting: j.setting.ID, Value: original, Events: j.request.Events,
 		})
 	}
 	if err != nil {
@@ -399,7 +399,7 @@ func again(l Request, o Outcome) (after time.Duration, reason string) {
 	switch o.Status {
 	case InSync:
 		// An event said "changed" and the check says that nothing has to be done: the read may have been stale.
-		if len(l.Causes) > 0 && l.Attempt == 0 {
+		if len(l.Events) > 0 && l.Attempt == 0 {
 			return 15 * time.Second, "second request: configuration reads are eventually consistent"
 		}
 	case Unknown, RestoreFailed, Unverified:

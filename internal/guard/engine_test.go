@@ -22,15 +22,15 @@ func TestManyLooksAtOneThingAreOneLook(t *testing.T) {
 	}}}
 	var requests []Request
 	for i := range 100 {
-		cause := Cause{EventID: string(rune('A' + i%20)), Event: "UpdateRole"}
-		requests = append(requests, Request{Storage: []string{"a", "b"}[i%2], Setting: "role-session-duration", Attempt: i % 3, Causes: []Cause{cause}})
+		cause := Event{EventID: string(rune('A' + i%20)), Event: "UpdateRole"}
+		requests = append(requests, Request{Storage: []string{"a", "b"}[i%2], Setting: "role-session-duration", Attempt: i % 3, Events: []Event{cause}})
 	}
 	jobs := e.jobs(requests)
 	if len(jobs) != 1 {
 		t.Fatalf("%d looks at one role, want 1", len(jobs))
 	}
 	got := jobs[0].request
-	if got.Storage != "a" || got.Attempt != 0 || len(got.Causes) != maxCauses || got.Causes[maxCauses-1].EventID != "T" {
+	if got.Storage != "a" || got.Attempt != 0 || len(got.Events) != maxEvents || got.Events[maxEvents-1].EventID != "T" {
 		t.Errorf("merged look: %+v", got)
 	}
 	if all := e.jobs([]Request{{}}); len(all) != 5 {
@@ -60,17 +60,17 @@ func TestStoragesThatShareAResourceAreOneGroup(t *testing.T) {
 }
 
 func TestAgain(t *testing.T) {
-	stranger := []Cause{{EventID: "1"}}
+	stranger := []Event{{EventID: "1"}}
 	for name, c := range map[string]struct {
 		request Request
 		status  Status
 		want    time.Duration
 	}{
-		"clean after a stranger's event": {Request{Causes: stranger}, InSync, 15 * time.Second},
-		"clean at the second look":       {Request{Causes: stranger, Attempt: 1}, InSync, 0},
+		"clean after a stranger's event": {Request{Events: stranger}, InSync, 15 * time.Second},
+		"clean at the second look":       {Request{Events: stranger, Attempt: 1}, InSync, 0},
 		"clean after our own echo":       {Request{}, InSync, 0},
-		"restored":                       {Request{Causes: stranger}, Restored, 0},
-		"drifted in observe":             {Request{Causes: stranger}, Drifted, 0},
+		"restored":                       {Request{Events: stranger}, Restored, 0},
+		"drifted in observe":             {Request{Events: stranger}, Drifted, 0},
 		"unknown":                        {Request{}, Unknown, 5 * time.Second},
 		"unknown for the fifth time":     {Request{Attempt: 4}, Unknown, 2 * time.Minute},
 		"unknown for the last time":      {Request{Attempt: 5}, Unknown, 0},

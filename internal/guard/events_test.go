@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -19,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 const eventsDir = "../../events"
 
 // samples are all sample events by their path below events/.
-func samples(t *testing.T) map[string]Event {
+func samples(t *testing.T) map[string]cloudtrail.Event {
 	t.Helper()
 	constructed, err := filepath.Glob(filepath.Join(eventsDir, "*.json"))
 	if err != nil {
@@ -32,13 +33,13 @@ func samples(t *testing.T) map[string]Event {
 	if len(constructed) == 0 || len(recorded) < 34 {
 		t.Fatalf("found %d constructed and %d recorded events; want some and 34", len(constructed), len(recorded))
 	}
-	events := map[string]Event{}
+	events := map[string]cloudtrail.Event{}
 	for _, path := range append(constructed, recorded...) {
 		body, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		event, err := ParseEvent(body)
+		event, err := cloudtrail.Parse(body)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue
@@ -54,10 +55,10 @@ func samples(t *testing.T) map[string]Event {
 
 // baselineOf is a configuration whose resources are those that the event names, in whatever way it names them. The guard's own have
 // names of their own, which no storage's resource takes.
-func baselineOf(e Event) icaconfig.Baseline {
+func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 	named := func(parameters ...string) string {
 		for _, p := range parameters {
-			if values := e.named(p); len(values) > 0 && values[0] != "" && !strings.Contains(values[0], "icaguard") {
+			if values := e.Named(p); len(values) > 0 && values[0] != "" && !strings.Contains(values[0], "icaguard") {
 				return values[0]
 			}
 		}
@@ -74,8 +75,8 @@ func baselineOf(e Event) icaconfig.Baseline {
 	s.Role.Prefix.Parameter, s.Role.Prefix.ARN = named("name", "names"), "arn:aws:ssm:us-east-1:"+e.Account+":parameter/none"
 	s.Provider.ARN, s.Provider.URL = named("openIDConnectProviderArn"), named("url")
 	s.Key.ARN = named("keyId")
-	if e.Source == "aws.kms" && len(e.resources) > 0 {
-		s.Key.ARN = e.resources[0]
+	if e.Source == "aws.kms" && len(e.Resources) > 0 {
+		s.Key.ARN = e.Resources[0]
 	}
 	s.Role.Boundary = icaconfig.Boundary{Ours: true, ARN: "arn:aws:iam::" + e.Account + ":policy/icaguard-boundary-Illumina_ICA_Role"}
 	return icaconfig.Baseline{Home: home, Storages: []icaconfig.Storage{s}}
@@ -145,8 +146,8 @@ func TestEveryConstructedSampleHasATrigger(t *testing.T) {
 func TestEventsForOthersAreIgnored(t *testing.T) {
 	for name, event := range samples(t) {
 		other := baselineOf(event)
-		other.Storages = baselineOf(Event{Account: event.Account}).Storages
-		event = event.aboutOthers()
+		other.Storages = baselineOf(cloudtrail.Event{Account: event.Account}).Storages
+		event = aboutOthers(event)
 		for _, request := range Route(event, "", All(), other) {
 			if !anyOf(request.Setting, event.Name) {
 				t.Errorf("%s: requests at another's resource: %v", name, request)
@@ -161,15 +162,15 @@ func TestEventsForOthersAreIgnored(t *testing.T) {
 }
 
 // aboutOthers is the same event about resources that do not have the guard's names.
-func (e Event) aboutOthers() Event {
+func aboutOthers(e cloudtrail.Event) cloudtrail.Event {
 	parameters := map[string]json.RawMessage{}
-	for name, value := range e.parameters {
+	for name, value := range e.Parameters {
 		parameters[name] = json.RawMessage(strings.NewReplacer("icaguard-", "another-", "/icaguard/", "/another/").Replace(string(value)))
 	}
-	e.parameters = parameters
-	e.resources = slices.Clone(e.resources)
-	for i, arn := range e.resources {
-		e.resources[i] = strings.ReplaceAll(arn, "icaguard-", "another-")
+	e.Parameters = parameters
+	e.Resources = slices.Clone(e.Resources)
+	for i, arn := range e.Resources {
+		e.Resources[i] = strings.ReplaceAll(arn, "icaguard-", "another-")
 	}
 	return e
 }
@@ -200,7 +201,7 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 		{"events", "RemoveTargets", "rule", "icaguard-events-s3", "guard-rules"},
 		{"events", "RemoveTargets", "name", "icaguard-events-s3", ""},
 	} {
-		event, err := ParseEvent([]byte(fmt.Sprintf(`{"eventSource":"%s.amazonaws.com","eventName":%q,"recipientAccountId":"123456789012","requestParameters":{%q:%q}}`,
+		event, err := cloudtrail.Parse([]byte(fmt.Sprintf(`{"eventSource":"%s.amazonaws.com","eventName":%q,"recipientAccountId":"123456789012","requestParameters":{%q:%q}}`,
 			c.source, c.event, c.parameter, c.value)))
 		if err != nil {
 			t.Fatal(err)
@@ -253,10 +254,10 @@ func TestFailedCallsAndOwnEchoes(t *testing.T) {
 	event := samples(t)["aws.s3.DeleteBucketCors.json"]
 	b := baselineOf(event)
 	requests := Route(event, "", Settings(), b)
-	if len(requests) != 1 || len(requests[0].Causes) != 1 || requests[0].Causes[0].Actor.ARN != event.Actor.ARN {
+	if len(requests) != 1 || len(requests[0].Events) != 1 || requests[0].Events[0].Actor.ARN != event.Actor.ARN {
 		t.Fatalf("a stranger's event must carry its cause: %+v", requests)
 	}
-	if echo := Route(event, event.Actor.ARN, Settings(), b); len(echo) != 1 || len(echo[0].Causes) != 0 {
+	if echo := Route(event, event.Actor.ARN, Settings(), b); len(echo) != 1 || len(echo[0].Events) != 0 {
 		t.Errorf("our own echo is looked at once, without cause: %+v", echo)
 	}
 	event.ErrorCode = "AccessDenied"
@@ -290,7 +291,7 @@ func TestOddParametersParse(t *testing.T) {
 			t.Errorf("%s: %v", parameters, err)
 			continue
 		}
-		for _, name := range message.Event.named("bucketName") {
+		for _, name := range message.Event.Named("bucketName") {
 			if name != "x" {
 				t.Errorf("%s: bucketName = %q", parameters, name)
 			}
@@ -301,7 +302,7 @@ func TestOddParametersParse(t *testing.T) {
 // TestSessionsOfICAShowNoPrefix: ICA names its sessions PREFIX-…, so an event of ICA's own must not show the session.
 func TestSessionsOfICAShowNoPrefix(t *testing.T) {
 	for name, federated := range map[string]string{"as CloudTrail tells a web identity": `{"federatedProvider":"arn:aws:iam::123456789012:oidc-provider/x"}`, "by the issuer": `{}`} {
-		event, err := ParseEvent([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","recipientAccountId":"123456789012",
+		event, err := cloudtrail.Parse([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","recipientAccountId":"123456789012",
 			"requestParameters":{"bucketName":"b"},"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::123456789012:assumed-role/ICA/` + sessionNamePrefix + `-1",
 			"sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::123456789012:role/ICA"},"webIdFederationData":` + federated + `}}}`))
 		if err != nil {
@@ -310,11 +311,11 @@ func TestSessionsOfICAShowNoPrefix(t *testing.T) {
 		b := baselineOf(event)
 		b.Storages[0].Role.ARN = event.Actor.Issuer
 		requests := Route(event, "", Settings(), b)
-		if len(requests) == 0 || len(requests[0].Causes) != 1 || requests[0].Causes[0].Actor.ARN != "arn:aws:sts::123456789012:assumed-role/ICA/***" {
+		if len(requests) == 0 || len(requests[0].Events) != 1 || requests[0].Events[0].Actor.ARN != "arn:aws:sts::123456789012:assumed-role/ICA/***" {
 			t.Errorf("%s: the session is not masked, or the cause is lost", name)
 		}
 	}
-	console, err := ParseEvent([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","userIdentity":{"arn":"arn:aws:sts::123456789012:assumed-role/Admin/who"}}`))
+	console, err := cloudtrail.Parse([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","userIdentity":{"arn":"arn:aws:sts::123456789012:assumed-role/Admin/who"}}`))
 	if err != nil || console.Actor.ARN != "arn:aws:sts::123456789012:assumed-role/Admin/who" {
 		t.Errorf("people are named by their session: %v %v", console.Actor, err)
 	}

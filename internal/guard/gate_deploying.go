@@ -139,15 +139,15 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 
 // ExcludeOwnDeploys leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's doing. Either alone excuses
 // nothing: other stacks are CloudFormation too, and somebody may wait for a deploy to hide in. What cannot be told is left in.
-func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, causes []Cause) (left []Cause, err error) {
-	left = slices.Clone(causes)
+func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, events []Event) (left []Event, err error) {
+	left = slices.Clone(events)
 	for _, stack := range d.home.Stacks {
 		if len(left) == 0 {
 			break
 		}
 		statuses, callErr := d.statuses(ctx, stack, left)
 		err = errors.Join(err, callErr)
-		left = slices.DeleteFunc(left, func(c Cause) bool { return c.Actor.From == CloudFormation && changing(statuses, c.Time) })
+		left = slices.DeleteFunc(left, func(c Event) bool { return c.Actor.From == CloudFormation && changing(statuses, c.Time) })
 	}
 	return left, err
 }
@@ -161,9 +161,9 @@ type stackStatus struct {
 	status string
 }
 
-// statuses lists a stack's own, newest first, back to the one that it had at the time of the oldest cause.
-func (d *Deploys) statuses(ctx context.Context, stack icaconfig.Stack, causes []Cause) ([]stackStatus, error) {
-	oldest := slices.MinFunc(causes, func(a, b Cause) int { return a.Time.Compare(b.Time) }).Time
+// statuses lists a stack's own, newest first, back to the one that it had at the time of the oldest event.
+func (d *Deploys) statuses(ctx context.Context, stack icaconfig.Stack, events []Event) ([]stackStatus, error) {
+	oldest := slices.MinFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) }).Time
 	pages := cloudformation.NewDescribeStackEventsPaginator(d.clients.cloudformation(stack.Region), &cloudformation.DescribeStackEventsInput{StackName: &stack.Name})
 	var all []stackStatus
 	for pages.HasMorePages() {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -79,7 +80,7 @@ func (w *gatedWorld) breakCORS() Outcome {
 }
 
 func corsEvent() Request {
-	return Request{Setting: "bucket-cors", Causes: []Cause{{EventID: "1", Event: "DeleteBucketCors", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}}}}
+	return Request{Setting: "bucket-cors", Events: []Event{{EventID: "1", Event: "DeleteBucketCors", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}}}}
 }
 
 // expectDeferred wants a check again after this time (0: none), and nothing written.
@@ -147,8 +148,8 @@ func TestDeploying(t *testing.T) {
 			w.settled()
 			o = w.handle(w.requeued...)[0]
 			expectStatus(t, o, Restored)
-			if len(o.Causes) != 1 || o.Causes[0].Actor.ARN != "arn:aws:iam::123456789012:user/stranger" {
-				t.Errorf("who did it is forgotten: %+v", o.Causes)
+			if len(o.Events) != 1 || o.Events[0].Actor.ARN != "arn:aws:iam::123456789012:user/stranger" {
+				t.Errorf("who did it is forgotten: %+v", o.Events)
 			}
 		})
 	}
@@ -228,7 +229,7 @@ func TestHeldForLong(t *testing.T) {
 		w.now = w.now.Add(time.Minute)
 		requests := w.requeued
 		if minute == 30 { // an event of the same thing meets the waiting check
-			requests = append([]Request{{Setting: "bucket-cors", Causes: []Cause{{EventID: "2"}}}}, requests...)
+			requests = append([]Request{{Setting: "bucket-cors", Events: []Event{{EventID: "2"}}}}, requests...)
 		}
 		o := w.handle(requests...)[0]
 		w.expectDeferred(o, time.Minute, "UPDATE_IN_PROGRESS")
@@ -248,7 +249,7 @@ func TestHeldForLong(t *testing.T) {
 	remove()
 	o := w.handle(w.requeued...)[0]
 	expectStatus(t, o, Restored)
-	if len(o.Causes) != 2 || o.DeferredTooLong {
+	if len(o.Events) != 2 || o.DeferredTooLong {
 		t.Errorf("%+v", o)
 	}
 }
@@ -394,7 +395,7 @@ func TestGateStatements(t *testing.T) {
 	w := newGatedWorld(t)
 	w.local.Recorder().ResetCalls()
 	w.breakCORS()
-	if _, err := w.engine.Deploys.ExcludeOwnDeploys(t.Context(), []Cause{{Time: w.now}}); err != nil {
+	if _, err := w.engine.Deploys.ExcludeOwnDeploys(t.Context(), []Event{{Time: w.now}}); err != nil {
 		t.Fatal(err)
 	}
 	used := map[string]bool{}

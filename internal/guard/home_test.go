@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
@@ -50,7 +51,7 @@ type homeWorld struct {
 	requeued []Request
 
 	mu    sync.Mutex
-	heard []Event
+	heard []cloudtrail.Event
 }
 
 // newHome makes the world of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming a key only adds
@@ -130,7 +131,7 @@ func (w *homeWorld) hear(_ context.Context, envelope localaws.Envelope) error {
 	if err != nil {
 		return err
 	}
-	event, err := ParseEvent(body)
+	event, err := cloudtrail.Parse(body)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heard = append(w.heard, event)
@@ -269,7 +270,7 @@ func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
 	if told := fmt.Sprint(o.Alerts, o.Notes, o.Problem); !strings.Contains(told, c.says) || (c.says == "") != (c.want == InSync) {
 		w.t.Errorf("people must be told %q, are told %s", c.says, told)
 	}
-	if c.want == ActionRequired && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Causes), "user/AKIASTRANGER")) {
+	if c.want == ActionRequired && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Events), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
 	}
 	if again := len(w.requeued) == 1; again != (c.want == InSync || c.want == withNotes) && !c.untold {

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -132,7 +133,7 @@ func TestKeyOfAStranger(t *testing.T) {
 
 // TestKeyIsNamedByID: callers may name a key by its bare id.
 func TestKeyIsNamedByID(t *testing.T) {
-	event, err := ParseEvent([]byte(`{"eventSource":"kms.amazonaws.com","eventName":"DisableKey","recipientAccountId":"123456789012",` +
+	event, err := cloudtrail.Parse([]byte(`{"eventSource":"kms.amazonaws.com","eventName":"DisableKey","recipientAccountId":"123456789012",` +
 		`"requestParameters":{"keyId":"1234abcd-12ab-34cd-56ef-1234567890ab"}}`))
 	if err != nil {
 		t.Fatal(err)

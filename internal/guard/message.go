@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 )
 
 // Request asks to check one setting of one storage. It is also the message on the guard's own queue: an empty Storage
@@ -15,7 +17,7 @@ type Request struct {
 	Setting string  `json:"setting,omitempty"`
 	Attempt int     `json:"attempt,omitempty"` // how often it was checked already
 	Reason  string  `json:"reason,omitempty"`
-	Causes  []Cause `json:"causes,omitempty"`
+	Events  []Event `json:"events,omitempty"`
 	// Missed says that no event told of the drift: found by the audit.
 	FoundByAudit bool `json:"foundByAudit,omitempty"`
 	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long, GateTries how often
@@ -27,20 +29,20 @@ type Request struct {
 	Wrote []Diff `json:"wrote,omitempty"`
 }
 
-// Cause is an event that made us check: who did what, when.
-type Cause struct {
-	EventID string    `json:"eventId"`
-	Event   string    `json:"event"`
-	Time    time.Time `json:"time"`
-	Actor   Actor     `json:"actor"`
+// Event is what is kept of an event that made us check: who did what, when.
+type Event struct {
+	EventID string           `json:"eventId"`
+	Event   string           `json:"event"`
+	Time    time.Time        `json:"time"`
+	Actor   cloudtrail.Actor `json:"actor"`
 }
 
-// maxCauses bounds what one check carries: 100 events on one role are one check, and SQS messages have a size limit.
-const maxCauses = 10
+// maxEvents bounds what one check carries: 100 events on one role are one check, and SQS messages have a size limit.
+const maxEvents = 10
 
 // Message is what can stand in the queue: exactly one of its fields is set.
 type Message struct {
-	Event   *Event
+	Event   *cloudtrail.Event
 	Stack   *StackEvent
 	Request *Request
 	// Notice is a message to people that could not be delivered and is tried again.
@@ -91,25 +93,25 @@ func ParseMessage(body []byte) (Message, error) {
 	if isStack {
 		return Message{Stack: &stack}, nil
 	}
-	event, err := ParseEvent(body)
+	event, err := cloudtrail.Parse(body)
 	if err != nil {
 		return Message{}, fmt.Errorf("message: %w", err)
 	}
 	return Message{Event: &event}, nil
 }
 
-// merge joins two checks the same thing: all causes once, the newest kept, and the lower attempt, because a new event
+// merge joins two checks the same thing: all events once, the newest kept, and the lower attempt, because a new event
 // deserves its second check also when it meets an old one's.
 func (l Request) merge(other Request) Request {
 	l.Attempt = min(l.Attempt, other.Attempt)
 	l.FoundByAudit = l.FoundByAudit && other.FoundByAudit
-	for _, cause := range other.Causes {
-		if !slices.Contains(l.Causes, cause) {
-			l.Causes = append(slices.Clip(l.Causes), cause)
+	for _, event := range other.Events {
+		if !slices.Contains(l.Events, event) {
+			l.Events = append(slices.Clip(l.Events), event)
 		}
 	}
-	if extra := len(l.Causes) - maxCauses; extra > 0 {
-		l.Causes = l.Causes[extra:]
+	if extra := len(l.Events) - maxEvents; extra > 0 {
+		l.Events = l.Events[extra:]
 	}
 	if len(l.Wrote) == 0 {
 		l.Wrote = other.Wrote

@@ -33,7 +33,7 @@ type Outcome struct {
 	Resource string  `json:"resource"`
 	Status   Status  `json:"status"`
 	Diffs    []Diff  `json:"diffs,omitempty"` // what differed
-	Causes   []Cause `json:"causes,omitempty"`
+	Events   []Event `json:"events,omitempty"`
 	// Alerts need a person, Notes are worth knowing; no restore puts them right.
 	Alerts          []Finding `json:"alerts,omitempty"`
 	Notes           []Finding `json:"notes,omitempty"`

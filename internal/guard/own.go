@@ -68,7 +68,7 @@ func redeploy(icaconfig.Storage) string {
 // alarm ends a check the guard itself. What a stranger did to it is an alert, what our own deploy did is not; while one runs, nobody can
 // tell yet what will be left.
 func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
-	alarms := j.setting.alarms(j.request.Causes)
+	alarms := j.setting.alarms(j.request.Events)
 	if o.Status == Unknown || len(o.Alerts) == 0 && len(alarms) == 0 || e.Deploys == nil {
 		return o
 	}
@@ -78,10 +78,10 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 		return o
 	}
 	others, excludeErr := e.Deploys.ExcludeOwnDeploys(ctx, alarms)
-	for _, cause := range others {
+	for _, event := range others {
 		o.Status = ActionRequired
 		o.Alerts = append(o.Alerts, Finding{
-			What:        fmt.Sprintf("%s by %s %s", cause.Event, cause.Actor, cmp.Or(j.setting.Did, "changed the guard itself: "+j.setting.Title)),
+			What:        fmt.Sprintf("%s by %s %s", event.Event, event.Actor, cmp.Or(j.setting.Did, "changed the guard itself: "+j.setting.Title)),
 			Remediation: j.setting.Remediation(j.storage),
 		})
 	}
@@ -91,9 +91,9 @@ func (e *Engine) alarm(ctx context.Context, j job, o Outcome) Outcome {
 	return o
 }
 
-// alarms are the causes that are alerts by themselves.
-func (s Setting) alarms(causes []Cause) []Cause {
-	return slices.DeleteFunc(slices.Clone(causes), func(c Cause) bool {
+// alarms are the events that are alerts by themselves.
+func (s Setting) alarms(events []Event) []Event {
+	return slices.DeleteFunc(slices.Clone(events), func(c Event) bool {
 		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AlwaysAlert && slices.Contains(t.Events, c.Event) })
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
@@ -32,8 +33,8 @@ func TestAlarms(t *testing.T) {
 // byCloudFormation plays that CloudFormation made the calls that led to the requests.
 func byCloudFormation(requests []Request) []Request {
 	for i := range requests {
-		for j := range requests[i].Causes {
-			requests[i].Causes[j].Actor = Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: CloudFormation}
+		for j := range requests[i].Events {
+			requests[i].Events[j].Actor = cloudtrail.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: CloudFormation}
 		}
 	}
 	return requests
@@ -103,7 +104,7 @@ func testHidden(w *homeWorld) {
 
 func testEarlierDeploy(w *homeWorld) {
 	requests := byCloudFormation(w.attribute())
-	now := requests[0].Causes[0].Time
+	now := requests[0].Events[0].Time
 	w.playOne("icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	o := w.handleOne(requests...)
 	expectStatus(w.t, o, InSync)
@@ -111,7 +112,7 @@ func testEarlierDeploy(w *homeWorld) {
 
 func testAfterDeploy(w *homeWorld) {
 	requests := w.attribute()
-	w.playOne("icaguard-guard", requests[0].Causes[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE") // over for two seconds
+	w.playOne("icaguard-guard", requests[0].Events[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE") // over for two seconds
 	w.expectAlarm(w.handleOne(requests...))
 }
 
@@ -137,7 +138,7 @@ func testOtherDigest(w *homeWorld) {
 func testBrokenDuringDeploy(w *homeWorld) {
 	guardQueueWays()[0].breakIt(w) // deletes the queue
 	requests := byCloudFormation(w.requests())
-	start := requests[0].Causes[0].Time
+	start := requests[0].Events[0].Time
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	expectStatus(w.t, w.handleOne(requests...), Deferred)
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
@@ -170,7 +171,7 @@ func testNoStackEvents(w *homeWorld) {
 		}
 		remove()
 	}
-	w.playOne("icaguard-guard", requests[0].Causes[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	w.playOne("icaguard-guard", requests[0].Events[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1})
 	if o := w.handleOne(byCloudFormation(requests)...); o.Status != InSync || o.GateSkipped != "" {
 		w.t.Errorf("the guard stack's deploy explains it: %+v", o)

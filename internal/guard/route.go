@@ -6,24 +6,25 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 // Route tells where an event asks to check: nowhere if the call failed, happened in another account, or concerns
-// nothing of ours. Self is the session ARN of the guard's own function; its echoes are checked once, without cause.
-func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Request {
+// nothing of ours. Self is the session ARN of the guard's own function; its echoes are checked once, without event.
+func Route(e cloudtrail.Event, self string, settings []Setting, b icaconfig.Baseline) []Request {
 	if e.ErrorCode != "" || e.Account != b.Account {
 		return nil
 	}
-	var causes []Cause
-	if who := e.Who(b); self == "" || who.ARN != self {
-		causes = []Cause{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who}}
+	var events []Event
+	if who := Who(e, b); self == "" || who.ARN != self {
+		events = []Event{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who}}
 	}
 	var requests []Request
 	for _, storage := range b.Storages {
 		for _, setting := range settings {
 			if setting.On.ARN(storage) != "" && slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.concerns(e, storage) }) {
-				requests = append(requests, Request{Storage: storage.Name, Setting: setting.ID, Causes: causes, Reason: "event " + e.Name})
+				requests = append(requests, Request{Storage: storage.Name, Setting: setting.ID, Events: events, Reason: "event " + e.Name})
 			}
 		}
 	}
@@ -32,17 +33,17 @@ func Route(e Event, self string, settings []Setting, b icaconfig.Baseline) []Req
 
 // Who is the actor as it may be shown. CloudTrail tells a web identity's session; should it ever not, a session of ICA's role is still
 // known by its issuer or its name.
-func (e Event) Who(b icaconfig.Baseline) Actor {
+func Who(e cloudtrail.Event, b icaconfig.Baseline) cloudtrail.Actor {
 	for _, s := range b.Storages {
 		if s.Role.ARN == e.Actor.Issuer || strings.Contains(e.Actor.ARN, ":assumed-role/"+s.Role.Name+"/") {
-			return e.Actor.withoutSession()
+			return e.Actor.WithoutSession()
 		}
 	}
 	return e.Actor
 }
 
 // WhyIgnored tells people why Route leads nowhere for this event.
-func WhyIgnored(e Event, settings []Setting, b icaconfig.Baseline) string {
+func WhyIgnored(e cloudtrail.Event, settings []Setting, b icaconfig.Baseline) string {
 	switch {
 	case e.ErrorCode != "":
 		return "the call failed with " + e.ErrorCode + ", so nothing changed"
@@ -65,14 +66,14 @@ func HeardBy(source string, settings []Setting) []Request {
 	return requests
 }
 
-func (t Trigger) concerns(e Event, s icaconfig.Storage) bool {
+func (t Trigger) concerns(e cloudtrail.Event, s icaconfig.Storage) bool {
 	if t.Source != e.Source || !slices.Contains(t.Events, e.Name) {
 		return false
 	}
 	if t.AnyResource {
 		return true
 	}
-	for _, named := range append(e.named(t.Parameter), e.resources...) {
+	for _, named := range append(e.Named(t.Parameter), e.Resources...) {
 		if slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && t.means(named, name) }) {
 			return true
 		}

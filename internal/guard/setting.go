@@ -31,7 +31,7 @@ type Setting struct {
 	plan func(context.Context, Clients, icaconfig.Storage) (Plan, error)
 	// record puts into the store what an event shows and no later check could: who put the present state. A check without cause comes here
 	// too: the first check finds what was there before all events.
-	record func(context.Context, Clients, icaconfig.Storage, []Cause) error
+	record func(context.Context, Clients, icaconfig.Storage, []Event) error
 }
 
 // Kind is a kind of resource that settings stand on and that IAM actions are allowed on.

@@ -247,7 +247,7 @@ func TestReadBackLost(t *testing.T) {
 	results := w.engine.Handle(t.Context(), w.requeued)
 	o := results[0].Outcome
 	expectStatus(t, o, Restored)
-	if len(o.Diffs) != 1 || o.Diffs[0].Found != "3600 s" || len(o.Causes) != 1 {
+	if len(o.Diffs) != 1 || o.Diffs[0].Found != "3600 s" || len(o.Events) != 1 {
 		t.Errorf("the restore must say what differed and who did it: %+v", o)
 	}
 }

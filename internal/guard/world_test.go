@@ -18,6 +18,7 @@ import (
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -239,12 +240,12 @@ func (w *world) state() map[string]string {
 // check lets the engine check one setting after a stranger's event.
 func (w *world) reconcile(setting string) Outcome {
 	w.t.Helper()
-	return w.reconcileFor(setting, Cause{EventID: "1", Event: "Test", Actor: Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}})
+	return w.reconcileFor(setting, Event{EventID: "1", Event: "Test", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}})
 }
 
-func (w *world) reconcileFor(setting string, cause Cause) Outcome {
+func (w *world) reconcileFor(setting string, cause Event) Outcome {
 	w.t.Helper()
-	results := w.engine.Handle(w.t.Context(), []Request{{Setting: setting, Causes: []Cause{cause}}})
+	results := w.engine.Handle(w.t.Context(), []Request{{Setting: setting, Events: []Event{cause}}})
 	if len(results) != 1 {
 		w.t.Fatalf("%d results, want 1", len(results))
 	}

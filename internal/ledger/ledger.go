@@ -34,7 +34,7 @@ type Ledger struct {
 
 // Backup stores a replaced value under its time. It never overwrites one.
 func (l Ledger) Backup(ctx context.Context, b guard.Backup) error {
-	causes, err := json.Marshal(b.Causes)
+	causes, err := json.Marshal(b.Events)
 	if err != nil {
 		return fmt.Errorf("ledger: back up: %w", err)
 	}

@@ -47,7 +47,7 @@ func TestPutAndGet(t *testing.T) {
 func TestBackupKeepsEveryOriginal(t *testing.T) {
 	l, local := newLedger(t)
 	for _, value := range []string{`{"a":1}`, `{"a":2}`} {
-		if err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors", Value: value, Causes: []guard.Cause{{Event: "DeleteBucketCors"}}}); err != nil {
+		if err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors", Value: value, Events: []guard.Event{{Event: "DeleteBucketCors"}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,11 +3,12 @@ package report
 import (
 	"fmt"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
 // GuardChanged writes the message about a change to the guard's own rules, queues or functions, as its event tells it.
-func GuardChanged(e guard.Event) guard.Notice {
+func GuardChanged(e cloudtrail.Event) guard.Notice {
 	who := e.Actor.String()
 	return guard.Notice{
 		Subject: subject("[icaguard] icaguard: " + e.Name + " on the guard itself"),

@@ -57,8 +57,8 @@ func (m Meter) Outcome(ctx context.Context, o guard.Outcome) {
 	}
 	if o.Status == guard.Restored {
 		measures = append(measures, measure{Restored, "Count", 1})
-		if len(o.Causes) > 0 && !o.Causes[0].Time.IsZero() {
-			measures = append(measures, measure{RestoreSeconds, "Seconds", m.Now().Sub(o.Causes[0].Time).Seconds()})
+		if len(o.Events) > 0 && !o.Events[0].Time.IsZero() {
+			measures = append(measures, measure{RestoreSeconds, "Seconds", m.Now().Sub(o.Events[0].Time).Seconds()})
 		}
 		if o.FoundByAudit {
 			m.write(ctx, dimensions{storage: o.Storage}, measure{FoundByAudit, "Count", 1})

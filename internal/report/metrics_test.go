@@ -56,7 +56,7 @@ func TestMeasured(t *testing.T) {
 		}
 	}
 	now := time.Now()
-	restored := of(guard.Restored, func(o *guard.Outcome) { o.Causes = []guard.Cause{{Time: now.Add(-7 * time.Second)}, {Time: now}} })
+	restored := of(guard.Restored, func(o *guard.Outcome) { o.Events = []guard.Event{{Time: now.Add(-7 * time.Second)}, {Time: now}} })
 	if seconds := measured(t, now, restored)["RestoreSeconds"+setting]; seconds != 7 {
 		t.Errorf("from the first event to restored %v s, want 7", seconds)
 	}

@@ -24,7 +24,7 @@ import (
 func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 	log.Log(ctx, level(o.Status), "outcome",
 		"status", o.Status, "setting", o.Setting, "storage", o.Storage, "resource", o.Resource,
-		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "causes", o.Causes, "problem", o.Problem, "backupError", o.BackupError,
+		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "events", o.Events, "problem", o.Problem, "backupError", o.BackupError,
 		"gateSkipped", o.GateSkipped, "foundByAudit", o.FoundByAudit)
 }
 
@@ -94,7 +94,7 @@ func body(o guard.Outcome) string {
 	for _, r := range o.Notes {
 		fmt.Fprintf(&b, "note      %s\n", joined(r.What, r.Remediation))
 	}
-	for _, c := range o.Causes {
+	for _, c := range o.Events {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
 	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gateSkipped", o.GateSkipped}, {"effect", o.Effect}, {"do", o.Remediation}} {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -31,10 +32,10 @@ func outcome(status guard.Status) guard.Outcome {
 	o := guard.Outcome{
 		Storage: "lab-prod", Setting: "role-session-duration", Title: "Maximum session duration of the IAM role is 12 hours",
 		Resource: "arn:aws:iam::123456789012:role/Illumina_ICA_Role", Status: status,
-		Causes: []guard.Cause{{
+		Events: []guard.Event{{
 			EventID: "1c6f1f0e-6f0a-4d44-9b1c-2f64f2c4d003", Event: "UpdateRole",
 			Time: time.Date(2026, 1, 15, 10, 12, 33, 0, time.FixedZone("CET", 3600)),
-			Actor: guard.Actor{
+			Actor: cloudtrail.Actor{
 				ARN: "arn:aws:sts::123456789012:assumed-role/Admin/console-session", Issuer: "arn:aws:iam::123456789012:role/Admin", From: "198.51.100.7",
 			},
 		}},
@@ -124,14 +125,14 @@ func TestLogLevels(t *testing.T) {
 		var got struct {
 			Level, Status, Setting, Storage, Resource, Problem string
 			Diffs                                              []guard.Diff
-			Causes                                             []guard.Cause
+			Events                                             []guard.Event
 		}
 		if err := json.Unmarshal(line.Bytes(), &got); err != nil {
 			t.Fatalf("%v: %s", err, line.Bytes())
 		}
 		want := outcome(status)
 		if got.Level != levels[status] || got.Status != string(status) || got.Resource != want.Resource || got.Problem != want.Problem ||
-			len(got.Causes) != 1 || len(got.Diffs) != len(want.Diffs) {
+			len(got.Events) != 1 || len(got.Diffs) != len(want.Diffs) {
 			t.Errorf("%s: want level %s and all that the outcome says: %s", status, levels[status], line.Bytes())
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/deployed"
@@ -163,7 +164,7 @@ func (w *world) testRules() {
 
 // sample is an event of events/, as it stands there.
 type sample struct {
-	parsed     guard.Event
+	parsed     cloudtrail.Event
 	source     string
 	detailType string
 	detail     json.RawMessage
@@ -202,7 +203,7 @@ func readSample(body []byte) (sample, error) {
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return sample{}, err
 	}
-	event, err := guard.ParseEvent(body)
+	event, err := cloudtrail.Parse(body)
 	if len(envelope.Detail) == 0 {
 		envelope.Detail = body
 	}
@@ -236,7 +237,7 @@ func (w *world) takeEvents() []string {
 			return ids
 		}
 		for _, message := range out.Messages {
-			event, err := guard.ParseEvent([]byte(aws.ToString(message.Body)))
+			event, err := cloudtrail.Parse([]byte(aws.ToString(message.Body)))
 			w.must(err)
 			ids = append(ids, event.ID)
 			_, err = client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &w.QueueURL, ReceiptHandle: message.ReceiptHandle})

@@ -1,4 +1,9 @@
-package guard
+// Package cloudtrail turns the bytes of an event into what happened and who did it: CloudTrail's records, as EventBridge delivers them or
+// bare.
+//
+// Invariant: an event says where to check and who acted, never what to write. The name of a session of ICA's role, which bears the
+// session-name prefix, leaves this package masked.
+package cloudtrail
 
 import (
 	"cmp"
@@ -9,7 +14,7 @@ import (
 	"time"
 )
 
-// Event is what the guard needs of a CloudTrail event: where to check, and who did it.
+// Event is what icaguard needs of a CloudTrail event: where to check, and who did it.
 type Event struct {
 	ID        string
 	RequestID string // of the call, as its caller saw it
@@ -21,8 +26,9 @@ type Event struct {
 	Actor     Actor
 	ErrorCode string // set when the call failed: nothing changed
 
-	parameters map[string]json.RawMessage
-	resources  []string // ARNs
+	// Parameters are requestParameters as they came: lists of one element became objects, and empty texts stand for structures.
+	Parameters map[string]json.RawMessage
+	Resources  []string // ARNs
 }
 
 // Actor is who made a call, as CloudTrail's userIdentity says.
@@ -72,8 +78,8 @@ type record struct {
 
 var errNotAnEvent = errors.New(`neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)
 
-// ParseEvent reads an EventBridge envelope or a bare CloudTrail record. It fails on what is neither.
-func ParseEvent(body []byte) (Event, error) {
+// Parse reads an EventBridge envelope or a bare CloudTrail record. It fails on what is neither.
+func Parse(body []byte) (Event, error) {
 	var envelope struct {
 		Detail json.RawMessage `json:"detail"`
 	}
@@ -106,8 +112,8 @@ func (r record) event() Event {
 		Time:       parseTime(r.EventTime),
 		Actor:      r.actor(),
 		ErrorCode:  r.ErrorCode,
-		parameters: parseParameters(r.RequestParameters),
-		resources:  parseResources(r.Resources),
+		Parameters: parseParameters(r.RequestParameters),
+		Resources:  parseResources(r.Resources),
 	}
 }
 
@@ -123,14 +129,14 @@ func (r record) actor() Actor {
 	}
 	actor := Actor{ARN: arn, Issuer: id.SessionContext.SessionIssuer.ARN, From: r.SourceIPAddress}
 	if id.SessionContext.WebIDFederationData.FederatedProvider != "" {
-		return actor.withoutSession()
+		return actor.WithoutSession()
 	}
 	return actor
 }
 
-// withoutSession masks the session's name. ICA's sessions are named PREFIX-…, and the prefix is the proof of the lab's
+// WithoutSession masks the session's name. ICA's sessions are named PREFIX-…, and the prefix is the proof of the lab's
 // identity, so it must reach no log, message or report.
-func (a Actor) withoutSession() Actor {
+func (a Actor) WithoutSession() Actor {
 	if at := strings.LastIndex(a.ARN, "/"); at >= 0 && strings.Contains(a.ARN, ":assumed-role/") {
 		a.ARN = a.ARN[:at] + "/***"
 	}
@@ -165,14 +171,14 @@ func parseParameters(raw json.RawMessage) map[string]json.RawMessage {
 	return parameters
 }
 
-// named are the values of a request parameter that is a string or a list of strings.
-func (e Event) named(parameter string) []string {
+// Named are the values of a request parameter that is a string or a list of strings.
+func (e Event) Named(parameter string) []string {
 	var one string
-	if json.Unmarshal(e.parameters[parameter], &one) == nil {
+	if json.Unmarshal(e.Parameters[parameter], &one) == nil {
 		return []string{one}
 	}
 	var many []string
-	if json.Unmarshal(e.parameters[parameter], &many) != nil {
+	if json.Unmarshal(e.Parameters[parameter], &many) != nil {
 		return nil
 	}
 	return many
