@@ -37,7 +37,7 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.AuditEvery.Seconds()))
 	add("unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.", unhealthy(guard.SelfName, b.AuditEvery.Seconds()))
 	for _, s := range b.Storages {
-		add("unhealthy-"+s.Name, "Storage "+s.Name+" is not as ICA needs it, and the guard has not put it right: run icaguard validate.", unhealthy(s.Name, b.AuditEvery.Seconds()))
+		add("unhealthy-"+s.Name, "Storage "+s.Name+" is not as ICA needs it, and the guard has not restored it: run icaguard validate.", unhealthy(s.Name, b.AuditEvery.Seconds()))
 	}
 }
 

@@ -83,7 +83,7 @@ func (l limit) fitting(b icaconfig.Baseline) int {
 	})
 }
 
-// checkPatterns holds the rules to their quotas. They do not grow with the number of storages, so these are ours to put right, not the user's.
+// checkPatterns holds the rules to their quotas. They do not grow with the number of storages, so these are ours to fix, not the user's.
 func checkPatterns(b icaconfig.Baseline) error {
 	for _, region := range b.Regions() {
 		rules := slices.DeleteFunc(guard.AllRules(b.Home), func(r guard.Rule) bool { return r.Region != region })

@@ -18,7 +18,7 @@ import (
 )
 
 func TestDeadLettersMisuse(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.golden("help-dead-letters", "dead-letters", "--help")
 	d.expectFailure([]string{"dead-letters", "all"}, `unknown command "all" for "icaguard dead-letters"`)
 	d.expectFailure([]string{"dead-letters"}, "config: read: open ica.yaml")
@@ -56,7 +56,7 @@ func testDeadLetters(t *testing.T, a *account) {
 
 // refuse puts an event there as EventBridge does when it cannot relay it. ICA's own session did it, whose name begins with the prefix.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-func (d *guardedDesk) refuse(client *sqs.Client, queue *string) {
+func (d *guardedEnv) refuse(client *sqs.Client, queue *string) {
 	d.t.Helper()
 	attributes := map[string]types.MessageAttributeValue{}
 	for name, value := range map[string]string{
@@ -77,7 +77,7 @@ func (d *guardedDesk) refuse(client *sqs.Client, queue *string) {
 }
 
 // giveUp puts a check there that was received in vain.
-func (d *guardedDesk) giveUp() {
+func (d *guardedEnv) giveUp() {
 	d.t.Helper()
 	url := aws.String(d.account.queues[guard.DeadLetterQueue])
 	body, err := guard.EncodeRequest(guard.Request{Storage: "buried", Setting: "role-trust"})
@@ -97,7 +97,7 @@ func (d *guardedDesk) giveUp() {
 }
 
 // goldenDeadLetters compares the answer without what is chance in it.
-func (d *guardedDesk) goldenDeadLetters(name string, args ...string) {
+func (d *guardedEnv) goldenDeadLetters(name string, args ...string) {
 	d.t.Helper()
 	text := d.run(append([]string{"dead-letters"}, args...)...).transcript()
 	text = regexp.MustCompile(`[0-9-]{10} [0-9:]{8}Z`).ReplaceAllStringFunc(text, func(at string) string {

@@ -75,24 +75,24 @@ func newAccount(t *testing.T) *account {
 	return a
 }
 
-// guardedDesk is a lab with its guard, and a desk.
-type guardedDesk struct {
-	labDesk
+// guardedEnv is a lab with its guard, and a env.
+type guardedEnv struct {
+	storageEnv
 	account   *account
 	remediate *localaws.Function
 	log       *buffer
 }
 
-func newGuardedDesk(t *testing.T, a *account, name string) *guardedDesk {
+func newGuardedEnv(t *testing.T, a *account, name string) *guardedEnv {
 	t.Helper()
 	lab := testlab.New(t, a.AWS, name, icaconfig.Enforce)
-	d := &guardedDesk{labDesk: labDeskOf(t, lab), account: a, log: &buffer{tee: t.Output()}}
+	d := &guardedEnv{storageEnv: storageEnvOf(t, lab), account: a, log: &buffer{tee: t.Output()}}
 	d.start()
 	return d
 }
 
 // start makes remediate ready, with what stands in the lab's ica.yaml now.
-func (d *guardedDesk) start() {
+func (d *guardedEnv) start() {
 	d.t.Helper()
 	a, config := d.account, d.Function(guard.RemediateFunction, d.account.remediate)
 	config.Log, config.Logs = d.log, cloudwatchlogs.NewFromConfig(a.DirectConfig(testlab.Region))
@@ -102,7 +102,7 @@ func (d *guardedDesk) start() {
 }
 
 // letWork lets remediate work on all that waits on its queue now, which has to be something.
-func (d *guardedDesk) letWork() {
+func (d *guardedEnv) letWork() {
 	d.t.Helper()
 	batches, err := localaws.Drain(d.t.Context(), d.poller())
 	if err != nil || batches == 0 {
@@ -110,7 +110,7 @@ func (d *guardedDesk) letWork() {
 	}
 }
 
-func (d *guardedDesk) poller() localaws.PollerConfig {
+func (d *guardedEnv) poller() localaws.PollerConfig {
 	return localaws.PollerConfig{
 		SQS: d.account.sqs, QueueURL: d.account.queues[guard.RequestQueue], QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.RequestQueue,
 		Function: d.remediate,
@@ -118,7 +118,7 @@ func (d *guardedDesk) poller() localaws.PollerConfig {
 }
 
 // check asks the guard to check everything, and lets it.
-func (d *guardedDesk) reconcile() {
+func (d *guardedEnv) reconcile() {
 	d.t.Helper()
 	d.mustRun("reconcile", "--all")
 	d.letWork()
@@ -126,12 +126,12 @@ func (d *guardedDesk) reconcile() {
 
 // testValidateGuard checks the guard itself: the table says it in the same words.
 func testValidateGuard(t *testing.T, a *account) {
-	d := newGuardedDesk(t, a, "watched")
+	d := newGuardedEnv(t, a, "watched")
 	d.PlayStacks("UPDATE_IN_PROGRESS")
 	d.golden("validate-deploying", "validate", "--setting", "guard-topic")
 	d.PlayStacks("UPDATE_COMPLETE")
 	d.golden("validate-not-subscribed", "validate", "--setting", "guard-topic")
-	d.env["AWS_ENDPOINT_URL_SNS"] = unconfirmed(t)
+	d.variables["AWS_ENDPOINT_URL_SNS"] = unconfirmed(t)
 	d.golden("validate-not-confirmed", "validate", "--setting", "guard-topic")
 }
 

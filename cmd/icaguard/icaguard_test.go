@@ -20,7 +20,7 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.golden("help", "--help")
 	for _, command := range []string{"validate", "reconcile", "replay"} {
 		d.golden("help-"+command, command, "--help")
@@ -28,7 +28,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestMisuse(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.expectFailure([]string{"valdate"}, `unknown command "valdate"`, "Did you mean this?", "validate")
 	d.expectFailure([]string{"validate", "--jsn"}, "unknown flag: --jsn")
 	d.expectFailure([]string{"validate", "lab-prod"}, `unknown command "lab-prod" for "icaguard validate"`)
@@ -38,7 +38,7 @@ func TestMisuse(t *testing.T) {
 }
 
 func TestConfiguration(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	for _, args := range [][]string{{"validate"}, {"reconcile", "--all"}} {
 		d.expectFailure(args, "config: read: open ica.yaml: no such file", "copy ica.example.yaml there")
 	}
@@ -68,18 +68,18 @@ func TestOnLocalAWS(t *testing.T) {
 }
 
 func testValidate(t *testing.T, local *localaws.AWS) {
-	d := newLabDesk(t, local, "in-sync")
+	d := newStorageEnv(t, local, "in-sync")
 	d.PlayStacks("") // nobody has deployed yet
 	d.golden("validate-clean", "validate")
 
-	d = newLabDesk(t, local, "drifted")
+	d = newStorageEnv(t, local, "drifted")
 	d.PlayStacks("")
 	d.Break()
 	d.golden("validate-drift", "validate")
 	checkJSON(t, d, 1, guard.Drifted)
 	d.ExpectBroken()
 
-	d = newLabDesk(t, local, "unknown")
+	d = newStorageEnv(t, local, "unknown")
 	d.PlayStacks("")
 	d.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
 	d.golden("validate-unknown", "validate", "--config", "ica.yaml")
@@ -88,7 +88,7 @@ func testValidate(t *testing.T, local *localaws.AWS) {
 
 // testValidateScope checks some settings only.
 func testValidateScope(t *testing.T, local *localaws.AWS) {
-	d := newLabDesk(t, local, "scope")
+	d := newStorageEnv(t, local, "scope")
 	d.Break()
 	d.expectFailure([]string{"validate", "--storage", "skope"}, `--storage "skope": no such name: the configuration has scope`)
 	d.expectFailure([]string{"validate", "--setting", "bucket", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
@@ -122,7 +122,7 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 }
 
 // checked lists the settings that an audit checks, which may differ.
-func (d labDesk) checked(args ...string) string {
+func (d storageEnv) checked(args ...string) string {
 	d.t.Helper()
 	a := d.run(append([]string{"validate", "--json"}, args...)...)
 	var got report.Report
@@ -135,7 +135,7 @@ func (d labDesk) checked(args ...string) string {
 }
 
 // checkJSON wants a report as JSON, and nothing else, with this exit code and status of the role.
-func checkJSON(t *testing.T, d labDesk, code int, status guard.Status) {
+func checkJSON(t *testing.T, d storageEnv, code int, status guard.Status) {
 	t.Helper()
 	a := d.run("validate", "--json")
 	var got report.Report
@@ -150,22 +150,22 @@ func checkJSON(t *testing.T, d labDesk, code int, status guard.Status) {
 
 func testCredentials(t *testing.T, local *localaws.AWS) {
 	const remediation = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity"
-	d := newLabDesk(t, local, "nobody")
+	d := newStorageEnv(t, local, "nobody")
 	event := d.event("aws.s3.PutBucketCors.json")
 	for _, args := range [][]string{{"validate"}, {"reconcile", "--all"}, {"replay", event}} {
-		delete(d.env, "AWS_ACCESS_KEY_ID")
+		delete(d.variables, "AWS_ACCESS_KEY_ID")
 		d.expectFailure(args, "no AWS credentials that work, or no way to AWS", "get credentials: failed to refresh cached credentials", remediation)
-		d.env["AWS_ACCESS_KEY_ID"] = d.Key()
+		d.variables["AWS_ACCESS_KEY_ID"] = d.Key()
 		d.expectFailure(append(args, "--config", d.otherAccount()), "asks for account 999999999999", "those of "+local.Account())
 	}
 	d.Inject(localaws.Fault{Operation: "GetCallerIdentity", Kind: localaws.Denied})
 	d.expectFailure([]string{"validate"}, "AccessDenied", remediation)
-	d.env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
+	d.variables["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
 	d.expectFailure([]string{"validate"}, "connection refused", remediation)
 }
 
 // otherAccount writes the configuration for another account and names the file.
-func (d labDesk) otherAccount() string {
+func (d storageEnv) otherAccount() string {
 	d.t.Helper()
 	const name = "other.yaml"
 	text, err := os.ReadFile(d.Config)
@@ -177,7 +177,7 @@ func (d labDesk) otherAccount() string {
 }
 
 func testRequest(t *testing.T, local *localaws.AWS) {
-	d := newLabDesk(t, local, "looked-at")
+	d := newStorageEnv(t, local, "looked-at")
 	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: find the guard's queue icaguard-requests in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
 		"is icaguard deployed in account "+local.Account()+"? make deploy")
 	queue := newQueue(t, local)
@@ -209,7 +209,7 @@ func settingIDs() string {
 }
 
 // mustRun runs a command that has to succeed.
-func (d *desk) mustRun(args ...string) {
+func (d *env) mustRun(args ...string) {
 	d.t.Helper()
 	if a := d.run(args...); a.code != 0 {
 		d.t.Errorf("want exit status 0:\n%s", a.transcript())
@@ -256,14 +256,14 @@ func (q queue) expect(t *testing.T, want ...guard.Request) {
 }
 
 // event writes a sample event as it would be for this lab, and names the file.
-func (d labDesk) event(sample string) string {
+func (d storageEnv) event(sample string) string {
 	d.t.Helper()
 	return d.copyEvent(sample, sample, "111122223333", d.Local.Account(),
 		"Illumina_ICA_Role", d.Storage.Role.Name, "lab-prod-ica", d.Storage.Bucket.Name)
 }
 
 // copyEvent writes a sample event under a name, with pairs of old and new text, and answers the name.
-func (d *desk) copyEvent(name, sample string, oldNew ...string) string {
+func (d *env) copyEvent(name, sample string, oldNew ...string) string {
 	d.t.Helper()
 	text, err := os.ReadFile(filepath.Join("../../events", sample))
 	if err != nil {
@@ -274,7 +274,7 @@ func (d *desk) copyEvent(name, sample string, oldNew ...string) string {
 }
 
 func testReplay(t *testing.T, local *localaws.AWS) {
-	d := newLabDesk(t, local, "replayed")
+	d := newStorageEnv(t, local, "replayed")
 	role, cors := d.event("aws.iam.UpdateRole.json"), d.event("aws.s3.DeleteBucketCors.json")
 	d.golden("replay-clean", "replay", role)
 	d.golden("replay-clean-enforce", "replay", "--enforce", role)
@@ -293,7 +293,7 @@ func testReplay(t *testing.T, local *localaws.AWS) {
 }
 
 func testReplayIgnores(t *testing.T, local *localaws.AWS) {
-	d := newLabDesk(t, local, "not-asked")
+	d := newStorageEnv(t, local, "not-asked")
 	d.golden("replay-ignored-account", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json"))
 	ours := []string{"111122223333", local.Account()}
 	d.golden("replay-ignored-role", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json", ours...))
@@ -305,7 +305,7 @@ func testReplayIgnores(t *testing.T, local *localaws.AWS) {
 }
 
 func TestReplayOfBadFiles(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.write("half.json", `{"detail":`)
 	d.write("request.json", `{"icaguard":"request","request":{}}`)
 	d.expectFailure([]string{"replay", "none.json"}, "replay: open none.json: no such file or directory")

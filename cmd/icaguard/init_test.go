@@ -25,7 +25,7 @@ import (
 
 // handMade is a lab that somebody set up by hand years ago, after Illumina's pages of then.
 type handMade struct {
-	*desk
+	*env
 	local *localaws.AWS
 	key   string // ARN of the KMS key
 }
@@ -35,7 +35,7 @@ const initKey = "AKIAINIT"
 func newHandMade(t *testing.T) handMade {
 	t.Helper()
 	local := localawstest.Start(t)
-	return handMade{desk: newDesk(t, t.TempDir(), local.FunctionEnv(initKey)).withShell(), local: local}
+	return handMade{env: newEnv(t, t.TempDir(), local.FunctionEnv(initKey)).withShell(), local: local}
 }
 
 const (

@@ -15,7 +15,7 @@ import (
 )
 
 func TestPauseMisuse(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.golden("help-pause", "pause", "--help")
 	d.golden("help-resume", "resume", "--help")
 	d.expectFailure([]string{"pause"}, "accepts 1 arg(s), received 0")
@@ -50,7 +50,7 @@ func (a *account) parameter(t *testing.T, name string) string {
 }
 
 func testPause(t *testing.T, a *account) {
-	d := newGuardedDesk(t, a, "deferred")
+	d := newGuardedEnv(t, a, "deferred")
 	unknown := `no such name: the configuration has held, all`
 	d.expectFailure([]string{"pause", "heldd", "--for", "2h", "--reason", "x"}, `pause "heldd": `+unknown)
 	d.expectFailure([]string{"resume", "heldd"}, `resume "heldd": `+unknown)
@@ -89,7 +89,7 @@ func testPause(t *testing.T, a *account) {
 }
 
 func testPauseSetting(t *testing.T, a *account) {
-	d := newGuardedDesk(t, a, "in-part")
+	d := newGuardedEnv(t, a, "in-part")
 	d.mustRun("pause", "in-part", "--for", "2h", "--reason", "all of it")
 	d.golden("pause-again", "pause", "in-part", "--for", "30m", "--reason", "trying other rules", "--setting", "bucket-cors", "--setting", "bucket-lifecycle")
 	d.Break()
@@ -102,7 +102,7 @@ func testPauseSetting(t *testing.T, a *account) {
 }
 
 func testPauseAll(t *testing.T, a *account) {
-	d := newGuardedDesk(t, a, "one-of-all")
+	d := newGuardedEnv(t, a, "one-of-all")
 	d.mustRun("pause", "all", "--for", "168h", "--reason", "incident 42")
 	d.mustRun("pause", "one-of-all", "--for", "1m", "--reason", "its own")
 	d.Break()
@@ -118,7 +118,7 @@ func testPauseAll(t *testing.T, a *account) {
 
 // testResume meets what others left in the parameter, and calls that fail.
 func testResume(t *testing.T, a *account) {
-	d := newGuardedDesk(t, a, "resumed")
+	d := newGuardedEnv(t, a, "resumed")
 	put := func(value string) {
 		t.Helper()
 		d.must(ssm.NewFromConfig(a.DirectConfig(testlab.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
@@ -147,7 +147,7 @@ func testResume(t *testing.T, a *account) {
 }
 
 func testPauseShared(t *testing.T, local *localaws.AWS) {
-	d := labDeskOf(t, testlab.Configure(t, local, `storages:
+	d := storageEnvOf(t, testlab.Configure(t, local, `storages:
   - {name: first, icaRegion: US, bucket: {name: first-ica, folder: ica}, role: {name: both, sessionNamePrefix: "ssm:/ica/both"}}
   - {name: second, icaRegion: US, bucket: {name: second-ica, folder: ica}, role: {name: both, sessionNamePrefix: "ssm:/ica/both"}}
   - {name: third, icaRegion: US, bucket: {name: third-ica, folder: ica}, role: {name: other, policyName: other, sessionNamePrefix: "ssm:/ica/both"}}

@@ -26,7 +26,7 @@ import (
 )
 
 func TestProbeMisuse(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.golden("help-probe", "probe", "--help")
 	d.expectFailure([]string{"probe", "--timeout", "0s"}, "--timeout 0s: calls need some time to arrive")
 	d.expectFailure([]string{"probe"}, "config: read: open ica.yaml")
@@ -58,9 +58,9 @@ const (
 )
 
 // newProbed is a lab with a storage abroad in its ica.yaml, and a person who probes.
-func newProbed(t *testing.T, a *account, name string) (*guardedDesk, abroad) {
+func newProbed(t *testing.T, a *account, name string) (*guardedEnv, abroad) {
 	t.Helper()
-	d := newGuardedDesk(t, a, name)
+	d := newGuardedEnv(t, a, name)
 	d.reconcile() // remediate has read its ica.yaml: until it starts again it knows nothing of the storage abroad
 	far := abroad{s3: awserr.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
 	d.must(far.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{
@@ -77,20 +77,20 @@ func newProbed(t *testing.T, a *account, name string) (*guardedDesk, abroad) {
     role: {name: ` + name + `-far, existing: true, policyName: ` + name + `-far, sessionNamePrefix: "ssm:/ica/far"}
 `))
 	d.must(nil, file.Close())
-	d.env["AWS_ACCESS_KEY_ID"] = prober
+	d.variables["AWS_ACCESS_KEY_ID"] = prober
 	d.playFor(prober, "CREATE_COMPLETE")
 	return d, far
 }
 
 // playFor lets somebody else than the guard see the stacks too.
-func (d *guardedDesk) playFor(accessKeyID, status string) {
+func (d *guardedEnv) playFor(accessKeyID, status string) {
 	for _, stack := range d.Storage.Home.Stacks {
 		d.Local.Recorder().PlayStack(stack.Name, localaws.StackState{Status: status, AccessKeyID: accessKeyID})
 	}
 }
 
 // listen plays all rules of all regions: what hear lets through goes on the guard's queue, on which remediate works until stop.
-func (d *guardedDesk) listen(hear func(localaws.Envelope) bool) (stop func()) {
+func (d *guardedEnv) listen(hear func(localaws.Envelope) bool) (stop func()) {
 	d.t.Helper()
 	d.Local.Recorder().SetEmit(func(ctx context.Context, event localaws.Envelope) error {
 		if who, _ := event.Detail.UserIdentity["arn"].(string); !strings.HasSuffix(who, "/"+prober) || !hear(event) {
@@ -116,7 +116,7 @@ func (d *guardedDesk) listen(hear func(localaws.Envelope) bool) (stop func()) {
 }
 
 // work lets remediate work on what comes until the end. It never waits in a call: what that received would be lost with it.
-func (d *guardedDesk) work(end <-chan struct{}) error {
+func (d *guardedEnv) work(end <-chan struct{}) error {
 	for tick := time.NewTicker(50 * time.Millisecond); ; {
 		select {
 		case <-end:
@@ -131,7 +131,7 @@ func (d *guardedDesk) work(end <-chan struct{}) error {
 }
 
 // probed are the calls of whoever probes since the mark that were more than reading.
-func (d *guardedDesk) probed() []string {
+func (d *guardedEnv) probed() []string {
 	calls := slices.DeleteFunc(d.Local.Recorder().Calls(), func(c localaws.Call) bool {
 		return c.AccessKeyID != prober || regexp.MustCompile(`^(Get|List|Describe|Filter)`).MatchString(c.Operation)
 	})
@@ -185,7 +185,7 @@ func testProbe(t *testing.T, a *account) {
 }
 
 // state is all that a probe puts again.
-func (d *guardedDesk) state(far abroad) string {
+func (d *guardedEnv) state(far abroad) string {
 	d.t.Helper()
 	role, err := d.IAM(testlab.Stranger).GetRole(d.t.Context(), &iam.GetRoleInput{RoleName: &d.Storage.Role.Name})
 	d.must(role, err)

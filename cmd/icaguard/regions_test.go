@@ -10,7 +10,7 @@ import (
 )
 
 func TestRegions(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.golden("help-regions", "regions", "--help")
 	d.golden("regions", "regions")
 	a := d.run("regions", "--json")

@@ -51,7 +51,7 @@ storages:
 )
 
 func TestRender(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil) // without credentials
+	d := newEnv(t, t.TempDir(), nil) // without credentials
 	d.write("ica.yaml", toRender)
 	d.golden("help-render", "render", "--help")
 	for _, document := range render.Documents() {
@@ -68,7 +68,7 @@ func TestRender(t *testing.T) {
 }
 
 func TestRenderRefuses(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.expectFailure([]string{"render", "policy"}, `there is no document "policy"`, strings.Join(render.Documents(), ", "))
 	d.expectFailure([]string{"render", "cors"}, "config: read: open ica.yaml")
 	d.write("ica.yaml", toRender)
@@ -86,7 +86,7 @@ func TestRenderRefuses(t *testing.T) {
 }
 
 func TestRenderKeepsThePrefix(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil)
+	d := newEnv(t, t.TempDir(), nil)
 	d.write("ica.yaml", toRender)
 	d.golden("render-trust-policy-literal", "render", "trust-policy", "--storage", "lab-old")
 	for _, document := range render.Documents() {
@@ -102,7 +102,7 @@ func TestRenderKeepsThePrefix(t *testing.T) {
 
 // TestRenderedScripts holds what goes to standard error to being a shell script, whatever the file's name.
 func TestRenderedScripts(t *testing.T) {
-	d := newDesk(t, t.TempDir(), nil).withShell()
+	d := newEnv(t, t.TempDir(), nil).withShell()
 	d.write("ica.yaml", toRender)
 	for _, document := range render.Documents() {
 		for _, out := range []string{"", "it's a file.json"} {
@@ -126,7 +126,7 @@ storages:
     %s
 `
 
-// TestRenderedIsApplied follows what render prints, to the word, and asks validate.
+// TestRenderedIsApplied follows what render prints, verbatim, and asks validate.
 func TestRenderedIsApplied(t *testing.T) {
 	if _, err := exec.LookPath("jq"); err != nil {
 		t.Skip("the commands for the key policy need jq")
@@ -136,7 +136,7 @@ func TestRenderedIsApplied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := labDeskOf(t, testlab.Configure(t, local, fmt.Sprintf(toApply, `kmsKeyArn: "`+aws.ToString(key.KeyMetadata.Arn)+`"`, "kms: {restore: true}")))
+	d := storageEnvOf(t, testlab.Configure(t, local, fmt.Sprintf(toApply, `kmsKeyArn: "`+aws.ToString(key.KeyMetadata.Arn)+`"`, "kms: {restore: true}")))
 	d.withShell()
 	d.putPrefix(secretPrefix)
 	d.makeBare()
@@ -167,7 +167,7 @@ func TestRenderedIsApplied(t *testing.T) {
 }
 
 // addForeignStatement leaves only one statement of the lab's own and an old one of ours in the bucket policy.
-func (d labDesk) addForeignStatement() {
+func (d storageEnv) addForeignStatement() {
 	d.t.Helper()
 	_, err := awserr.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).PutBucketPolicy(d.t.Context(), &s3.PutBucketPolicyInput{
 		Bucket: &d.Storage.Bucket.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
@@ -179,7 +179,7 @@ func (d labDesk) addForeignStatement() {
 	}
 }
 
-func (d labDesk) bucketSids() []string {
+func (d storageEnv) bucketSids() []string {
 	d.t.Helper()
 	out, err := awserr.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).GetBucketPolicy(d.t.Context(), &s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name})
 	if err != nil {
@@ -197,7 +197,7 @@ func (d labDesk) bucketSids() []string {
 }
 
 // makeBare makes the bucket and a role that trusts nobody of ICA's.
-func (d labDesk) makeBare() {
+func (d storageEnv) makeBare() {
 	d.t.Helper()
 	clients := d.Local.DirectConfig(testlab.Region)
 	_, err := awserr.S3(clients, testlab.Region).CreateBucket(d.t.Context(), &s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name})
@@ -214,7 +214,7 @@ func (d labDesk) makeBare() {
 
 const bareTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 
-func (d labDesk) putPrefix(value string) {
+func (d storageEnv) putPrefix(value string) {
 	d.t.Helper()
 	_, err := ssm.NewFromConfig(d.Local.DirectConfig(testlab.Region)).PutParameter(d.t.Context(), &ssm.PutParameterInput{
 		Name: &d.Storage.Role.Prefix.Parameter, Type: ssmtypes.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true),
@@ -225,7 +225,7 @@ func (d labDesk) putPrefix(value string) {
 }
 
 // apply renders a document into its file and runs the script, or the alternative in its comments.
-func (d labDesk) apply(document string, alternative bool) {
+func (d storageEnv) apply(document string, alternative bool) {
 	d.t.Helper()
 	a := d.run("render", document, "--out", document+".json")
 	if a.code != 0 {
@@ -242,7 +242,7 @@ func (d labDesk) apply(document string, alternative bool) {
 // withNotes is in-sync where something is worth knowing.
 const withNotes guard.Status = "in-sync, with notes"
 
-func (d *desk) statuses() map[string]guard.Status {
+func (d *env) statuses() map[string]guard.Status {
 	d.t.Helper()
 	a := d.run("validate", "--json")
 	var got report.Report
@@ -262,7 +262,7 @@ func (d *desk) statuses() map[string]guard.Status {
 // TestTrustScriptChecksThePrefix: the script writes a trust policy exactly if icaconfig lets the prefix pass.
 func TestTrustScriptChecksThePrefix(t *testing.T) {
 	local := localawstest.Start(t)
-	d := labDeskOf(t, testlab.Configure(t, local, fmt.Sprintf(toApply, "", "")))
+	d := storageEnvOf(t, testlab.Configure(t, local, fmt.Sprintf(toApply, "", "")))
 	d.withShell()
 	d.makeBare()
 	a := d.run("render", "trust-policy", "--out", "trust-policy.json")
@@ -287,7 +287,7 @@ func TestTrustScriptChecksThePrefix(t *testing.T) {
 // TestLiteralTrustIsApplied: the commands write the prefix into a file, apply it and delete the file.
 func TestLiteralTrustIsApplied(t *testing.T) {
 	local := localawstest.Start(t)
-	d := labDeskOf(t, testlab.Configure(t, local, `storages:
+	d := storageEnvOf(t, testlab.Configure(t, local, `storages:
   - {name: lab, icaRegion: US, bucket: {name: lab-ica}, role: {sessionNamePrefix: `+secretPrefix+`}}
 `))
 	d.withShell()

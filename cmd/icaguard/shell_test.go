@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// withShell lets the desk run what icaguard prints: a POSIX shell that finds an AWS CLI and icaguard itself.
-func (d *desk) withShell() *desk {
+// withShell lets the env run what icaguard prints: a POSIX shell that finds an AWS CLI and icaguard itself.
+func (d *env) withShell() *env {
 	d.t.Helper()
 	bin := d.t.TempDir()
 	self, err := os.Executable()
@@ -27,7 +27,7 @@ func (d *desk) withShell() *desk {
 			d.t.Fatal(err)
 		}
 	}
-	d.env["PATH"] = bin + ":" + os.Getenv("PATH")
+	d.variables["PATH"] = bin + ":" + os.Getenv("PATH")
 	return d
 }
 
@@ -41,12 +41,12 @@ func absolute(t *testing.T, path string) string {
 }
 
 // sh runs a script, and says whether it succeeded and what it printed.
-func (d *desk) sh(script string, options ...string) (ok bool, output string) {
+func (d *env) sh(script string, options ...string) (ok bool, output string) {
 	d.t.Helper()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(d.t.Context(), "sh", append(options, "-c", script)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, &out, &out
-	for name, value := range d.env {
+	for name, value := range d.variables {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	err := cmd.Run()
@@ -58,7 +58,7 @@ func (d *desk) sh(script string, options ...string) (ok bool, output string) {
 }
 
 // mustSh runs a script that has to succeed.
-func (d *desk) mustSh(script string) {
+func (d *env) mustSh(script string) {
 	d.t.Helper()
 	if ok, output := d.sh(script, "-e"); !ok {
 		d.t.Fatalf("the shell fails:\n%s\n%s", script, output)

@@ -16,11 +16,11 @@ import (
 )
 
 // stackEvent is CloudFormation's event of a stack in us-east-1, after the sample.
-func (w *world) stackEvent(stack, status string) string {
+func (w *env) stackEvent(stack, status string) string {
 	w.t.Helper()
 	sample, err := os.ReadFile("../../events/stacks/aws.cloudformation.UPDATE_COMPLETE.json")
 	w.must(err)
-	return strings.NewReplacer("111122223333", w.site.Account(), "icaguard-guard", stack, "UPDATE_COMPLETE", status).Replace(string(sample))
+	return strings.NewReplacer("111122223333", w.fixture.Account(), "icaguard-guard", stack, "UPDATE_COMPLETE", status).Replace(string(sample))
 }
 
 const guardStack, storageStack = "icaguard-guard", "icaguard-storage-us-east-1"
@@ -37,7 +37,7 @@ func summaries(all []notice) []string {
 }
 
 // expectCheckOfAll wants one message: a check everything, a minute later. It answers its body.
-func (w *world) expectCheckOfAll() string {
+func (w *env) expectCheckOfAll() string {
 	w.t.Helper()
 	p := w.expectPosts(1)[0]
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
@@ -49,9 +49,9 @@ func (w *world) expectCheckOfAll() string {
 }
 
 // testSettled: a deploy has ended, so everything is checked, now and a minute later, and people get the result once.
-func testSettled(t *testing.T, s *site) {
+func testSettled(t *testing.T, s *fixture) {
 	for _, status := range []string{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} {
-		w := newWorld(t, s)
+		w := newEnv(t, s)
 		w.Break()
 		w.heard() // on its way, or lost while there was no rule
 		w.done(w.stackEvent(guardStack, status))
@@ -72,8 +72,8 @@ func testSettled(t *testing.T, s *site) {
 }
 
 // testDeployNotOver: the storages' stacks are deployed first, and then have another configuration than the guard.
-func testDeployNotOver(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testDeployNotOver(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.Break()
 	w.heard()
 	w.playStack(storageStack, "UPDATE_COMPLETE", "new")
@@ -99,14 +99,14 @@ func testDeployNotOver(t *testing.T, s *site) {
 	}
 }
 
-func (w *world) playStack(name, status, digest string) {
-	w.site.Recorder().PlayStack(name, localaws.StackState{
+func (w *env) playStack(name, status, digest string) {
+	w.fixture.Recorder().PlayStack(name, localaws.StackState{
 		Status: status, Outputs: map[string]string{icaconfig.DigestOutput: digest}, AccessKeyID: w.Key(),
 	})
 }
 
-func testOtherStackEvents(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testOtherStackEvents(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.Break()
 	for _, body := range []string{
 		w.stackEvent(guardStack, "UPDATE_IN_PROGRESS"), w.stackEvent(guardStack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
@@ -123,8 +123,8 @@ func testOtherStackEvents(t *testing.T, s *site) {
 }
 
 // testMissed: a check of the schedule's that restores is counted as missed by events, and so is one that had to wait.
-func testMissed(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testMissed(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.Break()
 	body, err := guard.EncodeRequest(guard.Request{Setting: "bucket-cors", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
@@ -163,8 +163,8 @@ func testMissed(t *testing.T, s *site) {
 }
 
 // testRequestID: by it `icaguard probe` finds the call of its own that came the whole way.
-func testRequestID(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testRequestID(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(func() { w.Rename("renamed") })
 	parsed, err := cloudtrail.Parse([]byte(event))
 	w.must(err)

@@ -17,8 +17,8 @@ import (
 const shortTimeout = 9 * time.Second
 
 // testDenied lets the check again arrive by itself, after its delay, when AWS allows the call again.
-func testDenied(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testDenied(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	allow := w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
 	w.done(event)
@@ -38,8 +38,8 @@ func testDenied(t *testing.T, s *site) {
 	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger)
 }
 
-func testExplicitDeny(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testExplicitDeny(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	w.Inject(localaws.Fault{Operation: "UpdateRole", Kind: localaws.ExplicitDeny})
 	w.done(event)
@@ -50,8 +50,8 @@ func testExplicitDeny(t *testing.T, s *site) {
 }
 
 // testSlow lets AWS answer only after the function's time would be over.
-func testSlow(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testSlow(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.config.Timeout = shortTimeout
 	w.start()
 	events := w.breakIt()
@@ -73,13 +73,13 @@ func testSlow(t *testing.T, s *site) {
 }
 
 // testAway closes every endpoint to the function, its own queue's too.
-func testAway(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testAway(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	events := w.breakIt()
 	const nowhere = "http://127.0.0.1:1" // nothing listens there
 	w.config.Env["AWS_ENDPOINT_URL"], w.config.Env["AWS_ENDPOINT_URL_SQS"] = nowhere, nowhere
 	w.start()
-	needed := slices.Concat(events, []string{`{"hello":"world"}`}) // its way to the dead-letter queue is closed too
+	needed := slices.Concat(events, []string{`{"hello":"env"}`}) // its way to the dead-letter queue is closed too
 	ignored := strings.ReplaceAll(events[1], w.Storage.Role.Name, "AnotherRole")
 	if failed := w.failing(slices.Concat(needed, []string{ignored})...); !slices.Equal(failed, needed) {
 		t.Errorf("messages that come again: %s, want all but the one that asks for nothing", failed)
@@ -93,8 +93,8 @@ func testAway(t *testing.T, s *site) {
 }
 
 // testRequeueFails needs a check again at the role alone, and does not get it sent.
-func testRequeueFails(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testRequeueFails(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	cors, role := w.heardOne(w.DeleteCORS), w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	request := w.lookAt("", "role-session-duration")
 	ignored := strings.ReplaceAll(role, w.Storage.Role.Name, "AnotherRole")
@@ -109,8 +109,8 @@ func testRequeueFails(t *testing.T, s *site) {
 }
 
 // testNoticeFails lets SNS refuse the notice of a restore, which must not be lost: the restore will not happen again.
-func testNoticeFails(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testNoticeFails(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
 	w.done(event)
@@ -128,7 +128,7 @@ func testNoticeFails(t *testing.T, s *site) {
 }
 
 // expectNoticePosted wants one notice on the queue, after this delay and so many attempts, and answers its body.
-func (w *world) expectNoticePosted(delay time.Duration, attempts int) string {
+func (w *env) expectNoticePosted(delay time.Duration, attempts int) string {
 	w.t.Helper()
 	p := w.expectPosts(1)[0]
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
@@ -140,8 +140,8 @@ func (w *world) expectNoticePosted(delay time.Duration, attempts int) string {
 }
 
 // testNoticeSlow lets SNS answer only after the function's time would be over: the notice of what was done stays.
-func testNoticeSlow(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testNoticeSlow(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.config.Timeout = shortTimeout
 	w.start()
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
@@ -154,8 +154,8 @@ func testNoticeSlow(t *testing.T, s *site) {
 	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger)
 }
 
-func testNoticeNeverSent(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testNoticeNeverSent(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
 	body, err := guard.EncodeNotice(guard.Notice{Subject: "[icaguard] test", Body: "tried 14 times", Attempts: 14})
 	w.must(err)
@@ -173,11 +173,11 @@ func testNoticeNeverSent(t *testing.T, s *site) {
 }
 
 // testDeadLetterFails has a message that nobody understands and no place to put it: it comes again, its neighbour is done.
-func testDeadLetterFails(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testDeadLetterFails(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
-	if failed := w.failing(`{"hello":"world"}`, event); !slices.Equal(failed, []string{`{"hello":"world"}`}) {
+	if failed := w.failing(`{"hello":"env"}`, event); !slices.Equal(failed, []string{`{"hello":"env"}`}) {
 		t.Errorf("messages that come again: %s, want the one that is not understood", failed)
 	}
 	w.ExpectRestored()

@@ -30,25 +30,25 @@ import (
 // make, the guard, its queue and all that it reads and writes are the local AWS's. Where a storage is removed or all is destroyed, the
 // role, its policy and its boundary are deleted, which our templates keep: harsher than what our own stacks do.
 func TestLifeCycle(t *testing.T) {
-	s := newSite(t)
-	for name, test := range map[string]func(*life){
+	s := newFixture(t)
+	for name, test := range map[string]func(*lifecycle){
 		"update": testUpdate, "replacement": testReplacement, "rollback": testRollback, "removal": testRemoval, "destroy": testDestroy,
 		"half-rollback": testRollbackOfGuard,
 	} {
 		for order, codeFirst := range map[string]bool{"code": true, "resources": false} {
 			t.Run(name+" "+order+" first", func(t *testing.T) {
 				t.Parallel()
-				test(&life{t: t, site: s, name: "life-" + name + "-" + order[:1], codeFirst: codeFirst})
+				test(&lifecycle{t: t, fixture: s, name: "lifecycle-" + name + "-" + order[:1], codeFirst: codeFirst})
 			})
 		}
 	}
 }
 
-// life is a lab with a guard, through deploys.
-type life struct {
-	*world
+// lifecycle is a lab with a guard, through deploys.
+type lifecycle struct {
+	*env
 	t         *testing.T
-	site      *site
+	fixture   *fixture
 	name      string
 	codeFirst bool
 	old, new  *testlab.Lab // what is deployed, and what is to be
@@ -56,7 +56,7 @@ type life struct {
 }
 
 // storageText is one storage of an ica.yaml, with more keys of its bucket and the end of its role's name.
-func (l *life) storageText(suffix, bucket, role string) string {
+func (l *lifecycle) storageText(suffix, bucket, role string) string {
 	name := l.name + suffix
 	return fmt.Sprintf("  - name: %[1]s\n    icaRegion: US\n    mode: enforce\n    bucket: {name: %[1]s-ica, folder: ica%[2]s}\n"+
 		"    role: {name: %[1]s-role%[3]s, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n", name, bucket, role)
@@ -67,22 +67,22 @@ func file(storages ...string) string {
 }
 
 // begin makes what the old file describes and a live guard for it, and reads the new one.
-func (l *life) begin(old, next string) {
+func (l *lifecycle) begin(old, next string) {
 	l.t.Helper()
-	l.old, l.new = testlab.NewFrom(l.t, l.site.AWS, old), testlab.Configure(l.t, l.site.AWS, next)
-	l.site.Recorder().Identify("ASIACLOUDFORMATION", localaws.AssumedRole(l.site.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"))
-	l.world = guarding(l.t, l.site, l.old)
+	l.old, l.new = testlab.NewFrom(l.t, l.fixture.AWS, old), testlab.Configure(l.t, l.fixture.AWS, next)
+	l.fixture.Recorder().Identify("ASIACLOUDFORMATION", localaws.AssumedRole(l.fixture.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"))
+	l.env = guarding(l.t, l.fixture, l.old)
 	l.events() // making it is no change
 	l.expectDeployed(l.old)
 }
 
 // events takes those about the lab since the last call.
-func (l *life) events() []string {
+func (l *lifecycle) events() []string {
 	l.t.Helper()
-	l.site.mu.Lock()
-	defer l.site.mu.Unlock()
+	l.fixture.mu.Lock()
+	defer l.fixture.mu.Unlock()
 	var bodies []string
-	l.site.events = slices.DeleteFunc(l.site.events, func(e localaws.Envelope) bool {
+	l.fixture.events = slices.DeleteFunc(l.fixture.events, func(e localaws.Envelope) bool {
 		body, err := json.Marshal(e)
 		l.must(err)
 		ours := strings.Contains(string(body), l.name+"-")
@@ -95,7 +95,7 @@ func (l *life) events() []string {
 }
 
 // live lets the guard hear what happened, if it is there.
-func (l *life) live() {
+func (l *lifecycle) live() {
 	l.t.Helper()
 	for batch := range slices.Chunk(l.events(), 10) {
 		if l.function != nil {
@@ -108,7 +108,7 @@ func (l *life) live() {
 }
 
 // handled delivers messages that have to be done. Checks that requeue delivers early may come once more when their time is there.
-func (l *life) handled(bodies ...string) {
+func (l *lifecycle) handled(bodies ...string) {
 	l.t.Helper()
 	for _, b := range l.deliver(bodies...) {
 		if b.Result.FunctionError != "" || len(b.Failed) > 0 {
@@ -118,7 +118,7 @@ func (l *life) handled(bodies ...string) {
 }
 
 // requeue delivers what the guard put on its queue, as the time that it asked for passes.
-func (l *life) requeue() {
+func (l *lifecycle) requeue() {
 	l.t.Helper()
 	again := l.waiting
 	l.waiting = nil
@@ -129,7 +129,7 @@ func (l *life) requeue() {
 }
 
 // rest lets all end that has an end.
-func (l *life) rest() {
+func (l *lifecycle) rest() {
 	l.t.Helper()
 	for round := 0; len(l.waiting) > 0; round++ {
 		if round == 5 {
@@ -140,7 +140,7 @@ func (l *life) rest() {
 }
 
 // code is the update of the function, which is another binary with another file.
-func (l *life) code(lab *testlab.Lab) func() {
+func (l *lifecycle) code(lab *testlab.Lab) func() {
 	return func() {
 		l.config.Env[wiring.EnvConfig] = lab.Config
 		l.start()
@@ -148,12 +148,12 @@ func (l *life) code(lab *testlab.Lab) func() {
 }
 
 // play is the state of a stack, which has the digest of what it was last deployed with; "" for a stack that is gone.
-func (l *life) play(stack, status string, deployed *testlab.Lab) {
+func (l *lifecycle) play(stack, status string, deployed *testlab.Lab) {
 	l.playStack(stack, status, deployed.Storage.Home.Digest)
 }
 
 // settles plays the end of a stack's change, and its event.
-func (l *life) settles(stack, status string, deployed *testlab.Lab) {
+func (l *lifecycle) settles(stack, status string, deployed *testlab.Lab) {
 	l.t.Helper()
 	l.play(stack, status, deployed)
 	l.handled(l.stackEvent(stack, status))
@@ -161,7 +161,7 @@ func (l *life) settles(stack, status string, deployed *testlab.Lab) {
 }
 
 // changes are steps of one stack while it is in progress, code among them; the guard hears of each before the next, and checks again.
-func (l *life) changes(code func(), resources ...func()) {
+func (l *lifecycle) changes(code func(), resources ...func()) {
 	l.t.Helper()
 	steps := slices.Concat(resources, []func(){code})
 	if l.codeFirst {
@@ -175,7 +175,7 @@ func (l *life) changes(code func(), resources ...func()) {
 }
 
 // expectNothingWritten: all that the guard did was to check, to remember and to tell.
-func (l *life) expectNothingWritten() {
+func (l *lifecycle) expectNothingWritten() {
 	l.t.Helper()
 	writes := slices.DeleteFunc(testlab.Operations(l.Calls()), func(operation string) bool {
 		return slices.Contains([]string{"SendMessage", "Publish", "PutItem"}, operation) ||
@@ -187,15 +187,15 @@ func (l *life) expectNothingWritten() {
 }
 
 // expectDeployed checks everything with the file that is deployed, past the guard.
-func (l *life) expectDeployed(lab *testlab.Lab) {
+func (l *lifecycle) expectDeployed(lab *testlab.Lab) {
 	l.t.Helper()
 	file, err := icaconfig.Load(lab.Config)
 	l.must(err)
-	baseline, err := file.Baseline(l.site.Account(), "aws")
+	baseline, err := file.Baseline(l.fixture.Account(), "aws")
 	l.must(err)
 	engine := guard.Engine{
 		Baseline: baseline, Settings: guard.Settings(), Now: time.Now, Sleep: guard.Sleep,
-		Clients: guard.Clients{Config: l.site.DirectConfig(testlab.Region), Account: l.site.Account()},
+		Clients: guard.Clients{Config: l.fixture.DirectConfig(testlab.Region), Account: l.fixture.Account()},
 	}
 	for _, o := range engine.Audit(context.Background()) {
 		if o.Status != guard.InSync {
@@ -206,16 +206,16 @@ func (l *life) expectDeployed(lab *testlab.Lab) {
 
 // What CloudFormation does.
 
-func (l *life) cloudFormation() *iam.Client { return l.IAM("ASIACLOUDFORMATION") }
+func (l *lifecycle) cloudFormation() *iam.Client { return l.IAM("ASIACLOUDFORMATION") }
 
-func (l *life) did(_ any, err error) {
+func (l *lifecycle) did(_ any, err error) {
 	l.t.Helper()
 	l.must(err)
 }
 
-func (l *life) putBlock(on bool) func() {
+func (l *lifecycle) putBlock(on bool) func() {
 	return func() {
-		client := awserr.S3(l.site.Config(testlab.Region, "ASIACLOUDFORMATION"), testlab.Region)
+		client := awserr.S3(l.fixture.Config(testlab.Region, "ASIACLOUDFORMATION"), testlab.Region)
 		l.did(client.PutPublicAccessBlock(l.t.Context(), &s3.PutPublicAccessBlockInput{
 			Bucket: &l.Storage.Bucket.Name, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
 				BlockPublicAcls: &on, IgnorePublicAcls: &on, BlockPublicPolicy: &on, RestrictPublicBuckets: &on,
@@ -225,7 +225,7 @@ func (l *life) putBlock(on bool) func() {
 }
 
 // putPolicy makes the document of the role's policy that of a lab.
-func (l *life) putPolicy(lab *testlab.Lab) func() {
+func (l *lifecycle) putPolicy(lab *testlab.Lab) func() {
 	return func() {
 		l.did(l.cloudFormation().CreatePolicyVersion(l.t.Context(), &iam.CreatePolicyVersionInput{
 			PolicyArn: &lab.Storage.Role.Policy.ARN, SetAsDefault: true,
@@ -234,14 +234,14 @@ func (l *life) putPolicy(lab *testlab.Lab) func() {
 	}
 }
 
-func (l *life) document(document any) *string {
+func (l *lifecycle) document(document any) *string {
 	data, err := json.Marshal(document)
 	l.must(err)
 	return aws.String(string(data))
 }
 
 // createRole makes the role of a lab, with its boundary and its policy attached.
-func (l *life) createRole(lab *testlab.Lab) func() {
+func (l *lifecycle) createRole(lab *testlab.Lab) func() {
 	role := lab.Storage.Role
 	return func() {
 		l.did(l.cloudFormation().CreatePolicy(l.t.Context(), &iam.CreatePolicyInput{PolicyName: &role.Boundary.Name, PolicyDocument: l.document(role.BoundaryDocument())}))
@@ -257,7 +257,7 @@ func (l *life) createRole(lab *testlab.Lab) func() {
 	}
 }
 
-func (l *life) deleteRole(lab *testlab.Lab) func() {
+func (l *lifecycle) deleteRole(lab *testlab.Lab) func() {
 	role := lab.Storage.Role
 	return func() {
 		l.did(l.cloudFormation().DetachRolePolicy(l.t.Context(), &iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
@@ -267,13 +267,13 @@ func (l *life) deleteRole(lab *testlab.Lab) func() {
 	}
 }
 
-func (l *life) deletePolicy(lab *testlab.Lab) func() {
+func (l *lifecycle) deletePolicy(lab *testlab.Lab) func() {
 	return func() {
 		l.did(l.cloudFormation().DeletePolicy(l.t.Context(), &iam.DeletePolicyInput{PolicyArn: &lab.Storage.Role.Policy.ARN}))
 	}
 }
 
-func (l *life) expectNoRole(lab *testlab.Lab) {
+func (l *lifecycle) expectNoRole(lab *testlab.Lab) {
 	l.t.Helper()
 	_, err := l.IAM(testlab.Stranger).GetRole(l.t.Context(), &iam.GetRoleInput{RoleName: &lab.Storage.Role.Name})
 	if awserr.Classify(err) != awserr.Gone {
@@ -281,7 +281,7 @@ func (l *life) expectNoRole(lab *testlab.Lab) {
 	}
 }
 
-func (l *life) expectNoPolicy(lab *testlab.Lab) {
+func (l *lifecycle) expectNoPolicy(lab *testlab.Lab) {
 	l.t.Helper()
 	_, err := l.IAM(testlab.Stranger).GetPolicy(l.t.Context(), &iam.GetPolicyInput{PolicyArn: &lab.Storage.Role.Policy.ARN})
 	if awserr.Classify(err) != awserr.Gone {
@@ -290,7 +290,7 @@ func (l *life) expectNoPolicy(lab *testlab.Lab) {
 }
 
 // testUpdate changes what a bucket and a policy have to be: the code before would put it back, the code after would be too early.
-func testUpdate(l *life) {
+func testUpdate(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
 	l.play(storageStack, "UPDATE_IN_PROGRESS", l.old)
 	l.putBlock(false)()
@@ -306,9 +306,9 @@ func testUpdate(l *life) {
 	l.expectStillGuards()
 }
 
-func (l *life) expectBlock(on bool) {
+func (l *lifecycle) expectBlock(on bool) {
 	l.t.Helper()
-	out, err := awserr.S3(l.site.DirectConfig(testlab.Region), testlab.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
+	out, err := awserr.S3(l.fixture.DirectConfig(testlab.Region), testlab.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
 	l.must(err)
 	if got := aws.ToBool(out.PublicAccessBlockConfiguration.BlockPublicPolicy); got != on {
 		l.t.Errorf("public access blocked: %v, want %v", got, on)
@@ -316,7 +316,7 @@ func (l *life) expectBlock(on bool) {
 }
 
 // expectStillGuards: a guard that holds for ever would pass all other checks.
-func (l *life) expectStillGuards() {
+func (l *lifecycle) expectStillGuards() {
 	l.t.Helper()
 	l.DeleteCORS()
 	l.live()
@@ -325,7 +325,7 @@ func (l *life) expectStillGuards() {
 
 // testReplacement renames the role: CloudFormation creates another and deletes the one before when all else is done. An instance of the
 // old code may outlive even that.
-func testReplacement(l *life) {
+func testReplacement(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", "", "-2")))
 	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
 	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
@@ -339,7 +339,7 @@ func testReplacement(l *life) {
 }
 
 // cleanUp is the end of an update or of a rollback, in which CloudFormation deletes what is no longer wanted.
-func (l *life) cleanUp(status string, deletion func()) func() {
+func (l *lifecycle) cleanUp(status string, deletion func()) func() {
 	return func() {
 		l.play(guardStack, status, l.old)
 		deletion()
@@ -347,7 +347,7 @@ func (l *life) cleanUp(status string, deletion func()) func() {
 }
 
 // testRollback fails after all was changed, role and policy, and goes back; the bucket is adopted, so there is the guard's stack alone.
-func testRollback(l *life) {
+func testRollback(l *lifecycle) {
 	l.begin(file(l.storageText("", ", existing: true, requireTLS: true", "")),
 		file(l.storageText("", ", existing: true, requireTLS: true, objectTags: true", "-2")))
 	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
@@ -365,7 +365,7 @@ func testRollback(l *life) {
 
 // testRollbackOfGuard: the storages' stack has the new configuration, the guard's failed and went back to the old one. Buckets wait for the
 // next deploy, and are then what it says; roles are guarded meanwhile.
-func testRollbackOfGuard(l *life) {
+func testRollbackOfGuard(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
 	l.play(storageStack, "UPDATE_IN_PROGRESS", l.old)
 	l.putBlock(false)()
@@ -395,9 +395,9 @@ func testRollbackOfGuard(l *life) {
 }
 
 // testRemoval takes a storage out of the file: its role and policy go, its bucket stays as it is.
-func testRemoval(l *life) {
+func testRemoval(l *lifecycle) {
 	kept, gone := l.storageText("", "", ""), l.storageText("-b", "", "")
-	removed := testlab.NewFrom(l.t, l.site.AWS, file(gone))
+	removed := testlab.NewFrom(l.t, l.fixture.AWS, file(gone))
 	l.begin(file(kept, gone), file(kept))
 	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
 	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
@@ -413,7 +413,7 @@ func testRemoval(l *life) {
 }
 
 // testDestroy deletes the guard's stack, with the function at once or last of all, then the storages' stack, which leaves the bucket.
-func testDestroy(l *life) {
+func testDestroy(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", "", "")))
 	l.play(guardStack, "DELETE_IN_PROGRESS", l.old)
 	code := func() {
@@ -431,7 +431,7 @@ func testDestroy(l *life) {
 }
 
 // deleteEverythingElse: what was on its way arrives when there is no stack any more.
-func (l *life) deleteEverythingElse() {
+func (l *lifecycle) deleteEverythingElse() {
 	l.t.Helper()
 	l.play(storageStack, "", l.old)
 	if l.function == nil {

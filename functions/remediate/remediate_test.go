@@ -18,10 +18,10 @@ import (
 	"github.com/icaguard/icaguard/internal/wiring"
 )
 
-// TestRemediate runs the real binary behind the Lambda runtime API. The worlds of its tests do not see each other.
+// TestRemediate runs the real binary behind the Lambda runtime API. The envs of its tests do not see each other.
 func TestRemediate(t *testing.T) {
-	s := newSite(t)
-	for name, test := range map[string]func(*testing.T, *site){
+	s := newFixture(t)
+	for name, test := range map[string]func(*testing.T, *fixture){
 		"malformed among good":         testMalformedAmongGood,
 		"nothing of ours":              testNothingOfOurs,
 		"recorded events":              testRecordedEvents,
@@ -59,11 +59,11 @@ func TestRemediate(t *testing.T) {
 	}
 }
 
-func testMalformedAmongGood(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testMalformedAmongGood(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	good := w.breakIt()
 	malformed := map[string]string{
-		`{"hello":"world"}`:   "neither an EventBridge event",
+		`{"hello":"env"}`:     "neither an EventBridge event",
 		`{"detail":`:          "unexpected end of JSON input",
 		`{"icaguard":"sing"}`: `"sing": a message of ours of an unknown kind: it was written by another version of icaguard`,
 	}
@@ -89,7 +89,7 @@ func testMalformedAmongGood(t *testing.T, s *site) {
 }
 
 // others are events that ask for nothing here, with what the log says of each.
-func (w *world) others() map[string]string {
+func (w *env) others() map[string]string {
 	w.t.Helper()
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
 	replaced := func(old, text string) string {
@@ -98,7 +98,7 @@ func (w *world) others() map[string]string {
 		}
 		return strings.ReplaceAll(event, old, text)
 	}
-	role, account := w.Storage.Role.Name, w.site.Account()
+	role, account := w.Storage.Role.Name, w.fixture.Account()
 	return map[string]string{
 		replaced(role, "AnotherRole"):                                                         "it concerns nothing of this configuration",
 		replaced(`"UpdateRole"`, `"UpdateFamily"`):                                            "no setting listens to aws.iam UpdateFamily",
@@ -110,7 +110,7 @@ func (w *world) others() map[string]string {
 }
 
 // heardOne is the one event of a change.
-func (w *world) heardOne(change func()) string {
+func (w *env) heardOne(change func()) string {
 	w.t.Helper()
 	change()
 	events := w.heard()
@@ -120,8 +120,8 @@ func (w *world) heardOne(change func()) string {
 	return events[0]
 }
 
-func testNothingOfOurs(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testNothingOfOurs(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	others := w.others()
 	for event := range others {
 		w.done(event)
@@ -138,8 +138,8 @@ func testNothingOfOurs(t *testing.T, s *site) {
 }
 
 // testRecordedEvents lets the function run in the account that the recordings show, so that routing decides.
-func testRecordedEvents(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testRecordedEvents(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.config.ARN = strings.Replace(w.config.ARN, s.Account(), "111122223333", 1)
 	w.start()
 	paths, err := filepath.Glob("../../events/recorded/*.json")
@@ -162,8 +162,8 @@ func testRecordedEvents(t *testing.T, s *site) {
 	}
 }
 
-func testManyEventsAboutOneRole(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testManyEventsAboutOneRole(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	var people []string
 	for i := range 10 {
 		person := fmt.Sprintf("AKIAPERSON%d", i)
@@ -178,16 +178,16 @@ func testManyEventsAboutOneRole(t *testing.T, s *site) {
 	w.ExpectRestored()
 }
 
-func testBareEvent(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testBareEvent(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	for _, event := range w.breakIt() {
 		w.invoke(event)
 	}
 	w.ExpectRestored()
 }
 
-func testBareMalformed(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testBareMalformed(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	for payload, text := range map[string]string{
 		`{}`:                  `neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`,
 		`{"Records":[]}`:      "neither an EventBridge event",
@@ -201,15 +201,15 @@ func testBareMalformed(t *testing.T, s *site) {
 }
 
 // lookAt is the message that asks for a check.
-func (w *world) lookAt(storage, setting string) string {
+func (w *env) lookAt(storage, setting string) string {
 	w.t.Helper()
 	body, err := guard.EncodeRequest(guard.Request{Storage: storage, Setting: setting, Reason: "test"})
 	w.must(err)
 	return body
 }
 
-func testBareRequest(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testBareRequest(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.Break()
 	w.invoke(w.lookAt(w.Storage.Name, "bucket-cors"))
 	w.expectNotice(guard.Restored, "info", "resource  "+w.Storage.Bucket.ARN)
@@ -222,8 +222,8 @@ func testBareRequest(t *testing.T, s *site) {
 	w.ExpectRestored()
 }
 
-func testQueuedRequest(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testQueuedRequest(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.Break()
 	w.done(w.lookAt("", ""), w.lookAt("removed-storage", ""), w.lookAt("", "removed-setting"))
 	w.ExpectRestored()
@@ -233,8 +233,8 @@ func testQueuedRequest(t *testing.T, s *site) {
 	w.expectPosts(0)
 }
 
-func testConfigMissing(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testConfigMissing(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(w.DeleteCORS)
 	w.config.Env[wiring.EnvConfig] = filepath.Join(t.TempDir(), "ica.yaml")
 	w.start()
@@ -244,8 +244,8 @@ func testConfigMissing(t *testing.T, s *site) {
 	w.expectCalls(w.Calls())
 }
 
-func testConfigFaulty(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testConfigFaulty(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(w.DeleteCORS)
 	w.must(os.WriteFile(w.Config, []byte("storages:\n  - name: lab-prod\n    icaRegion: XX\n    colour: red\n"), 0o600))
 	w.start()
@@ -257,8 +257,8 @@ func testConfigFaulty(t *testing.T, s *site) {
 	w.expectCalls(w.Calls())
 }
 
-func testConfigBesideBinary(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testConfigBesideBinary(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(w.DeleteCORS)
 	delete(w.config.Env, wiring.EnvConfig)
 	w.config.Binary = filepath.Join(t.TempDir(), "bootstrap")
@@ -272,8 +272,8 @@ func testConfigBesideBinary(t *testing.T, s *site) {
 	w.ExpectRestored()
 }
 
-func testAnotherAccount(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testAnotherAccount(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	event := w.heardOne(w.DeleteCORS)
 	text, err := os.ReadFile(w.Config)
 	w.must(err)
@@ -282,7 +282,7 @@ func testAnotherAccount(t *testing.T, s *site) {
 	w.expectCalls(w.Calls())
 }
 
-func testObserve(t *testing.T, s *site) {
+func testObserve(t *testing.T, s *fixture) {
 	w := newWorldIn(t, s, icaconfig.Observe)
 	w.done(w.heardOne(func() { w.ShortenSession(testlab.Stranger) }))
 	w.expectCalls(w.Calls(), "GetRole", "Publish")
@@ -292,8 +292,8 @@ func testObserve(t *testing.T, s *site) {
 }
 
 // testOwnEcho delivers the events of the restore itself.
-func testOwnEcho(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testOwnEcho(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.done(w.breakIt()...)
 	echoes := w.heard()
 	if len(echoes) != 2 || !strings.Contains(echoes[0], "assumed-role/"+guard.RemediateFunction+"/"+guard.RemediateFunction) {
@@ -307,8 +307,8 @@ func testOwnEcho(t *testing.T, s *site) {
 }
 
 // testSecondCheck delivers an event that says "changed" while the check says "in-sync".
-func testSecondCheck(t *testing.T, s *site) {
-	w := newWorld(t, s)
+func testSecondCheck(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
 	w.done(w.heardOne(func() { w.Rename("renamed") }))
 	second := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 15*time.Second, "second check")
 	w.done(second)

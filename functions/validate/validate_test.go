@@ -27,8 +27,8 @@ import (
 // Tests of all packages take -update; this one has no golden files.
 var _ = flag.Bool("update", false, "rewrite golden files")
 
-// world is a lab, the guard's own parts, and the function that audits both.
-type world struct {
+// env is a lab, the guard's own parts, and the function that audits both.
+type env struct {
 	*testlab.Lab
 	t        *testing.T
 	config   localaws.FunctionConfig
@@ -42,7 +42,7 @@ func TestValidate(t *testing.T) {
 	local := localawstest.Start(t)
 	binaries := map[string]string{"validate": testlab.Build(t, "validate"), "remediate": testlab.Build(t, "remediate")}
 	testlab.MakeHome(t, local, testlab.Home(t, local))
-	for name, test := range map[string]func(*world){
+	for name, test := range map[string]func(*env){
 		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
 		"schedule": testScheduledAudit, "schedule in observe": testScheduledAuditObserve, "schedule of IAM": testScheduledAuditIAM, "unknown schedule": testUnknownSchedule,
@@ -53,14 +53,14 @@ func TestValidate(t *testing.T) {
 			if strings.HasSuffix(name, "observe") {
 				mode = icaconfig.Observe
 			}
-			test(newWorld(t, local, binaries, "lab-"+strings.ReplaceAll(strings.ToLower(name), " ", "-"), mode))
+			test(newEnv(t, local, binaries, "lab-"+strings.ReplaceAll(strings.ToLower(name), " ", "-"), mode))
 		})
 	}
 }
 
-func newWorld(t *testing.T, local *localaws.AWS, binaries map[string]string, name string, mode icaconfig.Mode) *world {
+func newEnv(t *testing.T, local *localaws.AWS, binaries map[string]string, name string, mode icaconfig.Mode) *env {
 	t.Helper()
-	w := &world{Lab: testlab.New(t, local, name, mode), t: t, mail: testlab.NewMailbox(t, local, name), binaries: binaries}
+	w := &env{Lab: testlab.New(t, local, name, mode), t: t, mail: testlab.NewMailbox(t, local, name), binaries: binaries}
 	out, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-requests")})
 	w.must(err)
 	w.queueURL = aws.ToString(out.QueueUrl)
@@ -69,15 +69,15 @@ func newWorld(t *testing.T, local *localaws.AWS, binaries map[string]string, nam
 }
 
 // configOf is a function as deployed, but for a queue and a topic of the lab's own.
-func (w *world) configOf(name, binary string) localaws.FunctionConfig {
+func (w *env) configOf(name, binary string) localaws.FunctionConfig {
 	config := w.Function(name, w.binaries[binary])
 	config.Env[guard.EnvQueueURL], config.Env[guard.EnvTopicARN] = w.queueURL, w.mail.TopicARN
 	return config
 }
 
-func (w *world) sqs() *sqs.Client { return sqs.NewFromConfig(w.Local.DirectConfig(testlab.Region)) }
+func (w *env) sqs() *sqs.Client { return sqs.NewFromConfig(w.Local.DirectConfig(testlab.Region)) }
 
-func (w *world) must(err error) {
+func (w *env) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -85,7 +85,7 @@ func (w *world) must(err error) {
 }
 
 // invoke answers the report.
-func (w *world) invoke(payload string) report.Report {
+func (w *env) invoke(payload string) report.Report {
 	w.t.Helper()
 	var got report.Report
 	testlab.Invoke(w.t, testlab.Start(w.t, w.config), payload, &got)
@@ -93,7 +93,7 @@ func (w *world) invoke(payload string) report.Report {
 }
 
 // audit invokes the function by hand, which has to answer this exit code after reads alone, with an outcome for each setting.
-func (w *world) audit(exitCode int) map[string]guard.Outcome {
+func (w *env) audit(exitCode int) map[string]guard.Outcome {
 	w.t.Helper()
 	got := w.invoke(`{}`)
 	if got.ExitCode != exitCode {
@@ -112,7 +112,7 @@ func (w *world) audit(exitCode int) map[string]guard.Outcome {
 	return outcomes
 }
 
-func testInSync(w *world) {
+func testInSync(w *env) {
 	for _, o := range w.audit(0) {
 		if o.Status != guard.InSync || len(o.Diffs) != 0 || o.Remediation != "" {
 			w.t.Errorf("want nothing to do: %+v", o)
@@ -120,7 +120,7 @@ func testInSync(w *world) {
 	}
 }
 
-func testDrift(w *world) {
+func testDrift(w *env) {
 	w.Break()
 	got := w.audit(1)
 	for setting, want := range map[string]guard.Diff{
@@ -138,7 +138,7 @@ func testDrift(w *world) {
 	w.ExpectBroken()
 }
 
-func testNotReadable(w *world) {
+func testNotReadable(w *env) {
 	w.Inject(localaws.Fault{Operation: "GetBucketCors", Kind: localaws.Denied})
 	o := w.audit(2)["bucket-cors"]
 	if o.Status != guard.Unknown || !strings.Contains(o.Problem, "is not authorized to perform: s3:GetBucketCORS") ||
@@ -147,7 +147,7 @@ func testNotReadable(w *world) {
 	}
 }
 
-func testGone(w *world) {
+func testGone(w *env) {
 	w.DeleteRole()
 	got := w.audit(1)
 	if o := got["role"]; o.Status != guard.Drifted || o.Diffs[0].Found != "does not exist" {
@@ -158,7 +158,7 @@ func testGone(w *world) {
 	}
 }
 
-func testConfigMissing(w *world) {
+func testConfigMissing(w *env) {
 	w.config.Env[wiring.EnvConfig] = filepath.Join(w.t.TempDir(), "ica.yaml")
 	function := testlab.Start(w.t, w.config)
 	for range 2 {
@@ -167,7 +167,7 @@ func testConfigMissing(w *world) {
 }
 
 // testJSON reads the JSON by its names, which people's scripts use.
-func testJSON(w *world) {
+func testJSON(w *env) {
 	var got struct {
 		ExitCode *int             `json:"exitCode"`
 		Outcomes []map[string]any `json:"outcomes"`
@@ -179,7 +179,7 @@ func testJSON(w *world) {
 }
 
 // testOwn: the guard itself stands in the report as a storage of its own, held while its stacks change.
-func testOwn(w *world) {
+func testOwn(w *env) {
 	w.Inject(localaws.Fault{Operation: "DescribeTable", Kind: localaws.Gone})
 	o := w.audit(1)["guard-ledger"]
 	if o.Storage != "icaguard" || o.Status != guard.ActionRequired || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].Remediation, "make repair") {
@@ -192,7 +192,7 @@ func testOwn(w *world) {
 }
 
 // testPaused: what is paused shows in the report, and a pause that cannot be read is no reason to say nothing of the storages.
-func testPaused(w *world) {
+func testPaused(w *env) {
 	until := time.Now().Add(time.Hour).UTC()
 	remove := w.Pause(w.Storage.Name, `{"until":"`+until.Format(time.RFC3339)+`","reason":"a migration"}`)
 	defer remove()
@@ -208,7 +208,7 @@ func testPaused(w *world) {
 const everything = `{"audit":"everything"}`
 
 // testScheduledAudit lets the schedule find what no event told of, and remediate restore it.
-func testScheduledAudit(w *world) {
+func testScheduledAudit(w *env) {
 	w.Break()
 	if got := w.invoke(everything); got.ExitCode != 1 {
 		w.t.Errorf("exit code %d, want 1", got.ExitCode)
@@ -240,7 +240,7 @@ func testScheduledAudit(w *world) {
 }
 
 // expectMissed wants requests that say where they come from.
-func (w *world) expectMissed(b localaws.Batch) {
+func (w *env) expectMissed(b localaws.Batch) {
 	w.t.Helper()
 	var settings []string
 	for _, message := range b.Messages {
@@ -258,7 +258,7 @@ func (w *world) expectMissed(b localaws.Batch) {
 	}
 }
 
-func testScheduledAuditObserve(w *world) {
+func testScheduledAuditObserve(w *env) {
 	w.Break()
 	w.invoke(everything)
 	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessage") || !slices.Contains(calls, "Publish") {
@@ -267,7 +267,7 @@ func testScheduledAuditObserve(w *world) {
 	w.ExpectBroken()
 }
 
-func testScheduledAuditIAM(w *world) {
+func testScheduledAuditIAM(w *env) {
 	w.Break()
 	got := w.invoke(`{"audit":"iam"}`)
 	var settings []string
@@ -287,7 +287,7 @@ func testScheduledAuditIAM(w *world) {
 	}
 }
 
-func testUnknownSchedule(w *world) {
+func testUnknownSchedule(w *env) {
 	function := testlab.Start(w.t, w.config)
 	testlab.ExpectFailure(w.t, function, `{"audit":"sometimes"}`, `"sometimes": audit: not one of "everything", "iam"`)
 	testlab.ExpectFailure(w.t, function, `[]`, "validate: parse the invocation")
@@ -297,7 +297,7 @@ func testUnknownSchedule(w *world) {
 }
 
 // expectMail wants so many mails, the last of them with this subject and severity.
-func (w *world) expectMail(count int, subject, severity string) {
+func (w *env) expectMail(count int, subject, severity string) {
 	w.t.Helper()
 	got := w.mail.Take()
 	if len(got) != count {
@@ -313,7 +313,7 @@ func (w *world) expectMail(count int, subject, severity string) {
 }
 
 // testGuardChanged: what somebody does to the guard itself is told as its event comes, what CloudFormation does is not.
-func testGuardChanged(w *world) {
+func testGuardChanged(w *env) {
 	sample, err := os.ReadFile("../../events/aws.lambda.UpdateFunctionCode20150331v2.json")
 	w.must(err)
 	event := strings.ReplaceAll(string(sample), "111122223333", w.Local.Account())
@@ -349,14 +349,14 @@ func testGuardChanged(w *world) {
 	testlab.ExpectFailure(w.t, function, event, "publish to "+w.mail.TopicARN) // Lambda tries again, then the dead letters have it
 }
 
-func (w *world) well() string { return fmt.Sprintf("all %d settings are well: audit", w.Settings()) }
+func (w *env) well() string { return fmt.Sprintf("all %d settings are well: audit", w.Settings()) }
 
-func (w *world) oneAmiss() string {
+func (w *env) oneAmiss() string {
 	return fmt.Sprintf("1 of %d settings need attention: audit", w.Settings())
 }
 
 // testSummaries: people get the result when it is another than the last one.
-func testSummaries(w *world) {
+func testSummaries(w *env) {
 	w.invoke(everything)
 	w.expectMail(1, w.well(), "info")
 	w.invoke(everything)
@@ -372,7 +372,7 @@ func testSummaries(w *world) {
 }
 
 // testSummaryRefused: what was not delivered is told by the next audit.
-func testSummaryRefused(w *world) {
+func testSummaryRefused(w *env) {
 	w.DeleteCORS()
 	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
 	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), everything, "report: publish to")
@@ -382,7 +382,7 @@ func testSummaryRefused(w *world) {
 }
 
 // testLedgerAway: where nobody remembers, what needs attention is told every time, and nothing else; the audit itself stands.
-func testLedgerAway(w *world) {
+func testLedgerAway(w *env) {
 	back := w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
 	if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: recall summary of icaguard") {
 		w.t.Errorf("warnings %v", got.Warnings)
@@ -407,7 +407,7 @@ func testLedgerAway(w *world) {
 }
 
 // testMetrics: one number for each storage and the guard itself, for the alarms, and whether they are well.
-func testMetrics(w *world) {
+func testMetrics(w *env) {
 	w.DeleteCORS()
 	var log bytes.Buffer
 	w.config.Log = &log

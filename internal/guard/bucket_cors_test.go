@@ -16,15 +16,15 @@ import (
 	"github.com/icaguard/icaguard/internal/awserr"
 )
 
-func bucketCORSWays() []way {
+func bucketCORSCases() []testCase {
 	const id = "bucket-cors"
 	greedy := types.CORSRule{AllowedMethods: []string{"GET", "PUT"}, AllowedOrigins: []string{"*"}}
 	// put makes a way that puts rules, and expects others afterwards.
-	put := func(name string, want Status, before, after func(ours types.CORSRule) []types.CORSRule) way {
-		return way{
+	put := func(name string, want Status, before, after func(ours types.CORSRule) []types.CORSRule) testCase {
+		return testCase{
 			setting: id, name: name, want: want,
-			breakIt: func(w *world) { w.putCORS(before(wantCORS(w.storage))...) },
-			check:   func(w *world, _ Outcome) { w.expectCORS(after(wantCORS(w.storage))...) },
+			breakIt: func(w *env) { w.putCORS(before(wantCORS(w.storage))...) },
+			check:   func(w *env, _ Outcome) { w.expectCORS(after(wantCORS(w.storage))...) },
 		}
 	}
 	rules := func(r ...types.CORSRule) []types.CORSRule { return r }
@@ -44,14 +44,14 @@ func bucketCORSWays() []way {
 		return rules(ours)
 	}
 	harmless := func(ours types.CORSRule) []types.CORSRule { return rules(foreignRule(), ours) }
-	return []way{
+	return []testCase{
 		{
 			setting: id, name: "ours removed, another's kept", want: Restored,
-			breakIt: func(w *world) { w.putCORS(foreignRule()) },
+			breakIt: func(w *env) { w.putCORS(foreignRule()) },
 		},
 		{
-			setting: id, name: "deleted", want: Restored, breakIt: (*world).deleteCORS,
-			check: func(w *world, _ Outcome) { w.expectCORS(wantCORS(w.storage)) },
+			setting: id, name: "deleted", want: Restored, breakIt: (*env).deleteCORS,
+			check: func(w *env, _ Outcome) { w.expectCORS(wantCORS(w.storage)) },
 		},
 		put("another origin", Restored, otherOrigin, oursFirst(otherOrigin)),
 		put("one method missing", Restored, noDelete, oursFirst(noDelete)),
@@ -73,19 +73,19 @@ func covering(ours types.CORSRule) []types.CORSRule {
 	return []types.CORSRule{ours}
 }
 
-func (w *world) putCORS(rules ...types.CORSRule) {
+func (w *env) putCORS(rules ...types.CORSRule) {
 	w.t.Helper()
 	w.must(w.s3.PutBucketCors(w.t.Context(), &s3.PutBucketCorsInput{
 		Bucket: &w.storage.Bucket.Name, CORSConfiguration: &types.CORSConfiguration{CORSRules: rules},
 	}))
 }
 
-func (w *world) deleteCORS() {
+func (w *env) deleteCORS() {
 	w.t.Helper()
 	w.must(w.s3.DeleteBucketCors(w.t.Context(), &s3.DeleteBucketCorsInput{Bucket: &w.storage.Bucket.Name}))
 }
 
-func (w *world) cors() []types.CORSRule {
+func (w *env) cors() []types.CORSRule {
 	w.t.Helper()
 	out, err := w.s3.GetBucketCors(w.t.Context(), &s3.GetBucketCorsInput{Bucket: &w.storage.Bucket.Name})
 	if awserr.IsAbsent(err) {
@@ -95,7 +95,7 @@ func (w *world) cors() []types.CORSRule {
 	return out.CORSRules
 }
 
-func (w *world) expectCORS(want ...types.CORSRule) {
+func (w *env) expectCORS(want ...types.CORSRule) {
 	w.t.Helper()
 	if diff := cmp.Diff(want, w.cors(), cmpopts.IgnoreUnexported(types.CORSRule{}), cmpopts.EquateEmpty()); diff != "" {
 		w.t.Errorf("CORS rules (-want +got):\n%s", diff)
@@ -104,7 +104,7 @@ func (w *world) expectCORS(want ...types.CORSRule) {
 
 // TestUnsettledCORS lets somebody change the document between every two reads.
 func TestUnsettledCORS(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.deleteCORS()
 	n := int32(0)
 	w.engine.Sleep = func(context.Context, time.Duration) error {
@@ -119,7 +119,7 @@ func TestUnsettledCORS(t *testing.T) {
 }
 
 func TestCORSOfOthersFillsTheBucket(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	rules := make([]types.CORSRule, maxCORSRules)
 	for i := range rules {
 		age := int32(i)
@@ -135,7 +135,7 @@ func TestCORSOfOthersFillsTheBucket(t *testing.T) {
 
 // TestBucketOfAStranger lets another account own the bucket's name.
 func TestBucketOfAStranger(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.deleteCORS()
 	w.engine.Clients.Account = "999999999999"
 	expectStatus(t, w.reconcile("bucket-cors"), Unknown)

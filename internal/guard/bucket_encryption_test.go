@@ -11,19 +11,19 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func bucketEncryptionWays() []way {
+func bucketEncryptionCases() []testCase {
 	const id = "bucket-encryption"
 	keyed := variant{key: true}
 	// put makes a way that encrypts by a rule that it makes of the one wanted.
-	put := func(name string, want Status, v variant, rule func(*world) types.ServerSideEncryptionRule, check func(*world, Outcome)) way {
-		return way{setting: id, name: name, want: want, variant: v, check: check, breakIt: func(w *world) { w.putEncryption(rule(w)) }}
+	put := func(name string, want Status, v variant, rule func(*env) types.ServerSideEncryptionRule, check func(*env, Outcome)) testCase {
+		return testCase{setting: id, name: name, want: want, variant: v, check: check, breakIt: func(w *env) { w.putEncryption(rule(w)) }}
 	}
-	by := func(algorithm types.ServerSideEncryption, key func(*world) *string) func(*world) types.ServerSideEncryptionRule {
-		return func(w *world) types.ServerSideEncryptionRule { return encryptionRule(algorithm, key(w), true) }
+	by := func(algorithm types.ServerSideEncryption, key func(*env) *string) func(*env) types.ServerSideEncryptionRule {
+		return func(w *env) types.ServerSideEncryptionRule { return encryptionRule(algorithm, key(w), true) }
 	}
-	named := func(w *world) *string { return &w.storage.Bucket.KMSKeyARN }
-	none := func(*world) *string { return nil }
-	bareID := func(w *world) *string {
+	named := func(w *env) *string { return &w.storage.Bucket.KMSKeyARN }
+	none := func(*env) *string { return nil }
+	bareID := func(w *env) *string {
 		_, id, _ := strings.Cut(w.storage.Bucket.KMSKeyARN, "key/")
 		return &id
 	}
@@ -31,39 +31,39 @@ func bucketEncryptionWays() []way {
 		rule.BlockedEncryptionTypes = &types.BlockedEncryptionTypes{EncryptionType: []types.EncryptionType{types.EncryptionTypeSseC}}
 		return rule
 	}
-	wanted := func(w *world) types.ServerSideEncryptionRule {
+	wanted := func(w *env) types.ServerSideEncryptionRule {
 		return encryptionRule(types.ServerSideEncryptionAwsKms, named(w), true)
 	}
-	return []way{
+	return []testCase{
 		put("back to SSE-S3", Restored, keyed, by(types.ServerSideEncryptionAes256, none), nil),
 		{
 			setting: id, name: "removed", want: Restored, variant: keyed,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.s3.DeleteBucketEncryption(w.t.Context(), &s3.DeleteBucketEncryptionInput{Bucket: &w.storage.Bucket.Name}))
 			},
 		},
-		put("another KMS key", Restored, keyed, by(types.ServerSideEncryptionAwsKms, (*world).otherKey), nil),
+		put("another KMS key", Restored, keyed, by(types.ServerSideEncryptionAwsKms, (*env).otherKey), nil),
 		put("AWS's own KMS key", Restored, keyed, by(types.ServerSideEncryptionAwsKms, none), nil),
 		put("the key by its id, which other accounts cannot find", Restored, keyed, by(types.ServerSideEncryptionAwsKms, bareID), nil),
-		put("bucket key off", Restored, keyed, func(w *world) types.ServerSideEncryptionRule {
+		put("bucket key off", Restored, keyed, func(w *env) types.ServerSideEncryptionRule {
 			return encryptionRule(types.ServerSideEncryptionAwsKms, named(w), false)
 		}, nil),
 		put("back to SSE-S3, with a type of encryption refused", Restored, keyed,
-			func(*world) types.ServerSideEncryptionRule {
+			func(*env) types.ServerSideEncryptionRule {
 				return refusing(encryptionRule(types.ServerSideEncryptionAes256, nil, false))
 			},
-			func(w *world, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
+			func(w *env, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
 		put("a type of encryption refused", InSync, keyed,
-			func(w *world) types.ServerSideEncryptionRule { return refusing(wanted(w)) },
-			func(w *world, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
+			func(w *env) types.ServerSideEncryptionRule { return refusing(wanted(w)) },
+			func(w *env, _ Outcome) { w.expectEncryption(refusing(wanted(w))) }),
 		put("twice (DSSE-KMS) with the key", withNotes, keyed, by(types.ServerSideEncryptionAwsKmsDsse, named),
-			func(w *world, _ Outcome) {
+			func(w *env, _ Outcome) {
 				w.expectEncryption(encryptionRule(types.ServerSideEncryptionAwsKmsDsse, named(w), true))
 			}),
-		put("a KMS key that ica.yaml does not name", ActionRequired, variant{}, by(types.ServerSideEncryptionAwsKms, (*world).otherKey), (*world).expectLeftEncrypted),
-		put("AWS's own KMS key where ica.yaml names none", InSync, variant{}, by(types.ServerSideEncryptionAwsKms, none), (*world).expectLeftEncrypted),
+		put("a KMS key that ica.yaml does not name", ActionRequired, variant{}, by(types.ServerSideEncryptionAwsKms, (*env).otherKey), (*env).expectLeftEncrypted),
+		put("AWS's own KMS key where ica.yaml names none", InSync, variant{}, by(types.ServerSideEncryptionAwsKms, none), (*env).expectLeftEncrypted),
 		put("AWS's own KMS key and copies between accounts", ActionRequired, variant{bucket: "crossAccountCopy: true"},
-			by(types.ServerSideEncryptionAwsKms, none), (*world).expectLeftEncrypted),
+			by(types.ServerSideEncryptionAwsKms, none), (*env).expectLeftEncrypted),
 	}
 }
 
@@ -74,14 +74,14 @@ func encryptionRule(algorithm types.ServerSideEncryption, key *string, bucketKey
 	}
 }
 
-func (w *world) otherKey() *string {
+func (w *env) otherKey() *string {
 	w.t.Helper()
 	out, err := w.kms.CreateKey(w.t.Context(), &kms.CreateKeyInput{})
 	w.must(out, err)
 	return out.KeyMetadata.Arn
 }
 
-func (w *world) putEncryption(rule types.ServerSideEncryptionRule) {
+func (w *env) putEncryption(rule types.ServerSideEncryptionRule) {
 	w.t.Helper()
 	w.must(w.s3.PutBucketEncryption(w.t.Context(), &s3.PutBucketEncryptionInput{
 		Bucket:                            &w.storage.Bucket.Name,
@@ -89,14 +89,14 @@ func (w *world) putEncryption(rule types.ServerSideEncryptionRule) {
 	}))
 }
 
-func (w *world) encryption() types.ServerSideEncryptionRule {
+func (w *env) encryption() types.ServerSideEncryptionRule {
 	w.t.Helper()
 	out, err := w.s3.GetBucketEncryption(w.t.Context(), &s3.GetBucketEncryptionInput{Bucket: &w.storage.Bucket.Name})
 	w.must(out, err)
 	return out.ServerSideEncryptionConfiguration.Rules[0]
 }
 
-func (w *world) expectEncryption(want types.ServerSideEncryptionRule) {
+func (w *env) expectEncryption(want types.ServerSideEncryptionRule) {
 	w.t.Helper()
 	ignore := cmpopts.IgnoreUnexported(want, types.ServerSideEncryptionByDefault{}, types.BlockedEncryptionTypes{})
 	if diff := cmp.Diff(want, w.encryption(), ignore); diff != "" {
@@ -105,7 +105,7 @@ func (w *world) expectEncryption(want types.ServerSideEncryptionRule) {
 }
 
 // expectLeftEncrypted: without a key in ica.yaml the guard writes nothing, and surely not SSE-S3.
-func (w *world) expectLeftEncrypted(Outcome) {
+func (w *env) expectLeftEncrypted(Outcome) {
 	w.t.Helper()
 	if got := w.encryption().ApplyServerSideEncryptionByDefault.SSEAlgorithm; got != types.ServerSideEncryptionAwsKms {
 		w.t.Errorf("encryption is %s: it was taken down from KMS", got)

@@ -9,17 +9,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-func bucketLifecycleWays() []way {
+func bucketLifecycleCases() []testCase {
 	const id = "bucket-lifecycle"
-	put := func(name string, want Status, v variant, rules ...types.LifecycleRule) way {
-		return way{
+	put := func(name string, want Status, v variant, rules ...types.LifecycleRule) testCase {
+		return testCase{
 			setting: id, name: name, want: want, variant: v,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.s3.PutBucketLifecycleConfiguration(w.t.Context(), &s3.PutBucketLifecycleConfigurationInput{
 					Bucket: &w.storage.Bucket.Name, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
 				}))
 			},
-			check: func(w *world, o Outcome) {
+			check: func(w *env, o Outcome) {
 				if left := w.lifecycle(); len(left) != len(rules) || (want == withNotes) != (len(o.Notes) == 1) {
 					w.t.Errorf("%d of %d rules left, reports %v", len(left), len(rules), o.Notes)
 				}
@@ -30,7 +30,7 @@ func bucketLifecycleWays() []way {
 	everywhere := types.LifecycleRuleFilter{Prefix: aws.String("")}
 	off := expires(everywhere)
 	off.Status = types.ExpirationStatusDisabled
-	return []way{
+	return []testCase{
 		put("all objects expire", withNotes, variant{}, expires(everywhere)),
 		put("objects in ICA's folder are archived", withNotes, variant{},
 			types.LifecycleRule{
@@ -41,7 +41,7 @@ func bucketLifecycleWays() []way {
 		put("all objects expire, on purpose", InSync, expected, expires(everywhere)),
 		{
 			setting: id, name: "removed", want: InSync,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.s3.DeleteBucketLifecycle(w.t.Context(), &s3.DeleteBucketLifecycleInput{Bucket: &w.storage.Bucket.Name}))
 			},
 		},
@@ -54,7 +54,7 @@ func expires(filter types.LifecycleRuleFilter) types.LifecycleRule {
 	}
 }
 
-func (w *world) lifecycle() []types.LifecycleRule {
+func (w *env) lifecycle() []types.LifecycleRule {
 	w.t.Helper()
 	out, err := w.s3.GetBucketLifecycleConfiguration(w.t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &w.storage.Bucket.Name})
 	if err != nil && strings.Contains(err.Error(), "NoSuchLifecycleConfiguration") {

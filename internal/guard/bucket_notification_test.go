@@ -38,7 +38,7 @@ func foreignEntry() entry {
 }
 
 // makeTargets makes what the entries lead to.
-func (s *site) makeTargets(t *testing.T) {
+func (s *fixture) makeTargets(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"ica", "ica-other"} {
 		if _, err := sns.NewFromConfig(s.as(t, illuminasAccount)).CreateTopic(t.Context(), &sns.CreateTopicInput{Name: &name}); err != nil {
@@ -50,13 +50,13 @@ func (s *site) makeTargets(t *testing.T) {
 	}
 }
 
-func bucketNotificationWays() []way {
+func bucketNotificationCases() []testCase {
 	const id = "bucket-notification"
 	// put makes a way in which somebody puts entries, after which there are others; nil: all as before.
-	put := func(name string, want Status, before, after []entry) way {
-		c := way{setting: id, name: name, want: want, breakIt: func(w *world) { w.putEntries(before...) }}
+	put := func(name string, want Status, before, after []entry) testCase {
+		c := testCase{setting: id, name: name, want: want, breakIt: func(w *env) { w.putEntries(before...) }}
 		if after != nil {
-			c.check = func(w *world, _ Outcome) { w.expectEntries(after...) }
+			c.check = func(w *env, _ Outcome) { w.expectEntries(after...) }
 		}
 		return c
 	}
@@ -78,7 +78,7 @@ func bucketNotificationWays() []way {
 	sameName := with(otherLab, func(e *entry) { e.ID = ica.ID })
 	second := with(ica, func(e *entry) { e.Target, e.ID, e.Filters[0].Value = otherTopic, "ica-2", "ica2/" })
 	bus := entry{Target: toEventBridge}
-	return slices.Concat([]way{
+	return slices.Concat([]testCase{
 		put("ICA's entry removed", Restored, list(lab), nil),
 		put("emptied", Restored, nil, list(ica)),
 		put("overwritten by another tool", Restored, list(otherLab), list(ica, otherLab)),
@@ -90,31 +90,31 @@ func bucketNotificationWays() []way {
 		put("replaced by an entry that listens to the same files", ActionRequired, list(greedy), list(greedy)),
 		{
 			setting: id, name: "ICA's entry removed and its name taken", want: Restored,
-			breakIt: func(w *world) { w.putEntries(sameName) },
-			check: func(w *world, _ Outcome) {
+			breakIt: func(w *env) { w.putEntries(sameName) },
+			check: func(w *env, _ Outcome) {
 				if got := w.entries(); len(got) != 2 || !got[0].equal(ica) || got[0].ID == ica.ID || !got[1].identical(sameName) {
 					w.t.Errorf("entries (a name stands for one of them only): %v", got)
 				}
 			},
 		},
-	}, notificationTargetWays(), notificationAuthorWays(second))
+	}, notificationTargetCases(), notificationAuthorCases(second))
 }
 
 func one(name, value string) []filter { return []filter{{name, value}} }
 
-func notificationTargetWays() []way {
+func notificationTargetCases() []testCase {
 	const id = "bucket-notification"
 	lost := foreignEntry()
 	lost.Target, lost.ID, lost.Filters = "arn:aws:sqs:us-east-1:123456789012:lost", "lost", one("prefix", "lost/")
-	return []way{
+	return []testCase{
 		{
 			setting: id, name: "ICA's entry removed, and its target gone", want: ActionRequired,
 			notShown: "a target that is there and does not let S3 in, which AWS refuses in the same words",
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.t.Cleanup(w.deleteTopic())
 				w.putEntries(foreignEntry())
 			},
-			check: func(w *world, o Outcome) {
+			check: func(w *env, o Outcome) {
 				w.expectEntries(foreignEntry())
 				if !strings.Contains(o.Problem, icaTopic+" is gone") || !strings.Contains(o.Remediation, "ICA's own target") {
 					w.t.Errorf("problem %q, to do %q", o.Problem, o.Remediation)
@@ -123,61 +123,61 @@ func notificationTargetWays() []way {
 		},
 		{
 			setting: id, name: "ICA's entry removed, and a target of others gone", want: Restored,
-			breakIt: func(w *world) { w.putUnchecked(lost) },
-			check:   func(w *world, _ Outcome) { w.expectEntries(icaEntry(), lost) },
+			breakIt: func(w *env) { w.putUnchecked(lost) },
+			check:   func(w *env, _ Outcome) { w.expectEntries(icaEntry(), lost) },
 		},
 	}
 }
 
 // notificationAuthorWays are about who put what.
-func notificationAuthorWays(second entry) []way {
+func notificationAuthorCases(second entry) []testCase {
 	const id = "bucket-notification"
-	return []way{
+	return []testCase{
 		{
 			setting: id, name: "ICA's role adds an entry, then all are removed", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.putAsICA(icaEntry(), second, foreignEntry())
 				w.putEntries()
 			},
-			check: func(w *world, _ Outcome) { w.expectEntries(icaEntry(), second) },
+			check: func(w *env, _ Outcome) { w.expectEntries(icaEntry(), second) },
 		},
 		{
 			setting: id, name: "ICA's role puts an entry in our own account, then all are removed", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.putAsICA(icaEntry(), foreignEntry(), entry{Target: toEventBridge})
 				w.putEntries()
 			},
-			check: func(w *world, _ Outcome) { w.expectEntries(icaEntry(), entry{Target: toEventBridge}) },
+			check: func(w *env, _ Outcome) { w.expectEntries(icaEntry(), entry{Target: toEventBridge}) },
 		},
 		{
 			setting: id, name: "ICA's role takes its entry away", want: withNotes,
-			breakIt: func(w *world) { w.putAsICA(foreignEntry()) },
-			check:   func(w *world, _ Outcome) { w.expectEntries(foreignEntry()) },
+			breakIt: func(w *env) { w.putAsICA(foreignEntry()) },
+			check:   func(w *env, _ Outcome) { w.expectEntries(foreignEntry()) },
 		},
 		{
 			setting: id, name: "emptied before anything of ICA was seen", want: withNotes,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.store.recorded = nil
 				w.putEntries()
 			},
-			check: func(w *world, _ Outcome) { w.expectEntries() },
+			check: func(w *env, _ Outcome) { w.expectEntries() },
 		},
 	}
 }
 
-func (w *world) putEntries(entries ...entry) {
+func (w *env) putEntries(entries ...entry) {
 	w.t.Helper()
 	w.must(w.s3.PutBucketNotificationConfiguration(w.t.Context(), w.entriesInput(entries)))
 }
 
-func (w *world) putUnchecked(entries ...entry) {
+func (w *env) putUnchecked(entries ...entry) {
 	w.t.Helper()
 	input := w.entriesInput(entries)
 	input.SkipDestinationValidation = aws.Bool(true)
 	w.must(w.s3.PutBucketNotificationConfiguration(w.t.Context(), input))
 }
 
-func (w *world) entriesInput(entries []entry) *s3.PutBucketNotificationConfigurationInput {
+func (w *env) entriesInput(entries []entry) *s3.PutBucketNotificationConfigurationInput {
 	w.t.Helper()
 	configuration, err := notificationConfiguration(entries)
 	w.must(configuration, err)
@@ -185,20 +185,20 @@ func (w *world) entriesInput(entries []entry) *s3.PutBucketNotificationConfigura
 }
 
 // putAsICA puts entries, and lets the guard hear that it was ICA's role.
-func (w *world) putAsICA(entries ...entry) {
+func (w *env) putAsICA(entries ...entry) {
 	w.t.Helper()
 	w.putEntries(entries...)
 	w.reconcileFor("bucket-notification", w.byICA())
 	w.requeued = nil
 }
 
-func (w *world) byICA() Event {
+func (w *env) byICA() Event {
 	return Event{EventID: "2", Event: "PutBucketNotification", Time: time.Unix(1, 0), Actor: cloudtrail.Actor{
 		ARN: "arn:aws:sts::123456789012:assumed-role/" + w.storage.Role.Name + "/session", Issuer: w.storage.Role.ARN,
 	}}
 }
 
-func (w *world) entries() []entry {
+func (w *env) entries() []entry {
 	w.t.Helper()
 	clients := w.engine.Clients
 	clients.Config = w.local.Config("us-east-1", "AKIATEST")
@@ -207,15 +207,15 @@ func (w *world) entries() []entry {
 	return got
 }
 
-func (w *world) expectEntries(want ...entry) {
+func (w *env) expectEntries(want ...entry) {
 	w.t.Helper()
 	if diff := cmp.Diff(want, w.entries(), cmpopts.EquateEmpty()); diff != "" {
 		w.t.Errorf("notifications (-want +got):\n%s", diff)
 	}
 }
 
-// deleteTopic deletes ICA's topic and returns what brings it back: all worlds share it.
-func (w *world) deleteTopic() (restore func()) {
+// deleteTopic deletes ICA's topic and returns what brings it back: all envs share it.
+func (w *env) deleteTopic() (restore func()) {
 	w.t.Helper()
 	illumina := sns.NewFromConfig(w.local.as(w.t, illuminasAccount))
 	w.must(illumina.DeleteTopic(w.t.Context(), &sns.DeleteTopicInput{TopicArn: aws.String(icaTopic)}))
@@ -299,7 +299,7 @@ func TestLastWriter(t *testing.T) {
 
 // TestNotificationsWithoutStore: what ICA put cannot be told, so nothing is called clean.
 func TestNotificationsWithoutStore(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.putEntries(foreignEntry())
 	w.store.away = context.DeadlineExceeded
 	o := w.reconcile("bucket-notification")

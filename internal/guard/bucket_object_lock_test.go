@@ -9,26 +9,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-func bucketObjectLockWays() []way {
+func bucketObjectLockCases() []testCase {
 	const id = "bucket-object-lock"
-	put := func(name string, want Status, words string, rule *types.ObjectLockRule) way {
-		return way{
+	put := func(name string, want Status, words string, rule *types.ObjectLockRule) testCase {
+		return testCase{
 			setting: id, name: name, want: want,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.putVersioning(types.BucketVersioningStatusEnabled)
 				w.must(w.s3.PutObjectLockConfiguration(w.t.Context(), &s3.PutObjectLockConfigurationInput{
 					Bucket:                  &w.storage.Bucket.Name,
 					ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled, Rule: rule},
 				}))
 			},
-			check: func(w *world, o Outcome) {
+			check: func(w *env, o Outcome) {
 				if findings := slices.Concat(o.Alerts, o.Notes); len(findings) != 1 || !strings.Contains(findings[0].What, words) {
 					w.t.Errorf("want one finding with %q: %v", words, findings)
 				}
 			},
 		}
 	}
-	return []way{
+	return []testCase{
 		put("on with default retention", ActionRequired, "30 days (COMPLIANCE)", &types.ObjectLockRule{
 			DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeCompliance, Days: aws.Int32(30)},
 		}),
@@ -36,6 +36,6 @@ func bucketObjectLockWays() []way {
 			DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Years: aws.Int32(7)},
 		}),
 		put("on without default retention", withNotes, "object lock is on", nil),
-		{setting: id, name: "left as it is", want: InSync, breakIt: func(*world) {}},
+		{setting: id, name: "left as it is", want: InSync, breakIt: func(*env) {}},
 	}
 }

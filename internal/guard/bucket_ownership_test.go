@@ -7,34 +7,34 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-func bucketOwnershipWays() []way {
+func bucketOwnershipCases() []testCase {
 	const id = "bucket-ownership"
-	writer := func(w *world) { w.putOwnership(types.ObjectOwnershipObjectWriter) }
-	left := func(w *world, _ Outcome) {
+	writer := func(w *env) { w.putOwnership(types.ObjectOwnershipObjectWriter) }
+	left := func(w *env, _ Outcome) {
 		if got := w.ownership(); got != types.ObjectOwnershipObjectWriter {
 			w.t.Errorf("ownership is %s: it is not the guard's to change", got)
 		}
 	}
-	return []way{
+	return []testCase{
 		{
 			setting: id, name: "ACLs enabled", want: Restored,
-			breakIt: func(w *world) { w.putOwnership(types.ObjectOwnershipBucketOwnerPreferred) },
+			breakIt: func(w *env) { w.putOwnership(types.ObjectOwnershipBucketOwnerPreferred) },
 		},
 		{
 			setting: id, name: "removed", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.s3.DeleteBucketOwnershipControls(w.t.Context(), &s3.DeleteBucketOwnershipControlsInput{Bucket: &w.storage.Bucket.Name}))
 			},
 		},
 		{
 			setting: id, name: "ACLs enabled and used to grant to others", want: ActionRequired,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				writer(w)
 				w.must(w.s3.PutBucketAcl(w.t.Context(), &s3.PutBucketAclInput{
 					Bucket: &w.storage.Bucket.Name, ACL: types.BucketCannedACLAuthenticatedRead,
 				}))
 			},
-			check: func(w *world, o Outcome) {
+			check: func(w *env, o Outcome) {
 				left(w, o)
 				if !strings.Contains(o.Remediation, "ACL") {
 					w.t.Errorf("to do: %s", o.Remediation)
@@ -52,7 +52,7 @@ func bucketOwnershipWays() []way {
 	}
 }
 
-func (w *world) putOwnership(ownership types.ObjectOwnership) {
+func (w *env) putOwnership(ownership types.ObjectOwnership) {
 	w.t.Helper()
 	w.must(w.s3.PutBucketOwnershipControls(w.t.Context(), &s3.PutBucketOwnershipControlsInput{
 		Bucket:            &w.storage.Bucket.Name,
@@ -60,7 +60,7 @@ func (w *world) putOwnership(ownership types.ObjectOwnership) {
 	}))
 }
 
-func (w *world) ownership() types.ObjectOwnership {
+func (w *env) ownership() types.ObjectOwnership {
 	w.t.Helper()
 	out, err := w.s3.GetBucketOwnershipControls(w.t.Context(), &s3.GetBucketOwnershipControlsInput{Bucket: &w.storage.Bucket.Name})
 	w.must(out, err)

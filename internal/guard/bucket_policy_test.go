@@ -21,17 +21,17 @@ type policyCase struct {
 	name     string
 	lines    string // of the bucket in ica.yaml
 	want     Status
-	before   func(*world) string
-	after    func(*world) string // nil: as before
-	says     []string            // stands in what people are told
+	before   func(*env) string
+	after    func(*env) string // nil: as before
+	says     []string          // stands in what people are told
 	notShown string
 }
 
-func (c policyCase) way() way {
-	return way{
+func (c policyCase) testCase() testCase {
+	return testCase{
 		setting: "bucket-policy", name: c.name, variant: variant{bucket: c.lines}, want: c.want, notShown: c.notShown,
-		breakIt: func(w *world) { w.putBucketPolicy(c.before(w)) },
-		check: func(w *world, o Outcome) {
+		breakIt: func(w *env) { w.putBucketPolicy(c.before(w)) },
+		check: func(w *env, o Outcome) {
 			want := c.after
 			if want == nil {
 				want = c.before
@@ -42,25 +42,25 @@ func (c policyCase) way() way {
 	}
 }
 
-func bucketPolicyWays() []way {
-	all := []way{
-		{setting: "bucket-policy", name: "deleted", want: Restored, breakIt: (*world).deleteBucketPolicy},
+func bucketPolicyCases() []testCase {
+	all := []testCase{
+		{setting: "bucket-policy", name: "deleted", want: Restored, breakIt: (*env).deleteBucketPolicy},
 		{
 			setting: "bucket-policy", name: "deleted, nothing of ours asked for", variant: variant{bucket: "requireTLS: false"}, want: InSync,
-			breakIt: func(w *world) { w.putBucketPolicy(policyText(w.foreignStatement())); w.deleteBucketPolicy() },
-			check:   func(w *world, _ Outcome) { w.expectBucketPolicy("") },
+			breakIt: func(w *env) { w.putBucketPolicy(policyText(w.foreignStatement())); w.deleteBucketPolicy() },
+			check:   func(w *env, _ Outcome) { w.expectBucketPolicy("") },
 		},
 		{
 			setting: "bucket-policy", name: "versioning enabled", variant: variant{bucket: "crossAccountCopy: true"}, want: Restored,
-			breakIt: func(w *world) { w.setVersioning(types.BucketVersioningStatusEnabled) },
-			check: func(w *world, _ Outcome) {
+			breakIt: func(w *env) { w.setVersioning(types.BucketVersioningStatusEnabled) },
+			check: func(w *env, _ Outcome) {
 				w.expectBucketPolicy(policyText(w.tlsOnly(), w.crossAccount(true)))
 			},
 		},
 		{
 			setting: "bucket-policy", name: "a foreign statement names a deleted principal", want: withNotes,
-			breakIt: func(w *world) { w.putBucketPolicy(policyText(w.orphaned(), w.tlsOnly())); w.deleteLabRole() },
-			check: func(w *world, o Outcome) {
+			breakIt: func(w *env) { w.putBucketPolicy(policyText(w.orphaned(), w.tlsOnly())); w.deleteLabRole() },
+			check: func(w *env, o Outcome) {
 				expectTold(w.t, o, "statement 1 (Sid Orphan) names AROA", "put the ARN")
 				if !strings.Contains(w.bucketPolicy(), `"Sid":"Orphan"`) {
 					w.t.Error("a statement of others is gone")
@@ -69,14 +69,14 @@ func bucketPolicyWays() []way {
 		},
 	}
 	for _, c := range append(append(tlsCases(), crossAccountCases()...), denyCases()...) {
-		all = append(all, c.way())
+		all = append(all, c.testCase())
 	}
 	return all
 }
 
 func tlsCases() []policyCase {
-	edited := func(replacements ...string) func(*world) string {
-		return func(w *world) string {
+	edited := func(replacements ...string) func(*env) string {
+		return func(w *env) string {
 			return policyText(w.foreignStatement(), strings.NewReplacer(replacements...).Replace(w.tlsOnly()), w.foreignStatement())
 		}
 	}
@@ -84,8 +84,8 @@ func tlsCases() []policyCase {
 	return []policyCase{
 		{
 			name: "replaced by others", want: Restored,
-			before: func(w *world) string { return policyText(w.foreignStatement()) },
-			after:  func(w *world) string { return policyText(w.foreignStatement(), w.tlsOnly()) },
+			before: func(w *env) string { return policyText(w.foreignStatement()) },
+			after:  func(w *env) string { return policyText(w.foreignStatement(), w.tlsOnly()) },
 		},
 		{name: "ours denies those who use TLS", want: Restored, before: edited(`"false"`, `"true"`), after: edited()},
 		{name: "ours without its condition", want: Restored, before: edited(condition, ""), after: edited()},
@@ -93,49 +93,49 @@ func tlsCases() []policyCase {
 		{name: "ours allows", want: Restored, before: edited(`"Deny"`, `"Allow"`, `"*"`, `{"AWS":"210987654321"}`, condition, ""), after: edited()},
 		{
 			name: "ours twice", want: Restored,
-			before: func(w *world) string { return policyText(w.tlsOnly(), w.foreignStatement(), w.tlsOnly()) },
-			after:  func(w *world) string { return policyText(w.tlsOnly(), w.foreignStatement()) },
+			before: func(w *env) string { return policyText(w.tlsOnly(), w.foreignStatement(), w.tlsOnly()) },
+			after:  func(w *env) string { return policyText(w.tlsOnly(), w.foreignStatement()) },
 		},
-		{name: "a look-alike of ours, other order and spelling", want: InSync, before: func(w *world) string {
+		{name: "a look-alike of ours, other order and spelling", want: InSync, before: func(w *env) string {
 			return policyText(`{"Sid":"IcaguardRequireTLS","Resource":["` + w.storage.Bucket.ARN + `/*","` + w.storage.Bucket.ARN + `"],` +
 				`"Action":["S3:*"],"Principal":"*","Effect":"Deny","Condition":{"Bool":{"AWS:securetransport":[false]}}}`)
 		}},
-		{name: "a lab's own statement does what ours does", want: InSync, before: func(w *world) string {
+		{name: "a lab's own statement does what ours does", want: InSync, before: func(w *env) string {
 			return policyText(w.foreignStatement(), strings.Replace(w.tlsOnly(), `"Sid":"IcaguardRequireTLS",`, "", 1))
 		}},
 		{name: "a foreign statement is added", want: InSync, before: edited()},
 		{
 			name: "an old version and an Id", want: Restored,
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return `{"Version":"2008-10-17","Id":"lab","Statement":[` + w.foreignStatement() + `]}`
 			},
-			after: func(w *world) string {
+			after: func(w *env) string {
 				return `{"Version":"2008-10-17","Id":"lab","Statement":[` + w.foreignStatement() + `,` + w.tlsOnly() + `]}`
 			},
 		},
 		{
-			name: "not to be read as a policy", want: ActionRequired, before: func(w *world) string {
+			name: "not to be read as a policy", want: ActionRequired, before: func(w *env) string {
 				return policyText(strings.Replace(w.foreignStatement(), `"Sid"`, `"Planet":"x","Sid"`, 1))
 			},
 			says: []string{"cannot be read", "Planet", "by hand"}, notShown: "that AWS refuses most such policies",
 		},
 		{
 			name: "no room for ours", want: ActionRequired, says: []string{"AWS takes 20480", "no longer needed"},
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return policyText(strings.Replace(w.foreignStatement(), "shared", "shared/"+strings.Repeat("x", maxBucketPolicy-400), 1))
 			},
 		},
 		{
 			name: "ours although not asked for", lines: "requireTLS: false", want: withNotes,
-			before: func(w *world) string { return policyText(w.crossAccount(false)) }, says: []string{"does not ask for it"},
+			before: func(w *env) string { return policyText(w.crossAccount(false)) }, says: []string{"does not ask for it"},
 		},
 	}
 }
 
 func crossAccountCases() []policyCase {
 	const lines = "crossAccountCopy: true\n      requireTLS: false"
-	edited := func(replacements ...string) func(*world) string {
-		return func(w *world) string {
+	edited := func(replacements ...string) func(*env) string {
+		return func(w *env) string {
 			return policyText(strings.NewReplacer(replacements...).Replace(w.crossAccount(false)), w.foreignStatement())
 		}
 	}
@@ -143,8 +143,8 @@ func crossAccountCases() []policyCase {
 	return []policyCase{
 		{
 			name: "the cross-account statement is gone", lines: lines, want: Restored,
-			before: func(w *world) string { return policyText(w.foreignStatement()) },
-			after:  func(w *world) string { return policyText(w.foreignStatement(), w.crossAccount(false)) },
+			before: func(w *env) string { return policyText(w.foreignStatement()) },
+			after:  func(w *env) string { return policyText(w.foreignStatement(), w.crossAccount(false)) },
 		},
 		{name: "the cross-account principal turned into its id", lines: lines, want: Restored, before: edited(principal, "AROAEXAMPLECROSSACCT1"), after: edited()},
 		{name: "the cross-account principal is another", lines: lines, want: Restored, before: edited("use1", "euc1"), after: edited()},
@@ -156,7 +156,7 @@ func crossAccountCases() []policyCase {
 		{
 			name: "a lab's own statement grants less", lines: lines, want: Restored,
 			before: edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, ""),
-			after: func(w *world) string {
+			after: func(w *env) string {
 				return strings.TrimSuffix(edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, "")(w), "]}") + "," + w.crossAccount(false) + "]}"
 			},
 		},
@@ -166,7 +166,7 @@ func crossAccountCases() []policyCase {
 		},
 		{
 			name: "a Deny shadows ours", lines: lines, want: ActionRequired, says: []string{"ICA's copies between accounts: statement 2", `"ArnNotLike"`},
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return policyText(w.crossAccount(false), w.denyAll(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`))
 			},
 		},
@@ -174,20 +174,20 @@ func crossAccountCases() []policyCase {
 }
 
 func denyCases() []policyCase {
-	deny := func(conditions ...string) func(*world) string {
-		return func(w *world) string {
+	deny := func(conditions ...string) func(*env) string {
+		return func(w *env) string {
 			return policyText(w.denyAll(strings.Join(conditions, ",")), w.foreignStatement())
 		}
 	}
-	withTLS := func(before func(*world) string) func(*world) string {
-		return func(w *world) string { return strings.TrimSuffix(before(w), "]}") + "," + w.tlsOnly() + "]}" }
+	withTLS := func(before func(*env) string) func(*env) string {
+		return func(w *env) string { return strings.TrimSuffix(before(w), "]}") + "," + w.tlsOnly() + "]}" }
 	}
 	const guards = `"arn:aws:iam::123456789012:role/icaguard-*"`
-	sparing := func(w *world) string {
+	sparing := func(w *env) string {
 		return policyText(w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":["`+w.storage.Role.ARN+`",`+guards+`]}`), w.tlsOnly())
 	}
-	byID := func(id func(*world) string) func(*world) string {
-		return func(w *world) string {
+	byID := func(id func(*env) string) func(*env) string {
+		return func(w *env) string {
 			return policyText(w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":`+guards+`},"StringNotLike":{"aws:userId":["`+id(w)+`:*"]}`), w.tlsOnly())
 		}
 	}
@@ -196,33 +196,33 @@ func denyCases() []policyCase {
 		{name: "replaced by a Deny without exception", want: ActionRequired, before: deny(), says: hitsAll, notShown: lockedOut},
 		{
 			name: "a Deny that spares only ICA's role", want: ActionRequired, says: []string{"icaguard-remediate: statement 1"}, notShown: lockedOut,
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return policyText(w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":"`+w.storage.Role.ARN+`"}`), w.tlsOnly())
 			},
 		},
 		{
 			name: "a Deny that spares by NotPrincipal", want: ActionRequired, says: []string{"nobody can name a role's sessions in advance", `"Principal": "*"`}, notShown: lockedOut,
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return policyText(strings.Replace(w.denyAll(""), `"Principal":"*"`, `"NotPrincipal":{"AWS":["`+w.storage.Role.ARN+`","123456789012"]}`, 1), w.tlsOnly())
 			},
 		},
 		{name: "a Deny that spares ICA and the guard", want: InSync, before: sparing},
-		{name: "a Deny that spares ICA's role by its id", want: InSync, before: byID((*world).roleID)},
+		{name: "a Deny that spares ICA's role by its id", want: InSync, before: byID((*env).roleID)},
 		{
 			name: "a Deny that spares the id of a role that was deleted", want: ActionRequired, says: []string{"ICA's role: statement 1", "AROAEXAMPLEDELETED00"},
-			before: byID(func(*world) string { return "AROAEXAMPLEDELETED00" }),
+			before: byID(func(*env) string { return "AROAEXAMPLEDELETED00" }),
 		},
 		{
 			name: "a Deny of a network, which may hit", want: ActionRequired, says: []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
 			before: deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`), after: withTLS(deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`)),
 		},
 		{
-			name: "a Deny about another folder", want: InSync, before: func(w *world) string {
+			name: "a Deny about another folder", want: InSync, before: func(w *env) string {
 				return policyText(strings.NewReplacer(`"`+w.storage.Bucket.ARN+`",`, "", "/*", "/hr/*").Replace(w.denyAll("")), w.tlsOnly())
 			},
 		},
 		{
-			name: "a Deny of what ICA does not do", want: InSync, before: func(w *world) string {
+			name: "a Deny of what ICA does not do", want: InSync, before: func(w *env) string {
 				return policyText(strings.Replace(w.denyAll(""), `"s3:*"`, `"s3:DeleteBucket"`, 1), w.tlsOnly())
 			},
 		},
@@ -234,25 +234,25 @@ func policyText(statements ...string) string {
 }
 
 // foreignStatement is a lab's own, spelt as nothing of ours is.
-func (w *world) foreignStatement() string {
+func (w *env) foreignStatement() string {
 	return `{ "Sid":"Shared", "Effect" : "Allow","Principal":{"AWS":["arn:aws:iam::210987654321:root"]},"Action":["s3:getObject"], "Resource":"` +
 		w.storage.Bucket.ARN + `/shared/*"}`
 }
 
-func (w *world) tlsOnly() string {
+func (w *env) tlsOnly() string {
 	s := w.storage
 	s.Bucket.RequireTLS, s.Bucket.CrossAccountCopy = true, false
 	return text(s.BucketStatements(false)[0])
 }
 
-func (w *world) crossAccount(versioned bool) string {
+func (w *env) crossAccount(versioned bool) string {
 	s := w.storage
 	s.Bucket.RequireTLS, s.Bucket.CrossAccountCopy = false, true
 	return text(s.BucketStatements(versioned)[0])
 }
 
 // denyAll is a Deny of everything to everyone, or under the conditions only.
-func (w *world) denyAll(conditions string) string {
+func (w *env) denyAll(conditions string) string {
 	return lockdown("s3:*", `["`+w.storage.Bucket.ARN+`","`+w.storage.Bucket.ARN+`/*"]`, conditions)
 }
 
@@ -264,7 +264,7 @@ func lockdown(action, resource, conditions string) string {
 }
 
 // labRole is a role of the lab's own, whose ARN it returns.
-func (w *world) labRole() string {
+func (w *env) labRole() string {
 	w.t.Helper()
 	out, err := w.iam.CreateRole(w.t.Context(), &iam.CreateRoleInput{
 		RoleName: aws.String("Lab-" + w.storage.Name), AssumeRolePolicyDocument: aws.String(policyText(`{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`)),
@@ -273,34 +273,34 @@ func (w *world) labRole() string {
 	return aws.ToString(out.Role.Arn)
 }
 
-func (w *world) deleteLabRole() {
+func (w *env) deleteLabRole() {
 	w.t.Helper()
 	w.must(w.iam.DeleteRole(w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String("Lab-" + w.storage.Name)}))
 }
 
 // orphaned is a foreign statement about a role that deleteLabRole deletes.
-func (w *world) orphaned() string {
+func (w *env) orphaned() string {
 	return `{"Sid":"Orphan","Effect":"Allow","Principal":{"AWS":"` + w.labRole() + `"},"Action":"s3:GetObject","Resource":"` + w.storage.Bucket.ARN + `/*"}`
 }
 
-func (w *world) roleID() string {
+func (w *env) roleID() string {
 	w.t.Helper()
 	out, err := w.iam.GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &w.storage.Role.Name})
 	w.must(out, err)
 	return aws.ToString(out.Role.RoleId)
 }
 
-func (w *world) putBucketPolicy(text string) {
+func (w *env) putBucketPolicy(text string) {
 	w.t.Helper()
 	w.must(w.s3.PutBucketPolicy(w.t.Context(), &s3.PutBucketPolicyInput{Bucket: &w.storage.Bucket.Name, Policy: &text}))
 }
 
-func (w *world) deleteBucketPolicy() {
+func (w *env) deleteBucketPolicy() {
 	w.t.Helper()
 	w.must(w.s3.DeleteBucketPolicy(w.t.Context(), &s3.DeleteBucketPolicyInput{Bucket: &w.storage.Bucket.Name}))
 }
 
-func (w *world) bucketPolicy() string {
+func (w *env) bucketPolicy() string {
 	w.t.Helper()
 	out, err := w.s3.GetBucketPolicy(w.t.Context(), &s3.GetBucketPolicyInput{Bucket: &w.storage.Bucket.Name})
 	if awserr.IsAbsent(err) {
@@ -310,14 +310,14 @@ func (w *world) bucketPolicy() string {
 	return aws.ToString(out.Policy)
 }
 
-func (w *world) expectBucketPolicy(want string) {
+func (w *env) expectBucketPolicy(want string) {
 	w.t.Helper()
 	if got := w.bucketPolicy(); got != want {
 		w.t.Errorf("bucket policy\n%s\nwant\n%s", got, want)
 	}
 }
 
-// expectTold expects texts in what people are told that no restore puts right, each with advice.
+// expectTold expects texts in what people are told that no restore restores, each with advice.
 func expectTold(t *testing.T, o Outcome, texts ...string) {
 	t.Helper()
 	var all []string
@@ -337,7 +337,7 @@ func expectTold(t *testing.T, o Outcome, texts ...string) {
 
 // TestOrphanInTheWay: AWS refuses to save a policy with a deleted principal in it, so ours cannot be restored.
 func TestOrphanInTheWay(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.putBucketPolicy(policyText(w.orphaned()))
 	w.deleteLabRole()
 	broken := w.bucketPolicy()
@@ -352,7 +352,7 @@ func TestOrphanInTheWay(t *testing.T) {
 
 // TestPublicStatementInTheWay: S3 saves no policy that makes the bucket public while its public access block is on.
 func TestPublicStatementInTheWay(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	block := func(on bool) {
 		w.must(w.s3.PutPublicAccessBlock(t.Context(), &s3.PutPublicAccessBlockInput{
 			Bucket: &w.storage.Bucket.Name, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicPolicy: &on},
@@ -372,7 +372,7 @@ func TestPublicStatementInTheWay(t *testing.T) {
 
 // TestLockedOutOfTheBucket: a policy that denies the guard to read it is told with the way back.
 func TestLockedOutOfTheBucket(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	defer w.local.Recorder().Inject(localaws.Fault{Operation: "GetBucketPolicy", AccessKeyID: w.key, Kind: localaws.ExplicitDeny})()
 	o := w.reconcile("bucket-policy")
 	expectStatus(t, o, ActionRequired)

@@ -13,13 +13,13 @@ import (
 	"github.com/icaguard/icaguard/internal/awserr"
 )
 
-func bucketPublicAccessWays() []way {
+func bucketPublicAccessCases() []testCase {
 	const id = "bucket-public-access"
-	return []way{
-		{setting: id, name: "removed", want: Restored, breakIt: (*world).deletePublicAccessBlock},
+	return []testCase{
+		{setting: id, name: "removed", want: Restored, breakIt: (*env).deletePublicAccessBlock},
 		{
 			setting: id, name: "one of four off", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.s3.PutPublicAccessBlock(w.t.Context(), &s3.PutPublicAccessBlockInput{
 					Bucket: &w.storage.Bucket.Name,
 					PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
@@ -29,8 +29,8 @@ func bucketPublicAccessWays() []way {
 			},
 		},
 		{
-			setting: id, name: "the account's block removed", want: withNotes, breakIt: (*world).unblockAccount,
-			check: func(w *world, o Outcome) {
+			setting: id, name: "the account's block removed", want: withNotes, breakIt: (*env).unblockAccount,
+			check: func(w *env, o Outcome) {
 				if len(o.Notes) != 1 || w.bucketBlocks() != allBlocks() {
 					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Notes, w.bucketBlocks())
 				}
@@ -38,11 +38,11 @@ func bucketPublicAccessWays() []way {
 		},
 		{
 			setting: id, name: "both removed", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.unblockAccount()
 				w.deletePublicAccessBlock()
 			},
-			check: func(w *world, o Outcome) {
+			check: func(w *env, o Outcome) {
 				if len(o.Notes) != 1 || w.bucketBlocks() != allBlocks() {
 					w.t.Errorf("reports %v, the bucket's own blocks %v", o.Notes, w.bucketBlocks())
 				}
@@ -50,8 +50,8 @@ func bucketPublicAccessWays() []way {
 		},
 		{
 			setting: id, name: "removed where publicAccessBlock is false", want: InSync, variant: variant{bucket: "publicAccessBlock: false"},
-			breakIt: (*world).deletePublicAccessBlock,
-			check: func(w *world, _ Outcome) {
+			breakIt: (*env).deletePublicAccessBlock,
+			check: func(w *env, _ Outcome) {
 				if w.bucketBlocks() != (blocks{}) || len(w.calls()) != 0 {
 					w.t.Errorf("blocks %v after calls %v: the guard has no permission there", w.bucketBlocks(), w.calls())
 				}
@@ -60,12 +60,12 @@ func bucketPublicAccessWays() []way {
 	}
 }
 
-func (w *world) deletePublicAccessBlock() {
+func (w *env) deletePublicAccessBlock() {
 	w.t.Helper()
 	w.must(w.s3.DeletePublicAccessBlock(w.t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: &w.storage.Bucket.Name}))
 }
 
-func (w *world) bucketBlocks() blocks {
+func (w *env) bucketBlocks() blocks {
 	w.t.Helper()
 	clients := w.engine.Clients
 	clients.Config = w.local.Config("us-east-1", "AKIATEST")
@@ -75,7 +75,7 @@ func (w *world) bucketBlocks() blocks {
 }
 
 // blockAccount switches the account's own public access block on, as labs do.
-func (s *site) blockAccount(t *testing.T) {
+func (s *fixture) blockAccount(t *testing.T) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // also called when a test has ended
 	_, err := awserr.S3Control(s.DirectConfig("us-east-1"), "us-east-1").PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
@@ -89,8 +89,8 @@ func (s *site) blockAccount(t *testing.T) {
 	}
 }
 
-// unblockAccount is undone when the test ends: all worlds share the account.
-func (w *world) unblockAccount() {
+// unblockAccount is undone when the test ends: all envs share the account.
+func (w *env) unblockAccount() {
 	w.t.Helper()
 	w.t.Cleanup(func() { w.local.blockAccount(w.t) })
 	w.must(awserr.S3Control(w.local.DirectConfig("us-east-1"), "us-east-1").DeletePublicAccessBlock(w.t.Context(),

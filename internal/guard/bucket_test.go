@@ -21,10 +21,10 @@ const (
 	illuminasAccount = "111122223333"
 )
 
-func bucketWays() []way {
+func bucketCases() []testCase {
 	const id = "bucket"
-	alerted := func(words string) func(*world, Outcome) {
-		return func(w *world, o Outcome) {
+	alerted := func(words string) func(*env, Outcome) {
+		return func(w *env, o Outcome) {
 			if len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].What, words) || o.Remediation == "" {
 				w.t.Errorf("want one alert that says %q, and what to do: %+v", words, o)
 			}
@@ -35,19 +35,19 @@ func bucketWays() []way {
 			}
 		}
 	}
-	return []way{
-		{setting: id, name: "created in another region", want: ActionRequired, check: alerted("eu-central-1"), breakIt: func(w *world) {
+	return []testCase{
+		{setting: id, name: "created in another region", want: ActionRequired, check: alerted("eu-central-1"), breakIt: func(w *env) {
 			w.deleteBucket()
 			w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{
 				Bucket: &w.storage.Bucket.Name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
 			}))
 		}},
-		{setting: id, name: "deleted", want: ActionRequired, check: alerted("was deleted"), breakIt: (*world).deleteBucket},
-		{setting: id, name: "deleted and taken by a stranger", want: ActionRequired, check: alerted("another account"), breakIt: func(w *world) {
+		{setting: id, name: "deleted", want: ActionRequired, check: alerted("was deleted"), breakIt: (*env).deleteBucket},
+		{setting: id, name: "deleted and taken by a stranger", want: ActionRequired, check: alerted("another account"), breakIt: func(w *env) {
 			w.deleteBucket()
 			w.takeBucket()
 		}},
-		{setting: id, name: "deleted and recreated empty in time", want: InSync, breakIt: (*world).recreateBucket, check: func(w *world, _ Outcome) {
+		{setting: id, name: "deleted and recreated empty in time", want: InSync, breakIt: (*env).recreateBucket, check: func(w *env, _ Outcome) {
 			w.engine.Handle(w.t.Context(), []Request{{}})
 			for _, o := range w.engine.Audit(w.t.Context()) {
 				if o.Status != InSync {
@@ -62,7 +62,7 @@ func bucketWays() []way {
 
 // TestStrangersBucketIsLeftAlone lets a stranger take the name of a deleted bucket: nothing of the guard's may reach it.
 func TestStrangersBucketIsLeftAlone(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{bucket: "versioning: enabled"})
+	w := newEnv(t, newFixture(t), variant{bucket: "versioning: enabled"})
 	w.deleteBucket()
 	w.takeBucket()
 	stranger := awserr.S3(w.local.as(t, strangersAccount), "us-east-1")
@@ -82,26 +82,26 @@ func TestStrangersBucketIsLeftAlone(t *testing.T) {
 	}
 }
 
-func (w *world) deleteBucket() {
+func (w *env) deleteBucket() {
 	w.t.Helper()
 	w.must(w.s3.DeleteBucket(w.t.Context(), &s3.DeleteBucketInput{Bucket: &w.storage.Bucket.Name}))
 }
 
-func (w *world) recreateBucket() {
+func (w *env) recreateBucket() {
 	w.t.Helper()
 	w.deleteBucket()
 	w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
 }
 
 // takeBucket creates the bucket in a stranger's account.
-func (w *world) takeBucket() {
+func (w *env) takeBucket() {
 	w.t.Helper()
 	stranger := awserr.S3(w.local.as(w.t, strangersAccount), "us-east-1")
 	w.must(stranger.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
 }
 
 // as has credentials of another account.
-func (s *site) as(t *testing.T, account string) aws.Config {
+func (s *fixture) as(t *testing.T, account string) aws.Config {
 	t.Helper()
 	cfg := s.DirectConfig("us-east-1")
 	out, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{

@@ -7,27 +7,27 @@ import (
 )
 
 // bucketVersioningWays are the cells of the table of versioning, and MFA delete.
-func bucketVersioningWays() []way {
+func bucketVersioningCases() []testCase {
 	const id = "bucket-versioning"
-	cell := func(configured string, status types.BucketVersioningStatus, want Status) way {
+	cell := func(configured string, status types.BucketVersioningStatus, want Status) testCase {
 		name := configured + ", never enabled"
 		if status != "" {
 			name = configured + ", " + string(status)
 		}
-		c := way{setting: id, name: name, want: want, variant: variant{bucket: "versioning: " + configured}, breakIt: func(w *world) {
+		c := testCase{setting: id, name: name, want: want, variant: variant{bucket: "versioning: " + configured}, breakIt: func(w *env) {
 			if status != "" {
 				w.putVersioning(status)
 			}
 		}}
 		if want != Restored {
-			c.check = func(w *world, _ Outcome) { w.expectVersioning(status) }
+			c.check = func(w *env, _ Outcome) { w.expectVersioning(status) }
 		}
 		return c
 	}
 	neverEnabled := cell("enabled", "", Restored)
-	neverEnabled.breakIt = (*world).recreateBucket
-	neverEnabled.check = func(w *world, _ Outcome) { w.expectVersioning(types.BucketVersioningStatusEnabled) }
-	return []way{
+	neverEnabled.breakIt = (*env).recreateBucket
+	neverEnabled.check = func(w *env, _ Outcome) { w.expectVersioning(types.BucketVersioningStatusEnabled) }
+	return []testCase{
 		cell("enabled", types.BucketVersioningStatusSuspended, Restored),
 		neverEnabled,
 		cell("enabled", types.BucketVersioningStatusEnabled, InSync),
@@ -40,25 +40,25 @@ func bucketVersioningWays() []way {
 		{
 			setting: id, name: "MFA delete on", want: ActionRequired, variant: variant{bucket: "versioning: enabled"},
 			notShown: "that ICA then cannot delete versions",
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
 					Bucket: &w.storage.Bucket.Name, MFA: aws.String("arn:aws:iam::123456789012:mfa/root-account-mfa-device 123456"),
 					VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended, MFADelete: types.MFADeleteEnabled},
 				}))
 			},
-			check: func(w *world, _ Outcome) { w.expectVersioning(types.BucketVersioningStatusSuspended) },
+			check: func(w *env, _ Outcome) { w.expectVersioning(types.BucketVersioningStatusSuspended) },
 		},
 	}
 }
 
-func (w *world) putVersioning(status types.BucketVersioningStatus) {
+func (w *env) putVersioning(status types.BucketVersioningStatus) {
 	w.t.Helper()
 	w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
 		Bucket: &w.storage.Bucket.Name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
 	}))
 }
 
-func (w *world) expectVersioning(want types.BucketVersioningStatus) {
+func (w *env) expectVersioning(want types.BucketVersioningStatus) {
 	w.t.Helper()
 	out, err := w.s3.GetBucketVersioning(w.t.Context(), &s3.GetBucketVersioningInput{Bucket: &w.storage.Bucket.Name})
 	w.must(out, err)

@@ -271,7 +271,7 @@ func TestBadMessages(t *testing.T) {
 		"not JSON":                  `{`,
 		"empty":                     ``,
 		"a list":                    `[]`,
-		"nothing of an event":       `{"hello":"world"}`,
+		"nothing of an event":       `{"hello":"env"}`,
 		"detail is text":            `{"detail":"x"}`,
 		"unknown kind":              `{"icaguard":"sing"}`,
 		"request without a request": `{"icaguard":"request"}`,

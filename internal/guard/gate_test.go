@@ -18,16 +18,16 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-// gatedWorld is a world whose engine asks the gates. The stacks are played: moto's are never in progress.
-type gatedWorld struct {
-	*world
+// gatedEnv is an env whose engine asks the gates. The stacks are played: moto's are never in progress.
+type gatedEnv struct {
+	*env
 	after []time.Duration // of the checks again
 	now   time.Time
 }
 
-func newGatedWorld(t *testing.T) *gatedWorld {
+func newGatedEnv(t *testing.T) *gatedEnv {
 	t.Helper()
-	w := &gatedWorld{world: newWorld(t, newSite(t), variant{}), now: time.Now()}
+	w := &gatedEnv{env: newEnv(t, newFixture(t), variant{}), now: time.Now()}
 	home := &w.engine.Baseline.Home
 	home.Stacks = append(home.Stacks,
 		icaconfig.Stack{Kind: icaconfig.StorageStack, Name: "icaguard-storage-eu-central-1", Region: "eu-central-1"},
@@ -42,13 +42,13 @@ func newGatedWorld(t *testing.T) *gatedWorld {
 }
 
 // settled plays all stacks as deployed with the configuration of the engine.
-func (w *gatedWorld) settled() {
+func (w *gatedEnv) settled() {
 	for _, stack := range w.engine.Baseline.Stacks {
 		w.playStack(stack.Name, "CREATE_COMPLETE", w.engine.Baseline.Digest)
 	}
 }
 
-func (w *gatedWorld) playStack(name, status, digest string) {
+func (w *gatedEnv) playStack(name, status, digest string) {
 	state := localaws.StackState{Status: status, AccessKeyID: w.key}
 	if digest != "" {
 		state.Outputs = map[string]string{icaconfig.DigestOutput: digest}
@@ -57,7 +57,7 @@ func (w *gatedWorld) playStack(name, status, digest string) {
 }
 
 // handle is one batch, with gates that know nothing yet.
-func (w *gatedWorld) handle(requests ...Request) []Outcome {
+func (w *gatedEnv) handle(requests ...Request) []Outcome {
 	w.t.Helper()
 	deploys := NewDeploys(w.engine.Clients, w.engine.Baseline.Home)
 	w.engine.Deploys, w.engine.Gates = deploys, []Gate{deploys.Gate, NewPauses(w.engine.Clients, w.engine.Baseline, w.engine.Now).Gate}
@@ -73,7 +73,7 @@ func (w *gatedWorld) handle(requests ...Request) []Outcome {
 }
 
 // breakCORS lets a stranger delete it, and answers what came of the event.
-func (w *gatedWorld) breakCORS() Outcome {
+func (w *gatedEnv) breakCORS() Outcome {
 	w.t.Helper()
 	w.deleteCORS()
 	return w.handle(corsEvent())[0]
@@ -84,7 +84,7 @@ func corsEvent() Request {
 }
 
 // expectDeferred wants a check again after this time (0: none), and nothing written.
-func (w *gatedWorld) expectDeferred(o Outcome, after time.Duration, reason string) {
+func (w *gatedEnv) expectDeferred(o Outcome, after time.Duration, reason string) {
 	w.t.Helper()
 	expectStatus(w.t, o, Deferred)
 	if !strings.Contains(o.Problem, reason) || o.Remediation == "" {
@@ -99,7 +99,7 @@ func (w *gatedWorld) expectDeferred(o Outcome, after time.Duration, reason strin
 }
 
 // gateCalls are the calls that only the gates make.
-func (w *gatedWorld) gateCalls() []string {
+func (w *gatedEnv) gateCalls() []string {
 	var names []string
 	for _, call := range w.calls() {
 		if call.Service == "cloudformation" || call.Operation == "GetParameters" {
@@ -110,7 +110,7 @@ func (w *gatedWorld) gateCalls() []string {
 }
 
 func TestDeploying(t *testing.T) {
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	ours, held := w.engine.Baseline.Digest, "deploying: stack "
 	const guard, storage, elsewhere, relay = "icaguard-guard", "icaguard-storage-us-east-1", "icaguard-storage-eu-central-1", "icaguard-relay"
 	for _, c := range []struct{ stack, status, digest, held string }{
@@ -157,7 +157,7 @@ func TestDeploying(t *testing.T) {
 
 // TestStacksOfResources: a bucket waits for its region's stack and the guard's, a role for the guard's alone.
 func TestStacksOfResources(t *testing.T) {
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	for stack, want := range map[string]Status{"icaguard-storage-us-east-1": Restored, "icaguard-guard": Deferred} {
 		w.settled()
 		w.playStack(stack, "UPDATE_COMPLETE", "new")
@@ -169,7 +169,7 @@ func TestStacksOfResources(t *testing.T) {
 
 // TestGatesAreAskedForRestoresOnly, and then once for a batch.
 func TestGatesAreAskedForRestoresOnly(t *testing.T) {
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	w.local.Recorder().ResetCalls()
 	w.handle(Request{})
 	if calls := w.gateCalls(); len(calls) != 0 {
@@ -199,7 +199,7 @@ func TestGateCannotTell(t *testing.T) {
 		"DescribeStacks": "deploys: describe stack icaguard-guard", "GetParameters": "pause: read parameters /icaguard/pause/",
 	} {
 		t.Run(operation, func(t *testing.T) {
-			w := newGatedWorld(t)
+			w := newGatedEnv(t)
 			remove := w.local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: localaws.Denied})
 			defer remove()
 			o := w.breakCORS()
@@ -221,7 +221,7 @@ func TestGateCannotTell(t *testing.T) {
 
 // TestHeldForLong: people are told once after an hour; the guard goes on holding, and in the end restores.
 func TestHeldForLong(t *testing.T) {
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	w.playStack("icaguard-guard", "UPDATE_IN_PROGRESS", w.engine.Baseline.Digest)
 	w.breakCORS()
 	var told []int
@@ -277,7 +277,7 @@ func TestMergedLooksKeepTheirWaiting(t *testing.T) {
 }
 
 // pause puts the parameter for as long as the test runs.
-func (w *gatedWorld) pause(storage, value string) {
+func (w *gatedEnv) pause(storage, value string) {
 	w.t.Helper()
 	client, name := ssm.NewFromConfig(w.local.DirectConfig("us-east-1")), aws.String(PauseParameters+storage)
 	w.must(client.PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: name, Type: types.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true)}))
@@ -287,7 +287,7 @@ func (w *gatedWorld) pause(storage, value string) {
 }
 
 // until is a pause that ends so much later, optionally for some settings only.
-func (w *gatedWorld) until(d time.Duration, settings ...string) string {
+func (w *gatedEnv) until(d time.Duration, settings ...string) string {
 	w.t.Helper()
 	value, err := json.Marshal(Pause{Until: w.now.Add(d), Reason: "a migration", Settings: settings})
 	w.must(value, err)
@@ -295,7 +295,7 @@ func (w *gatedWorld) until(d time.Duration, settings ...string) string {
 }
 
 func TestPaused(t *testing.T) {
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	for name, c := range map[string]struct {
 		storage, value, held string
 	}{
@@ -335,7 +335,7 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 		"without an end": {`{"reason": "for ever"}`, "pause: parse /icaguard/pause/all: it has no end: write"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newGatedWorld(t)
+			w := newGatedEnv(t)
 			w.pause(PauseAll, c.value)
 			w.expectDeferred(w.breakCORS(), 5*time.Second, c.says)
 			w.expectDeferred(w.handle(w.requeued...)[0], 15*time.Second, c.says)
@@ -353,7 +353,7 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 // TestPauseOfAStorageHoldsWhatItShares: the role of two storages is paused with either of them, the other one's bucket is not.
 func TestPauseOfAStorageHoldsWhatItShares(t *testing.T) {
 	a, b, c := storage("a", "bucket-a", "shared"), storage("b", "bucket-b", "shared"), storage("c", "bucket-c", "own")
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	baseline := icaconfig.Baseline{Home: w.engine.Baseline.Home, Storages: []icaconfig.Storage{a, b, c}}
 	w.pause("b", w.until(time.Hour))
 	pauses := NewPauses(w.engine.Clients, baseline, w.engine.Now)
@@ -377,7 +377,7 @@ func TestPauseOfAStorageHoldsWhatItShares(t *testing.T) {
 
 // TestManyPauses: SSM takes ten names in a call.
 func TestManyPauses(t *testing.T) {
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	baseline := icaconfig.Baseline{Home: w.engine.Baseline.Home}
 	for i := range 25 {
 		baseline.Storages = append(baseline.Storages, icaconfig.Storage{Name: fmt.Sprintf("many-%d", i)})
@@ -392,7 +392,7 @@ func TestManyPauses(t *testing.T) {
 
 // TestGateStatements: what the gates call is what they are allowed, on our own stacks and parameters only.
 func TestGateStatements(t *testing.T) {
-	w := newGatedWorld(t)
+	w := newGatedEnv(t)
 	w.local.Recorder().ResetCalls()
 	w.breakCORS()
 	if _, err := w.engine.Deploys.ExcludeOwnDeploys(t.Context(), []Event{{Time: w.now}}); err != nil {

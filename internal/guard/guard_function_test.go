@@ -5,39 +5,39 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
-func guardFunctionWays() []homeWay {
+func guardFunctionCases() []selfCase {
 	const id, stranger = "guard-function", " by arn:aws:iam::123456789012:user/AKIASTRANGER"
-	way := func(name, says string, breakIt func(*homeWorld, *lambda.Client)) homeWay {
-		return homeWay{setting: id, name: name, want: ActionRequired, says: says, breakIt: func(w *homeWorld) { breakIt(w, w.stranger.lambda(w.storage())) }}
+	way := func(name, says string, breakIt func(*selfEnv, *lambda.Client)) selfCase {
+		return selfCase{setting: id, name: name, want: ActionRequired, says: says, breakIt: func(w *selfEnv) { breakIt(w, w.stranger.lambda(w.storage())) }}
 	}
-	return []homeWay{
-		way("deleted", "function icaguard-validate does not exist", func(w *homeWorld, c *lambda.Client) {
+	return []selfCase{
+		way("deleted", "function icaguard-validate does not exist", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteFunction(w.t.Context(), &lambda.DeleteFunctionInput{FunctionName: aws.String(ValidateFunction)}))
 		}),
-		way("concurrency 0", "function icaguard-remediate may not run", func(w *homeWorld, c *lambda.Client) {
+		way("concurrency 0", "function icaguard-remediate may not run", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.PutFunctionConcurrency(w.t.Context(), &lambda.PutFunctionConcurrencyInput{
 				FunctionName: aws.String(RemediateFunction), ReservedConcurrentExecutions: aws.Int32(0),
 			}))
 		}),
-		way("mapping deleted", "function icaguard-remediate does not read the queue", func(w *homeWorld, c *lambda.Client) {
+		way("mapping deleted", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteEventSourceMapping(w.t.Context(), &lambda.DeleteEventSourceMappingInput{UUID: w.mapping(c)}))
 		}),
-		way("mapping disabled", "function icaguard-remediate does not read the queue", func(w *homeWorld, c *lambda.Client) {
+		way("mapping disabled", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.UpdateEventSourceMapping(w.t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: w.mapping(c), Enabled: aws.Bool(false)}))
 		}),
-		way("reads another queue", "function icaguard-remediate does not read the queue", func(w *homeWorld, c *lambda.Client) {
+		way("reads another queue", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteEventSourceMapping(w.t.Context(), &lambda.DeleteEventSourceMappingInput{UUID: w.mapping(c)}))
 			w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
 				FunctionName: aws.String(RemediateFunction), EventSourceArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + DeadLetterQueue),
 			}))
 		}),
-		way("other code", "UpdateFunctionCode20150331v2"+stranger, func(w *homeWorld, c *lambda.Client) {
+		way("other code", "UpdateFunctionCode20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(c.UpdateFunctionCode(w.t.Context(), &lambda.UpdateFunctionCodeInput{FunctionName: aws.String(RemediateFunction), ZipFile: []byte("other")}))
 		}),
-		way("other configuration", "UpdateFunctionConfiguration20150331v2"+stranger, func(w *homeWorld, c *lambda.Client) {
+		way("other configuration", "UpdateFunctionConfiguration20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(c.UpdateFunctionConfiguration(w.t.Context(), &lambda.UpdateFunctionConfigurationInput{FunctionName: aws.String(RemediateFunction), Timeout: aws.Int32(1)}))
 		}),
-		way("somebody else may start it", "AddPermission20150331v2"+stranger, func(w *homeWorld, c *lambda.Client) {
+		way("somebody else may start it", "AddPermission20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(c.AddPermission(w.t.Context(), &lambda.AddPermissionInput{
 				FunctionName: aws.String(ValidateFunction), StatementId: aws.String("other"), Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("123456789012"),
 			}))
@@ -46,7 +46,7 @@ func guardFunctionWays() []homeWay {
 }
 
 // mapping is the id of the one by which remediate reads the queue.
-func (w *homeWorld) mapping(c *lambda.Client) *string {
+func (w *selfEnv) mapping(c *lambda.Client) *string {
 	w.t.Helper()
 	out, err := c.ListEventSourceMappings(w.t.Context(), &lambda.ListEventSourceMappingsInput{FunctionName: aws.String(RemediateFunction)})
 	w.must(out, err)

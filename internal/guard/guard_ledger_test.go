@@ -5,18 +5,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-func guardLedgerWays() []homeWay {
+func guardLedgerCases() []selfCase {
 	const id = "guard-ledger"
-	return []homeWay{
+	return []selfCase{
 		{
 			setting: id, name: "deleted", want: ActionRequired, says: "table icaguard-ledger does not exist",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.dynamodb(w.storage()).DeleteTable(w.t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(LedgerTable)}))
 			},
 		},
 		{
 			setting: id, name: "updated", want: ActionRequired, says: "UpdateTable by arn:aws:iam::123456789012:user/AKIASTRANGER",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.dynamodb(w.storage()).UpdateTable(w.t.Context(), &dynamodb.UpdateTableInput{
 					TableName: aws.String(LedgerTable), DeletionProtectionEnabled: aws.Bool(false),
 				}))

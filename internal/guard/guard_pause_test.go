@@ -6,26 +6,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-func guardPauseWays() []homeWay {
+func guardPauseCases() []selfCase {
 	const id, by = "guard-pause", " by arn:aws:iam::123456789012:user/AKIASTRANGER"
-	put := func(w *homeWorld, client *ssm.Client, name string) {
+	put := func(w *selfEnv, client *ssm.Client, name string) {
 		w.must(client.PutParameter(w.t.Context(), &ssm.PutParameterInput{
 			Name: aws.String(PauseParameters + name), Type: types.ParameterTypeString, Overwrite: aws.Bool(true),
 			Value: aws.String(`{"until":"2999-01-01T00:00:00Z","reason":"quiet"}`),
 		}))
 	}
-	return []homeWay{
+	return []selfCase{
 		{
 			setting: id, name: "everything is paused", want: ActionRequired, says: "PutParameter" + by,
-			breakIt: func(w *homeWorld) { put(w, w.stranger.ssmIn(inHome), PauseAll) },
+			breakIt: func(w *selfEnv) { put(w, w.stranger.ssmIn(inHome), PauseAll) },
 		},
 		{
 			setting: id, name: "one storage is paused", want: ActionRequired, says: "PutParameter" + by,
-			breakIt: func(w *homeWorld) { put(w, w.stranger.ssmIn(inHome), "eu") },
+			breakIt: func(w *selfEnv) { put(w, w.stranger.ssmIn(inHome), "eu") },
 		},
 		{
 			setting: id, name: "resumed", want: ActionRequired, says: "DeleteParameter" + by,
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				put(w, ssm.NewFromConfig(w.local.DirectConfig(inHome)), PauseAll)
 				w.must(w.stranger.ssmIn(inHome).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: aws.String(PauseParameters + PauseAll)}))
 			},

@@ -5,53 +5,53 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-func guardQueueWays() []homeWay {
+func guardQueueCases() []selfCase {
 	const id = "guard-queue"
-	return []homeWay{
+	return []selfCase{
 		{
 			setting: id, name: "deleted", want: ActionRequired, says: "queue icaguard-looks in us-east-1 does not exist",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sqs(inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, RequestQueue)}))
 			},
 		},
 		{
 			setting: id, name: "another region's dead-letter queue deleted", want: ActionRequired, says: "queue icaguard-dead-letters in eu-central-1 does not exist",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sqs(away).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(away, DeadLetterQueue)}))
 			},
 		},
 		{
 			setting: id, name: "dead-letter queue taken away", want: ActionRequired, says: "queue icaguard-looks in us-east-1 has lost its dead-letter queue",
-			breakIt: func(w *homeWorld) { w.setAttribute("RedrivePolicy", "") },
+			breakIt: func(w *selfEnv) { w.setAttribute("RedrivePolicy", "") },
 		},
 		{
 			setting: id, name: "another attribute set", want: ActionRequired, says: "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
-			breakIt: func(w *homeWorld) { w.setAttribute("VisibilityTimeout", "1") },
+			breakIt: func(w *selfEnv) { w.setAttribute("VisibilityTimeout", "1") },
 		},
 		{
 			setting: id, name: "purged", want: ActionRequired, says: "PurgeQueue by arn:aws:iam::123456789012:user/AKIASTRANGER",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sqs(inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, RequestQueue)}))
 			},
 		},
 		{
 			setting: id, name: "a message in another region's dead-letter queue", want: ActionRequired, untold: true,
 			says: "queue icaguard-dead-letters in eu-central-1 holds 1 messages",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sqs(away).SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.url(away, DeadLetterQueue), MessageBody: aws.String("{}")}))
 			},
 		},
 	}
 }
 
-func (w *homeWorld) url(region, queue string) *string {
+func (w *selfEnv) url(region, queue string) *string {
 	w.t.Helper()
 	out, err := w.stranger.sqs(region).GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: &queue})
 	w.must(out, err)
 	return out.QueueUrl
 }
 
-func (w *homeWorld) setAttribute(name, value string) {
+func (w *selfEnv) setAttribute(name, value string) {
 	w.t.Helper()
 	w.must(w.stranger.sqs(inHome).SetQueueAttributes(w.t.Context(), &sqs.SetQueueAttributesInput{
 		QueueUrl: w.url(inHome, RequestQueue), Attributes: map[string]string{name: value},

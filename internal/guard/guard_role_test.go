@@ -5,42 +5,42 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-func guardRoleWays() []homeWay {
+func guardRoleCases() []selfCase {
 	const id = "guard-role"
 	const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}]}`
 	const all = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	remediate := aws.String(RemediateFunction)
-	alarm := func(event, name string, breakIt func(*homeWorld, *iam.Client)) homeWay {
-		return homeWay{
+	alarm := func(event, name string, breakIt func(*selfEnv, *iam.Client)) selfCase {
+		return selfCase{
 			setting: id, name: name, want: ActionRequired, says: event + " by arn:aws:iam::123456789012:user/AKIASTRANGER",
-			breakIt: func(w *homeWorld) { breakIt(w, w.stranger.iam()) },
+			breakIt: func(w *selfEnv) { breakIt(w, w.stranger.iam()) },
 		}
 	}
-	widen := func(policy string) func(*homeWorld, *iam.Client) {
-		return func(w *homeWorld, c *iam.Client) {
+	widen := func(policy string) func(*selfEnv, *iam.Client) {
+		return func(w *selfEnv, c *iam.Client) {
 			w.must(w.past().CreatePolicy(w.t.Context(), &iam.CreatePolicyInput{PolicyName: &policy, PolicyDocument: aws.String(all)}))
 			w.must(c.CreatePolicyVersion(w.t.Context(), &iam.CreatePolicyVersionInput{
 				PolicyArn: aws.String("arn:aws:iam::123456789012:policy/" + policy), PolicyDocument: aws.String(all), SetAsDefault: true,
 			}))
 		}
 	}
-	return []homeWay{
+	return []selfCase{
 		{
 			setting: id, name: "deleted", want: ActionRequired, says: "role icaguard-relay-eu-central-1 of the guard does not exist",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.iam().DeleteRole(w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(RelayRole + away)}))
 			},
 		},
-		alarm("UpdateAssumeRolePolicy", "trusts somebody else", func(w *homeWorld, c *iam.Client) {
+		alarm("UpdateAssumeRolePolicy", "trusts somebody else", func(w *selfEnv, c *iam.Client) {
 			w.must(c.UpdateAssumeRolePolicy(w.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: remediate, PolicyDocument: aws.String(trust)}))
 		}),
-		alarm("PutRolePolicy", "may do more", func(w *homeWorld, c *iam.Client) {
+		alarm("PutRolePolicy", "may do more", func(w *selfEnv, c *iam.Client) {
 			w.must(c.PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{RoleName: remediate, PolicyName: aws.String("more"), PolicyDocument: aws.String(all)}))
 		}),
-		alarm("AttachRolePolicy", "is an administrator", func(w *homeWorld, c *iam.Client) {
+		alarm("AttachRolePolicy", "is an administrator", func(w *selfEnv, c *iam.Client) {
 			w.must(c.AttachRolePolicy(w.t.Context(), &iam.AttachRolePolicyInput{RoleName: remediate, PolicyArn: aws.String("arn:aws:iam::aws:policy/AdministratorAccess")}))
 		}),
-		alarm("DeleteRolePolicy", "may do less", func(w *homeWorld, c *iam.Client) {
+		alarm("DeleteRolePolicy", "may do less", func(w *selfEnv, c *iam.Client) {
 			w.must(w.past().PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{RoleName: remediate, PolicyName: remediate, PolicyDocument: aws.String(all)}))
 			w.must(c.DeleteRolePolicy(w.t.Context(), &iam.DeleteRolePolicyInput{RoleName: remediate, PolicyName: remediate}))
 		}),
@@ -50,4 +50,4 @@ func guardRoleWays() []homeWay {
 }
 
 // past is a client that nothing hears.
-func (w *homeWorld) past() *iam.Client { return iam.NewFromConfig(w.local.DirectConfig(inHome)) }
+func (w *selfEnv) past() *iam.Client { return iam.NewFromConfig(w.local.DirectConfig(inHome)) }

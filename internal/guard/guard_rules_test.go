@@ -11,33 +11,33 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-func guardRulesWays() []homeWay {
+func guardRulesCases() []selfCase {
 	const id, hear, relay, schedule = "guard-rules", "icaguard-events-iam", "icaguard-relay-s3", "icaguard-audit"
-	way := func(name, says string, breakIt func(*homeWorld)) homeWay {
-		return homeWay{setting: id, name: name, want: ActionRequired, says: says, breakIt: breakIt}
+	way := func(name, says string, breakIt func(*selfEnv)) selfCase {
+		return selfCase{setting: id, name: name, want: ActionRequired, says: says, breakIt: breakIt}
 	}
-	disable := func(rule, region string) func(*homeWorld) {
-		return func(w *homeWorld) {
+	disable := func(rule, region string) func(*selfEnv) {
+		return func(w *selfEnv) {
 			w.must(w.stranger.eventbridge(region).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: &rule}))
 		}
 	}
-	remove := func(rule, region string) func(*homeWorld) {
-		return func(w *homeWorld) {
+	remove := func(rule, region string) func(*selfEnv) {
+		return func(w *selfEnv) {
 			w.must(w.stranger.eventbridge(region).RemoveTargets(w.t.Context(), &eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}}))
 		}
 	}
-	put := func(region string, put eventbridge.PutRuleInput) func(*homeWorld) {
-		return func(w *homeWorld) { w.must(w.stranger.eventbridge(region).PutRule(w.t.Context(), &put)) }
+	put := func(region string, put eventbridge.PutRuleInput) func(*selfEnv) {
+		return func(w *selfEnv) { w.must(w.stranger.eventbridge(region).PutRule(w.t.Context(), &put)) }
 	}
-	targets := func(rule, region string, change func(*types.Target)) func(*homeWorld) {
-		return func(w *homeWorld) { w.changeTarget(rule, region, change) }
+	targets := func(rule, region string, change func(*types.Target)) func(*selfEnv) {
+		return func(w *selfEnv) { w.changeTarget(rule, region, change) }
 	}
 	queue := "arn:aws:sqs:us-east-1:123456789012:"
-	return []homeWay{
+	return []selfCase{
 		way("disabled", "rule icaguard-events-iam in us-east-1 is DISABLED", disable(hear, inHome)),
 		way("disabled in another region", "rule icaguard-relay-s3 in eu-central-1 is DISABLED", disable(relay, away)),
 		way("schedule disabled", "rule icaguard-audit in us-east-1 is DISABLED", disable(schedule, inHome)),
-		way("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *homeWorld) {
+		way("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *selfEnv) {
 			remove(hear, inHome)(w)
 			w.must(w.stranger.eventbridge(inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
 		}),
@@ -56,7 +56,7 @@ func guardRulesWays() []homeWay {
 		way("schedule asks for nothing", "function:icaguard-validate with input {}", targets(schedule, inHome, func(t *types.Target) { t.Input = aws.String("{}") })),
 		way("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",
 			targets(relay, away, func(t *types.Target) { t.RoleArn = nil })),
-		{setting: id, name: "put again as it is", want: InSync, breakIt: func(w *homeWorld) {
+		{setting: id, name: "put again as it is", want: InSync, breakIt: func(w *selfEnv) {
 			for _, rule := range Rules(All(), w.home) {
 				if rule.Name == relay {
 					pattern := strings.ReplaceAll(text(rule.Pattern), ",", " ,\n")
@@ -68,7 +68,7 @@ func guardRulesWays() []homeWay {
 }
 
 // changeTarget puts the rule's target again, changed.
-func (w *homeWorld) changeTarget(rule, region string, change func(*types.Target)) {
+func (w *selfEnv) changeTarget(rule, region string, change func(*types.Target)) {
 	w.t.Helper()
 	client := w.stranger.eventbridge(region)
 	out, err := client.ListTargetsByRule(w.t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: &rule})

@@ -7,22 +7,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
-func guardTopicWays() []homeWay {
+func guardTopicCases() []selfCase {
 	const id = "guard-topic"
-	return []homeWay{
+	return []selfCase{
 		{
 			setting: id, name: "deleted", want: ActionRequired, says: "topic icaguard-alerts does not exist",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sns(w.storage()).DeleteTopic(w.t.Context(), &sns.DeleteTopicInput{TopicArn: w.topic()}))
 			},
 		},
 		{
 			setting: id, name: "an address unsubscribed", want: ActionRequired, says: "second@example.org is not subscribed",
-			breakIt: func(w *homeWorld) { w.unsubscribe(w.stranger.sns(w.storage()), "second@example.org") },
+			breakIt: func(w *selfEnv) { w.unsubscribe(w.stranger.sns(w.storage()), "second@example.org") },
 		},
 		{
 			setting: id, name: "an address not confirmed", want: withNotes, untold: true, says: "second@example.org has not confirmed",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				client := sns.NewFromConfig(w.local.DirectConfig(inHome)) // as a deploy subscribes
 				w.unsubscribe(client, "second@example.org")
 				w.must(client.Subscribe(w.t.Context(), &sns.SubscribeInput{TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("second@example.org")}))
@@ -30,7 +30,7 @@ func guardTopicWays() []homeWay {
 		},
 		{
 			setting: id, name: "another attribute set", want: ActionRequired, says: "SetTopicAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sns(w.storage()).SetTopicAttributes(w.t.Context(), &sns.SetTopicAttributesInput{
 					TopicArn: w.topic(), AttributeName: aws.String("DisplayName"), AttributeValue: aws.String("other"),
 				}))
@@ -38,7 +38,7 @@ func guardTopicWays() []homeWay {
 		},
 		{
 			setting: id, name: "another address subscribed", want: InSync, untold: true,
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sns(w.storage()).Subscribe(w.t.Context(), &sns.SubscribeInput{
 					TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("third@example.org"),
 				}))
@@ -47,9 +47,9 @@ func guardTopicWays() []homeWay {
 	}
 }
 
-func (w *homeWorld) topic() *string { return aws.String(OnTopic.ARN(w.storage())) }
+func (w *selfEnv) topic() *string { return aws.String(OnTopic.ARN(w.storage())) }
 
-func (w *homeWorld) unsubscribe(client *sns.Client, address string) {
+func (w *selfEnv) unsubscribe(client *sns.Client, address string) {
 	w.t.Helper()
 	out, err := client.ListSubscriptionsByTopic(w.t.Context(), &sns.ListSubscriptionsByTopicInput{TopicArn: w.topic()})
 	w.must(out, err)

@@ -8,18 +8,18 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-func guardTrailWays() []homeWay {
+func guardTrailCases() []selfCase {
 	const id = "guard-trail"
-	stop := func(w *homeWorld) {
+	stop := func(w *selfEnv) {
 		w.must(w.stranger.cloudtrail(inHome).StopLogging(w.t.Context(), &cloudtrail.StopLoggingInput{Name: aws.String(TrailName)}))
 	}
-	selectors := func(s types.EventSelector) func(*homeWorld) {
-		return func(w *homeWorld) {
+	selectors := func(s types.EventSelector) func(*selfEnv) {
+		return func(w *selfEnv) {
 			w.putSelectors(&cloudtrail.PutEventSelectorsInput{EventSelectors: []types.EventSelector{s}})
 		}
 	}
-	advanced := func(fields ...types.AdvancedFieldSelector) func(*homeWorld) {
-		return func(w *homeWorld) {
+	advanced := func(fields ...types.AdvancedFieldSelector) func(*selfEnv) {
+		return func(w *selfEnv) {
 			w.putSelectors(&cloudtrail.PutEventSelectorsInput{AdvancedEventSelectors: []types.AdvancedEventSelector{{FieldSelectors: fields}}})
 		}
 	}
@@ -29,15 +29,15 @@ func guardTrailWays() []homeWay {
 	management := field("eventCategory", "Management")
 	noKMS := types.AdvancedFieldSelector{Field: aws.String("eventSource"), NotEquals: []string{"kms.amazonaws.com"}}
 	excluding := types.EventSelector{IncludeManagementEvents: aws.Bool(true), ReadWriteType: types.ReadWriteTypeWriteOnly, ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}
-	organisations := func(w *homeWorld) {
+	organisations := func(w *selfEnv) {
 		w.update(&cloudtrail.UpdateTrailInput{IsOrganizationTrail: aws.Bool(true)})
 		w.local.Recorder().Inject(localaws.Fault{Operation: "GetTrailStatus", AccessKeyID: w.key, Kind: localaws.Denied, Times: 1})
 	}
-	return []homeWay{
+	return []selfCase{
 		{setting: id, name: "logging stopped", breakIt: stop, want: ActionRequired, says: "trail/icaguard has logging off"},
 		{
 			setting: id, name: "deleted", want: ActionRequired, says: "no CloudTrail trail covers us-east-1",
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.cloudtrail(inHome).DeleteTrail(w.t.Context(), &cloudtrail.DeleteTrailInput{Name: aws.String(TrailName)}))
 			},
 		},
@@ -56,7 +56,7 @@ func guardTrailWays() []homeWay {
 		},
 		{
 			setting: id, name: "of one region only", want: ActionRequired, says: "no CloudTrail trail covers eu-central-1",
-			breakIt: func(w *homeWorld) { w.update(&cloudtrail.UpdateTrailInput{IsMultiRegionTrail: aws.Bool(false)}) },
+			breakIt: func(w *selfEnv) { w.update(&cloudtrail.UpdateTrailInput{IsMultiRegionTrail: aws.Bool(false)}) },
 		},
 		{setting: id, name: "advanced selectors, all management events", key: true, breakIt: advanced(management), want: InSync},
 		{setting: id, name: "advanced selectors, writes only", key: true, breakIt: advanced(management, field("readOnly", "false")), want: InSync},
@@ -79,7 +79,7 @@ func guardTrailWays() []homeWay {
 		},
 		{
 			setting: id, name: "stopped, but another trail hears as much", want: InSync,
-			breakIt: func(w *homeWorld) {
+			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.cloudtrail(away).CreateTrail(w.t.Context(), &cloudtrail.CreateTrailInput{
 					Name: aws.String("other"), S3BucketName: aws.String(TrailName + "-trail"), IsMultiRegionTrail: aws.Bool(true),
 				}))
@@ -94,13 +94,13 @@ func guardTrailWays() []homeWay {
 	}
 }
 
-func (w *homeWorld) putSelectors(put *cloudtrail.PutEventSelectorsInput) {
+func (w *selfEnv) putSelectors(put *cloudtrail.PutEventSelectorsInput) {
 	w.t.Helper()
 	put.TrailName = aws.String(TrailName)
 	w.must(w.stranger.cloudtrail(inHome).PutEventSelectors(w.t.Context(), put))
 }
 
-func (w *homeWorld) update(update *cloudtrail.UpdateTrailInput) {
+func (w *selfEnv) update(update *cloudtrail.UpdateTrailInput) {
 	w.t.Helper()
 	update.Name = aws.String(TrailName)
 	w.must(w.stranger.cloudtrail(inHome).UpdateTrail(w.t.Context(), update))

@@ -16,21 +16,21 @@ type keyPolicyCase struct {
 	name, lines   string
 	watched       bool // kms.restore is false
 	want          Status
-	before, after func(*world) string
+	before, after func(*env) string
 	says          []string
 	notShown      string
 }
 
-func (c keyPolicyCase) way() way {
+func (c keyPolicyCase) testCase() testCase {
 	v := restorable()
 	if c.watched {
 		v.storage = ""
 	}
 	v.bucket = c.lines
-	return way{
+	return testCase{
 		setting: "kms-key-policy", name: c.name, variant: v, want: c.want, notShown: c.notShown,
-		breakIt: func(w *world) { w.putKeyPolicy(c.before(w)) },
-		check: func(w *world, o Outcome) {
+		breakIt: func(w *env) { w.putKeyPolicy(c.before(w)) },
+		check: func(w *env, o Outcome) {
 			want := c.after
 			if want == nil {
 				want = c.before
@@ -47,15 +47,15 @@ const (
 	adminStatement = `{ "Sid":"Admins", "Effect":"Allow","Principal":{"AWS":"arn:aws:iam::210987654321:role/KeyAdmin"},"Action":["kms:*"],"Resource":"*"}`
 )
 
-func kmsKeyPolicyWays() []way {
-	var all []way
+func kmsKeyPolicyCases() []testCase {
+	var all []testCase
 	for _, c := range append(keyUseCases(), keyDenyCases()...) {
-		all = append(all, c.way())
+		all = append(all, c.testCase())
 	}
-	return append(all, []way{
+	return append(all, []testCase{
 		{
 			setting: "kms-key-policy", name: "our principal turned into the id of a role that was deleted and recreated", variant: restorable(), want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.putKeyPolicy(policyText(adminStatement, w.roleStatement()))
 				w.deleteRole()
 				w.engine.Handle(w.t.Context(), []Request{{Setting: "role"}})
@@ -64,7 +64,7 @@ func kmsKeyPolicyWays() []way {
 				}
 				w.requeued = nil
 			},
-			check: func(w *world, _ Outcome) {
+			check: func(w *env, _ Outcome) {
 				if got := w.keyPolicy(); !strings.Contains(got, `"Sid":"Admins"`) || !strings.Contains(got, w.roleStatement()) {
 					w.t.Errorf("key policy %s", got)
 				}
@@ -72,27 +72,27 @@ func kmsKeyPolicyWays() []way {
 		},
 		{
 			setting: "kms-key-policy", name: "a foreign statement names a deleted principal", variant: restorable(), want: withNotes,
-			breakIt: func(w *world) { w.putKeyPolicy(policyText(w.orphaned(), rootStatement)); w.deleteLabRole() },
-			check:   func(w *world, o Outcome) { expectTold(w.t, o, "statement 1 (Sid Orphan) names AROA") },
+			breakIt: func(w *env) { w.putKeyPolicy(policyText(w.orphaned(), rootStatement)); w.deleteLabRole() },
+			check:   func(w *env, o Outcome) { expectTold(w.t, o, "statement 1 (Sid Orphan) names AROA") },
 		},
 		{
 			setting: "kms-key-policy", name: "a key of another account", variant: restorable(), want: withNotes,
-			breakIt:  func(w *world) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
-			check:    func(w *world, o Outcome) { expectTold(w.t, o, "cannot be read from here", w.roleStatement()) },
+			breakIt:  func(w *env) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
+			check:    func(w *env, o Outcome) { expectTold(w.t, o, "cannot be read from here", w.roleStatement()) },
 			notShown: "the other account",
 		},
 	}...)
 }
 
 func keyUseCases() []keyPolicyCase {
-	of := func(statements ...string) func(*world) string {
-		return func(*world) string { return policyText(statements...) }
+	of := func(statements ...string) func(*env) string {
+		return func(*env) string { return policyText(statements...) }
 	}
-	withRole := func(statements ...string) func(*world) string {
-		return func(w *world) string { return policyText(append(statements, w.roleStatement())...) }
+	withRole := func(statements ...string) func(*env) string {
+		return func(w *env) string { return policyText(append(statements, w.roleStatement())...) }
 	}
-	edited := func(replacements ...string) func(*world) string {
-		return func(w *world) string {
+	edited := func(replacements ...string) func(*env) string {
+		return func(w *env) string {
 			return policyText(strings.NewReplacer(replacements...).Replace(w.roleStatement()), adminStatement)
 		}
 	}
@@ -106,13 +106,13 @@ func keyUseCases() []keyPolicyCase {
 		{name: "the root statement is narrowed", want: Restored, before: of(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)), after: withRole(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)), notShown: denied},
 		{name: "the root statement is another account's", want: Restored, before: of(strings.Replace(rootStatement, "123456789012", "210987654321", 1)), after: withRole(strings.Replace(rootStatement, "123456789012", "210987654321", 1)), notShown: denied},
 		{name: "the root statement by account id", want: InSync, before: of(byAccountID)},
-		{name: "the role is named by a lab's own statement", want: InSync, before: func(w *world) string {
+		{name: "the role is named by a lab's own statement", want: InSync, before: func(w *env) string {
 			return policyText(adminStatement, strings.NewReplacer(`"Sid":"IcaRole"`, `"Sid":"Lab"`, `"kms:Encrypt"`, `"kms:Encrypt","kms:DescribeKey"`).Replace(w.roleStatement()))
 		}},
 		{name: "our statement lacks an action", want: Restored, before: edited(`,"kms:GenerateDataKey"`, ""), after: edited()},
 		{
 			name: "our statement beside the root statement lacks an action", want: Restored,
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return policyText(rootStatement, strings.Replace(w.roleStatement(), `,"kms:GenerateDataKey"`, "", 1))
 			},
 			after: withRole(rootStatement),
@@ -120,15 +120,15 @@ func keyUseCases() []keyPolicyCase {
 		{name: "our statement is widened", want: Restored, before: edited(`"kms:GenerateDataKey"`, `"kms:*"`), after: edited()},
 		{name: "our statement names another account", want: Restored, before: edited("123456789012", "210987654321"), after: edited()},
 		{name: "a foreign statement is added", want: InSync, before: of(rootStatement, adminStatement)},
-		{name: "the cross-account statement is missing", lines: copies, want: Restored, before: of(adminStatement, rootStatement), after: func(w *world) string {
+		{name: "the cross-account statement is missing", lines: copies, want: Restored, before: of(adminStatement, rootStatement), after: func(w *env) string {
 			return policyText(adminStatement, rootStatement, text(w.storage.KeyStatements()[0]))
 		}},
 		{
 			name: "the cross-account statement lacks an action", lines: copies, want: Restored,
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return policyText(strings.Replace(text(w.storage.KeyStatements()[0]), `,"kms:GenerateDataKey"`, "", 1), rootStatement)
 			},
-			after: func(w *world) string { return policyText(text(w.storage.KeyStatements()[0]), rootStatement) },
+			after: func(w *env) string { return policyText(text(w.storage.KeyStatements()[0]), rootStatement) },
 		},
 		{
 			name: "not ours to restore", watched: true, want: ActionRequired, before: of(adminStatement),
@@ -144,45 +144,45 @@ func keyUseCases() []keyPolicyCase {
 
 func keyDenyCases() []keyPolicyCase {
 	denyKey := func(conditions string) string { return lockdown("kms:*", `"*"`, conditions) }
-	deny := func(conditions string) func(*world) string {
-		return func(*world) string { return policyText(rootStatement, denyKey(conditions)) }
+	deny := func(conditions string) func(*env) string {
+		return func(*env) string { return policyText(rootStatement, denyKey(conditions)) }
 	}
 	return []keyPolicyCase{
 		{
 			name: "a Deny hits everyone", want: ActionRequired, before: deny(""), notShown: "that AWS then denies the guard, too",
 			says: []string{"ICA's role: statement 2 (Sid Lockdown) denies", "icaguard-remediate: ", `"ArnNotLike"`},
 		},
-		{name: "a Deny spares ICA's role by its id", want: InSync, before: func(w *world) string {
+		{name: "a Deny spares ICA's role by its id", want: InSync, before: func(w *env) string {
 			return deny(`"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/icaguard-*"},"StringNotLike":{"aws:userId":"` + w.roleID() + `:*"}`)(w)
 		}},
 		{
 			name: "a Deny hits copies between accounts", lines: "crossAccountCopy: true", want: ActionRequired,
-			before: func(w *world) string {
+			before: func(w *env) string {
 				return policyText(rootStatement, text(w.storage.KeyStatements()[0]), denyKey(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`))
 			},
 			says: []string{"ICA's copies between accounts: statement 3"},
 		},
-		{name: "a Deny of deleting the key", want: InSync, before: func(*world) string {
+		{name: "a Deny of deleting the key", want: InSync, before: func(*env) string {
 			return policyText(rootStatement, strings.Replace(denyKey(""), "kms:*", "kms:ScheduleKeyDeletion", 1))
 		}},
 	}
 }
 
-func (w *world) roleStatement() string { return text(w.storage.KeyRoleStatement()) }
+func (w *env) roleStatement() string { return text(w.storage.KeyRoleStatement()) }
 
-func (w *world) putKeyPolicy(text string) {
+func (w *env) putKeyPolicy(text string) {
 	w.t.Helper()
 	w.must(w.kms.PutKeyPolicy(w.t.Context(), &kms.PutKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName), Policy: &text}))
 }
 
-func (w *world) keyPolicy() string {
+func (w *env) keyPolicy() string {
 	w.t.Helper()
 	out, err := w.kms.GetKeyPolicy(w.t.Context(), &kms.GetKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName)})
 	w.must(out, err)
 	return aws.ToString(out.Policy)
 }
 
-func (w *world) expectKeyPolicy(want string) {
+func (w *env) expectKeyPolicy(want string) {
 	w.t.Helper()
 	if got := w.keyPolicy(); got != want {
 		w.t.Errorf("key policy\n%s\nwant\n%s", got, want)
@@ -191,7 +191,7 @@ func (w *world) expectKeyPolicy(want string) {
 
 // TestKeyPolicyDenied: KMS denies everyone whom the key policy does not name where it has no root statement.
 func TestKeyPolicyDenied(t *testing.T) {
-	w := newWorld(t, newSite(t), restorable())
+	w := newEnv(t, newFixture(t), restorable())
 	defer w.local.Recorder().Inject(localaws.Fault{Operation: "GetKeyPolicy", AccessKeyID: w.key, Kind: localaws.Denied})()
 	o := w.reconcile("kms-key-policy")
 	expectStatus(t, o, Unknown)

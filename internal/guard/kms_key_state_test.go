@@ -15,47 +15,47 @@ import (
 // restorable is a storage whose key the guard may restore.
 func restorable() variant { return variant{key: true, storage: "kms: {restore: true}"} }
 
-func kmsKeyStateWays() []way {
+func kmsKeyStateCases() []testCase {
 	const id = "kms-key-state"
-	told := func(texts ...string) func(*world, Outcome) {
-		return func(w *world, o Outcome) { expectTold(w.t, o, texts...) }
+	told := func(texts ...string) func(*env, Outcome) {
+		return func(w *env, o Outcome) { expectTold(w.t, o, texts...) }
 	}
 	ours, watched := restorable(), variant{key: true}
-	return []way{
-		{setting: id, name: "scheduled for deletion", variant: ours, want: Restored, breakIt: (*world).scheduleKeyDeletion},
-		{setting: id, name: "disabled", variant: ours, want: Restored, breakIt: (*world).disableKey},
+	return []testCase{
+		{setting: id, name: "scheduled for deletion", variant: ours, want: Restored, breakIt: (*env).scheduleKeyDeletion},
+		{setting: id, name: "disabled", variant: ours, want: Restored, breakIt: (*env).disableKey},
 		{
 			setting: id, name: "a deletion cancelled, the key not enabled", variant: ours, want: Restored,
-			breakIt: func(w *world) { w.scheduleKeyDeletion(); w.cancelKeyDeletion() },
+			breakIt: func(w *env) { w.scheduleKeyDeletion(); w.cancelKeyDeletion() },
 		},
 		{
 			setting: id, name: "disabled, not ours to restore", variant: watched, want: ActionRequired,
-			breakIt: (*world).disableKey, check: told("is Disabled", "aws kms enable-key", "kms: {restore: true}"),
+			breakIt: (*env).disableKey, check: told("is Disabled", "aws kms enable-key", "kms: {restore: true}"),
 		},
 		{
 			setting: id, name: "scheduled for deletion, not ours to restore", variant: watched, want: ActionRequired,
-			breakIt: (*world).scheduleKeyDeletion, check: told("is PendingDeletion", "die on 20", "aws kms cancel-key-deletion"),
+			breakIt: (*env).scheduleKeyDeletion, check: told("is PendingDeletion", "die on 20", "aws kms cancel-key-deletion"),
 		},
-		{setting: id, name: "rotation on", variant: ours, want: InSync, breakIt: (*world).enableKeyRotation, check: func(*world, Outcome) {}},
+		{setting: id, name: "rotation on", variant: ours, want: InSync, breakIt: (*env).enableKeyRotation, check: func(*env, Outcome) {}},
 		{
 			setting: id, name: "rotation disabled", variant: ours, want: withNotes,
-			breakIt: func(w *world) { w.enableKeyRotation(); w.disableKeyRotation() }, check: told("automatic rotation"),
+			breakIt: func(w *env) { w.enableKeyRotation(); w.disableKeyRotation() }, check: told("automatic rotation"),
 		},
 		{
 			setting: id, name: "gone", variant: ours, want: ActionRequired, check: told("does not exist", "from a copy"),
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.nameKey("arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000")
 			},
 			notShown: "its own deletion of the key, so another one is named",
 		},
 		{
 			setting: id, name: "in another account", variant: ours, want: ActionRequired, check: told("account 210987654321", "cannot be heard"),
-			breakIt:  func(w *world) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
+			breakIt:  func(w *env) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
 			notShown: "the other account",
 		},
 		{
 			setting: id, name: "in another account, disabled", variant: ours, want: ActionRequired, check: told("is Disabled", "ask account 210987654321"),
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.disableKey()
 				w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1))
 			},
@@ -64,33 +64,33 @@ func kmsKeyStateWays() []way {
 	}
 }
 
-func (w *world) scheduleKeyDeletion() {
+func (w *env) scheduleKeyDeletion() {
 	w.t.Helper()
 	w.must(w.kms.ScheduleKeyDeletion(w.t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &w.storage.Key.ARN, PendingWindowInDays: aws.Int32(7)}))
 }
 
-func (w *world) cancelKeyDeletion() {
+func (w *env) cancelKeyDeletion() {
 	w.t.Helper()
 	w.must(w.kms.CancelKeyDeletion(w.t.Context(), &kms.CancelKeyDeletionInput{KeyId: &w.storage.Key.ARN}))
 }
 
-func (w *world) disableKey() {
+func (w *env) disableKey() {
 	w.t.Helper()
 	w.must(w.kms.DisableKey(w.t.Context(), &kms.DisableKeyInput{KeyId: &w.storage.Key.ARN}))
 }
 
-func (w *world) enableKeyRotation() {
+func (w *env) enableKeyRotation() {
 	w.t.Helper()
 	w.must(w.kms.EnableKeyRotation(w.t.Context(), &kms.EnableKeyRotationInput{KeyId: &w.storage.Key.ARN}))
 }
 
-func (w *world) disableKeyRotation() {
+func (w *env) disableKeyRotation() {
 	w.t.Helper()
 	w.must(w.kms.DisableKeyRotation(w.t.Context(), &kms.DisableKeyRotationInput{KeyId: &w.storage.Key.ARN}))
 }
 
 // nameKey lets ica.yaml name another key from now on.
-func (w *world) nameKey(arn string) {
+func (w *env) nameKey(arn string) {
 	w.storage.Key.ARN = arn
 	w.engine.Baseline.Storages[0].Key.ARN = arn
 }

@@ -17,12 +17,12 @@ type Status string
 const (
 	InSync         Status = "in-sync"
 	Drifted        Status = "drifted"         // differs, and the mode is observe
-	Restored       Status = "restored"        // differed, was put right and read back right
-	Unverified     Status = "unverified"      // was put right, but does not read back right
+	Restored       Status = "restored"        // differed, was restored and read back
+	Unverified     Status = "unverified"      // was written, but does not read back
 	ActionRequired Status = "action-required" // only a person can help
 	Deferred       Status = "deferred"        // differs, but acting has to wait
 	Unknown        Status = "unknown"         // could not check
-	RestoreFailed  Status = "restore-failed"  // differs and could not be put right yet
+	RestoreFailed  Status = "restore-failed"  // differs and could not be restored yet
 )
 
 // Outcome is what a check found and what became of it.

@@ -19,7 +19,7 @@ import (
 func TestAlarms(t *testing.T) {
 	local := localawstest.Start(t)
 	newHome(t, local, true)
-	for name, test := range map[string]func(*homeWorld){
+	for name, test := range map[string]func(*selfEnv){
 		"by a stranger": testAlarm, "during our own deploy": testOwnDeploy, "during a deploy of another region's stack": testDeployAway,
 		"in the deploy before the last": testEarlierDeploy, "after a deploy": testAfterDeploy, "another region's stack deleted": testStackGone,
 		"another region's stack deployed otherwise": testOtherDigest, "state broken during a deploy": testBrokenDuringDeploy,
@@ -41,7 +41,7 @@ func byCloudFormation(requests []Request) []Request {
 }
 
 // attribute is a stranger's change that no later check can see.
-func (w *homeWorld) attribute() []Request {
+func (w *selfEnv) attribute() []Request {
 	w.t.Helper()
 	w.setAttribute("VisibilityTimeout", "1")
 	requests := w.requests()
@@ -51,14 +51,14 @@ func (w *homeWorld) attribute() []Request {
 	return requests
 }
 
-func (w *homeWorld) expectAlarm(o Outcome) {
+func (w *selfEnv) expectAlarm(o Outcome) {
 	w.t.Helper()
 	if o.Status != ActionRequired || !strings.Contains(fmt.Sprint(o.Alerts), "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER") {
 		w.t.Errorf("want an alert with who did it: %+v", o)
 	}
 }
 
-func testAlarm(w *homeWorld) {
+func testAlarm(w *selfEnv) {
 	o := w.handleOne(w.attribute()...)
 	w.expectAlarm(o)
 	if o.GateSkipped != "" || len(w.requeued) != 0 {
@@ -67,7 +67,7 @@ func testAlarm(w *homeWorld) {
 }
 
 // testOwnDeploy plays a deploy in which CloudFormation sets the attribute: held, checked again, and then nothing to tell.
-func testOwnDeploy(w *homeWorld) {
+func testOwnDeploy(w *selfEnv) {
 	start := time.Now()
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	o := w.handleOne(byCloudFormation(w.attribute())...)
@@ -84,7 +84,7 @@ func testOwnDeploy(w *homeWorld) {
 }
 
 // testDeployAway: the guard's rules of another region stand in that region's stack.
-func testDeployAway(w *homeWorld) {
+func testDeployAway(w *selfEnv) {
 	start := time.Now()
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS")
 	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
@@ -94,7 +94,7 @@ func testDeployAway(w *homeWorld) {
 }
 
 // testHidden: who changes the guard while it is deployed is no part of the deploy.
-func testHidden(w *homeWorld) {
+func testHidden(w *selfEnv) {
 	start := time.Now()
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	expectStatus(w.t, w.handleOne(w.attribute()...), Deferred)
@@ -102,7 +102,7 @@ func testHidden(w *homeWorld) {
 	w.expectAlarm(w.handleOne(w.requeued...))
 }
 
-func testEarlierDeploy(w *homeWorld) {
+func testEarlierDeploy(w *selfEnv) {
 	requests := byCloudFormation(w.attribute())
 	now := requests[0].Events[0].Time
 	w.playOne("icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
@@ -110,14 +110,14 @@ func testEarlierDeploy(w *homeWorld) {
 	expectStatus(w.t, o, InSync)
 }
 
-func testAfterDeploy(w *homeWorld) {
+func testAfterDeploy(w *selfEnv) {
 	requests := w.attribute()
 	w.playOne("icaguard-guard", requests[0].Events[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE") // over for two seconds
 	w.expectAlarm(w.handleOne(requests...))
 }
 
 // testStackGone: no deploy puts a deleted stack back by itself, so nothing is waited for.
-func testStackGone(w *homeWorld) {
+func testStackGone(w *selfEnv) {
 	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{})
 	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
 	expectStatus(w.t, w.handleOne(w.requests()...), ActionRequired)
@@ -126,7 +126,7 @@ func testStackGone(w *homeWorld) {
 	expectStatus(w.t, w.handleOne(w.attribute()...), Deferred)
 }
 
-func testOtherDigest(w *homeWorld) {
+func testOtherDigest(w *selfEnv) {
 	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{Status: "UPDATE_COMPLETE", Outputs: map[string]string{"ConfigDigest": "new"}})
 	o := w.handleOne(w.attribute()...)
 	expectStatus(w.t, o, Deferred)
@@ -135,8 +135,8 @@ func testOtherDigest(w *homeWorld) {
 	}
 }
 
-func testBrokenDuringDeploy(w *homeWorld) {
-	guardQueueWays()[0].breakIt(w) // deletes the queue
+func testBrokenDuringDeploy(w *selfEnv) {
+	guardQueueCases()[0].breakIt(w) // deletes the queue
 	requests := byCloudFormation(w.requests())
 	start := requests[0].Events[0].Time
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
@@ -149,7 +149,7 @@ func testBrokenDuringDeploy(w *homeWorld) {
 	}
 }
 
-func testGateSkippedAlarm(w *homeWorld) {
+func testGateSkippedAlarm(w *selfEnv) {
 	requests := w.attribute()
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStacks", AccessKeyID: w.key, Kind: localaws.Denied, Times: 3})
 	o := w.handleOne(requests...)
@@ -160,7 +160,7 @@ func testGateSkippedAlarm(w *homeWorld) {
 }
 
 // testNoStackEvents: a doubt is an alert that says so, unless another stack explains it.
-func testNoStackEvents(w *homeWorld) {
+func testNoStackEvents(w *selfEnv) {
 	requests := w.attribute()
 	for _, times := range []int{1, 3} {
 		remove := w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: times})
@@ -178,8 +178,8 @@ func testNoStackEvents(w *homeWorld) {
 	}
 }
 
-func testAuditOfOwn(w *homeWorld) {
-	guardQueueWays()[0].breakIt(w)
+func testAuditOfOwn(w *selfEnv) {
+	guardQueueCases()[0].breakIt(w)
 	audit := func() Outcome {
 		w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
 		return w.engine.Audit(w.t.Context(), Request{Setting: "guard-queue"})[0]
@@ -192,7 +192,7 @@ func testAuditOfOwn(w *homeWorld) {
 	}
 }
 
-func testNothingDeployed(w *homeWorld) {
+func testNothingDeployed(w *selfEnv) {
 	requests := w.attribute()
 	w.local.Recorder().ResetCalls()
 	results := w.engine.Handle(w.t.Context(), requests) // no Deploys

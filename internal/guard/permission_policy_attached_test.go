@@ -2,10 +2,10 @@ package guard
 
 import "github.com/aws/aws-sdk-go-v2/service/iam"
 
-func permissionPolicyAttachedWays() []way {
-	return []way{{
+func permissionPolicyAttachedCases() []testCase {
+	return []testCase{{
 		setting: "permission-policy-attached", name: "detached", want: Restored,
-		breakIt: func(w *world) {
+		breakIt: func(w *env) {
 			w.must(w.iam.DetachRolePolicy(w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN}))
 		},
 	}}

@@ -12,26 +12,26 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-func permissionPolicyWays() []way {
+func permissionPolicyCases() []testCase {
 	const id = "permission-policy"
 	// edit makes a new default version of the wanted document with something replaced.
-	edit := func(name string, want Status, replacements ...string) way {
-		return way{
+	edit := func(name string, want Status, replacements ...string) testCase {
+		return testCase{
 			setting: id, name: name, want: want,
-			breakIt: func(w *world) { w.newVersion(w.editedPolicy(replacements...)) },
+			breakIt: func(w *env) { w.newVersion(w.editedPolicy(replacements...)) },
 		}
 	}
-	follows := func(name string, v variant, status types.BucketVersioningStatus, want Status, versioned bool) way {
-		return way{
+	follows := func(name string, v variant, status types.BucketVersioningStatus, want Status, versioned bool) testCase {
+		return testCase{
 			setting: id, name: name, variant: v, want: want,
-			breakIt: func(w *world) { w.setVersioning(status) },
-			check:   func(w *world, _ Outcome) { w.expectPolicy(versioned) },
+			breakIt: func(w *env) { w.setVersioning(status) },
+			check:   func(w *env, _ Outcome) { w.expectPolicy(versioned) },
 		}
 	}
 	lookAlike := edit("other case and order, same meaning", InSync, `"s3:PutObject","s3:GetObject"`, `"S3:getobject","s3:putobject"`)
-	lookAlike.check = func(w *world, _ Outcome) { w.expectPolicy(false) }
+	lookAlike.check = func(w *env, _ Outcome) { w.expectPolicy(false) }
 	never := variant{bucket: "versioning: never"}
-	return []way{
+	return []testCase{
 		edit("one action missing", Restored, `"s3:GetObject",`, ""),
 		edit("resource is another bucket", Restored, "lab-", "other-"),
 		edit("NotAction", Restored, `"Action":["s3:PutObject"`, `"NotAction":["s3:PutObject"`),
@@ -39,10 +39,10 @@ func permissionPolicyWays() []way {
 		lookAlike,
 		{
 			setting: id, name: "a Deny of others added", want: ActionRequired,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.newVersion(w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`))
 			},
-			check: func(w *world, _ Outcome) {
+			check: func(w *env, _ Outcome) {
 				if !strings.Contains(w.state()[id], "Incident") {
 					w.t.Error("an explicit Deny is never undone")
 				}
@@ -50,24 +50,24 @@ func permissionPolicyWays() []way {
 		},
 		{
 			setting: id, name: "default set back to an older version", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))
 				w.engine.Handle(w.t.Context(), []Request{{Setting: id}})
 				w.setDefault("v2")
 				w.requeued = nil
 			},
-			check: func(w *world, _ Outcome) { w.expectPolicy(false); w.expectDefault("v1") },
+			check: func(w *env, _ Outcome) { w.expectPolicy(false); w.expectDefault("v1") },
 		},
 		{
 			setting: id, name: "five versions, all others' and none equal", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				for _, action := range []string{"s3:A", "s3:B", "s3:C", "s3:D"} {
 					w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"`+action+`"`))
 				}
 				w.must(w.iam.DeletePolicyVersion(w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")}))
 				w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"s3:E"`))
 			},
-			check: func(w *world, _ Outcome) {
+			check: func(w *env, _ Outcome) {
 				w.expectPolicy(false)
 				if kept := w.store.backups[len(w.store.backups)-1].Value; !strings.Contains(kept, "s3:B") {
 					w.t.Errorf("the version that had to go is not kept: %s", kept)
@@ -76,11 +76,11 @@ func permissionPolicyWays() []way {
 		},
 		{
 			setting: id, name: "deleted with all versions", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.iam.DetachRolePolicy(w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN}))
 				w.must(w.iam.DeletePolicy(w.t.Context(), &iam.DeletePolicyInput{PolicyArn: &w.storage.Role.Policy.ARN}))
 			},
-			check: func(w *world, _ Outcome) { w.expectPolicy(false); w.expectWhole() },
+			check: func(w *env, _ Outcome) { w.expectPolicy(false); w.expectWhole() },
 		},
 		follows("versioning switched on, followed", variant{}, types.BucketVersioningStatusEnabled, Restored, true),
 		follows("versioning suspended, followed", variant{}, types.BucketVersioningStatusSuspended, Restored, true),
@@ -89,7 +89,7 @@ func permissionPolicyWays() []way {
 	}
 }
 
-func (w *world) editedPolicy(replacements ...string) string {
+func (w *env) editedPolicy(replacements ...string) string {
 	w.t.Helper()
 	before := text(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
 	after := strings.NewReplacer(replacements...).Replace(before)
@@ -100,7 +100,7 @@ func (w *world) editedPolicy(replacements ...string) string {
 }
 
 // newVersion makes a new default version, and room for it by deleting one that is neither the default nor the first.
-func (w *world) newVersion(document string) {
+func (w *env) newVersion(document string) {
 	w.t.Helper()
 	out, err := w.iam.ListPolicyVersions(w.t.Context(), &iam.ListPolicyVersionsInput{PolicyArn: &w.storage.Role.Policy.ARN})
 	w.must(out, err)
@@ -115,19 +115,19 @@ func (w *world) newVersion(document string) {
 	}))
 }
 
-func (w *world) setDefault(version string) {
+func (w *env) setDefault(version string) {
 	w.t.Helper()
 	w.must(w.iam.SetDefaultPolicyVersion(w.t.Context(), &iam.SetDefaultPolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: &version}))
 }
 
-func (w *world) setVersioning(status types.BucketVersioningStatus) {
+func (w *env) setVersioning(status types.BucketVersioningStatus) {
 	w.t.Helper()
 	w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
 		Bucket: &w.storage.Bucket.Name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
 	}))
 }
 
-func (w *world) expectPolicy(versioned bool) {
+func (w *env) expectPolicy(versioned bool) {
 	w.t.Helper()
 	want := parsed(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return versioned }))
 	got, err := readPolicy(w.t.Context(), w.engine.Clients, w.storage)
@@ -137,7 +137,7 @@ func (w *world) expectPolicy(versioned bool) {
 	}
 }
 
-func (w *world) expectDefault(version string) {
+func (w *env) expectDefault(version string) {
 	w.t.Helper()
 	out, err := w.iam.GetPolicy(w.t.Context(), &iam.GetPolicyInput{PolicyArn: &w.storage.Role.Policy.ARN})
 	w.must(out, err)
@@ -148,7 +148,7 @@ func (w *world) expectDefault(version string) {
 
 // TestAdoptedPolicyOfOthers: a policy that others hold too is theirs as well.
 func TestAdoptedPolicyOfOthers(t *testing.T) {
-	s := newWorldWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
+	s := newEnvWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
 	got := managedPolicy{UsedByOthers: true, Versions: []policyVersion{{ID: "v1", Document: document(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}`,
 	)}}}
@@ -162,7 +162,7 @@ func TestAdoptedPolicyOfOthers(t *testing.T) {
 }
 
 func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
-	s := newWorldWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
+	s := newEnvWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
 	wanted := text(s.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
 	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
 	illuminas = strings.Replace(illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1)

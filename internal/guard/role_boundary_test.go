@@ -5,22 +5,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-func roleBoundaryWays() []way {
+func roleBoundaryCases() []testCase {
 	const id = "role-boundary"
-	other := func(w *world) {
+	other := func(w *env) {
 		w.must(w.iam.PutRolePermissionsBoundary(w.t.Context(), &iam.PutRolePermissionsBoundaryInput{
 			RoleName: &w.storage.Role.Name, PermissionsBoundary: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess"),
 		}))
 	}
-	kept := func(w *world, _ Outcome) {
+	kept := func(w *env, _ Outcome) {
 		if got := w.state()[id]; got != `"arn:aws:iam::aws:policy/ReadOnlyAccess"` {
 			w.t.Errorf("another's boundary was touched: %s", got)
 		}
 	}
-	return []way{
+	return []testCase{
 		{
 			setting: id, name: "removed", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.iam.DeleteRolePermissionsBoundary(w.t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.storage.Role.Name}))
 			},
 		},

@@ -7,36 +7,36 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-func roleSessionDurationWays() []way {
+func roleSessionDurationCases() []testCase {
 	const id = "role-session-duration"
-	return []way{
+	return []testCase{
 		{
 			setting: id, name: "3600 s", want: Restored,
-			breakIt: func(w *world) { w.updateRole(aws.Int32(3600), aws.String("for ICA")) },
+			breakIt: func(w *env) { w.updateRole(aws.Int32(3600), aws.String("for ICA")) },
 		},
 		{
 			setting: id, name: "43199 s", want: Restored,
-			breakIt: func(w *world) { w.updateRole(aws.Int32(43199), nil) },
+			breakIt: func(w *env) { w.updateRole(aws.Int32(43199), nil) },
 		},
 		{
 			setting: id, name: "description edited by a tool that omits the duration", want: Restored,
-			breakIt: func(w *world) { w.updateRole(nil, aws.String("edited")) },
-			check:   func(w *world, _ Outcome) { w.expectRole(43200, "edited") },
+			breakIt: func(w *env) { w.updateRole(nil, aws.String("edited")) },
+			check:   func(w *env, _ Outcome) { w.expectRole(43200, "edited") },
 		},
 		{
 			setting: id, name: "description edited with the duration", want: InSync,
-			breakIt: func(w *world) { w.updateRole(aws.Int32(43200), aws.String("edited")) },
-			check:   func(w *world, _ Outcome) { w.expectRole(43200, "edited") },
+			breakIt: func(w *env) { w.updateRole(aws.Int32(43200), aws.String("edited")) },
+			check:   func(w *env, _ Outcome) { w.expectRole(43200, "edited") },
 		},
 	}
 }
 
-func (w *world) updateRole(seconds *int32, description *string) {
+func (w *env) updateRole(seconds *int32, description *string) {
 	w.t.Helper()
 	w.must(w.iam.UpdateRole(w.t.Context(), &iam.UpdateRoleInput{RoleName: &w.storage.Role.Name, MaxSessionDuration: seconds, Description: description}))
 }
 
-func (w *world) expectRole(seconds int32, description string) {
+func (w *env) expectRole(seconds int32, description string) {
 	w.t.Helper()
 	out, err := w.iam.GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &w.storage.Role.Name})
 	w.must(out, err)
@@ -46,7 +46,7 @@ func (w *world) expectRole(seconds int32, description string) {
 }
 
 func TestRoleGone(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.deleteRole()
 	expectStatus(t, w.reconcile("role-session-duration"), Unknown)
 	if len(w.requeued) != 1 {

@@ -9,12 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-func roleWays() []way {
+func roleCases() []testCase {
 	const id = "role"
-	return []way{
+	return []testCase{
 		{
-			setting: id, name: "deleted", want: Restored, breakIt: (*world).deleteRole,
-			check: func(w *world, _ Outcome) {
+			setting: id, name: "deleted", want: Restored, breakIt: (*env).deleteRole,
+			check: func(w *env, _ Outcome) {
 				if got := w.state()["role-boundary"]; got != w.before["role-boundary"] {
 					w.t.Errorf("the role was there without its boundary: %s", got)
 				}
@@ -23,23 +23,23 @@ func roleWays() []way {
 		},
 		{
 			setting: id, name: "deleted and recreated by hand, without our tags", want: Restored,
-			breakIt: func(w *world) { w.deleteRole(); w.createRole("/") },
-			check:   func(w *world, _ Outcome) { w.expectWhole() },
+			breakIt: func(w *env) { w.deleteRole(); w.createRole("/") },
+			check:   func(w *env, _ Outcome) { w.expectWhole() },
 		},
 		{
 			setting: id, name: "tags removed", want: Restored,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.iam.UntagRole(w.t.Context(), &iam.UntagRoleInput{RoleName: &w.storage.Role.Name, TagKeys: []string{"icaguard"}}))
 			},
 		},
 		{
 			setting: id, name: "tags of others added", want: InSync,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(w.iam.TagRole(w.t.Context(), &iam.TagRoleInput{
 					RoleName: &w.storage.Role.Name, Tags: []types.Tag{{Key: aws.String("cost"), Value: aws.String("42")}},
 				}))
 			},
-			check: func(w *world, _ Outcome) {
+			check: func(w *env, _ Outcome) {
 				if !strings.Contains(w.state()[id], `"cost":"42"`) {
 					w.t.Error("another's tag is gone")
 				}
@@ -47,14 +47,14 @@ func roleWays() []way {
 		},
 		{
 			setting: id, name: "recreated at another path", want: ActionRequired,
-			breakIt: func(w *world) { w.deleteRole(); w.createRole("/elsewhere/") },
-			check:   func(w *world, _ Outcome) { w.expectUntouched() },
+			breakIt: func(w *env) { w.deleteRole(); w.createRole("/elsewhere/") },
+			check:   func(w *env, _ Outcome) { w.expectUntouched() },
 		},
 	}
 }
 
 // deleteRole deletes the role as IAM demands: its policies first.
-func (w *world) deleteRole() {
+func (w *env) deleteRole() {
 	w.t.Helper()
 	name := &w.storage.Role.Name
 	attached, err := w.iam.ListAttachedRolePolicies(w.t.Context(), &iam.ListAttachedRolePoliciesInput{RoleName: name})
@@ -71,7 +71,7 @@ func (w *world) deleteRole() {
 }
 
 // createRole is what somebody does at the console in good faith.
-func (w *world) createRole(path string) {
+func (w *env) createRole(path string) {
 	w.t.Helper()
 	w.must(w.iam.CreateRole(w.t.Context(), &iam.CreateRoleInput{
 		RoleName: &w.storage.Role.Name, Path: &path,
@@ -80,7 +80,7 @@ func (w *world) createRole(path string) {
 }
 
 // expectWhole lets the guard check everything, as after the role's event, and expects what was before.
-func (w *world) expectWhole() {
+func (w *env) expectWhole() {
 	w.t.Helper()
 	w.engine.Handle(w.t.Context(), []Request{{}})
 	for setting, state := range w.state() {
@@ -91,7 +91,7 @@ func (w *world) expectWhole() {
 }
 
 // expectUntouched lets the guard check everything and expects that nothing was written.
-func (w *world) expectUntouched() {
+func (w *env) expectUntouched() {
 	w.t.Helper()
 	before := w.state()
 	results := w.engine.Handle(w.t.Context(), []Request{{}})
@@ -113,7 +113,7 @@ func (w *world) expectUntouched() {
 
 // TestAdoptedRoleKeepsItsTags: an adopted role is the lab's, so are its tags.
 func TestAdoptedRoleKeepsItsTags(t *testing.T) {
-	s := newWorldWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
+	s := newEnvWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
 	if v := compareRoleIdentity(s, roleIdentity{Exists: true, ARN: s.Role.ARN}); len(v.Diffs) != 0 {
 		t.Errorf("diffs %v", v.Diffs)
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-func roleTrustWays() []way {
+func roleTrustCases() []testCase {
 	const id = "role-trust"
-	edit := func(name string, want Status, old, replacement string) way {
-		return way{setting: id, name: name, want: want, breakIt: func(w *world) {
+	edit := func(name string, want Status, old, replacement string) testCase {
+		return testCase{setting: id, name: name, want: want, breakIt: func(w *env) {
 			before := text(w.storage.TrustPolicy(sessionNamePrefix))
 			after := strings.ReplaceAll(before, old, replacement)
 			if before == after {
@@ -25,7 +25,7 @@ func roleTrustWays() []way {
 			w.putTrust(after)
 		}}
 	}
-	unusable := func(w *world, o Outcome) {
+	unusable := func(w *env, o Outcome) {
 		if len(o.Alerts) != 1 || len(w.requeued) != 0 {
 			w.t.Errorf("alert %+v, again %v", o, w.requeued)
 		}
@@ -36,12 +36,12 @@ func roleTrustWays() []way {
 		}
 	}
 	lookAlike := edit("other order and the account's number, same meaning", InSync, `"Effect":"Allow",`, "")
-	lookAlike.breakIt = func(w *world) {
+	lookAlike.breakIt = func(w *env) {
 		before := text(w.storage.TrustPolicy(sessionNamePrefix))
 		w.putTrust(strings.Replace(strings.Replace(before, `"Effect":"Allow",`, "", 1), `"Condition":`, `"Effect":"Allow","Condition":`, 1))
 	}
-	lookAlike.check = func(*world, Outcome) {}
-	return []way{
+	lookAlike.check = func(*env, Outcome) {}
+	return []testCase{
 		edit("audience gone", Restored, `"StringEquals":{`, `"StringLike":{"sts:x":"y"},"ArnLike":{`),
 		edit("sub in another namespace", Restored, "serviceaccount:use1", "serviceaccount:euc1"),
 		edit("prefix without -*", Restored, sessionNamePrefix+"-*", sessionNamePrefix),
@@ -53,11 +53,11 @@ func roleTrustWays() []way {
 		lookAlike,
 		{
 			setting: id, name: "a Deny of others added, and the audience gone", want: ActionRequired,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(sessionNamePrefix)), `"Statement":[{`,
 					`"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"},{`, 1))
 			},
-			check: func(w *world, o Outcome) {
+			check: func(w *env, o Outcome) {
 				if !strings.Contains(w.state()[id], "Incident") || !strings.Contains(o.Alerts[0].What, "Incident") {
 					w.t.Errorf("an explicit Deny is never undone: %+v", o)
 				}
@@ -65,8 +65,8 @@ func roleTrustWays() []way {
 		},
 		{
 			setting: id, name: "prefix changed in the parameter", want: Restored,
-			breakIt: func(w *world) { w.putPrefix("another-prefix", types.ParameterTypeString) },
-			check: func(w *world, _ Outcome) {
+			breakIt: func(w *env) { w.putPrefix("another-prefix", types.ParameterTypeString) },
+			check: func(w *env, _ Outcome) {
 				if !strings.Contains(w.state()[id], "another-prefix") {
 					w.t.Error("the trust policy does not follow the parameter")
 				}
@@ -74,27 +74,27 @@ func roleTrustWays() []way {
 		},
 		{
 			setting: id, name: "parameter deleted", want: ActionRequired, check: unusable,
-			breakIt: func(w *world) {
+			breakIt: func(w *env) {
 				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
 			},
 		},
 		{
 			setting: id, name: "parameter holds *", want: ActionRequired, check: unusable,
-			breakIt: func(w *world) { w.putPrefix("*", types.ParameterTypeString) },
+			breakIt: func(w *env) { w.putPrefix("*", types.ParameterTypeString) },
 		},
 		{
 			setting: id, name: "parameter is a SecureString", want: ActionRequired, check: unusable,
-			breakIt: func(w *world) { w.putPrefix(sessionNamePrefix, types.ParameterTypeSecureString) },
+			breakIt: func(w *env) { w.putPrefix(sessionNamePrefix, types.ParameterTypeSecureString) },
 		},
 	}
 }
 
-func (w *world) putTrust(document string) {
+func (w *env) putTrust(document string) {
 	w.t.Helper()
 	w.must(w.iam.UpdateAssumeRolePolicy(w.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyDocument: &document}))
 }
 
-func (w *world) putPrefix(value string, kind types.ParameterType) {
+func (w *env) putPrefix(value string, kind types.ParameterType) {
 	w.t.Helper()
 	client := ssm.NewFromConfig(w.local.DirectConfig("us-east-1"))
 	_, err := client.DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter})
@@ -104,8 +104,8 @@ func (w *world) putPrefix(value string, kind types.ParameterType) {
 	}))
 }
 
-// newWorldWithoutAWS is the storage of a configuration, for what is pure.
-func newWorldWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
+// newEnvWithoutAWS is the storage of a configuration, for what is pure.
+func newEnvWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
 	t.Helper()
 	file, err := icaconfig.Parse("ica.yaml", fmt.Appendf(nil, "storages:\n  - name: lab\n    icaRegion: US\n    bucket: {name: lab-ica, folder: ica}\n    %s\n", lines))
 	if err != nil {
@@ -119,7 +119,7 @@ func newWorldWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
 }
 
 func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
-	s := newWorldWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
+	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
 	for _, broken := range []string{"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`, `{"Condition":{"StringLike":{"sts:RoleSessionName":"` + sessionNamePrefix + `-*"}}}`} {
 		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: sessionNamePrefix})
 		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), sessionNamePrefix) {
@@ -134,7 +134,7 @@ func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 
 // TestErrorsThatQuoteTheTrustPolicyShowNoPrefix: IAM may quote in an error what it was sent.
 func TestErrorsThatQuoteTheTrustPolicyShowNoPrefix(t *testing.T) {
-	s := newWorldWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
+	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
 	err := fmt.Errorf("update trust policy: value %s failed to satisfy constraint", text(s.TrustPolicy(sessionNamePrefix)))
 	if o := (Outcome{}).fail(RestoreFailed, err); strings.Contains(o.Problem, "prefix-that") || !strings.Contains(o.Problem, "update trust policy") {
 		t.Error("the problem shows the prefix, or nothing at all")

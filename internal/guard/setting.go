@@ -97,7 +97,7 @@ func (k Kind) Mode(s icaconfig.Storage) icaconfig.Mode {
 	case OnRole, OnPolicy, OnPolicies, OnParameter:
 		return s.Role.Mode
 	case OnTrails, OnRules, OnQueues, OnFunctions, OnGuardRoles, OnTopic, OnLedger, OnPauses:
-		return icaconfig.Observe // CloudFormation's to put right
+		return icaconfig.Observe // CloudFormation's to restore
 	}
 	panic("guard: no mode for kind " + string(k))
 }
@@ -198,13 +198,13 @@ func roleEvents(names ...string) Trigger {
 	}
 }
 
-// Finding is something that no restore puts right.
+// Finding is something that no restore restores.
 type Finding struct {
 	What        string `json:"what"`
 	Remediation string `json:"remediation,omitempty"`
 }
 
-// Comparison is what comparing found: what a restore puts right, what needs a person, and what is worth knowing.
+// Comparison is what comparing found: what a restore restores, what needs a person, and what is worth knowing.
 type Comparison struct {
 	Diffs  []Diff
 	Alerts []Finding

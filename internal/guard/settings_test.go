@@ -19,32 +19,32 @@ import (
 )
 
 // way is one way of breaking a setting, and what must come of it.
-type way struct {
+type testCase struct {
 	setting, name string
 	variant       variant
-	breakIt       func(*world)
+	breakIt       func(*env)
 	want          Status
 	// check checks the state afterwards. Without one, everything must be as it was before: ours right, foreign parts untouched.
-	check func(*world, Outcome)
+	check func(*env, Outcome)
 	// notShown says what of it the local AWS cannot show.
 	notShown string
 }
 
 // ways are all ways of breaking, each setting's in its own test file.
-func ways() []way {
+func testCases() []testCase {
 	return slices.Concat(
-		bucketWays(), bucketPublicAccessWays(), bucketOwnershipWays(), bucketEncryptionWays(), bucketVersioningWays(),
-		bucketCORSWays(), bucketLifecycleWays(), bucketObjectLockWays(), bucketNotificationWays(),
-		oidcProviderWays(), roleWays(), roleBoundaryWays(), roleTrustWays(),
-		roleSessionDurationWays(), permissionPolicyWays(), permissionPolicyAttachedWays(), roleForeignPoliciesWays(),
-		kmsKeyStateWays(), bucketPolicyWays(), kmsKeyPolicyWays(),
+		bucketCases(), bucketPublicAccessCases(), bucketOwnershipCases(), bucketEncryptionCases(), bucketVersioningCases(),
+		bucketCORSCases(), bucketLifecycleCases(), bucketObjectLockCases(), bucketNotificationCases(),
+		oidcProviderCases(), roleCases(), roleBoundaryCases(), roleTrustCases(),
+		roleSessionDurationCases(), permissionPolicyCases(), permissionPolicyAttachedCases(), roleForeignPoliciesCases(),
+		kmsKeyStateCases(), bucketPolicyCases(), kmsKeyPolicyCases(),
 	)
 }
 
-// waysOf are the ways of breaking one setting. Every setting has some.
-func waysOf(t *testing.T, setting string) []way {
+// casesOf are the ways of breaking one setting. Every setting has some.
+func casesOf(t *testing.T, setting string) []testCase {
 	t.Helper()
-	found := slices.DeleteFunc(ways(), func(w way) bool { return w.setting != setting })
+	found := slices.DeleteFunc(testCases(), func(w testCase) bool { return w.setting != setting })
 	if len(found) == 0 {
 		t.Fatalf("%s: no way of breaking it is tested", setting)
 	}
@@ -52,12 +52,12 @@ func waysOf(t *testing.T, setting string) []way {
 }
 
 func TestSettings(t *testing.T) {
-	local := newSite(t)
+	local := newFixture(t)
 	for _, setting := range Settings() {
 		t.Run(setting.ID, func(t *testing.T) {
-			used, whole := map[string]bool{}, map[variant]*world{}
-			for _, c := range waysOf(t, setting.ID) {
-				t.Run(c.name, func(t *testing.T) { testWay(t, local, c, used, whole) })
+			used, whole := map[string]bool{}, map[variant]*env{}
+			for _, c := range casesOf(t, setting.ID) {
+				t.Run(c.name, func(t *testing.T) { runCase(t, local, c, used, whole) })
 			}
 			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, setting, used) })
 			t.Run("observe changes nothing", func(t *testing.T) { testObserve(t, local, setting) })
@@ -66,12 +66,12 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// testWay breaks one setting in one way, lets the guard check, and then again, when nothing may be left to do. A world
+// runCase breaks one setting in one way, lets the guard check, and then again, when nothing may be left to do. An env
 // that is then seen to be whole again serves the next way, as making one takes a hundred calls.
-func testWay(t *testing.T, local *site, c way, used map[string]bool, whole map[variant]*world) {
+func runCase(t *testing.T, local *fixture, c testCase, used map[string]bool, whole map[variant]*env) {
 	w := whole[c.variant]
 	if w == nil {
-		w = newWorld(t, local, c.variant)
+		w = newEnv(t, local, c.variant)
 	}
 	delete(whole, c.variant)
 	w.t, w.requeued, w.store.backups = t, nil, nil
@@ -116,18 +116,18 @@ func testDeclared(t *testing.T, setting Setting, used map[string]bool) {
 }
 
 // drifting is a way of breaking a setting after whose restore everything is as before, if there is one.
-func drifting(t *testing.T, setting string) way {
+func drifting(t *testing.T, setting string) testCase {
 	t.Helper()
-	all := waysOf(t, setting)
-	if i := slices.IndexFunc(all, func(w way) bool { return w.want == Restored && w.check == nil }); i >= 0 {
+	all := casesOf(t, setting)
+	if i := slices.IndexFunc(all, func(w testCase) bool { return w.want == Restored && w.check == nil }); i >= 0 {
 		return all[i]
 	}
 	return all[0]
 }
 
-func testObserve(t *testing.T, local *site, setting Setting) {
+func testObserve(t *testing.T, local *fixture, setting Setting) {
 	c := drifting(t, setting.ID)
-	w := newWorld(t, local, c.variant)
+	w := newEnv(t, local, c.variant)
 	s := &w.engine.Baseline.Storages[0]
 	s.Mode, s.Role.Mode, s.Provider.Mode, s.Key.Mode = icaconfig.Observe, icaconfig.Observe, icaconfig.Observe, icaconfig.Observe
 	c.breakIt(w)
@@ -158,9 +158,9 @@ func testObserve(t *testing.T, local *site, setting Setting) {
 
 // testFaults lets every call that the guard makes for a setting fail in every way. Whatever it says then, it must say
 // what and what to do, and once AWS is well again the next check must bring everything back.
-func testFaults(t *testing.T, local *site, setting Setting) {
+func testFaults(t *testing.T, local *fixture, setting Setting) {
 	c := drifting(t, setting.ID)
-	w := newWorld(t, local, c.variant)
+	w := newEnv(t, local, c.variant)
 	c.breakIt(w)
 	w.reconcile(setting.ID)
 	var operations []string
@@ -190,7 +190,7 @@ func testFaults(t *testing.T, local *site, setting Setting) {
 	}
 }
 
-func checkFailure(t *testing.T, w *world, o Outcome, kind localaws.Kind) {
+func checkFailure(t *testing.T, w *env, o Outcome, kind localaws.Kind) {
 	t.Helper()
 	if kind == localaws.Gone {
 		return // "gone" is a value that a setting may well act on; that nothing is lost by it is checked at the end
@@ -221,11 +221,11 @@ func TestCoverage(t *testing.T) {
 	b.WriteString("# What was broken, and what came of it\n\nWritten by the tests (`make update`), one line per way of breaking that they play on the local AWS.\n\n" +
 		"| setting | broken so | result | not shown by the local AWS |\n|---|---|---|---|\n")
 	for _, setting := range Settings() {
-		for _, w := range waysOf(t, setting.ID) {
+		for _, w := range casesOf(t, setting.ID) {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", w.setting, w.name, w.want, w.notShown)
 		}
 	}
-	for _, w := range homeWays() {
+	for _, w := range selfCases() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |  |\n", w.setting, w.name, w.want)
 	}
 	golden.Check(t, *update, filepath.Join("..", "..", "docs", "coverage.md"), b.String())
@@ -233,7 +233,7 @@ func TestCoverage(t *testing.T) {
 
 // TestReadBackLost: a restore whose read-back fails is told once it is seen, with what differed and who did it.
 func TestReadBackLost(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.updateRole(aws.Int32(3600), aws.String("for ICA"))
 	var remove func()
 	w.engine.Sleep = func(context.Context, time.Duration) error {
@@ -254,7 +254,7 @@ func TestReadBackLost(t *testing.T) {
 
 // TestNothingOfOthersIsDeletedUnkept: where restoring deletes others' work, it waits for the memory.
 func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{role: "strict: true"})
+	w := newEnv(t, newFixture(t), variant{role: "strict: true"})
 	w.putInline("lab", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`)
 	w.store.away = context.DeadlineExceeded
 	expectStatus(t, w.reconcile("role-foreign-policies"), RestoreFailed)
@@ -266,7 +266,7 @@ func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
 }
 
 func TestStoreAway(t *testing.T) {
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.store.away = context.DeadlineExceeded
 	w.deleteCORS()
 	o := w.reconcile("bucket-cors")

@@ -34,13 +34,13 @@ storages:
     role: {name: Other%[1]d, path: /labs/, policyName: other-%[1]d, boundary: none, sessionNamePrefix: a-literal-prefix}
 `
 
-func newThreeStorages(t *testing.T) *world {
+func newThreeStorages(t *testing.T) *env {
 	t.Helper()
-	w := newWorld(t, newSite(t), variant{})
+	w := newEnv(t, newFixture(t), variant{})
 	w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: aws.String(fmt.Sprintf("/ica/three-%d", w.local.worlds)), Type: types.ParameterTypeString, Value: aws.String(sessionNamePrefix),
+		Name: aws.String(fmt.Sprintf("/ica/three-%d", w.local.envs)), Type: types.ParameterTypeString, Value: aws.String(sessionNamePrefix),
 	}))
-	w.configure(fmt.Sprintf(threeStorages, w.local.worlds))
+	w.configure(fmt.Sprintf(threeStorages, w.local.envs))
 	for _, s := range w.engine.Baseline.Storages {
 		w.must(w.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &s.Bucket.Name}))
 	}
@@ -53,7 +53,7 @@ func newThreeStorages(t *testing.T) *world {
 	return w
 }
 
-func (w *world) expectInSync() {
+func (w *env) expectInSync() {
 	w.t.Helper()
 	for _, o := range w.engine.Audit(w.t.Context()) {
 		if o.Status != InSync {

@@ -14,7 +14,7 @@ type CORSRule struct {
 	MaxAgeSeconds                                                 int32 `json:",omitempty"`
 }
 
-// CORS is the rule that ICA's browser uploads need. Source: Illumina, "IAM Role Method", section 1, to the word.
+// CORS is the rule that ICA's browser uploads need. Source: Illumina, "IAM Role Method", section 1, verbatim.
 func CORS() CORSRule {
 	return CORSRule{
 		AllowedHeaders: []string{"*"},
@@ -186,18 +186,18 @@ func (b Bucket) objects() string {
 // Source says how sure a document is.
 type Source struct {
 	Document string // cors, permission-policy, trust-policy, bucket-policy, key-policy, boundary
-	Sure     string // page: Illumina's "IAM Role Method"; illumina: another page of Illumina's help; lab: labs in production; built: ours
+	Sure     string // page: Illumina's "IAM Role Method"; illumina: another page of Illumina's help; lab: labs in production; derived: ours
 	Why      string
 }
 
 // Sources lists our documents and where each comes from.
 func Sources() []Source {
 	return []Source{
-		{"cors", "page", `to the word, section 1 of "IAM Role Method"`},
+		{"cors", "page", `verbatim, section 1 of "IAM Role Method"`},
 		{"permission-policy", "illumina, lab", "Illumina's SSE-KMS page; the actions on versions' tags as labs in production have them"},
-		{"trust-policy", "built", `put together from the fields, the sub line and the "-*" that section 4 of "IAM Role Method" gives in words`},
+		{"trust-policy", "derived", `put together from the fields, the sub line and the "-*" that section 4 of "IAM Role Method" gives in words`},
 		{"bucket-policy", "page, lab", `cross-account copy is section 8 of "IAM Role Method" in words, the statement as labs in production have it; TLS only is AWS's usual practice`},
 		{"key-policy", "illumina", "Illumina's SSE-KMS page"},
-		{"boundary", "built", "all variants of the permission policy in one; Illumina asks for no boundary"},
+		{"boundary", "derived", "all variants of the permission policy in one; Illumina asks for no boundary"},
 	}
 }

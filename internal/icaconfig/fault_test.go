@@ -182,7 +182,7 @@ func manyStorages(n int) string {
 	return b.String()
 }
 
-// TestBadInput holds every message, to the word, in one file that can be read from top to bottom.
+// TestBadInput holds every message, verbatim, in one file that can be read from top to bottom.
 func TestBadInput(t *testing.T) {
 	var all strings.Builder
 	for _, tc := range bad() {

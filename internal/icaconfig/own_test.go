@@ -189,7 +189,7 @@ func badDocuments() []struct {
 	}
 }
 
-// TestBadDocuments holds every message, to the word, in one file.
+// TestBadDocuments holds every message, verbatim, in one file.
 func TestBadDocuments(t *testing.T) {
 	var all strings.Builder
 	expect := func(name, key, file string, err error) {

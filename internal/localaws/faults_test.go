@@ -27,7 +27,7 @@ import (
 )
 
 func TestFaults(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	t.Run("reach the SDK as AWS writes them", b.faultsReachTheSDK)
 	t.Run("without an answer", b.faultsWithoutAnAnswer)
 	t.Run("hit whom they name", b.faultsHitWhomTheyName)
@@ -36,13 +36,13 @@ func TestFaults(t *testing.T) {
 }
 
 // clients makes clients that show a fault after so many attempts.
-func (b *bench) clients(attempts int) {
+func (b *env) clients(attempts int) {
 	config := b.Config("us-east-1", personKey)
 	config.RetryMaxAttempts = attempts
 	b.iam, b.s3, b.kms = iam.NewFromConfig(config), s3.NewFromConfig(config), kms.NewFromConfig(config)
 }
 
-func (b *bench) faultsReachTheSDK(t *testing.T) {
+func (b *env) faultsReachTheSDK(t *testing.T) {
 	b.clients(1)
 	ctx := t.Context()
 	calls := map[string]func() error{
@@ -101,7 +101,7 @@ func (b *bench) faultsReachTheSDK(t *testing.T) {
 	}
 }
 
-func (b *bench) faultsWithoutAnAnswer(t *testing.T) {
+func (b *env) faultsWithoutAnAnswer(t *testing.T) {
 	b.clients(1)
 	create := func(name string) error {
 		_, err := b.iam.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(trust)})
@@ -132,7 +132,7 @@ func (b *bench) faultsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func (b *bench) faultsHitWhomTheyName(t *testing.T) {
+func (b *env) faultsHitWhomTheyName(t *testing.T) {
 	list := func(key string) error {
 		config := b.Config("us-east-1", key)
 		config.RetryMaxAttempts = 1
@@ -150,7 +150,7 @@ func (b *bench) faultsHitWhomTheyName(t *testing.T) {
 	}
 }
 
-func (b *bench) faultsAreRetriedAway(t *testing.T) {
+func (b *env) faultsAreRetriedAway(t *testing.T) {
 	b.clients(2)
 	b.Recorder().ResetCalls()
 	b.Recorder().Inject(localaws.Fault{Operation: "ListRoles", Kind: localaws.Throttled, Times: 1})
@@ -166,7 +166,7 @@ func (b *bench) faultsAreRetriedAway(t *testing.T) {
 	}
 }
 
-func (b *bench) slowFault(t *testing.T) {
+func (b *env) slowFault(t *testing.T) {
 	b.Recorder().Inject(localaws.Fault{Operation: "ListRoles", Kind: localaws.Slow, Delay: 200 * time.Millisecond, Times: 1})
 	began := time.Now()
 	if _, err := b.iam.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil {
@@ -179,7 +179,7 @@ func (b *bench) slowFault(t *testing.T) {
 
 // Each service's error reaches its own SDK client with AWS's code, and throttling is what the SDK retries.
 func TestFaultsInEveryProtocol(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	config := b.Config("us-east-1", personKey)
 	config.RetryMaxAttempts = 1
 	ctx := t.Context()
@@ -238,7 +238,7 @@ func TestFaultsInEveryProtocol(t *testing.T) {
 
 // CloudWatch's clients speak CBOR; the project has none, so this is the wire.
 func TestFaultsInCBOR(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	defer b.Recorder().Inject(localaws.Fault{Service: "monitoring", Kind: localaws.Throttled})()
 	status, header, body := callCloudWatch(t, b)
 	equal(t, "status", status, http.StatusBadRequest)

@@ -40,7 +40,7 @@ const (
 
 // The services that the guard's own resources live in.
 func TestCallsOnTheGuardsOwnResources(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	for service, calls := range map[string][]call{
 		"events": b.eventsCalls(), "sqs": b.sqsCalls(t), "sns": b.snsCalls(), "lambda": b.lambdaCalls(t),
 		"cloudtrail": b.cloudTrailCalls(t), "dynamodb": b.dynamoDBCalls(), "cloudformation": b.cloudFormationCalls(),
@@ -51,7 +51,7 @@ func TestCallsOnTheGuardsOwnResources(t *testing.T) {
 	}
 }
 
-func (b *bench) checkCall(t *testing.T, service string, call call) {
+func (b *env) checkCall(t *testing.T, service string, call call) {
 	t.Helper()
 	b.take()
 	b.Recorder().ResetCalls()
@@ -91,7 +91,7 @@ func (b *bench) checkCall(t *testing.T, service string, call call) {
 
 func done[Out any](_ Out, err error) error { return err }
 
-func (b *bench) eventsCalls() []call {
+func (b *env) eventsCalls() []call {
 	client, rule := eventbridge.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("guard")
 	return []call{
 		{"PutRule", "", `{"eventPattern":"{\"source\":[\"aws.none\"]}","name":"guard","state":"ENABLED"}`, func(ctx context.Context) error {
@@ -125,7 +125,7 @@ func (b *bench) eventsCalls() []call {
 	}
 }
 
-func (b *bench) sqsCalls(t *testing.T) []call {
+func (b *env) sqsCalls(t *testing.T) []call {
 	t.Helper()
 	client, url := sqs.NewFromConfig(b.Config("us-east-1", personKey)), aws.String(queue)
 	return []call{
@@ -153,7 +153,7 @@ func (b *bench) sqsCalls(t *testing.T) []call {
 	}
 }
 
-func (b *bench) snsCalls() []call {
+func (b *env) snsCalls() []call {
 	client, topic := sns.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("arn:aws:sns:us-east-1:123456789012:alerts")
 	var subscription *string
 	return []call{
@@ -188,7 +188,7 @@ func (b *bench) snsCalls() []call {
 	}
 }
 
-func (b *bench) lambdaCalls(t *testing.T) []call {
+func (b *env) lambdaCalls(t *testing.T) []call {
 	t.Helper()
 	const arn = "arn:aws:lambda:us-east-1:123456789012:function:guard"
 	client, name := lambda.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("guard")
@@ -271,7 +271,7 @@ func (b *bench) lambdaCalls(t *testing.T) []call {
 	}
 }
 
-func (b *bench) cloudTrailCalls(t *testing.T) []call {
+func (b *env) cloudTrailCalls(t *testing.T) []call {
 	t.Helper()
 	client, name, bucket := cloudtrail.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("trail"), aws.String("trail-logs")
 	if _, err := direct(b.AWS).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
@@ -307,7 +307,7 @@ func (b *bench) cloudTrailCalls(t *testing.T) []call {
 	}
 }
 
-func (b *bench) dynamoDBCalls() []call {
+func (b *env) dynamoDBCalls() []call {
 	client, table := dynamodb.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("ledger")
 	key := map[string]ddbtypes.AttributeValue{"id": &ddbtypes.AttributeValueMemberS{Value: "x"}}
 	return []call{
@@ -338,7 +338,7 @@ func (b *bench) dynamoDBCalls() []call {
 	}
 }
 
-func (b *bench) cloudFormationCalls() []call {
+func (b *env) cloudFormationCalls() []call {
 	client := cloudformation.NewFromConfig(b.Config("us-east-1", personKey))
 	return []call{{"DescribeStacks", read, "", func(ctx context.Context) error {
 		return done(client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{}))
@@ -347,14 +347,14 @@ func (b *bench) cloudFormationCalls() []call {
 
 // CloudWatch signs as "monitoring" and speaks CBOR; its IAM actions begin with cloudwatch.
 func TestCloudWatchIsNamed(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	callCloudWatch(t, b)
 	seen := b.Recorder().Calls()[0]
 	equal(t, "operation", seen.Operation, "DescribeAlarms")
 	equal(t, "action", seen.Action, "cloudwatch:DescribeAlarms")
 }
 
-func callCloudWatch(t *testing.T, b *bench) (status int, header http.Header, body []byte) {
+func callCloudWatch(t *testing.T, b *env) (status int, header http.Header, body []byte) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 		b.Recorder().URL()+"/service/GraniteServiceVersion20100801/operation/DescribeAlarms", bytes.NewReader([]byte{0xa0}))

@@ -32,8 +32,8 @@ const (
 	policy    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}`
 )
 
-// bench is a local AWS whose events are collected, and clients of a person.
-type bench struct {
+// env is a local AWS whose events are collected, and clients of a person.
+type env struct {
 	*localaws.AWS
 	iam *iam.Client
 	s3  *s3.Client
@@ -44,9 +44,9 @@ type bench struct {
 	events []localaws.Envelope
 }
 
-func newBench(t *testing.T) *bench {
+func newEnv(t *testing.T) *env {
 	t.Helper()
-	b := &bench{AWS: localawstest.Start(t)}
+	b := &env{AWS: localawstest.Start(t)}
 	b.Recorder().Identify(personKey, localaws.IAMUser(b.Account(), "pat"))
 	config := b.Config("us-east-1", personKey)
 	b.iam, b.s3, b.kms, b.ssm = iam.NewFromConfig(config), s3.NewFromConfig(config), kms.NewFromConfig(config), ssm.NewFromConfig(config)
@@ -60,7 +60,7 @@ func newBench(t *testing.T) *bench {
 }
 
 // take answers the events since the last take.
-func (b *bench) take() []localaws.Envelope {
+func (b *env) take() []localaws.Envelope {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.events = nil }()
@@ -70,7 +70,7 @@ func (b *bench) take() []localaws.Envelope {
 // act is one SDK operation and the event that CloudTrail makes of it.
 type act struct {
 	event string
-	do    func(context.Context, *bench) error
+	do    func(context.Context, *env) error
 }
 
 // acts are every mutating operation of the names' table, in an order in which each succeeds.
@@ -81,32 +81,32 @@ func acts() []act {
 func bucketActs() []act {
 	bucket := aws.String("lab")
 	return []act{
-		{"CreateBucket", func(ctx context.Context, b *bench) error {
+		{"CreateBucket", func(ctx context.Context, b *env) error {
 			_, err := b.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, ACL: s3types.BucketCannedACLPrivate})
 			return err
 		}},
-		{"PutBucketCors", func(ctx context.Context, b *bench) error {
+		{"PutBucketCors", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: bucket, CORSConfiguration: &s3types.CORSConfiguration{
 				CORSRules: []s3types.CORSRule{{AllowedMethods: []string{"GET", "PUT"}, AllowedOrigins: []string{"https://ica.example"}, MaxAgeSeconds: aws.Int32(3000)}},
 			}})
 			return err
 		}},
-		{"DeleteBucketCors", func(ctx context.Context, b *bench) error {
+		{"DeleteBucketCors", func(ctx context.Context, b *env) error {
 			_, err := b.s3.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: bucket})
 			return err
 		}},
-		{"PutBucketPublicAccessBlock", func(ctx context.Context, b *bench) error {
+		{"PutBucketPublicAccessBlock", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
 				Bucket:                         bucket,
 				PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)},
 			})
 			return err
 		}},
-		{"DeleteBucketPublicAccessBlock", func(ctx context.Context, b *bench) error {
+		{"DeleteBucketPublicAccessBlock", func(ctx context.Context, b *env) error {
 			_, err := b.s3.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: bucket})
 			return err
 		}},
-		{"PutBucketEncryption", func(ctx context.Context, b *bench) error {
+		{"PutBucketEncryption", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
 				Bucket: bucket,
 				ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
@@ -115,11 +115,11 @@ func bucketActs() []act {
 			})
 			return err
 		}},
-		{"DeleteBucketEncryption", func(ctx context.Context, b *bench) error {
+		{"DeleteBucketEncryption", func(ctx context.Context, b *env) error {
 			_, err := b.s3.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: bucket})
 			return err
 		}},
-		{"PutBucketLifecycle", func(ctx context.Context, b *bench) error {
+		{"PutBucketLifecycle", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 				Bucket: bucket,
 				LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: []s3types.LifecycleRule{{
@@ -129,62 +129,62 @@ func bucketActs() []act {
 			})
 			return err
 		}},
-		{"DeleteBucketLifecycle", func(ctx context.Context, b *bench) error {
+		{"DeleteBucketLifecycle", func(ctx context.Context, b *env) error {
 			_, err := b.s3.DeleteBucketLifecycle(ctx, &s3.DeleteBucketLifecycleInput{Bucket: bucket})
 			return err
 		}},
-		{"PutBucketNotification", func(ctx context.Context, b *bench) error {
+		{"PutBucketNotification", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketNotificationConfiguration(ctx, &s3.PutBucketNotificationConfigurationInput{
 				Bucket: bucket, NotificationConfiguration: &s3types.NotificationConfiguration{},
 			})
 			return err
 		}},
-		{"PutBucketObjectLockConfiguration", func(ctx context.Context, b *bench) error {
+		{"PutBucketObjectLockConfiguration", func(ctx context.Context, b *env) error {
 			// moto may refuse this on a bucket without object lock; a failed call is an event too.
 			_, _ = b.s3.PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{
 				Bucket: bucket, ObjectLockConfiguration: &s3types.ObjectLockConfiguration{ObjectLockEnabled: s3types.ObjectLockEnabledEnabled},
 			})
 			return nil
 		}},
-		{"PutBucketOwnershipControls", func(ctx context.Context, b *bench) error {
+		{"PutBucketOwnershipControls", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
 				Bucket:            bucket,
 				OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: s3types.ObjectOwnershipObjectWriter}}},
 			})
 			return err
 		}},
-		{"PutBucketAcl", func(ctx context.Context, b *bench) error {
+		{"PutBucketAcl", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketAcl(ctx, &s3.PutBucketAclInput{
 				Bucket: bucket, GrantWriteACP: aws.String("uri=http://acs.amazonaws.com/groups/global/AuthenticatedUsers"),
 			})
 			return err
 		}},
-		{"DeleteBucketOwnershipControls", func(ctx context.Context, b *bench) error {
+		{"DeleteBucketOwnershipControls", func(ctx context.Context, b *env) error {
 			_, err := b.s3.DeleteBucketOwnershipControls(ctx, &s3.DeleteBucketOwnershipControlsInput{Bucket: bucket})
 			return err
 		}},
-		{"PutBucketVersioning", func(ctx context.Context, b *bench) error {
+		{"PutBucketVersioning", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 				Bucket: bucket, VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled},
 			})
 			return err
 		}},
-		{"PutBucketPolicy", func(ctx context.Context, b *bench) error {
+		{"PutBucketPolicy", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(
 				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"arn:aws:s3:::lab"}]}`)})
 			return err
 		}},
-		{"DeleteBucketPolicy", func(ctx context.Context, b *bench) error {
+		{"DeleteBucketPolicy", func(ctx context.Context, b *env) error {
 			_, err := b.s3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
 			return err
 		}},
-		{"PutBucketTagging", func(ctx context.Context, b *bench) error {
+		{"PutBucketTagging", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{Bucket: bucket, Tagging: &s3types.Tagging{
 				TagSet: []s3types.Tag{{Key: aws.String("Guarded"), Value: aws.String("true")}},
 			}})
 			return err
 		}},
-		{"PutBucketReplication", func(ctx context.Context, b *bench) error {
+		{"PutBucketReplication", func(ctx context.Context, b *env) error {
 			_, _ = b.s3.PutBucketReplication(ctx, &s3.PutBucketReplicationInput{Bucket: bucket, ReplicationConfiguration: &s3types.ReplicationConfiguration{
 				Role: aws.String("arn:aws:iam::123456789012:role/replicate"),
 				Rules: []s3types.ReplicationRule{{
@@ -194,7 +194,7 @@ func bucketActs() []act {
 			}})
 			return nil
 		}},
-		{"DeleteBucket", func(ctx context.Context, b *bench) error {
+		{"DeleteBucket", func(ctx context.Context, b *env) error {
 			_, err := b.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: bucket})
 			return err
 		}},
@@ -206,105 +206,105 @@ func iamActs() []act {
 	role, name, provider := aws.String("ica"), aws.String("p"), aws.String(providerARN)
 	tags := []iamtypes.Tag{{Key: aws.String("Guarded"), Value: aws.String("true")}}
 	return []act{
-		{"CreateRole", func(ctx context.Context, b *bench) error {
+		{"CreateRole", func(ctx context.Context, b *env) error {
 			_, err := b.iam.CreateRole(ctx, &iam.CreateRoleInput{
 				RoleName: role, AssumeRolePolicyDocument: aws.String(trust), Path: aws.String("/"), MaxSessionDuration: aws.Int32(3600), Tags: tags,
 			})
 			return err
 		}},
-		{"UpdateRole", func(ctx context.Context, b *bench) error {
+		{"UpdateRole", func(ctx context.Context, b *env) error {
 			_, err := b.iam.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: role, MaxSessionDuration: aws.Int32(7200)})
 			return err
 		}},
-		{"UpdateRoleDescription", func(ctx context.Context, b *bench) error {
+		{"UpdateRoleDescription", func(ctx context.Context, b *env) error {
 			_, err := b.iam.UpdateRoleDescription(ctx, &iam.UpdateRoleDescriptionInput{RoleName: role, Description: aws.String("by hand")})
 			return err
 		}},
-		{"UpdateAssumeRolePolicy", func(ctx context.Context, b *bench) error {
+		{"UpdateAssumeRolePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: role, PolicyDocument: aws.String(trust)})
 			return err
 		}},
-		{"TagRole", func(ctx context.Context, b *bench) error {
+		{"TagRole", func(ctx context.Context, b *env) error {
 			_, err := b.iam.TagRole(ctx, &iam.TagRoleInput{RoleName: role, Tags: tags})
 			return err
 		}},
-		{"PutRolePolicy", func(ctx context.Context, b *bench) error {
+		{"PutRolePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: role, PolicyName: name, PolicyDocument: aws.String(policy)})
 			return err
 		}},
-		{"DeleteRolePolicy", func(ctx context.Context, b *bench) error {
+		{"DeleteRolePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: role, PolicyName: name})
 			return err
 		}},
-		{"CreatePolicy", func(ctx context.Context, b *bench) error {
+		{"CreatePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.CreatePolicy(ctx, &iam.CreatePolicyInput{
 				PolicyName: name, PolicyDocument: aws.String(policy), Path: aws.String("/"), Description: aws.String(""), Tags: tags,
 			})
 			return err
 		}},
-		{"CreatePolicyVersion", func(ctx context.Context, b *bench) error {
+		{"CreatePolicyVersion", func(ctx context.Context, b *env) error {
 			_, err := b.iam.CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{
 				PolicyArn: aws.String(policyARN), PolicyDocument: aws.String(policy), SetAsDefault: true,
 			})
 			return err
 		}},
-		{"SetDefaultPolicyVersion", func(ctx context.Context, b *bench) error {
+		{"SetDefaultPolicyVersion", func(ctx context.Context, b *env) error {
 			_, err := b.iam.SetDefaultPolicyVersion(ctx, &iam.SetDefaultPolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v1")})
 			return err
 		}},
-		{"DeletePolicyVersion", func(ctx context.Context, b *bench) error {
+		{"DeletePolicyVersion", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v2")})
 			return err
 		}},
-		{"AttachRolePolicy", func(ctx context.Context, b *bench) error {
+		{"AttachRolePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: role, PolicyArn: aws.String(policyARN)})
 			return err
 		}},
-		{"DetachRolePolicy", func(ctx context.Context, b *bench) error {
+		{"DetachRolePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: role, PolicyArn: aws.String(policyARN)})
 			return err
 		}},
-		{"PutRolePermissionsBoundary", func(ctx context.Context, b *bench) error {
+		{"PutRolePermissionsBoundary", func(ctx context.Context, b *env) error {
 			_, err := b.iam.PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{RoleName: role, PermissionsBoundary: aws.String(policyARN)})
 			return err
 		}},
-		{"DeleteRolePermissionsBoundary", func(ctx context.Context, b *bench) error {
+		{"DeleteRolePermissionsBoundary", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: role})
 			return err
 		}},
-		{"DeletePolicy", func(ctx context.Context, b *bench) error {
+		{"DeletePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: aws.String(policyARN)})
 			return err
 		}},
-		{"DeleteRole", func(ctx context.Context, b *bench) error {
+		{"DeleteRole", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: role})
 			return err
 		}},
-		{"CreateOpenIDConnectProvider", func(ctx context.Context, b *bench) error {
+		{"CreateOpenIDConnectProvider", func(ctx context.Context, b *env) error {
 			_, err := b.iam.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
 				Url: aws.String("https://ica.example"), ClientIDList: []string{"sts.amazonaws.com"},
 			})
 			return err
 		}},
-		{"AddClientIDToOpenIDConnectProvider", func(ctx context.Context, b *bench) error {
+		{"AddClientIDToOpenIDConnectProvider", func(ctx context.Context, b *env) error {
 			_, err := b.iam.AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{
 				OpenIDConnectProviderArn: provider, ClientID: aws.String("other"),
 			})
 			return err
 		}},
-		{"RemoveClientIDFromOpenIDConnectProvider", func(ctx context.Context, b *bench) error {
+		{"RemoveClientIDFromOpenIDConnectProvider", func(ctx context.Context, b *env) error {
 			_, err := b.iam.RemoveClientIDFromOpenIDConnectProvider(ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{
 				OpenIDConnectProviderArn: provider, ClientID: aws.String("other"),
 			})
 			return err
 		}},
-		{"UpdateOpenIDConnectProviderThumbprint", func(ctx context.Context, b *bench) error {
+		{"UpdateOpenIDConnectProviderThumbprint", func(ctx context.Context, b *env) error {
 			_, err := b.iam.UpdateOpenIDConnectProviderThumbprint(ctx, &iam.UpdateOpenIDConnectProviderThumbprintInput{
 				OpenIDConnectProviderArn: provider, ThumbprintList: []string{strings.Repeat("0", 40)},
 			})
 			return err
 		}},
-		{"DeleteOpenIDConnectProvider", func(ctx context.Context, b *bench) error {
+		{"DeleteOpenIDConnectProvider", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: provider})
 			return err
 		}},
@@ -312,7 +312,7 @@ func iamActs() []act {
 }
 
 func keyActs() []act {
-	keyID := func(ctx context.Context, b *bench) (*string, error) {
+	keyID := func(ctx context.Context, b *env) (*string, error) {
 		keys, err := b.kms.ListKeys(ctx, &kms.ListKeysInput{})
 		if err != nil {
 			return nil, err
@@ -320,11 +320,11 @@ func keyActs() []act {
 		return keys.Keys[0].KeyId, nil
 	}
 	return []act{
-		{"CreateKey", func(ctx context.Context, b *bench) error {
+		{"CreateKey", func(ctx context.Context, b *env) error {
 			_, err := b.kms.CreateKey(ctx, &kms.CreateKeyInput{Description: aws.String("lab"), KeyUsage: kmstypes.KeyUsageTypeEncryptDecrypt})
 			return err
 		}},
-		{"PutKeyPolicy", func(ctx context.Context, b *bench) error {
+		{"PutKeyPolicy", func(ctx context.Context, b *env) error {
 			id, err := keyID(ctx, b)
 			if err != nil {
 				return err
@@ -334,7 +334,7 @@ func keyActs() []act {
 			})
 			return err
 		}},
-		{"DisableKey", func(ctx context.Context, b *bench) error {
+		{"DisableKey", func(ctx context.Context, b *env) error {
 			id, err := keyID(ctx, b)
 			if err != nil {
 				return err
@@ -342,7 +342,7 @@ func keyActs() []act {
 			_, err = b.kms.DisableKey(ctx, &kms.DisableKeyInput{KeyId: id})
 			return err
 		}},
-		{"PutParameter", func(ctx context.Context, b *bench) error {
+		{"PutParameter", func(ctx context.Context, b *env) error {
 			_, err := b.ssm.PutParameter(ctx, &ssm.PutParameterInput{
 				Name: aws.String("/ica/prefix"), Value: aws.String("do-not-record-this"), Type: ssmtypes.ParameterTypeString,
 			})
@@ -352,7 +352,7 @@ func keyActs() []act {
 }
 
 func TestEveryActHasItsCloudTrailName(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	shapes := recordedShapes(t)
 	for _, act := range acts() {
 		t.Run(act.event, func(t *testing.T) {
@@ -489,7 +489,7 @@ func names(events []localaws.Envelope) []string {
 }
 
 func TestEvents(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	t.Run("tell who, what and where", b.whoWhatAndWhere)
 	t.Run("have the body as parameters", b.bodyBecomesParameters)
 	t.Run("are not for reads and data", b.readsAndDataEvents)
@@ -497,7 +497,7 @@ func TestEvents(t *testing.T) {
 	t.Run("from the virtual-host style", b.virtualHostStyle)
 }
 
-func (b *bench) whoWhatAndWhere(t *testing.T) {
+func (b *env) whoWhatAndWhere(t *testing.T) {
 	ctx := t.Context()
 	b.Recorder().Identify("ASIAGUARD00000000000", localaws.AssumedRole(b.Account(), "/guards/guard", "remediate"))
 	frankfurt := s3.NewFromConfig(b.Config("eu-central-1", "ASIAGUARD00000000000"))
@@ -527,7 +527,7 @@ func (b *bench) whoWhatAndWhere(t *testing.T) {
 	equal(t, "resources of CreateBucket", len(bucket.Detail.Resources), 0)
 }
 
-func (b *bench) bodyBecomesParameters(t *testing.T) {
+func (b *env) bodyBecomesParameters(t *testing.T) {
 	ctx := t.Context()
 	createBucket(t, b, "lab")
 	b.take()
@@ -564,7 +564,7 @@ func (b *bench) bodyBecomesParameters(t *testing.T) {
 	}
 }
 
-func (b *bench) readsAndDataEvents(t *testing.T) {
+func (b *env) readsAndDataEvents(t *testing.T) {
 	ctx := t.Context()
 	createBucket(t, b, "lab")
 	b.take()
@@ -587,7 +587,7 @@ func (b *bench) readsAndDataEvents(t *testing.T) {
 		"s3 PutObject s3:PutObject, s3 GetBucketVersioning s3:GetBucketVersioning, iam ListRoles iam:ListRoles")
 }
 
-func (b *bench) failedCalls(t *testing.T) {
+func (b *env) failedCalls(t *testing.T) {
 	ctx := t.Context()
 	_, err := b.iam.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: aws.String("nobody"), MaxSessionDuration: aws.Int32(3600)})
 	var missing *iamtypes.NoSuchEntityException
@@ -627,7 +627,7 @@ func TestEmitErrorsAreKept(t *testing.T) {
 	}
 }
 
-func (b *bench) virtualHostStyle(t *testing.T) {
+func (b *env) virtualHostStyle(t *testing.T) {
 	createBucket(t, b, "lab")
 	b.take()
 	config := b.Config("us-east-1", personKey)
@@ -644,7 +644,7 @@ func (b *bench) virtualHostStyle(t *testing.T) {
 	}
 }
 
-func createBucket(t *testing.T, b *bench, name string) {
+func createBucket(t *testing.T, b *env, name string) {
 	t.Helper()
 	if _, err := b.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 
 // Who made a call finds its event by the request id that the SDK tells.
 func TestEventHasTheCallersRequestID(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	createBucket(t, b, "probed")
 	key, err := kms.NewFromConfig(b.DirectConfig("us-east-1")).CreateKey(t.Context(), &kms.CreateKeyInput{})
 	if err != nil {
@@ -51,7 +51,7 @@ func TestEventHasTheCallersRequestID(t *testing.T) {
 	}
 }
 
-func (b *bench) identifiedCalls(keyID *string) map[string]func(context.Context) (middleware.Metadata, error) {
+func (b *env) identifiedCalls(keyID *string) map[string]func(context.Context) (middleware.Metadata, error) {
 	return map[string]func(context.Context) (middleware.Metadata, error){
 		"s3": func(ctx context.Context) (middleware.Metadata, error) {
 			out, err := b.s3.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: aws.String("probed")})
@@ -86,7 +86,7 @@ func (b *bench) identifiedCalls(keyID *string) map[string]func(context.Context) 
 
 // A failed call's id stands in the body too; what a fault answers has one as well.
 func TestEventOfAFailedCallHasItsRequestID(t *testing.T) {
-	b := newBench(t)
+	b := newEnv(t)
 	b.clients(1)
 	ctx := t.Context()
 	calls := map[string]func() error{

@@ -55,7 +55,7 @@ func kinds() []kind {
 		{name: "bucket-policy", body: bucketPolicyBody, apply: applyBucketPolicy, own: func(d icaconfig.DocumentsSpec) string { return d.CrossAccountStatements }},
 		{name: "key-policy", body: keyPolicyBody, apply: applyKeyPolicy},
 		{name: "boundary", body: boundaryBody, apply: applyBoundary},
-		{name: "scp", body: scpBody, apply: applySCP, source: icaconfig.Source{Sure: "built", Why: "from the table of settings: what the guard writes, and what undoes it"}},
+		{name: "scp", body: scpBody, apply: applySCP, source: icaconfig.Source{Sure: "derived", Why: "from the table of settings: what the guard writes, and what undoes it"}},
 	}
 	for i, k := range all {
 		for _, source := range icaconfig.Sources() {

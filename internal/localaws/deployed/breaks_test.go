@@ -19,7 +19,7 @@ import (
 
 // breaks are one change by a stranger for every setting that restores something in the example, each with the event
 // that has to bring the guard there.
-func (w *world) breaks() map[string]func(context.Context) error {
+func (w *env) breaks() map[string]func(context.Context) error {
 	role, bucket := &w.Storage.Role.Name, &w.Storage.Bucket.Name
 	iams := w.IAM(testlab.Stranger)
 	s3s := awserr.S3(w.local.Config(testlab.Region, testlab.Stranger), testlab.Region)
@@ -78,7 +78,7 @@ func (w *world) breaks() map[string]func(context.Context) error {
 }
 
 // testEverySetting lets the event of each change go the whole way: rule, queue, function, restored, read back by validate.
-func (w *world) testEverySetting() {
+func (w *env) testEverySetting() {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute) // should it never end
 	defer cancel()
 	for setting, breakIt := range w.breaks() {
@@ -96,7 +96,7 @@ func (w *world) testEverySetting() {
 }
 
 // differs asks validate, as deployed, about one setting.
-func (w *world) differs(setting string) bool {
+func (w *env) differs(setting string) bool {
 	w.t.Helper()
 	var audit report.Report
 	testlab.Invoke(w.t, w.Validate, `{}`, &audit)

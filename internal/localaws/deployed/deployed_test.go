@@ -38,8 +38,8 @@ const (
 	eventsDir = "../../../events"
 )
 
-// world is the example's lab with icaguard deployed.
-type world struct {
+// env is the example's lab with icaguard deployed.
+type env struct {
 	*testlab.Lab
 	*deployed.Guard
 	t      *testing.T
@@ -61,7 +61,7 @@ func TestDeployed(t *testing.T) {
 	w.testEverySetting()
 }
 
-func deploy(t *testing.T) *world {
+func deploy(t *testing.T) *env {
 	t.Helper()
 	const example = "../../../ica.example.yaml"
 	text, err := os.ReadFile(example)
@@ -69,7 +69,7 @@ func deploy(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	testlab.DependOn(t, "cdk", "functions/remediate", "functions/validate")
-	w := &world{t: t, local: localawstest.Start(t)}
+	w := &env{t: t, local: localawstest.Start(t)}
 	w.Lab = testlab.Configure(t, w.local, string(text))
 	_, err = ssm.NewFromConfig(w.local.DirectConfig(testlab.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
 		Name: &w.Storage.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String(testlab.Prefix),
@@ -84,7 +84,7 @@ func deploy(t *testing.T) *world {
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *env) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -92,7 +92,7 @@ func (w *world) must(err error) {
 }
 
 // testBaseline reads back what the stacks made, before anything else happens.
-func (w *world) testBaseline() {
+func (w *env) testBaseline() {
 	w.ExpectRestored()
 	out, err := iam.NewFromConfig(w.local.DirectConfig(testlab.Region)).GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &w.Storage.Role.Name})
 	w.must(err)
@@ -108,7 +108,7 @@ func (w *world) testBaseline() {
 }
 
 // firstLook is what a deploy ends with: documents that others write too are the guard's to write, not CloudFormation's.
-func (w *world) firstLook() {
+func (w *env) firstLook() {
 	w.t.Helper()
 	queue := guard.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
 	w.must(queue.Requeue(w.t.Context(), guard.Request{}, 0))
@@ -117,14 +117,14 @@ func (w *world) firstLook() {
 }
 
 // text is a document as AWS takes it.
-func (w *world) text(document any) *string {
+func (w *env) text(document any) *string {
 	w.t.Helper()
 	data, err := json.Marshal(document)
 	w.must(err)
 	return aws.String(string(data))
 }
 
-func (w *world) decode(document []byte) any {
+func (w *env) decode(document []byte) any {
 	w.t.Helper()
 	var value any
 	w.must(json.Unmarshal(document, &value))
@@ -132,7 +132,7 @@ func (w *world) decode(document []byte) any {
 }
 
 // expectInSync invokes validate as deployed.
-func (w *world) expectInSync() {
+func (w *env) expectInSync() {
 	w.t.Helper()
 	var audit report.Report
 	testlab.Invoke(w.t, w.Validate, `{}`, &audit)
@@ -143,7 +143,7 @@ func (w *world) expectInSync() {
 
 // testRules puts every sample on the bus: those that a setting listens to, and that did not fail, reach the queue. Events of a service of
 // which nothing is guarded here, KMS's without a key, are let through by no rule.
-func (w *world) testRules() {
+func (w *env) testRules() {
 	want := map[string]string{} // files by event id
 	for file, event := range samples(w.t) {
 		w.putEvent(event)
@@ -214,7 +214,7 @@ func readSample(body []byte) (sample, error) {
 }
 
 // putEvent puts a sample on the bus as AWS would, which PutEvents only here allows.
-func (w *world) putEvent(s sample) {
+func (w *env) putEvent(s sample) {
 	w.t.Helper()
 	out, err := eventbridge.NewFromConfig(w.local.DirectConfig(testlab.Region)).PutEvents(w.t.Context(), &eventbridge.PutEventsInput{
 		Entries: []ebtypes.PutEventsRequestEntry{{Source: &s.source, DetailType: &s.detailType, Detail: aws.String(string(s.detail))}},
@@ -225,7 +225,7 @@ func (w *world) putEvent(s sample) {
 }
 
 // takeEvents empties the queue of requests and answers the ids of the events that it held, sorted.
-func (w *world) takeEvents() []string {
+func (w *env) takeEvents() []string {
 	w.t.Helper()
 	client := sqs.NewFromConfig(w.local.DirectConfig(testlab.Region))
 	var ids []string
@@ -247,7 +247,7 @@ func (w *world) takeEvents() []string {
 }
 
 // testRestore goes the whole way: call, event, rule, queue, function, restored.
-func (w *world) testRestore() {
+func (w *env) testRestore() {
 	w.Break()
 	w.ExpectBroken()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute) // should it never end

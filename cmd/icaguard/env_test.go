@@ -28,44 +28,44 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// desk is where somebody types icaguard commands: a folder, an environment, and nothing else of this machine.
-type desk struct {
-	t   *testing.T
-	dir string
-	env map[string]string
+// env is where somebody types icaguard commands: a folder, an environment, and nothing else of this machine.
+type env struct {
+	t         *testing.T
+	dir       string
+	variables map[string]string
 }
 
-func newDesk(t *testing.T, dir string, env map[string]string) *desk {
+func newEnv(t *testing.T, dir string, variables map[string]string) *env {
 	t.Helper()
-	d := &desk{t: t, dir: dir, env: map[string]string{
+	d := &env{t: t, dir: dir, variables: map[string]string{
 		asCommand: "1", "HOME": t.TempDir(), "PATH": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"GORACE":                    "atexit_sleep_ms=0", // with -race every process would wait for a second at its end
 	}}
-	for name, value := range env {
-		d.env[name] = value
+	for name, value := range variables {
+		d.variables[name] = value
 	}
 	return d
 }
 
-// labDesk is a lab, and a desk with its ica.yaml and credentials.
-type labDesk struct {
+// storageEnv is a lab, and a env with its ica.yaml and credentials.
+type storageEnv struct {
 	*testlab.Lab
-	*desk
+	*env
 }
 
-func newLabDesk(t *testing.T, local *localaws.AWS, name string) labDesk {
+func newStorageEnv(t *testing.T, local *localaws.AWS, name string) storageEnv {
 	t.Helper()
-	return labDeskOf(t, testlab.New(t, local, name, icaconfig.Enforce))
+	return storageEnvOf(t, testlab.New(t, local, name, icaconfig.Enforce))
 }
 
-func labDeskOf(t *testing.T, lab *testlab.Lab) labDesk {
+func storageEnvOf(t *testing.T, lab *testlab.Lab) storageEnv {
 	t.Helper()
-	return labDesk{lab, newDesk(t, filepath.Dir(lab.Config), lab.Local.FunctionEnv(lab.Key()))}
+	return storageEnv{lab, newEnv(t, filepath.Dir(lab.Config), lab.Local.FunctionEnv(lab.Key()))}
 }
 
-// write puts a file into the desk's folder.
-func (d *desk) write(name, text string) {
+// write puts a file into the env's folder.
+func (d *env) write(name, text string) {
 	d.t.Helper()
 	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600); err != nil {
 		d.t.Fatal(err)
@@ -73,7 +73,7 @@ func (d *desk) write(name, text string) {
 }
 
 // must fails the test on an error of an SDK call whose answer does not matter.
-func (d *desk) must(_ any, err error) {
+func (d *env) must(_ any, err error) {
 	d.t.Helper()
 	if err != nil {
 		d.t.Fatal(err)
@@ -87,7 +87,7 @@ type answer struct {
 	code           int
 }
 
-func (d *desk) run(args ...string) answer {
+func (d *env) run(args ...string) answer {
 	d.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -96,7 +96,7 @@ func (d *desk) run(args ...string) answer {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(d.t.Context(), self, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, &stdout, &stderr
-	for name, value := range d.env {
+	for name, value := range d.variables {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	var exit *exec.ExitError
@@ -107,7 +107,7 @@ func (d *desk) run(args ...string) answer {
 }
 
 // golden runs a command and compares all of its answer with testdata/NAME.txt.
-func (d *desk) golden(name string, args ...string) {
+func (d *env) golden(name string, args ...string) {
 	d.t.Helper()
 	golden.Check(d.t, *update, filepath.Join("testdata", name+".txt"), d.run(args...).transcript())
 }
@@ -138,7 +138,7 @@ func (a answer) transcript() string {
 }
 
 // expectFailure runs a command that has to fail with all of these texts, and nothing but them to read.
-func (d *desk) expectFailure(args []string, texts ...string) {
+func (d *env) expectFailure(args []string, texts ...string) {
 	d.t.Helper()
 	a := d.run(args...)
 	if a.code != 2 || a.stdout != "" || !strings.HasPrefix(a.stderr, "icaguard: ") {

@@ -33,29 +33,29 @@ import (
 // Tests of all packages take -update; this one has no golden files.
 var _ = flag.Bool("update", false, "rewrite golden files")
 
-// site is a local AWS with room for many worlds, and the binary that all of them run: both take their time to make.
-type site struct {
+// fixture is a local AWS with room for many envs, and the binary that all of them run: both take their time to make.
+type fixture struct {
 	*localaws.AWS
 	binary string
 
 	mu     sync.Mutex
-	worlds int
-	events []localaws.Envelope // of all worlds, in place of a bus and its rules
+	envs   int
+	events []localaws.Envelope // of all envs, in place of a bus and its rules
 }
 
-func newSite(t *testing.T) *site {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	s := &site{AWS: localawstest.Start(t), binary: testlab.Build(t, "remediate")}
+	s := &fixture{AWS: localawstest.Start(t), binary: testlab.Build(t, "remediate")}
 	testlab.MakeHome(t, s.AWS, testlab.Home(t, s.AWS))
 	s.Recorder().SetEmit(s.hear)
 	return s
 }
 
-// world is a lab and the deployed parts around remediate: queue, dead-letter queue, topic with a subscriber.
-type world struct {
+// env is a lab and the deployed parts around remediate: queue, dead-letter queue, topic with a subscriber.
+type env struct {
 	*testlab.Lab
 	t        *testing.T
-	site     *site
+	fixture  *fixture
 	config   localaws.FunctionConfig // of function, which starts with the first invocation
 	function *localaws.Function
 	log      *buffer
@@ -65,26 +65,26 @@ type world struct {
 	sqs *sqs.Client // past the recorder
 }
 
-// The queues of a world.
+// The queues of a env.
 const (
 	requests    = "requests"
 	deadLetters = "dead-letters"
 	inbox       = "inbox" // the topic's subscriber
 )
 
-func newWorld(t *testing.T, s *site) *world { return newWorldIn(t, s, icaconfig.Enforce) }
+func newEnv(t *testing.T, s *fixture) *env { return newWorldIn(t, s, icaconfig.Enforce) }
 
-func newWorldIn(t *testing.T, s *site, mode icaconfig.Mode) *world {
+func newWorldIn(t *testing.T, s *fixture, mode icaconfig.Mode) *env {
 	t.Helper()
 	return guarding(t, s, testlab.New(t, s.AWS, s.nextName(), mode))
 }
 
 // guarding makes the deployed parts around remediate for a lab.
-func guarding(t *testing.T, s *site, lab *testlab.Lab) *world {
+func guarding(t *testing.T, s *fixture, lab *testlab.Lab) *env {
 	t.Helper()
 	name := lab.Storage.Name
-	w := &world{
-		Lab: lab, t: t, site: s, log: &buffer{tee: t.Output()}, queues: map[string]string{}, sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
+	w := &env{
+		Lab: lab, t: t, fixture: s, log: &buffer{tee: t.Output()}, queues: map[string]string{}, sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
 	}
 	for _, queue := range []string{requests, deadLetters, inbox} {
 		out, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
@@ -102,21 +102,21 @@ func guarding(t *testing.T, s *site, lab *testlab.Lab) *world {
 	return w.start()
 }
 
-func (s *site) nextName() string {
+func (s *fixture) nextName() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.worlds++
-	return fmt.Sprintf("lab-%d", s.worlds)
+	s.envs++
+	return fmt.Sprintf("lab-%d", s.envs)
 }
 
 // start makes the function ready as w.config describes it now.
-func (w *world) start() *world {
+func (w *env) start() *env {
 	w.t.Helper()
 	w.function = testlab.Start(w.t, w.config)
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *env) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -124,9 +124,9 @@ func (w *world) must(err error) {
 }
 
 // subscribe makes a topic whose notices arrive in the inbox, and answers its ARN.
-func (w *world) subscribe(name string) string {
+func (w *env) subscribe(name string) string {
 	w.t.Helper()
-	client := sns.NewFromConfig(w.site.DirectConfig(testlab.Region))
+	client := sns.NewFromConfig(w.fixture.DirectConfig(testlab.Region))
 	topic, err := client.CreateTopic(w.t.Context(), &sns.CreateTopicInput{Name: aws.String(name)})
 	w.must(err)
 	_, err = client.Subscribe(w.t.Context(), &sns.SubscribeInput{
@@ -136,24 +136,24 @@ func (w *world) subscribe(name string) string {
 	return aws.ToString(topic.TopicArn)
 }
 
-func (w *world) queueARN(name string) string {
-	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", testlab.Region, w.site.Account(), name)
+func (w *env) queueARN(name string) string {
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", testlab.Region, w.fixture.Account(), name)
 }
 
-func (s *site) hear(_ context.Context, event localaws.Envelope) error {
+func (s *fixture) hear(_ context.Context, event localaws.Envelope) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, event)
 	return nil
 }
 
-// heard takes the events about this world since the last call, as EventBridge would put them into the queue.
-func (w *world) heard() []string {
+// heard takes the events about this env since the last call, as EventBridge would put them into the queue.
+func (w *env) heard() []string {
 	w.t.Helper()
-	w.site.mu.Lock()
-	defer w.site.mu.Unlock()
+	w.fixture.mu.Lock()
+	defer w.fixture.mu.Unlock()
 	var bodies []string
-	w.site.events = slices.DeleteFunc(w.site.events, func(e localaws.Envelope) bool {
+	w.fixture.events = slices.DeleteFunc(w.fixture.events, func(e localaws.Envelope) bool {
 		of := e.Detail.RequestParameters
 		if of["bucketName"] != w.Storage.Bucket.Name && of["roleName"] != w.Storage.Role.Name {
 			return false
@@ -167,14 +167,14 @@ func (w *world) heard() []string {
 }
 
 // breakIt breaks both settings and answers the two events.
-func (w *world) breakIt() []string {
+func (w *env) breakIt() []string {
 	w.t.Helper()
 	w.Break()
 	return w.heard()
 }
 
 // send puts messages on the queue of requests, in order.
-func (w *world) send(bodies ...string) {
+func (w *env) send(bodies ...string) {
 	w.t.Helper()
 	for _, body := range bodies {
 		_, err := w.sqs.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues[requests]), MessageBody: &body})
@@ -183,14 +183,14 @@ func (w *world) send(bodies ...string) {
 }
 
 // deliver sends messages, lets the function work on all that are visible, and answers the batches.
-func (w *world) deliver(bodies ...string) []localaws.Batch {
+func (w *env) deliver(bodies ...string) []localaws.Batch {
 	w.t.Helper()
 	w.send(bodies...)
 	return w.poll(false)
 }
 
 // poll drains the queue of checks; all waits for delayed messages too.
-func (w *world) poll(all bool) []localaws.Batch {
+func (w *env) poll(all bool) []localaws.Batch {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute) // should messages come again for ever
 	defer cancel()
@@ -204,7 +204,7 @@ func (w *world) poll(all bool) []localaws.Batch {
 }
 
 // done delivers messages that all have to be done in one batch.
-func (w *world) done(bodies ...string) {
+func (w *env) done(bodies ...string) {
 	w.t.Helper()
 	if failed := w.failing(bodies...); len(failed) > 0 {
 		w.t.Errorf("%d messages come again, want none: %s", len(failed), failed)
@@ -212,7 +212,7 @@ func (w *world) done(bodies ...string) {
 }
 
 // failing delivers messages in one batch that the function has to answer, and answers the bodies that come again.
-func (w *world) failing(bodies ...string) []string {
+func (w *env) failing(bodies ...string) []string {
 	w.t.Helper()
 	batches := w.deliver(bodies...)
 	if len(batches) != 1 || len(batches[0].Messages) != len(bodies) {
@@ -232,7 +232,7 @@ func (w *world) failing(bodies ...string) []string {
 }
 
 // invoke invokes the function without a queue, as `aws lambda invoke` does; it has to answer that all is done.
-func (w *world) invoke(payload string) {
+func (w *env) invoke(payload string) {
 	w.t.Helper()
 	var response events.SQSEventResponse
 	testlab.Invoke(w.t, w.function, payload, &response)
@@ -242,7 +242,7 @@ func (w *world) invoke(payload string) {
 }
 
 // take receives and deletes what a queue holds.
-func (w *world) take(queue string) []types.Message {
+func (w *env) take(queue string) []types.Message {
 	w.t.Helper()
 	var all []types.Message
 	for {
@@ -264,7 +264,7 @@ func (w *world) take(queue string) []types.Message {
 }
 
 // notices takes what the topic's subscriber got.
-func (w *world) notices() []notice {
+func (w *env) notices() []notice {
 	w.t.Helper()
 	var all []notice
 	for _, message := range w.take(inbox) {
@@ -282,7 +282,7 @@ type notice struct {
 }
 
 // expectNotice wants exactly one notice, with this status, severity and these texts.
-func (w *world) expectNotice(status guard.Status, severity string, texts ...string) {
+func (w *env) expectNotice(status guard.Status, severity string, texts ...string) {
 	w.t.Helper()
 	all := w.notices()
 	if len(all) != 1 {
@@ -300,7 +300,7 @@ func (w *world) expectNotice(status guard.Status, severity string, texts ...stri
 }
 
 // expectAgain wants the post to be a first check again, with this delay and reason, and answers its body.
-func (w *world) expectAgain(p post, setting string, delay time.Duration, reason string) string {
+func (w *env) expectAgain(p post, setting string, delay time.Duration, reason string) string {
 	w.t.Helper()
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
@@ -318,7 +318,7 @@ func (w *world) expectAgain(p post, setting string, delay time.Duration, reason 
 }
 
 // expectPosts wants so many messages of the function since the last call, and answers them.
-func (w *world) expectPosts(want int) []post {
+func (w *env) expectPosts(want int) []post {
 	w.t.Helper()
 	posts := w.posts.take()
 	if len(posts) != want {
@@ -328,14 +328,14 @@ func (w *world) expectPosts(want int) []post {
 }
 
 // logged ends the function and answers all that it logged: only the end of a process surely flushes its output.
-func (w *world) logged() string {
+func (w *env) logged() string {
 	w.t.Helper()
 	w.must(w.function.Close())
 	return w.log.String()
 }
 
 // expectCalls wants exactly these operations.
-func (w *world) expectCalls(calls []localaws.Call, want ...string) {
+func (w *env) expectCalls(calls []localaws.Call, want ...string) {
 	w.t.Helper()
 	if got := testlab.Operations(calls); !slices.Equal(got, want) {
 		w.t.Errorf("calls %v, want %v", got, want)

@@ -23,18 +23,18 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-// sessionNamePrefix is the prefix of every world. No test output may hold it: TestMain's caller searches for it.
+// sessionNamePrefix is the prefix of every env. No test output may hold it: TestMain's caller searches for it.
 const sessionNamePrefix = "prefix-that-must-not-be-printed"
 
-// site is a local AWS with room for many worlds.
-type site struct {
+// fixture is a local AWS with room for many envs.
+type fixture struct {
 	*localaws.AWS
-	worlds int
+	envs int
 }
 
 // shared is the local AWS of all tests of the package, which starts with the first that needs it: starting one takes
 // longer than most tests.
-var shared site //nolint:gochecknoglobals // TestMain has no other way to hand something to the tests
+var shared fixture //nolint:gochecknoglobals // TestMain has no other way to hand something to the tests
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func newSite(t *testing.T) *site {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	if shared.AWS != nil {
 		return &shared
@@ -64,16 +64,16 @@ func newSite(t *testing.T) *site {
 	return &shared
 }
 
-// world is one storage as ICA needs it, with foreign parts beside it, and an engine that guards it.
-type world struct {
+// env is one storage as ICA needs it, with foreign parts beside it, and an engine that guards it.
+type env struct {
 	t        *testing.T
-	local    *site
-	key      string // access key of the engine, which tells its calls from the test's and from other worlds'
+	local    *fixture
+	key      string // access key of the engine, which tells its calls from the test's and from other envs'
 	storage  icaconfig.Storage
 	engine   Engine
 	requeued []Request
 	store    *memoryStore
-	before   map[string]string // the state of all settings once the world was made
+	before   map[string]string // the state of all settings once the env was made
 
 	// Clients of a stranger: what they do is what people do to the setup.
 	s3  *s3.Client
@@ -88,19 +88,19 @@ func foreignRule() types.CORSRule {
 	}
 }
 
-// variant is what a world's ica.yaml says beyond the least: lines of the bucket, the role and the storage.
+// variant is what an env's ica.yaml says beyond the least: lines of the bucket, the role and the storage.
 type variant struct {
 	bucket, role, storage string
 	key                   bool // a KMS key is made and named
 }
 
-// newWorld makes a storage with nothing in place but bucket, key, parameter and foreign parts, lets the engine restore
+// newEnv makes a storage with nothing in place but bucket, key, parameter and foreign parts, lets the engine restore
 // all the rest, and checks that it then finds nothing more to do.
-func newWorld(t *testing.T, local *site, v variant) *world {
+func newEnv(t *testing.T, local *fixture, v variant) *env {
 	t.Helper()
-	local.worlds++
-	n := local.worlds
-	w := &world{
+	local.envs++
+	n := local.envs
+	w := &env{
 		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), store: &memoryStore{},
 		s3:  awserr.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
 		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
@@ -138,7 +138,7 @@ storages:
 }
 
 // configure makes the engine for an ica.yaml.
-func (w *world) configure(text string) {
+func (w *env) configure(text string) {
 	w.t.Helper()
 	file, err := icaconfig.Parse("ica.yaml", []byte(text))
 	if err != nil {
@@ -162,7 +162,7 @@ func (w *world) configure(text string) {
 	}
 }
 
-func (w *world) create() {
+func (w *env) create() {
 	w.t.Helper()
 	w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
 	w.putCORS(foreignRule())
@@ -174,7 +174,7 @@ func (w *world) create() {
 	}
 	for _, result := range w.engine.Handle(w.t.Context(), []Request{{}}) {
 		if o := result.Outcome; o.Status != InSync && o.Status != Restored {
-			w.t.Fatalf("a new world is not as ICA needs it: %+v", o)
+			w.t.Fatalf("a new env is not as ICA needs it: %+v", o)
 		}
 	}
 	w.before = w.state()
@@ -211,7 +211,7 @@ func (m *memoryStore) Get(_ context.Context, resource, what string) (string, err
 }
 
 // must fails the test on an error of an SDK call whose answer does not matter.
-func (w *world) must(_ any, err error) {
+func (w *env) must(_ any, err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -219,7 +219,7 @@ func (w *world) must(_ any, err error) {
 }
 
 // state is what every setting observes now, by setting.
-func (w *world) state() map[string]string {
+func (w *env) state() map[string]string {
 	w.t.Helper()
 	state := map[string]string{}
 	for _, j := range w.engine.jobs([]Request{{}}) {
@@ -238,12 +238,12 @@ func (w *world) state() map[string]string {
 }
 
 // check lets the engine check one setting after a stranger's event.
-func (w *world) reconcile(setting string) Outcome {
+func (w *env) reconcile(setting string) Outcome {
 	w.t.Helper()
 	return w.reconcileFor(setting, Event{EventID: "1", Event: "Test", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}})
 }
 
-func (w *world) reconcileFor(setting string, cause Event) Outcome {
+func (w *env) reconcileFor(setting string, cause Event) Outcome {
 	w.t.Helper()
 	results := w.engine.Handle(w.t.Context(), []Request{{Setting: setting, Events: []Event{cause}}})
 	if len(results) != 1 {
@@ -256,12 +256,12 @@ func (w *world) reconcileFor(setting string, cause Event) Outcome {
 }
 
 // calls are the guard's own calls since the last reset of the recorder.
-func (w *world) calls() []localaws.Call {
+func (w *env) calls() []localaws.Call {
 	return slices.DeleteFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.AccessKeyID != w.key })
 }
 
 // actions are the IAM actions that those calls needed.
-func (w *world) actions() []string {
+func (w *env) actions() []string {
 	var actions []string
 	for _, call := range w.calls() {
 		actions = append(actions, call.Action)

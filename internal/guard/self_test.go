@@ -40,8 +40,8 @@ const (
 	keyAway = `kmsKeyArn: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"`
 )
 
-// homeWorld is the guard itself in a local AWS of its own, and a stranger.
-type homeWorld struct {
+// selfEnv is the guard itself in a local AWS of its own, and a stranger.
+type selfEnv struct {
 	t        *testing.T
 	local    *localaws.AWS
 	key      string // access key of the engine
@@ -54,11 +54,11 @@ type homeWorld struct {
 	heard []cloudtrail.Event
 }
 
-// newHome makes the world of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming a key only adds
+// newHome makes the env of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming a key only adds
 // rules, so it always is.
-func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *homeWorld {
+func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *selfEnv {
 	t.Helper()
-	w := &homeWorld{t: t, local: local, key: "AKIAGUARDHOME", stranger: Clients{Config: local.Config(inHome, "AKIASTRANGER")}}
+	w := &selfEnv{t: t, local: local, key: "AKIAGUARDHOME", stranger: Clients{Config: local.Config(inHome, "AKIASTRANGER")}}
 	w.configure(true)
 	localawstest.Home{
 		Regions: w.home.Regions(), Queue: RequestQueue, DeadLetters: DeadLetterQueue, Topic: AlertTopic, Table: LedgerTable, Trail: TrailName,
@@ -82,7 +82,7 @@ func homeRules(h icaconfig.Home) []localawstest.Rule {
 	return rules
 }
 
-func (w *homeWorld) configure(withKey bool) {
+func (w *selfEnv) configure(withKey bool) {
 	w.t.Helper()
 	text := twoRegions
 	if withKey {
@@ -109,13 +109,13 @@ func (w *homeWorld) configure(withKey bool) {
 }
 
 // play makes all stacks pass through statuses, one a minute, beginning at a time.
-func (w *homeWorld) play(from time.Time, statuses ...string) {
+func (w *selfEnv) play(from time.Time, statuses ...string) {
 	for _, stack := range w.home.Stacks {
 		w.playOne(stack.Name, from, statuses...)
 	}
 }
 
-func (w *homeWorld) playOne(stack string, from time.Time, statuses ...string) {
+func (w *selfEnv) playOne(stack string, from time.Time, statuses ...string) {
 	state := localaws.StackState{
 		Status: statuses[len(statuses)-1], LastUpdated: from, Outputs: map[string]string{icaconfig.DigestOutput: w.home.Digest},
 	}
@@ -126,7 +126,7 @@ func (w *homeWorld) playOne(stack string, from time.Time, statuses ...string) {
 }
 
 // hear keeps what strangers do, in place of the rules.
-func (w *homeWorld) hear(_ context.Context, envelope localaws.Envelope) error {
+func (w *selfEnv) hear(_ context.Context, envelope localaws.Envelope) error {
 	body, err := json.Marshal(envelope)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (w *homeWorld) hear(_ context.Context, envelope localaws.Envelope) error {
 }
 
 // requests are those that what was heard since the last call leads to.
-func (w *homeWorld) requests() []Request {
+func (w *selfEnv) requests() []Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var requests []Request
@@ -151,7 +151,7 @@ func (w *homeWorld) requests() []Request {
 }
 
 // handle is one batch, with gates that know nothing yet.
-func (w *homeWorld) handle(requests ...Request) []Outcome {
+func (w *selfEnv) handle(requests ...Request) []Outcome {
 	w.t.Helper()
 	w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
 	var outcomes []Outcome
@@ -164,7 +164,7 @@ func (w *homeWorld) handle(requests ...Request) []Outcome {
 	return outcomes
 }
 
-func (w *homeWorld) handleOne(requests ...Request) Outcome {
+func (w *selfEnv) handleOne(requests ...Request) Outcome {
 	w.t.Helper()
 	outcomes := w.handle(requests...)
 	if len(outcomes) != 1 {
@@ -173,7 +173,7 @@ func (w *homeWorld) handleOne(requests ...Request) Outcome {
 	return outcomes[0]
 }
 
-func (w *homeWorld) must(_ any, err error) {
+func (w *selfEnv) must(_ any, err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -181,28 +181,28 @@ func (w *homeWorld) must(_ any, err error) {
 }
 
 // storage stands for the guard where clients ask for one.
-func (w *homeWorld) storage() icaconfig.Storage { return w.engine.Baseline.Storages[0] }
+func (w *selfEnv) storage() icaconfig.Storage { return w.engine.Baseline.Storages[0] }
 
 // calls are the engine's calls for its settings; those of the gates are the gates' tests' to check.
-func (w *homeWorld) calls() []localaws.Call {
+func (w *selfEnv) calls() []localaws.Call {
 	return slices.DeleteFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool {
 		return c.AccessKeyID != w.key || c.Service == "cloudformation"
 	})
 }
 
-// homeWay is one way of breaking the guard itself, and what must come of it.
-type homeWay struct {
+// selfCase is one way of breaking the guard itself, and what must come of it.
+type selfCase struct {
 	setting, name string
 	key           bool // a KMS key is named
-	breakIt       func(*homeWorld)
+	breakIt       func(*selfEnv)
 	want          Status
 	says          string // a part of what people are told
 	untold        bool   // no event tells of it: the schedule finds it
 }
 
-// homeWays are all of them, each setting's in its own test file.
-func homeWays() []homeWay {
-	return slices.Concat(guardTrailWays(), guardRulesWays(), guardQueueWays(), guardFunctionWays(), guardRoleWays(), guardTopicWays(), guardLedgerWays(), guardPauseWays())
+// selfCases are all of them, each setting's in its own test file.
+func selfCases() []selfCase {
+	return slices.Concat(guardTrailCases(), guardRulesCases(), guardQueueCases(), guardFunctionCases(), guardRoleCases(), guardTopicCases(), guardLedgerCases(), guardPauseCases())
 }
 
 func TestSelfChecks(t *testing.T) {
@@ -219,15 +219,15 @@ func TestSelfChecks(t *testing.T) {
 		t.Run(setting, func(t *testing.T) {
 			used := map[string]bool{}
 			for _, withKey := range []bool{false, true} {
-				testHomeInSync(newHome(t, local, withKey, part), setting, used)
+				testSelfInSync(newHome(t, local, withKey, part), setting, used)
 			}
-			for _, c := range homeWays() {
+			for _, c := range selfCases() {
 				if c.setting == setting {
-					t.Run(c.name, func(t *testing.T) { testHomeWay(newHome(t, local, c.key, part), c, used) })
+					t.Run(c.name, func(t *testing.T) { testSelfCase(newHome(t, local, c.key, part), c, used) })
 				}
 			}
 			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, settingOf(t, setting), used) })
-			t.Run("faults", func(t *testing.T) { testHomeFaults(newHome(t, local, true, part), setting) })
+			t.Run("faults", func(t *testing.T) { testSelfFaults(newHome(t, local, true, part), setting) })
 		})
 	}
 }
@@ -242,7 +242,7 @@ func settingOf(t *testing.T, id string) Setting {
 	return all[i]
 }
 
-func testHomeInSync(w *homeWorld, setting string, used map[string]bool) {
+func testSelfInSync(w *selfEnv, setting string, used map[string]bool) {
 	w.t.Helper()
 	if o := w.handleOne(Request{Setting: setting}); o.Status != InSync || o.Storage != "icaguard" {
 		w.t.Errorf("as deployed it must be clean, and nobody's but the guard's: %+v", o)
@@ -252,7 +252,7 @@ func testHomeInSync(w *homeWorld, setting string, used map[string]bool) {
 	}
 }
 
-func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
+func testSelfCase(w *selfEnv, c selfCase, used map[string]bool) {
 	c.breakIt(w)
 	requests := slices.DeleteFunc(w.requests(), func(r Request) bool { return r.Setting != c.setting })
 	if c.untold != (len(requests) == 0) {
@@ -278,8 +278,8 @@ func testHomeWay(w *homeWorld, c homeWay, used map[string]bool) {
 	}
 }
 
-// testHomeFaults lets every call fail in every way: nothing is well or broken that could not be seen.
-func testHomeFaults(w *homeWorld, setting string) {
+// testSelfFaults lets every call fail in every way: nothing is well or broken that could not be seen.
+func testSelfFaults(w *selfEnv, setting string) {
 	w.handleOne(Request{Setting: setting})
 	var operations []string
 	for _, call := range w.calls() {
@@ -306,7 +306,7 @@ func testHomeFaults(w *homeWorld, setting string) {
 
 // TestSelfChecksAreAskedOnce: storages share the guard, in whatever region they are.
 func TestSelfChecksAreAskedOnce(t *testing.T) {
-	w := &homeWorld{t: t, local: newSite(t).AWS}
+	w := &selfEnv{t: t, local: newFixture(t).AWS}
 	w.configure(false)
 	var got []string
 	for _, j := range w.engine.jobs([]Request{{}}) {
