@@ -67,7 +67,7 @@ func TestUpdatesReplaceNothing(t *testing.T) {
 	old := synth(t, configure(t, before))
 	t.Run("changed", func(t *testing.T) {
 		changed := synth(t, configure(t, replace(t, before,
-			"tags: {owner: genomics}", "tags: {owner: somebody, cost: \"7\"}\nmode: observe\nschedule: 24h",
+			"tags: {owner: genomics}", "tags: {owner: somebody, cost: \"7\"}\nmode: observe\naudit: 24h",
 			"name: lab-prod-ica, folder: ica", `name: lab-prod-ica, folder: data/new, versioning: enabled, objectTags: true, crossAccountCopy: true, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"`,
 			`role: {sessionNamePrefix: "ssm:/ica/lab-prod/prefix"}`, `role: {sessionNamePrefix: "ssm:/ica/lab-prod/other", description: what it is for}`)))
 		for stack, parsed := range old.templates {

@@ -51,9 +51,9 @@ func (a *account) parameter(t *testing.T, name string) string {
 
 func testPause(t *testing.T, a *account) {
 	d := newGuardedEnv(t, a, "deferred")
-	unknown := `no such name: the configuration has held, all`
-	d.expectFailure([]string{"pause", "heldd", "--for", "2h", "--reason", "x"}, `pause "heldd": `+unknown)
-	d.expectFailure([]string{"resume", "heldd"}, `resume "heldd": `+unknown)
+	unknown := `no such name: the configuration has deferred, all`
+	d.expectFailure([]string{"pause", "deferredd", "--for", "2h", "--reason", "x"}, `pause "deferredd": `+unknown)
+	d.expectFailure([]string{"resume", "deferredd"}, `resume "deferredd": `+unknown)
 
 	began := time.Now()
 	d.golden("pause", "pause", "deferred", "--for", "2h", "--reason", " moving  to another\tkey")

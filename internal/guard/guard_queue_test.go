@@ -9,7 +9,7 @@ func guardQueueCases() []selfCase {
 	const id = "guard-queue"
 	return []selfCase{
 		{
-			setting: id, name: "deleted", want: ActionRequired, says: "queue icaguard-looks in us-east-1 does not exist",
+			setting: id, name: "deleted", want: ActionRequired, says: "queue icaguard-requests in us-east-1 does not exist",
 			breakIt: func(w *selfEnv) {
 				w.must(w.stranger.sqs(inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, RequestQueue)}))
 			},
@@ -21,7 +21,7 @@ func guardQueueCases() []selfCase {
 			},
 		},
 		{
-			setting: id, name: "dead-letter queue taken away", want: ActionRequired, says: "queue icaguard-looks in us-east-1 has lost its dead-letter queue",
+			setting: id, name: "dead-letter queue taken away", want: ActionRequired, says: "queue icaguard-requests in us-east-1 has lost its dead-letter queue",
 			breakIt: func(w *selfEnv) { w.setAttribute("RedrivePolicy", "") },
 		},
 		{

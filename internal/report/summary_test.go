@@ -60,7 +60,7 @@ func TestFingerprint(t *testing.T) {
 func TestHeldForTooLongIsTold(t *testing.T) {
 	held := outcome(guard.Deferred)
 	held.DeferredTooLong = true
-	if notice, wanted := NoticeFor(held); !wanted || notice.Filter["severity"] != "critical" || !strings.Contains(notice.Body, "why it is held") {
+	if notice, wanted := NoticeFor(held); !wanted || notice.Filter["severity"] != "critical" || !strings.Contains(notice.Body, "why it is deferred") {
 		t.Errorf("%v %+v", wanted, notice)
 	}
 	restored := outcome(guard.Restored)
