@@ -16,21 +16,19 @@ import (
 // addAccess creates what lets ICA in: per region one OIDC provider, per role its trust, duration and policy. An
 // existing role is left alone, and so is the provider that its trust must name already.
 func addAccess(stack awscdk.Stack, b icaconfig.Baseline) {
-	providers := map[string]awsiam.CfnOIDCProvider{}
-	roles := map[string]bool{}
+	providers := map[*icaconfig.Provider]awsiam.CfnOIDCProvider{}
 	for _, s := range b.Storages {
-		if roles[s.Role.Name] {
-			continue
+		if s.Role.Storages[0] != s.Name {
+			continue // its first storage makes the role
 		}
-		roles[s.Role.Name] = true
 		boundary := newBoundary(stack, s.Role)
 		if s.Role.Existing {
 			continue
 		}
-		provider, exists := providers[s.Provider.URL]
+		provider, exists := providers[s.Provider]
 		if !exists && !s.Provider.Existing {
 			provider = newProvider(stack, s)
-			providers[s.Provider.URL] = provider
+			providers[s.Provider] = provider
 		}
 		role := newRole(stack, s, boundary)
 		if provider != nil {
@@ -73,7 +71,7 @@ func newRole(stack awscdk.Stack, s icaconfig.Storage, boundary *string) awsiam.C
 // newBoundary creates our permissions boundary where ica.yaml asks for it, and names the one that it asks for. Ours is
 // CloudFormation's alone: the guard may set it on the role and never change it, so whatever the guard is made to do, the
 // role can do no more than ICA needs.
-func newBoundary(stack awscdk.Stack, role icaconfig.Role) *string {
+func newBoundary(stack awscdk.Stack, role *icaconfig.Role) *string {
 	if !role.Boundary.Ours {
 		return optional(role.Boundary.ARN)
 	}

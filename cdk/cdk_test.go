@@ -115,10 +115,11 @@ func load(t *testing.T, config string) icaconfig.Baseline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	baseline, err := file.Baseline("123456789012", "aws")
+	owner, err := file.Owner("123456789012", "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
+	baseline := file.Baseline(owner)
 	return baseline
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -39,7 +40,7 @@ func checkRules(t *testing.T, a app) {
 				want[rule.Name] = rule.Target + " " + text(rule.Pattern)
 			}
 		}
-		if tell := guard.GuardChangedRule(a.baseline.Home); s.Kind == icaconfig.GuardStack {
+		if tell := self.GuardChangedRule(a.baseline.Home); s.Kind == icaconfig.GuardStack {
 			want[tell.Name] = tell.Target + " " + text(tell.Pattern)
 		}
 		for name, rule := range rulesOf(a.templates[s.Name], "EventPattern") {
@@ -60,7 +61,7 @@ func checkRules(t *testing.T, a app) {
 
 // checkSamples: a rule lets a sample through exactly if a setting listens to it and it did not fail.
 func checkSamples(t *testing.T, a app) {
-	sources := guard.Sources(guard.All())
+	sources := guard.Sources(self.AllRows())
 	heard := map[string]bool{}
 	for file, body := range samples(t) {
 		event, err := cloudtrail.Parse([]byte(text(body)))
@@ -70,7 +71,7 @@ func checkSamples(t *testing.T, a app) {
 		listens := event.ErrorCode == "" && slices.Contains(sources[event.Source], event.Name)
 		for stack, parsed := range a.templates {
 			for name, rule := range rulesOf(parsed, "EventPattern") {
-				if name == guard.GuardChangedRule(a.baseline.Home).Name {
+				if name == self.GuardChangedRule(a.baseline.Home).Name {
 					continue // checkGuardChangedRule
 				}
 				pattern := rule["EventPattern"].(map[string]any)
@@ -111,7 +112,7 @@ func checkStackRules(t *testing.T, a app) {
 // checkGuardChangedRule: what somebody does to the guard's rules, queues and functions is told past the queue; what CloudFormation does, and what is done to
 // others, is not.
 func checkGuardChangedRule(t *testing.T, a app) {
-	pattern := rulesOf(a.home(), "EventPattern")[guard.GuardChangedRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)
+	pattern := rulesOf(a.home(), "EventPattern")[self.GuardChangedRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)
 	told := 0
 	for file, body := range samples(t) {
 		sample := text(body)
@@ -126,7 +127,7 @@ func checkGuardChangedRule(t *testing.T, a app) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		about := event.Source != "aws.iam" || strings.HasSuffix(file, ".icaguard.json") // of the others there are none about anybody else
-		want := about && event.ErrorCode == "" && slices.ContainsFunc(guard.SelfChecks(), func(s guard.Setting) bool {
+		want := about && event.ErrorCode == "" && slices.ContainsFunc(self.All(), func(s guard.Setting) bool {
 			return slices.Contains([]string{"guard-rules", "guard-queue", "guard-function", "guard-role"}, s.ID) &&
 				slices.ContainsFunc(s.Triggers, func(tr guard.Trigger) bool {
 					return tr.Source == event.Source && slices.Contains(tr.Events, event.Name)
@@ -319,7 +320,7 @@ func checkSchedules(t *testing.T, a app) {
 	for _, permission := range a.home().ofType("AWS::Lambda::Permission") {
 		sources = append(sources, permission["SourceArn"].(string))
 	}
-	for _, want := range guard.AuditRules(a.baseline.Home) {
+	for _, want := range self.AuditRules(a.baseline.Home) {
 		rule := rulesOf(a.home(), "ScheduleExpression")[want.Name]
 		if rule == nil || rule["ScheduleExpression"] != want.Schedule || rule["State"] != "ENABLED" {
 			t.Errorf("rule %s: %v, want %s", want.Name, rule, want.Schedule)
@@ -333,7 +334,7 @@ func checkSchedules(t *testing.T, a app) {
 			t.Errorf("rule %s may not start validate: %v", want.Name, sources)
 		}
 	}
-	if got, want := len(sources), len(guard.ValidateRules(a.baseline.Home)); got != want {
+	if got, want := len(sources), len(self.ValidateRules(a.baseline.Home)); got != want {
 		t.Errorf("%d rules may start a function, want %d", got, want)
 	}
 	for _, retries := range a.home().ofType("AWS::Lambda::EventInvokeConfig") {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
 )
@@ -48,7 +49,7 @@ func addGuard(stack awscdk.Stack, in input) {
 // addQueues creates the queue of requests with the rules that put events on it, and the queue of what could not be handled.
 func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, requests awssqs.Queue) {
 	rules := rulesIn(b, b.HomeRegion)
-	deadLetters = newDeadLetters(stack, b, arnsOf(b, slices.Concat(rules, guard.ValidateRules(b.Home))))
+	deadLetters = newDeadLetters(stack, b, arnsOf(b, slices.Concat(rules, self.ValidateRules(b.Home))))
 	requests = awssqs.NewQueue(stack, jsii.String("Requests"), &awssqs.QueueProps{
 		QueueName:         jsii.String(guard.RequestQueue),
 		Encryption:        awssqs.QueueEncryption_SQS_MANAGED,

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -55,13 +56,13 @@ func limits() []limit {
 
 // prefixReferences counts the roles of ours whose trust policy resolves a parameter.
 func prefixReferences(b icaconfig.Baseline) int {
-	roles := map[string]bool{}
-	for _, s := range b.Storages {
-		if !s.Role.Existing && s.Role.Prefix.Parameter != "" {
-			roles[s.Role.Name] = true
+	count := 0
+	for _, role := range b.Roles {
+		if !role.Existing && role.Prefix.Parameter != "" {
+			count++
 		}
 	}
-	return len(roles)
+	return count
 }
 
 // checkLimits refuses at synth what AWS would refuse half-way through a deploy, and says how many storages fit.
@@ -76,21 +77,27 @@ func checkLimits(b icaconfig.Baseline) error {
 
 // fitting is how many storages, in the order of the file, stay within the limit.
 func (l limit) fitting(b icaconfig.Baseline) int {
-	all := b.Storages
-	return sort.Search(len(all), func(n int) bool {
-		b.Storages = all[:n+1]
-		return l.need(b) > l.most
-	})
+	return sort.Search(len(b.Storages), func(n int) bool { return l.need(first(b, n+1)) > l.most })
+}
+
+// first is the baseline of the first n storages and their roles.
+func first(b icaconfig.Baseline, n int) icaconfig.Baseline {
+	b.Storages = b.Storages[:n]
+	unused := func(r *icaconfig.Role) bool {
+		return !slices.ContainsFunc(b.Storages, func(s icaconfig.Storage) bool { return s.Role == r })
+	}
+	b.Roles = slices.DeleteFunc(slices.Clone(b.Roles), unused)
+	return b
 }
 
 // checkPatterns holds the rules to their quotas. They do not grow with the number of storages, so these are ours to fix, not the user's.
 func checkPatterns(b icaconfig.Baseline) error {
 	for _, region := range b.Regions() {
-		rules := slices.DeleteFunc(guard.AllRules(b.Home), func(r guard.Rule) bool { return r.Region != region })
+		rules := slices.DeleteFunc(self.AllRules(b.Home), func(r self.Rule) bool { return r.Region != region })
 		if len(rules) > mostRules {
 			return fmt.Errorf("%d rules in %s, AWS allows %d: %w", len(rules), region, mostRules, errTooBig)
 		}
-		i := slices.IndexFunc(rules, func(r guard.Rule) bool { return len(text(r.Pattern)) > mostPattern })
+		i := slices.IndexFunc(rules, func(r self.Rule) bool { return len(text(r.Pattern)) > mostPattern })
 		if i >= 0 {
 			return fmt.Errorf("rule %s has a pattern of %d characters, AWS allows %d: %w", rules[i].Name, len(text(rules[i].Pattern)), mostPattern, errTooBig)
 		}

@@ -77,10 +77,11 @@ func loadInput(config, dist string) (input, error) {
 	if account == "" {
 		return input{}, fmt.Errorf("synth: %w", errNoAccount)
 	}
-	baseline, err := file.Baseline(account, "aws")
+	owner, err := file.Owner(account, "aws")
 	if err != nil {
 		return input{}, fmt.Errorf("synth: %w", err)
 	}
+	baseline := file.Baseline(owner)
 	goarch, err := checkBuild(config, icaconfig.DocumentFiles(file), dist)
 	if err != nil {
 		return input{}, fmt.Errorf("synth: %w", err)

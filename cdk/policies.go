@@ -3,13 +3,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -25,7 +27,7 @@ const (
 func remediateStatements(b icaconfig.Baseline) []icaconfig.Statement {
 	return slices.Concat(denied(b), ownWork(b, guard.RemediateFunction),
 		[]icaconfig.Statement{allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")},
-		looking(b), allowed(b, guard.WriteStatements(guard.All(), b.Storages)))
+		looking(b), allowed(b, guard.WriteStatements(settings.All(), b.Storages)))
 }
 
 // validateStatements is all that validate may do: it writes to nothing that is guarded.
@@ -35,7 +37,7 @@ func validateStatements(b icaconfig.Baseline) []icaconfig.Statement {
 
 // checking reads what is guarded and what the gates ask.
 func looking(b icaconfig.Baseline) []icaconfig.Statement {
-	return allowed(b, slices.Concat(guard.ReadStatements(guard.All(), b.Storages), guard.GateStatements(b)))
+	return allowed(b, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
 }
 
 // ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter queue, tell people.
@@ -73,13 +75,14 @@ func denied(b icaconfig.Baseline) []icaconfig.Statement {
 
 // boundedRoles lists ICA's roles that carry a boundary of ours.
 func boundedRoles(b icaconfig.Baseline) icaconfig.List {
-	roles := map[string]bool{}
-	for _, s := range b.Storages {
-		if s.Role.Boundary.Ours {
-			roles[s.Role.ARN] = true
+	var roles icaconfig.List
+	for _, role := range b.Roles {
+		if role.Boundary.Ours {
+			roles = append(roles, role.ARN)
 		}
 	}
-	return slices.Sorted(maps.Keys(roles))
+	slices.Sort(roles)
+	return roles
 }
 
 func allow(resource string, actions ...string) icaconfig.Statement {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/guard/self"
 )
 
 // statementsOf are the statements of a role's own policies.
@@ -120,7 +122,7 @@ func wildcardNeeded(a app, arn string, actions []string) bool {
 		}
 	}
 	unbound := map[string]bool{}
-	for _, setting := range guard.All() {
+	for _, setting := range self.AllRows() {
 		for _, action := range setting.Reads {
 			for _, s := range a.baseline.Storages {
 				if action.On.ARN(s) == arn {
@@ -151,7 +153,7 @@ func ownNeeds(a app, role string) map[string][]string {
 // can write to nothing that is guarded.
 func checkDeclared(t *testing.T, a app) {
 	declared := map[string]bool{}
-	for _, s := range guard.GateStatements(a.baseline) {
+	for _, s := range gates.Statements(a.baseline) {
 		for _, action := range s.Actions {
 			declared[action] = true
 		}
@@ -161,11 +163,11 @@ func checkDeclared(t *testing.T, a app) {
 			declared[action.Name] = true
 		}
 	}
-	for _, setting := range guard.All() {
+	for _, setting := range self.AllRows() {
 		add(setting.Reads)
 	}
 	checkActions(t, a, guard.ValidateFunction, declared)
-	for _, setting := range guard.All() {
+	for _, setting := range self.AllRows() {
 		add(setting.Writes)
 	}
 	checkActions(t, a, guard.RemediateFunction, declared)

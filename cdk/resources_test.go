@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/icaguard/icaguard/internal/golden"
-	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 )
 
 // purpose says why resources of a type stand in the templates, those whose logical ids match, and what they cost while nothing happens.
@@ -135,7 +135,7 @@ func writeRunning(b *strings.Builder, a app, resources float64) {
 	const month = 730 * time.Hour
 	p, storages := prices(), float64(len(a.baseline.Storages))
 	runs := float64(month) / float64(a.baseline.AuditEvery)
-	logged := runs * storages * float64(len(guard.Settings())) * lineBytes / 1e9
+	logged := runs * storages * float64(len(settings.All())) * lineBytes / 1e9
 	lines := []struct {
 		what, arithmetic string
 		cost             float64
@@ -147,7 +147,7 @@ func writeRunning(b *strings.Builder, a app, resources float64) {
 			runs*p["requests"].usd/1e6 + runs*auditSeconds*0.25*p["compute"].usd,
 		},
 		{
-			"log of the audits", fmt.Sprintf("%.0f runs × %.0f storages × %d settings × %d bytes = %.2f GB", runs, storages, len(guard.Settings()), lineBytes, logged),
+			"log of the audits", fmt.Sprintf("%.0f runs × %.0f storages × %d settings × %d bytes = %.2f GB", runs, storages, len(settings.All()), lineBytes, logged),
 			logged * (p["logs"].usd + 3*p["logs kept"].usd),
 		},
 		{

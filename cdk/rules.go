@@ -10,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -28,7 +29,7 @@ func addRelay(stack awscdk.Stack, b icaconfig.Baseline, region string) {
 }
 
 // newRelayRole is a role that these rules alone can take, to put events where they point.
-func newRelayRole(stack awscdk.Stack, b icaconfig.Baseline, region string, rules []guard.Rule) awsiam.Role {
+func newRelayRole(stack awscdk.Stack, b icaconfig.Baseline, region string, rules []self.Rule) awsiam.Role {
 	put := icaconfig.Statement{Effect: "Allow", Action: icaconfig.Values{"events:PutEvents"}}
 	for _, rule := range rules {
 		if !slices.Contains(put.Resource, rule.Target) {
@@ -46,12 +47,12 @@ func newRelayRole(stack awscdk.Stack, b icaconfig.Baseline, region string, rules
 	})
 }
 
-func rulesIn(b icaconfig.Baseline, region string) []guard.Rule {
-	return slices.DeleteFunc(guard.Rules(guard.All(), b.Home), func(r guard.Rule) bool { return r.Region != region })
+func rulesIn(b icaconfig.Baseline, region string) []self.Rule {
+	return slices.DeleteFunc(self.Rules(self.AllRows(), b.Home), func(r self.Rule) bool { return r.Region != region })
 }
 
 // arnsOf makes ARNs from names: the role that a rule needs names the rule, so neither can refer to the other.
-func arnsOf(b icaconfig.Baseline, rules []guard.Rule) []string {
+func arnsOf(b icaconfig.Baseline, rules []self.Rule) []string {
 	arns := make([]string, len(rules))
 	for i, rule := range rules {
 		arns[i] = b.ARN("events", rule.Region, "rule/"+rule.Name)
@@ -70,7 +71,7 @@ func inNameOf(b icaconfig.Baseline, rules []string) *map[string]any {
 
 // newRule is a plain CfnRule: the L2 cannot carry every pattern, and would write one statement for each rule into the queues' policies.
 // A target that takes no policy of its own is reached by a role.
-func newRule(stack awscdk.Stack, rule guard.Rule, deadLetters awssqs.Queue, role *string) awsevents.CfnRule {
+func newRule(stack awscdk.Stack, rule self.Rule, deadLetters awssqs.Queue, role *string) awsevents.CfnRule {
 	target := &awsevents.CfnRule_TargetProperty{Id: jsii.String("target"), Arn: &rule.Target, RoleArn: role, DeadLetterConfig: deadLetterConfig(deadLetters)}
 	return awsevents.NewCfnRule(scope(stack, "rule", rule.Name), jsii.String("Rule"), &awsevents.CfnRuleProps{
 		Name:         &rule.Name,

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -20,7 +20,7 @@ const (
 // addValidateRules lets validate check without an event, as AWS delivers events with best effort only, and tell what happens to the guard
 // itself.
 func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
-	for _, rule := range guard.ValidateRules(b.Home) {
+	for _, rule := range self.ValidateRules(b.Home) {
 		own := scope(stack, "rule", rule.Name)
 		props := &awsevents.CfnRuleProps{
 			Name:               &rule.Name,
@@ -40,7 +40,7 @@ func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslamb
 		awsevents.NewCfnRule(own, jsii.String("Rule"), props).Node().AddDependency(validate)
 		awslambda.NewCfnPermission(own, jsii.String("Permission"), &awslambda.CfnPermissionProps{
 			Action: jsii.String("lambda:InvokeFunction"), FunctionName: validate.FunctionArn(), Principal: jsii.String("events.amazonaws.com"),
-			SourceArn: jsii.String(arnsOf(b, []guard.Rule{rule})[0]),
+			SourceArn: jsii.String(arnsOf(b, []self.Rule{rule})[0]),
 		})
 	}
 }

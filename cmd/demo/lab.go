@@ -20,11 +20,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/deployed"
+	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
@@ -74,10 +77,10 @@ func (l *lab) subscribe(ctx context.Context, topic string) error {
 	return nil
 }
 
-// reconcileAll does what `icaguard check --all` does.
+// reconcileAll does what `icaguard reconcile --all` does.
 func (l *lab) reconcileAll(ctx context.Context, queueURL string) error {
-	queue := guard.Queue{SQS: sqs.NewFromConfig(l.direct(l.home)), URL: queueURL}
-	return queue.Requeue(ctx, guard.Request{Reason: "first check"}, 0)
+	everything := guard.Delayed{Request: guard.Request{Reason: "first check"}}
+	return errors.Join(queue.Queue{SQS: sqs.NewFromConfig(l.direct(l.home)), URL: queueURL}.Post(ctx, []guard.Delayed{everything})...)
 }
 
 // change is one thing that somebody does to the ICA setup.
@@ -88,7 +91,7 @@ type change struct {
 
 func (l *lab) changes() []change {
 	rows := map[string]guard.Setting{}
-	for _, setting := range guard.Settings() {
+	for _, setting := range settings.All() {
 		rows[setting.ID] = setting
 	}
 	duration, cors, key := rows["role-session-duration"], rows["bucket-cors"], rows["kms-key-state"]
@@ -106,7 +109,7 @@ func (l *lab) changes() []change {
 			title:   "the CORS of " + l.eu.Bucket.Name + " in " + europe + " is deleted (aws s3api delete-bucket-cors)",
 			setting: cors.ID, breaks: cors.Effect,
 			do: func(ctx context.Context) error {
-				_, err := awserr.S3(l.as(europe), europe).DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.eu.Bucket.Name})
+				_, err := awsclient.S3(l.as(europe), europe).DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.eu.Bucket.Name})
 				return err
 			},
 		},
@@ -139,7 +142,7 @@ func (l *lab) snapshot(ctx context.Context) (snapshot, error) {
 		"role-session-duration": fmt.Sprintf("%d s", aws.ToInt32(role.Role.MaxSessionDuration)),
 		"kms-key-state":         string(key.KeyMetadata.KeyState), "bucket-cors": "none",
 	}
-	cors, err := awserr.S3(l.direct(europe), europe).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &l.eu.Bucket.Name})
+	cors, err := awsclient.S3(l.direct(europe), europe).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &l.eu.Bucket.Name})
 	if awserr.IsAbsent(err) {
 		return state, nil
 	}
@@ -228,7 +231,7 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 	s.line("Lambda", "%d settings of 3 storages and of the guard itself: %d are clean, of the others it tells:", len(audit.Outcomes), len(audit.Outcomes)-len(rest))
 	for _, o := range rest {
 		for _, found := range append(o.Alerts, o.Notes...) {
-			s.line("", "%s %s %s: %s", o.Storage, o.Setting, o.Status, found.What)
+			s.line("", "%s %s %s: %s", strings.Join(o.Storages, ", "), o.Setting, o.Status, found.What)
 		}
 	}
 	if audit.ExitCode != 0 {

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -46,16 +46,18 @@ func setStage(ctx context.Context, local *localaws.AWS, dir string) (stage, erro
 	if err != nil {
 		return stage{}, err
 	}
-	if st.baseline, err = file.Baseline(local.Account(), "aws"); err != nil {
+	owner, err := file.Owner(local.Account(), "aws")
+	if err != nil {
 		return stage{}, err
 	}
+	st.baseline = file.Baseline(owner)
 	return st, errors.Join(makeTrail(ctx, local, st.baseline.HomeRegion), makeAdopted(ctx, local, st.baseline), putPrefixes(ctx, local, st.baseline))
 }
 
 func makeTrail(ctx context.Context, local *localaws.AWS, region string) error {
 	direct := local.DirectConfig(region)
 	logs := aws.String("lab-audit-logs")
-	if _, err := awserr.S3(direct, region).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: logs}); err != nil {
+	if _, err := awsclient.S3(direct, region).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: logs}); err != nil {
 		return fmt.Errorf("make the trail's bucket: %w", err)
 	}
 	client, name := cloudtrail.NewFromConfig(direct), aws.String("lab-audit")
@@ -74,7 +76,7 @@ func makeAdopted(ctx context.Context, local *localaws.AWS, b icaconfig.Baseline)
 		if !s.Bucket.Existing {
 			continue
 		}
-		client := awserr.S3(local.DirectConfig(s.Region.AWS), s.Region.AWS)
+		client := awsclient.S3(local.DirectConfig(s.Region.AWS), s.Region.AWS)
 		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &s.Bucket.Name}); err != nil {
 			return fmt.Errorf("make bucket %s: %w", s.Bucket.Name, err)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -153,23 +154,31 @@ func (s session) letter(m deadMessage) letter {
 		l.event, l.reason = audit, cmp.Or(policy.Mask(failure), l.reason)
 	case err != nil:
 		l.reason = cmp.Or(l.reason, policy.Mask(err.Error()))
-	case message.Event != nil:
-		e := *message.Event
-		l.event, l.who = strings.TrimPrefix(e.Source, "aws.")+" "+e.Name, guard.Who(e, s.baseline).String()
-		if !e.Time.IsZero() {
-			l.when = e.Time
-		}
-	case message.Stack != nil:
-		l.event = message.Stack.String()
-	case message.Notice != nil:
-		l.event = "notice: " + message.Notice.Subject
-	case message.Request != nil:
-		l.event = fmt.Sprintf("read %s of %s", cmp.Or(message.Request.Setting, "everything"), cmp.Or(message.Request.Storage, "every storage"))
-		if len(message.Request.Events) > 0 {
-			l.who = message.Request.Events[0].Actor.String()
-		}
+	default:
+		l = s.understood(l, message)
 	}
 	l.reason = cmp.Or(l.reason, "no reason is told")
+	return l
+}
+
+// understood says what a message is about.
+func (s session) understood(l letter, message guard.Message) letter {
+	switch m := message.(type) {
+	case cloudtrail.Event:
+		l.event, l.who = strings.TrimPrefix(m.Source, "aws.")+" "+m.Name, guard.Who(m, s.baseline).String()
+		if !m.Time.IsZero() {
+			l.when = m.Time
+		}
+	case cloudtrail.StackEvent:
+		l.event = m.String()
+	case guard.Notice:
+		l.event = "notice: " + m.Subject
+	case guard.Request:
+		l.event = fmt.Sprintf("check %s of %s", cmp.Or(m.Setting, "everything"), cmp.Or(m.Resource, "every storage"))
+		if len(m.Events) > 0 {
+			l.who = m.Events[0].Actor.String()
+		}
+	}
 	return l
 }
 

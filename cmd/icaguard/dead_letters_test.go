@@ -80,7 +80,7 @@ func (d *guardedEnv) refuse(client *sqs.Client, queue *string) {
 func (d *guardedEnv) giveUp() {
 	d.t.Helper()
 	url := aws.String(d.account.queues[guard.DeadLetterQueue])
-	body, err := guard.EncodeRequest(guard.Request{Storage: "buried", Setting: "role-trust"})
+	body, err := guard.Encode(guard.Request{Storage: "buried", Setting: "role-trust"})
 	d.must(nil, err)
 	d.must(d.account.sqs.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: &body}))
 	// What Lambda leaves behind of an audit that failed.

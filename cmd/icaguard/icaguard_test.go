@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
@@ -202,7 +203,7 @@ func testRequest(t *testing.T, local *localaws.AWS) {
 // settingIDs lists all settings as messages do.
 func settingIDs() string {
 	var ids []string
-	for _, setting := range guard.All() {
+	for _, setting := range self.AllRows() {
 		ids = append(ids, setting.ID)
 	}
 	return strings.Join(ids, ", ")

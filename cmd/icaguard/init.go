@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/discover"
 )
 
@@ -75,7 +75,7 @@ func initialise(ctx context.Context, stdout, stderr io.Writer, region, out strin
 
 // survey calls from any region: IAM has none, and buckets are asked in their own.
 func survey(ctx context.Context, region string) (discover.Account, error) {
-	cfg, err := awserr.LoadConfig(ctx, region)
+	cfg, err := awsclient.LoadConfig(ctx, region)
 	if err != nil {
 		return discover.Account{}, err
 	}

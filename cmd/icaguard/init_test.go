@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -64,7 +64,7 @@ func (h *handMade) build() {
 		h.t.Fatal(err)
 	}
 	h.key = aws.ToString(key.KeyMetadata.Arn)
-	h.buildBuckets(awserr.S3(cfg, testlab.Region), aws.ToString(key.KeyMetadata.KeyId))
+	h.buildBuckets(awsclient.S3(cfg, testlab.Region), aws.ToString(key.KeyMetadata.KeyId))
 	client := iam.NewFromConfig(cfg)
 	h.must(client.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
 		Url: aws.String("https://" + provider), ClientIDList: []string{"sts.amazonaws.com"},

@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -23,13 +25,13 @@ import (
 // A pause is for work that somebody is doing: long enough for that, and over by itself when it is forgotten.
 const (
 	shortestPause = time.Minute
-	longestPause  = guard.LongestPause
+	longestPause  = gates.LongestPause
 	longestReason = 500 // characters; a standard parameter holds 4 KB
 )
 
 func newPause() *cobra.Command {
 	var length time.Duration
-	var p guard.Pause
+	var p gates.Pause
 	cmd := &cobra.Command{
 		Use:   "pause STORAGE|all",
 		Short: "Keep the guard from restoring a storage, or all, for a while",
@@ -73,17 +75,17 @@ Exit status: 0 it is paused, 2 it is not.`,
 var errBadPause = errors.New("a pause needs another value")
 
 // checkPause refuses what needs no configuration to be refused.
-func checkPause(length time.Duration, p guard.Pause) error {
+func checkPause(length time.Duration, p gates.Pause) error {
 	switch {
 	case length < shortestPause || length > longestPause:
 		return fmt.Errorf("--for %s: %w: from 1m to 168h (7 days)", length, errBadPause)
 	case p.Reason == "" || len([]rune(p.Reason)) > longestReason:
 		return fmt.Errorf("--reason: %w: 1 to %d characters that tell others why", errBadPause, longestReason)
 	}
-	return knownSettings(guard.Settings(), p.Settings...)
+	return knownSettings(guard.RowsOf(settings.All()), p.Settings...)
 }
 
-func (s session) pause(ctx context.Context, w io.Writer, p guard.Pause) error {
+func (s session) pause(ctx context.Context, w io.Writer, p gates.Pause) error {
 	if err := s.knownStorage("pause", p.Storage, guard.PauseAll); err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func (s session) pauseNow(ctx context.Context, storage string) (string, error) {
 	if len(out.Parameters) == 0 {
 		return "", nil
 	}
-	p, err := guard.ParsePause(storage, aws.ToString(out.Parameters[0].Value))
+	p, err := gates.ParsePause(storage, aws.ToString(out.Parameters[0].Value))
 	switch {
 	case err != nil: // it holds nothing, and must not keep anybody from replacing or removing it
 		return "a parameter that is no pause: " + policy.Mask(err.Error()), nil
@@ -134,23 +136,19 @@ func (s session) pauseNow(ctx context.Context, storage string) (string, error) {
 }
 
 // sharedBy names what the pause of one storage keeps from being restored for others too.
-func (s session) sharedBy(p guard.Pause) []string {
+func (s session) sharedBy(p gates.Pause) []string {
 	at := slices.IndexFunc(s.baseline.Storages, func(st icaconfig.Storage) bool { return st.Name == p.Storage })
 	if at < 0 {
 		return nil // all
 	}
+	st := s.baseline.Storages[at]
 	var lines []string
-	for _, setting := range guard.Settings() {
-		resource := setting.On.ARN(s.baseline.Storages[at])
+	for _, setting := range settings.All() {
+		resource := setting.On.ARN(st)
 		if len(p.Settings) > 0 && !slices.Contains(p.Settings, setting.ID) || resource == "" {
 			continue
 		}
-		var others []string
-		for i, other := range s.baseline.Storages {
-			if i != at && setting.On.ARN(other) == resource {
-				others = append(others, other.Name)
-			}
-		}
+		others := slices.DeleteFunc(slices.Clone(setting.On.Shared(st).Storages), func(name string) bool { return name == st.Name })
 		line := fmt.Sprintf("shared, so paused for %s too: %s", strings.Join(others, ", "), resource)
 		if len(others) > 0 && !slices.Contains(lines, line) {
 			lines = append(lines, line)

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
@@ -57,7 +58,7 @@ func testPause(t *testing.T, a *account) {
 
 	began := time.Now()
 	d.golden("pause", "pause", "deferred", "--for", "2h", "--reason", " moving  to another\tkey")
-	p, err := guard.ParsePause("deferred", a.parameter(t, "deferred"))
+	p, err := gates.ParsePause("deferred", a.parameter(t, "deferred"))
 	if err != nil || p.Reason != "moving to another key" || p.Until.Sub(began).Round(time.Minute) != 2*time.Hour || p.Until.Location() != time.UTC {
 		t.Errorf("%v, the parameter is %s", err, a.parameter(t, "deferred"))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -94,7 +95,7 @@ type probing struct {
 }
 
 func (s session) probe(ctx context.Context, plan io.Writer, timeout time.Duration) (probing, error) {
-	if err := s.mustBeDeployed(ctx, guard.NewDeploys(s.clients(), s.baseline.Home)); err != nil {
+	if err := s.mustBeDeployed(ctx, gates.NewDeploys(s.clients(), s.baseline.Home)); err != nil {
 		return probing{}, fmt.Errorf("probe: %w", err)
 	}
 	log := s.newFunctionLog()

@@ -18,8 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
-	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -46,7 +47,7 @@ func (s session) planned(ctx context.Context) []probe {
 	}{
 		{"iam", "TagRole", s.roleSubject}, {"s3", "PutPublicAccessBlock", s.bucketSubject}, {"kms", "EnableKey", s.keySubject},
 	} {
-		for _, region := range guard.AppearsIn("aws."+kind.service, s.baseline.Home) {
+		for _, region := range self.AppearsIn("aws."+kind.service, s.baseline.Home) {
 			p := probe{Service: kind.service, Region: region, Call: kind.call, Result: skipped}
 			for _, st := range s.baseline.Storages {
 				if p.Result == "" {
@@ -125,7 +126,7 @@ func (s session) bucketSubject(st icaconfig.Storage, region string) subject {
 	if st.Region.AWS != region {
 		return subject{}
 	}
-	client, bucket, owner := awserr.S3(s.aws, region), &st.Bucket.Name, &s.baseline.Account
+	client, bucket, owner := awsclient.S3(s.aws, region), &st.Bucket.Name, &s.baseline.Account
 	return subject{"bucket " + st.Bucket.Name, func(ctx context.Context) (reading, error) {
 		out, err := client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: bucket, ExpectedBucketOwner: owner})
 		switch {
@@ -150,9 +151,12 @@ func (s session) bucketSubject(st icaconfig.Storage, region string) subject {
 }
 
 func (s session) keySubject(st icaconfig.Storage, region string) subject {
+	if st.Key == nil {
+		return subject{}
+	}
 	key, err := arn.Parse(st.Key.ARN)
 	if err != nil || key.Region != region || key.AccountID != s.baseline.Account {
-		return subject{} // the storage has no key here
+		return subject{} // its events do not appear here
 	}
 	client := kms.NewFromConfig(s.aws, func(o *kms.Options) { o.Region = region })
 	return subject{"key " + st.Key.ARN, func(ctx context.Context) (reading, error) {

@@ -18,7 +18,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/localaws"
@@ -62,7 +62,7 @@ func newProbed(t *testing.T, a *account, name string) (*guardedEnv, abroad) {
 	t.Helper()
 	d := newGuardedEnv(t, a, name)
 	d.reconcile() // remediate has read its ica.yaml: until it starts again it knows nothing of the storage abroad
-	far := abroad{s3: awserr.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
+	far := abroad{s3: awsclient.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
 	d.must(far.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{
 		Bucket: aws.String(name + "-far"), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: abroadRegion},
 	}))
@@ -227,7 +227,7 @@ func testProbeUnfit(t *testing.T, a *account) {
 	d, far := newProbed(t, a, "unfit")
 	d.start()
 	defer d.listen(func(localaws.Envelope) bool { return true })()
-	near := awserr.S3(a.DirectConfig(testlab.Region), testlab.Region)
+	near := awsclient.S3(a.DirectConfig(testlab.Region), testlab.Region)
 	d.must(near.DeletePublicAccessBlock(t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: &d.Storage.Bucket.Name}))
 	d.must(far.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: far.key}))
 	direct := iam.NewFromConfig(a.DirectConfig(testlab.Region))

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -22,7 +24,7 @@ func TestREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(data)
-	for name, text := range map[string]string{"settings": settingsTable(guard.Settings()), "self checks": settingsTable(guard.SelfChecks()), "documents": documentsTable()} {
+	for name, text := range map[string]string{"settings": settingsTable(settings.All()), "self checks": settingsTable(self.All()), "documents": documentsTable()} {
 		want = between(t, want, name, text)
 	}
 	if want == string(data) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,6 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/guard/settings"
+	"github.com/icaguard/icaguard/internal/queue"
 )
 
 func newReconcile() *cobra.Command {
@@ -34,7 +39,7 @@ What the guard finds stands in the log group ` + remediateLog + `; what people s
 			if err := s.checkRequest(storage, setting); err != nil {
 				return err
 			}
-			if err := s.sendRequest(cmd.Context(), guard.Request{Storage: storage, Setting: setting, Reason: "icaguard reconcile"}, 0); err != nil {
+			if err := s.sendRequests(cmd.Context(), s.requests("icaguard reconcile", storage, setting), 0); err != nil {
 				return err
 			}
 			s.printAsked(cmd.OutOrStdout())
@@ -60,7 +65,7 @@ func (s session) checkRequest(storage, setting string) error {
 	if setting == "" {
 		return nil
 	}
-	return knownSettings(guard.All(), setting)
+	return knownSettings(self.AllRows(), setting)
 }
 
 func (s session) printAsked(w io.Writer) {
@@ -71,18 +76,35 @@ func (s session) printAsked(w io.Writer) {
 // remediateLog is the log group in which remediate says what it heard and found.
 const remediateLog = "/aws/lambda/" + guard.RemediateFunction
 
-func (s session) sendRequest(ctx context.Context, request guard.Request, after ...time.Duration) error {
+// requests asks for a setting, or all, of a storage, or all.
+func (s session) requests(reason, storage, setting string) []guard.Request {
+	requests := []guard.Request{{Setting: setting}}
+	if storage != "" {
+		e := guard.Engine{Baseline: s.baseline, Settings: settings.All()}
+		requests = e.RequestsFor(storage, slices.DeleteFunc([]string{setting}, func(id string) bool { return id == "" })...)
+	}
+	for i := range requests {
+		requests[i].Reason = reason
+	}
+	return requests
+}
+
+// sendRequests puts the requests on the queue, once for each delay.
+func (s session) sendRequests(ctx context.Context, requests []guard.Request, after ...time.Duration) error {
 	client := sqs.NewFromConfig(s.aws)
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(guard.RequestQueue)})
 	if err != nil {
 		return fmt.Errorf("reconcile: find the guard's queue %s in %s: %w: is icaguard deployed in account %s? make deploy",
 			guard.RequestQueue, s.baseline.HomeRegion, err, s.baseline.Account)
 	}
-	queue := guard.Queue{SQS: client, URL: aws.ToString(out.QueueUrl)}
+	var delayed []guard.Delayed
 	for _, delay := range after {
-		if err := queue.Requeue(ctx, request, delay); err != nil {
-			return fmt.Errorf("reconcile: %w", err)
+		for _, request := range requests {
+			delayed = append(delayed, guard.Delayed{Request: request, After: delay})
 		}
+	}
+	if err := errors.Join(queue.Queue{SQS: client, URL: aws.ToString(out.QueueUrl)}.Post(ctx, delayed)...); err != nil {
+		return fmt.Errorf("reconcile: %w", err)
 	}
 	return nil
 }

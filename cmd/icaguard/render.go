@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/render"
 )
@@ -95,7 +95,7 @@ func renderDocument(cmd *cobra.Command, document string, flags renderFlags) erro
 func baselineFor(ctx context.Context, file *icaconfig.File, account string) (icaconfig.Baseline, error) {
 	partition := "aws"
 	if account = cmp.Or(account, file.Account); account == "" {
-		cfg, err := awserr.LoadConfig(ctx, file.HomeRegion)
+		cfg, err := awsclient.LoadConfig(ctx, file.HomeRegion)
 		if err != nil {
 			return icaconfig.Baseline{}, err
 		}
@@ -103,7 +103,11 @@ func baselineFor(ctx context.Context, file *icaconfig.File, account string) (ica
 			return icaconfig.Baseline{}, fmt.Errorf("%w; or say which account it is for: --account, or account: in the configuration", err)
 		}
 	}
-	return file.Baseline(account, partition)
+	owner, err := file.Owner(account, partition)
+	if err != nil {
+		return icaconfig.Baseline{}, err
+	}
+	return file.Baseline(owner), nil
 }
 
 func (f renderFlags) request(document string, file *icaconfig.File, b icaconfig.Baseline) (render.Request, error) {

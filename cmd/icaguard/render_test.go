@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
@@ -169,7 +169,7 @@ func TestRenderedIsApplied(t *testing.T) {
 // addForeignStatement leaves only one statement of the lab's own and an old one of ours in the bucket policy.
 func (d storageEnv) addForeignStatement() {
 	d.t.Helper()
-	_, err := awserr.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).PutBucketPolicy(d.t.Context(), &s3.PutBucketPolicyInput{
+	_, err := awsclient.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).PutBucketPolicy(d.t.Context(), &s3.PutBucketPolicyInput{
 		Bucket: &d.Storage.Bucket.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
 			{"Sid":"IcaCrossAccountCopy","Effect":"Allow","Principal":{"AWS":"AROAOLD"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::lab-ica/*"},
 			{"Sid":"Portal","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::lab-ica/*"}]}`),
@@ -181,7 +181,7 @@ func (d storageEnv) addForeignStatement() {
 
 func (d storageEnv) bucketSids() []string {
 	d.t.Helper()
-	out, err := awserr.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).GetBucketPolicy(d.t.Context(), &s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name})
+	out, err := awsclient.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).GetBucketPolicy(d.t.Context(), &s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func (d storageEnv) bucketSids() []string {
 func (d storageEnv) makeBare() {
 	d.t.Helper()
 	clients := d.Local.DirectConfig(testlab.Region)
-	_, err := awserr.S3(clients, testlab.Region).CreateBucket(d.t.Context(), &s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name})
+	_, err := awsclient.S3(clients, testlab.Region).CreateBucket(d.t.Context(), &s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name})
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/report"
+	"github.com/icaguard/icaguard/internal/notify"
 )
 
 func newReplay() *cobra.Command {
@@ -58,16 +59,16 @@ func readEvent(path string) (cloudtrail.Event, error) {
 func (s session) replay(ctx context.Context, w io.Writer, event cloudtrail.Event, enforce bool) error {
 	engine, warning := s.engine(ctx)
 	fmt.Fprintf(w, "%s %s by %s at %s in account %s\n", event.Source, event.Name, event.Actor, event.Time.UTC().Format(time.RFC3339), event.Account)
-	requests := guard.Route(event, "", engine.Settings, engine.Baseline)
+	requests := guard.Route(event, "", engine.Rows(), engine.Baseline)
 	if len(requests) == 0 {
-		fmt.Fprintf(w, "ignored: %s\n", guard.WhyIgnored(event, engine.Settings, engine.Baseline))
+		fmt.Fprintf(w, "ignored: %s\n", guard.WhyIgnored(event, engine.Rows(), engine.Baseline))
 		return nil
 	}
 	if warning != nil {
 		fmt.Fprintf(w, "warning: %v\n", warning)
 	}
 	outcomes := s.outcomes(ctx, w, engine, requests, enforce)
-	if err := report.Table(w, outcomes); err != nil {
+	if err := notify.Table(w, outcomes); err != nil {
 		return err
 	}
 	if code := guard.ExitCode(outcomes); code != 0 {
@@ -80,13 +81,24 @@ func (s session) outcomes(ctx context.Context, w io.Writer, engine *guard.Engine
 	if !enforce {
 		return engine.Audit(ctx, requests...)
 	}
-	engine.Requeue = func(_ context.Context, request guard.Request, after time.Duration) error {
-		fmt.Fprintf(w, "the deployed guard would check %s again in %s: %s\n", request.Setting, after, request.Reason)
-		return nil
-	}
+	engine.Queue = printed{w}
 	var outcomes []guard.Outcome
-	for _, result := range engine.Handle(ctx, requests) {
+	var mu sync.Mutex
+	engine.Handle(ctx, requests, func(_ context.Context, result guard.Result) {
+		mu.Lock()
+		defer mu.Unlock()
 		outcomes = append(outcomes, result.Outcome)
+	})
+	return engine.Sorted(outcomes)
+}
+
+// printed is a queue that says what the deployed guard would put on its own.
+type printed struct{ w io.Writer }
+
+// Post never fails.
+func (p printed) Post(_ context.Context, requests []guard.Delayed) []error {
+	for _, request := range requests {
+		fmt.Fprintf(p.w, "the deployed guard would check %s again in %s: %s\n", request.Setting, request.After, request.Reason)
 	}
-	return outcomes
+	return make([]error, len(requests))
 }

@@ -13,8 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/spf13/cobra"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/guard/self/watch"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
 )
@@ -35,7 +38,7 @@ func newSession(cmd *cobra.Command) (session, error) {
 	if err != nil {
 		return session{}, err
 	}
-	cfg, err := awserr.LoadConfig(cmd.Context(), file.HomeRegion)
+	cfg, err := awsclient.LoadConfig(cmd.Context(), file.HomeRegion)
 	if err != nil {
 		return session{}, err
 	}
@@ -43,10 +46,11 @@ func newSession(cmd *cobra.Command) (session, error) {
 	if err != nil {
 		return session{}, err
 	}
-	baseline, err := file.Baseline(account, partition)
+	owner, err := file.Owner(account, partition)
 	if err != nil {
 		return session{}, err
 	}
+	baseline := file.Baseline(owner)
 	return session{file: file, baseline: baseline, aws: cfg}, nil
 }
 
@@ -75,20 +79,20 @@ var errNotDeployed = errors.New("nothing guards these storages; make deploy")
 // can tell.
 func (s session) engine(ctx context.Context) (e *guard.Engine, warning error) {
 	clients := s.clients()
-	deploys := guard.NewDeploys(clients, s.baseline.Home)
+	deploys := gates.NewDeploys(clients, s.baseline.Home)
 	e = &guard.Engine{
-		Baseline: s.baseline, Settings: guard.All(), Clients: clients, Deploys: deploys,
+		Baseline: s.baseline, Settings: settings.All(), Self: watch.All(), Clients: clients, Deploys: deploys,
 		Gates: []guard.Gate{deploys.Gate, s.pauses().Gate},
 		Sleep: guard.Sleep, Now: time.Now,
 	}
 	if warning = s.mustBeDeployed(ctx, deploys); errors.Is(warning, errNotDeployed) {
-		e.Settings, e.Deploys, e.Gates = guard.Settings(), nil, nil
+		e.Self, e.Deploys, e.Gates = nil, nil, nil
 	}
 	return e, warning
 }
 
 // mustBeDeployed wraps errNotDeployed if there is no guard stack.
-func (s session) mustBeDeployed(ctx context.Context, deploys *guard.Deploys) error {
+func (s session) mustBeDeployed(ctx context.Context, deploys *gates.Deploys) error {
 	deployed, err := deploys.Deployed(ctx)
 	if err != nil {
 		return fmt.Errorf("it is not known whether icaguard is deployed in account %s, region %s: %w", s.baseline.Account, s.baseline.HomeRegion, err)
@@ -99,7 +103,7 @@ func (s session) mustBeDeployed(ctx context.Context, deploys *guard.Deploys) err
 	return nil
 }
 
-func (s session) pauses() *guard.Pauses { return guard.NewPauses(s.clients(), s.baseline, time.Now) }
+func (s session) pauses() *gates.Pauses { return gates.NewPauses(s.clients(), s.baseline, time.Now) }
 
 var errUnknownName = errors.New("no such name")
 
@@ -116,7 +120,7 @@ func (s session) knownStorage(what, name string, also ...string) error {
 }
 
 // knownSettings refuses ids that are not in the table.
-func knownSettings(table []guard.Setting, asked ...string) error {
+func knownSettings(table []guard.Row, asked ...string) error {
 	known := ids(table)
 	for _, id := range asked {
 		if !slices.Contains(known, id) {
@@ -126,7 +130,7 @@ func knownSettings(table []guard.Setting, asked ...string) error {
 	return nil
 }
 
-func ids(table []guard.Setting) []string {
+func ids(table []guard.Row) []string {
 	var all []string
 	for _, row := range table {
 		all = append(all, row.ID)

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
@@ -67,14 +69,14 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 			return report.Report{}, err
 		}
 	}
-	if err := knownSettings(guard.All(), asked.settings...); err != nil {
+	if err := knownSettings(self.AllRows(), asked.settings...); err != nil {
 		return report.Report{}, err
 	}
 	engine, warning := s.engine(ctx)
 	if errors.Is(warning, errNotDeployed) && asked.ownOnly() {
 		return report.Report{}, fmt.Errorf("validate: %w", warning)
 	}
-	result := report.New(s.file, engine.Audit(ctx, asked.requests()...)).WithPauses(s.pauses().Active(ctx))
+	result := report.New(s.file, engine.Audit(ctx, asked.requests(engine)...)).WithPauses(s.pauses().Active(ctx))
 	if warning != nil {
 		result.Warnings = append(result.Warnings, warning.Error())
 	}
@@ -88,21 +90,24 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 }
 
 // requests asks for the scope. A storage alone is asked for without the guard, which is nobody's storage.
-func (a auditScope) requests() []guard.Request {
-	settings := a.settings
-	if a.storage != "" && len(settings) == 0 {
-		settings = ids(guard.Settings())
+func (a auditScope) requests(e *guard.Engine) []guard.Request {
+	if a.storage != "" {
+		requests := e.RequestsFor(a.storage, a.settings...)
+		if len(requests) == 0 {
+			return []guard.Request{{Resource: "nothing"}}
+		}
+		return requests
 	}
 	var requests []guard.Request
-	for _, id := range settings {
-		requests = append(requests, guard.Request{Storage: a.storage, Setting: id})
+	for _, id := range a.settings {
+		requests = append(requests, guard.Request{Setting: id})
 	}
 	return requests
 }
 
 // ownOnly reports whether the scope names settings of the guard itself and no other.
 func (a auditScope) ownOnly() bool {
-	storages := ids(guard.Settings())
+	storages := ids(guard.RowsOf(settings.All()))
 	return len(a.settings) > 0 && !slices.ContainsFunc(a.settings, func(id string) bool { return slices.Contains(storages, id) })
 }
 

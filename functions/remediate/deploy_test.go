@@ -126,9 +126,9 @@ func testOtherStackEvents(t *testing.T, s *fixture) {
 func testMissed(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Break()
-	body, err := guard.EncodeRequest(guard.Request{Setting: "bucket-cors", FoundByAudit: true, Reason: "found by the audit"})
+	body, err := guard.Encode(guard.Request{Setting: "bucket-cors", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
-	held, err := guard.EncodeRequest(guard.Request{Setting: "role-session-duration", FoundByAudit: true, Reason: "found by the audit"})
+	held, err := guard.Encode(guard.Request{Setting: "role-session-duration", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
 	w.done(body)
 	w.PlayStacks("UPDATE_IN_PROGRESS")

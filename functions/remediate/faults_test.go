@@ -157,7 +157,7 @@ func testNoticeSlow(t *testing.T, s *fixture) {
 func testNoticeNeverSent(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
-	body, err := guard.EncodeNotice(guard.Notice{Subject: "[icaguard] test", Body: "tried 14 times", Attempts: 14})
+	body, err := guard.Encode(guard.Notice{Subject: "[icaguard] test", Body: "tried 14 times", Attempts: 14})
 	w.must(err)
 	w.done(body)
 	if p := w.expectPosts(1)[0]; p.QueueURL != w.queues[deadLetters] {

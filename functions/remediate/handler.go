@@ -6,66 +6,81 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/notify"
+	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
 // handler turns one invocation into requests, and their results into reports and the batch's answer.
 type handler struct {
-	engine *guard.Engine
-	queue  guard.Queue
-	topic  report.Topic
-	meter  report.Meter
-	self   string // session ARN under which CloudTrail shows our own calls
-	log    *slog.Logger
+	engine  *guard.Engine
+	deploys *gates.Deploys
+	queue   queue.Queue
+	topic   notify.Topic
+	meter   report.Meter
+	self    string // session ARN under which CloudTrail shows our own calls
+	log     *slog.Logger
 }
 
-// item is one message with the items that it asks for.
-type item struct {
-	id       string
+// batch is what the messages of one invocation ask for, and which of them have to come again.
+type batch struct {
 	requests []guard.Request
-	notice   *guard.Notice
-	// deployed is set where the check everything follows a deploy: people get its result.
-	deployed *guard.StackEvent
+	notices  []from[guard.Notice]
+	// deployed are deploys that have ended: people get the result of the check of everything that follows.
+	deployed []from[cloudtrail.StackEvent]
+
+	mu       sync.Mutex
+	outcomes []guard.Outcome
+	failed   map[string]error // by message id
+}
+
+// from is something that a message holds.
+type from[T any] struct {
+	id   string
+	what T
+}
+
+func (b *batch) fail(id string, err error) {
+	if err == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failed[id] = errors.Join(b.failed[id], err)
 }
 
 // handle takes an SQS batch, or one bare message for `aws lambda invoke`. A message fails only when nothing else can
 // bring it back; all others are done, whatever became of their neighbours.
 func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.SQSEventResponse, error) {
-	var batch events.SQSEvent
-	if err := json.Unmarshal(payload, &batch); err != nil || len(batch.Records) == 0 {
-		return events.SQSEventResponse{}, h.handleOne(ctx, payload)
+	b := &batch{failed: map[string]error{}}
+	var records events.SQSEvent
+	if err := json.Unmarshal(payload, &records); err != nil || len(records.Records) == 0 {
+		return events.SQSEventResponse{}, h.handleOne(ctx, b, payload)
 	}
-	var items []item
-	failed := map[string]error{}
-	for _, record := range batch.Records {
-		r, err := h.read(ctx, record.Body)
-		if err != nil {
-			failed[record.MessageId] = err
-			continue
-		}
-		r.id = record.MessageId
-		items = append(items, r)
+	for _, record := range records.Records {
+		b.fail(record.MessageId, h.read(ctx, b, record.MessageId, record.Body))
 	}
-	for id, err := range h.work(ctx, items) {
-		failed[id] = err
-	}
-	return h.answer(ctx, failed), nil
+	h.work(ctx, b)
+	return h.answer(ctx, b.failed), nil
 }
 
 // handleOne does a bare message. What cannot be understood is answered to the caller, who is there to read it.
-func (h *handler) handleOne(ctx context.Context, payload json.RawMessage) error {
+func (h *handler) handleOne(ctx context.Context, b *batch, payload json.RawMessage) error {
 	message, err := guard.ParseMessage(payload)
 	if err != nil {
 		return err
 	}
-	r, err := h.take(ctx, message)
-	return errors.Join(err, h.work(ctx, []item{r})[""])
+	b.fail("", h.take(ctx, b, "", message))
+	h.work(ctx, b)
+	return b.failed[""]
 }
 
 func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQSEventResponse {
@@ -78,124 +93,112 @@ func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQ
 }
 
 // read understands one queue message. One that cannot be understood goes to the dead-letter queue with the reason and is then done: it
-// would not become clearer by coming again.
-func (h *handler) read(ctx context.Context, body string) (item, error) {
+// would not become clearer by coming again, and it never ends the others.
+func (h *handler) read(ctx context.Context, b *batch, id, body string) (err error) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			err = h.giveUp(ctx, body, fmt.Errorf("internal error, please report it: %v", problem))
+		}
+	}()
 	message, err := guard.ParseMessage([]byte(body))
 	if err != nil {
-		h.log.ErrorContext(ctx, "message not understood, sent to the dead-letter queue", "error", err)
-		return item{}, h.queue.SendToDeadLetters(ctx, body, err.Error())
+		return h.giveUp(ctx, body, err)
 	}
-	return h.take(ctx, message)
+	return h.take(ctx, b, id, message)
 }
 
-func (h *handler) take(ctx context.Context, message guard.Message) (item, error) {
-	switch {
-	case message.Notice != nil:
-		return item{notice: message.Notice}, nil
-	case message.Request != nil:
-		return item{requests: []guard.Request{*message.Request}}, nil
-	case message.Stack != nil:
-		return h.settled(ctx, *message.Stack)
+func (h *handler) giveUp(ctx context.Context, body string, why error) error {
+	h.log.ErrorContext(ctx, "message not understood, sent to the dead-letter queue", "error", why)
+	return h.queue.SendToDeadLetters(ctx, body, why.Error())
+}
+
+func (h *handler) take(ctx context.Context, b *batch, id string, message guard.Message) error {
+	switch m := message.(type) {
+	case guard.Notice:
+		b.notices = append(b.notices, from[guard.Notice]{id, m})
+	case guard.Request:
+		b.ask(id, m)
+	case cloudtrail.StackEvent:
+		return h.settled(ctx, b, id, m)
+	case cloudtrail.Event:
+		b.ask(id, h.route(ctx, m)...)
 	}
-	return h.route(ctx, *message.Event), nil
+	return nil
+}
+
+func (b *batch) ask(id string, requests ...guard.Request) {
+	for _, request := range requests {
+		request.Messages = []string{id}
+		b.requests = append(b.requests, request)
+	}
 }
 
 // settled checks everything when a deploy has ended, now and a minute later, as reads may still show what was before.
-func (h *handler) settled(ctx context.Context, e guard.StackEvent) (item, error) {
-	if !e.Settles(h.engine.Baseline.Home) {
-		h.log.InfoContext(ctx, "stack event ignored", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
-		return item{}, nil
+func (h *handler) settled(ctx context.Context, b *batch, id string, e cloudtrail.StackEvent) error {
+	if !gates.Settles(e, h.engine.Baseline.Home) {
+		h.log.InfoContext(ctx, "stack event ignored", "stack", e.Stack, "region", e.Region, "status", e.Status)
+		return nil
 	}
-	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack.Name, "region", e.Stack.Region, "status", e.Status)
-	request := guard.Request{Reason: e.String()}
-	r := item{requests: []guard.Request{request}}
-	if e.Last(ctx, h.engine.Deploys) {
-		r.deployed = &e
+	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack, "region", e.Region, "status", e.Status)
+	everything := guard.Request{Reason: e.String()}
+	b.ask(id, everything)
+	if h.deploys.EndsDeploy(ctx, e) {
+		b.deployed = append(b.deployed, from[cloudtrail.StackEvent]{id, e})
 	}
-	return r, h.engine.Requeue(ctx, request, time.Minute)
+	return errors.Join(h.queue.Post(ctx, []guard.Delayed{{Request: everything, After: time.Minute}})...)
 }
 
-func (h *handler) route(ctx context.Context, event cloudtrail.Event) item {
-	requests := guard.Route(event, h.self, h.engine.Settings, h.engine.Baseline)
+func (h *handler) route(ctx context.Context, event cloudtrail.Event) []guard.Request {
+	requests := guard.Route(event, h.self, h.engine.Rows(), h.engine.Baseline)
+	log := h.log.With("event", event.Name, "eventId", event.ID, "requestId", event.RequestID)
 	if len(requests) == 0 {
-		h.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "reason", guard.WhyIgnored(event, h.engine.Settings, h.engine.Baseline))
-		return item{}
+		log.InfoContext(ctx, "event ignored", "reason", guard.WhyIgnored(event, h.engine.Rows(), h.engine.Baseline))
+		return nil
 	}
-	h.log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "event", event.Name, "eventId", event.ID, "requestId", event.RequestID, "events", requests[0].Events, "requests", len(requests))
-	return item{requests: requests}
+	log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "events", requests[0].Events, "requests", len(requests))
+	return requests
 }
 
-// work reconciles everything asked for, once, reports, and returns the items that have to come again.
-func (h *handler) work(ctx context.Context, items []item) map[string]error {
-	var requests []guard.Request
-	for _, r := range items {
-		requests = append(requests, r.requests...)
+// work checks once everything asked for, and reports each outcome as it is known.
+func (h *handler) work(ctx context.Context, b *batch) {
+	failed := h.engine.Handle(ctx, b.requests, func(ctx context.Context, result guard.Result) {
+		err := h.report(ctx, result.Outcome)
+		b.mu.Lock()
+		b.outcomes = append(b.outcomes, result.Outcome)
+		b.mu.Unlock()
+		for _, id := range result.Request.Messages {
+			b.fail(id, err)
+		}
+	})
+	for id, err := range failed {
+		b.fail(id, err)
 	}
-	failed := map[string]error{}
-	results := h.engine.Handle(ctx, requests)
-	for _, result := range results {
-		err := errors.Join(result.Err, h.report(ctx, result.Outcome))
-		if err == nil {
-			continue
-		}
-		for _, r := range items {
-			if h.asked(r, result) {
-				failed = join(failed, r.id, err)
-			}
-		}
-	}
-	for _, r := range items {
-		if r.deployed != nil {
-			failed = join(failed, r.id, h.summarise(ctx, *r.deployed, results))
-		}
+	for _, deployed := range b.deployed {
+		b.fail(deployed.id, h.summarise(ctx, deployed.what, b.outcomes))
 	}
 	// Notices that come again wait behind the requests: a slow SNS must not keep a storage offline.
-	for _, r := range items {
-		if r.notice == nil {
-			continue
-		}
-		failed = join(failed, r.id, h.notify(ctx, *r.notice))
+	for _, notice := range b.notices {
+		b.fail(notice.id, h.notify(ctx, notice.what))
 	}
-	return failed
-}
-
-func join(failed map[string]error, id string, err error) map[string]error {
-	if err != nil {
-		failed[id] = errors.Join(failed[id], err)
-	}
-	return failed
 }
 
 // summarise tells people what the first check after a deploy found.
-func (h *handler) summarise(ctx context.Context, e guard.StackEvent, results []guard.Result) error {
-	var outcomes []guard.Outcome
-	for _, result := range results {
-		outcomes = append(outcomes, result.Outcome)
-	}
-	notice, err := report.Summary("first request after "+e.String(), outcomes)
+func (h *handler) summarise(ctx context.Context, e cloudtrail.StackEvent, outcomes []guard.Outcome) error {
+	notice, err := notify.Summary("first check after "+e.String(), h.engine.Sorted(outcomes))
 	if err != nil {
 		return err
 	}
 	return h.notify(ctx, notice)
 }
 
-func (h *handler) asked(r item, result guard.Result) bool {
-	for _, request := range r.requests {
-		if h.engine.AsksFor(request, result) {
-			return true
-		}
-	}
-	return false
-}
-
 func (h *handler) report(ctx context.Context, o guard.Outcome) error {
 	report.Log(ctx, h.log, o)
 	h.meter.Outcome(ctx, o)
-	notice, wanted := report.NoticeFor(o)
-	if !wanted {
+	decision := notify.Decide(o)
+	if !decision.Notify {
 		return nil
 	}
-	return h.notify(ctx, notice)
+	return h.notify(ctx, notify.NoticeFor(o, decision.Severity))
 }
 
 // maxNotifications bounds how often a notice is tried; with the growing delay that is about three hours.
@@ -211,10 +214,10 @@ func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 	h.log.ErrorContext(ctx, "notice not delivered", "subject", n.Subject, "attempts", n.Attempts, "error", err)
 	n.Attempts++
 	if n.Attempts >= maxNotifications {
-		body, encodeErr := guard.EncodeNotice(n)
+		body, encodeErr := guard.Encode(n)
 		return errors.Join(encodeErr, h.queue.SendToDeadLetters(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)))
 	}
-	return h.queue.NotifyAgain(ctx, n, time.Duration(n.Attempts)*time.Minute)
+	return h.queue.Renotify(ctx, n, time.Duration(n.Attempts)*time.Minute)
 }
 
 // posting is kept of the function's time for the queue: a slow SNS must not take the time to keep what it does not take.

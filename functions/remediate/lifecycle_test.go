@@ -15,8 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/testlab"
@@ -194,7 +196,7 @@ func (l *lifecycle) expectDeployed(lab *testlab.Lab) {
 	baseline, err := file.Baseline(l.fixture.Account(), "aws")
 	l.must(err)
 	engine := guard.Engine{
-		Baseline: baseline, Settings: guard.Settings(), Now: time.Now, Sleep: guard.Sleep,
+		Baseline: baseline, Settings: settings.All(), Now: time.Now, Sleep: guard.Sleep,
 		Clients: guard.Clients{Config: l.fixture.DirectConfig(testlab.Region), Account: l.fixture.Account()},
 	}
 	for _, o := range engine.Audit(context.Background()) {
@@ -215,7 +217,7 @@ func (l *lifecycle) did(_ any, err error) {
 
 func (l *lifecycle) putBlock(on bool) func() {
 	return func() {
-		client := awserr.S3(l.fixture.Config(testlab.Region, "ASIACLOUDFORMATION"), testlab.Region)
+		client := awsclient.S3(l.fixture.Config(testlab.Region, "ASIACLOUDFORMATION"), testlab.Region)
 		l.did(client.PutPublicAccessBlock(l.t.Context(), &s3.PutPublicAccessBlockInput{
 			Bucket: &l.Storage.Bucket.Name, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
 				BlockPublicAcls: &on, IgnorePublicAcls: &on, BlockPublicPolicy: &on, RestrictPublicBuckets: &on,
@@ -229,7 +231,7 @@ func (l *lifecycle) putPolicy(lab *testlab.Lab) func() {
 	return func() {
 		l.did(l.cloudFormation().CreatePolicyVersion(l.t.Context(), &iam.CreatePolicyVersionInput{
 			PolicyArn: &lab.Storage.Role.Policy.ARN, SetAsDefault: true,
-			PolicyDocument: l.document(lab.Storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false })),
+			PolicyDocument: l.document(lab.Storage.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false })),
 		}))
 	}
 }
@@ -308,7 +310,7 @@ func testUpdate(l *lifecycle) {
 
 func (l *lifecycle) expectBlock(on bool) {
 	l.t.Helper()
-	out, err := awserr.S3(l.fixture.DirectConfig(testlab.Region), testlab.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
+	out, err := awsclient.S3(l.fixture.DirectConfig(testlab.Region), testlab.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
 	l.must(err)
 	if got := aws.ToBool(out.PublicAccessBlockConfiguration.BlockPublicPolicy); got != on {
 		l.t.Errorf("public access blocked: %v, want %v", got, on)

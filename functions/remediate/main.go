@@ -13,6 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/notify"
+	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
 	"github.com/icaguard/icaguard/internal/wiring"
 )
@@ -41,11 +44,13 @@ func newHandler(ctx context.Context, function wiring.Function) (*handler, error)
 	if err != nil {
 		return nil, err
 	}
-	queue := guard.Queue{
+	requests := queue.Queue{
 		SQS: sqs.NewFromConfig(engine.Clients.Config), URL: os.Getenv(guard.EnvQueueURL), DeadLetterURL: os.Getenv(guard.EnvDeadLetterURL),
 	}
-	engine.Requeue = queue.Requeue
-	topic := report.Topic{SNS: sns.NewFromConfig(engine.Clients.Config), ARN: os.Getenv(guard.EnvTopicARN)}
-	meter := report.Meter{Log: function.Log, Now: time.Now}
-	return &handler{engine: engine, queue: queue, topic: topic, meter: meter, self: self.Session(), log: function.Log}, nil
+	engine.Queue = requests
+	return &handler{
+		engine: engine, deploys: gates.NewDeploys(engine.Clients, engine.Baseline.Home), queue: requests,
+		topic: notify.Topic{SNS: sns.NewFromConfig(engine.Clients.Config), ARN: os.Getenv(guard.EnvTopicARN)},
+		meter: report.Meter{Log: function.Log, Now: time.Now}, self: self.Session(), log: function.Log,
+	}, nil
 }

@@ -203,7 +203,7 @@ func testBareMalformed(t *testing.T, s *fixture) {
 // lookAt is the message that asks for a check.
 func (w *env) lookAt(storage, setting string) string {
 	w.t.Helper()
-	body, err := guard.EncodeRequest(guard.Request{Storage: storage, Setting: setting, Reason: "test"})
+	body, err := guard.Encode(guard.Request{Storage: storage, Setting: setting, Reason: "test"})
 	w.must(err)
 	return body
 }

@@ -9,7 +9,11 @@ import (
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/notify"
+	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
@@ -18,9 +22,9 @@ import (
 type auditor struct {
 	engine *guard.Engine
 	file   *icaconfig.File
-	pauses *guard.Pauses
-	queue  guard.Queue
-	topic  report.Topic
+	pauses *gates.Pauses
+	queue  queue.Queue
+	topic  notify.Topic
 	meter  report.Meter
 	log    *slog.Logger
 }
@@ -41,7 +45,7 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 	switch asked.Audit {
 	case "":
 		return a.audit(ctx), nil
-	case guard.AuditEverything:
+	case self.AuditEverything:
 		r := a.audit(ctx)
 		a.meter.Health(ctx, r.Outcomes)
 		forgetful, err := a.tell(ctx, r.Outcomes)
@@ -50,8 +54,8 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 			r.Warnings = append(r.Warnings, forgetful.Error())
 		}
 		return r, errors.Join(err, a.handOn(ctx, r.Outcomes))
-	case guard.AuditIAM:
-		r := a.audit(ctx, guard.HeardBy("aws.iam", a.engine.Settings)...)
+	case self.AuditIAM:
+		r := a.audit(ctx, guard.ForSource("aws.iam", a.engine.Rows())...)
 		return r, a.handOn(ctx, r.Outcomes)
 	}
 	return report.Report{}, fmt.Errorf("validate: %q: %w", asked.Audit, errAsk)
@@ -63,14 +67,14 @@ func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("validate: %w", err)
 	}
-	requests := guard.Route(event, "", guard.SelfChecks(), a.engine.Baseline)
+	requests := guard.Route(event, "", guard.RowsOf(a.engine.Self), a.engine.Baseline)
 	if len(requests) == 0 || event.Actor.From == guard.CloudFormation {
 		a.log.InfoContext(ctx, "event ignored", "event", event.Name, "eventId", event.ID)
 		return nil
 	}
 	event.Actor = guard.Who(event, a.engine.Baseline)
 	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "events", requests[0].Events)
-	return a.topic.Publish(ctx, report.GuardChanged(event))
+	return a.topic.Publish(ctx, notify.GuardChanged(event))
 }
 
 func (a *auditor) audit(ctx context.Context, requests ...guard.Request) report.Report {
@@ -81,13 +85,16 @@ func (a *auditor) audit(ctx context.Context, requests ...guard.Request) report.R
 	return report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx))
 }
 
-// handOn lets remediate check what no event told of.
+// handOn lets remediate restore what no event reported.
 func (a *auditor) handOn(ctx context.Context, outcomes []guard.Outcome) error {
-	var errs []error
-	for _, request := range a.engine.Missed(outcomes) {
-		errs = append(errs, a.queue.Requeue(ctx, request, 0))
+	var requests []guard.Delayed
+	for _, request := range a.engine.FoundByAudit(outcomes) {
+		requests = append(requests, guard.Delayed{Request: request})
 	}
-	return errors.Join(errs...)
+	if len(requests) == 0 {
+		return nil
+	}
+	return errors.Join(a.queue.Post(ctx, requests)...)
 }
 
 // The last summary, in the ledger.
@@ -99,12 +106,12 @@ const (
 // tell mails the result when it is not the last one's. A ledger that is away is no reason to fail, as Lambda would then try again and mail
 // again: where nobody remembers, it is told if something needs attention.
 func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) (forgetful, err error) {
-	found := report.Fingerprint(outcomes)
+	found := notify.Fingerprint(outcomes)
 	last, forgetful := a.engine.Clients.Store.Get(ctx, summaryOf, summary)
 	if forgetful == nil && last == found || forgetful != nil && guard.ExitCode(outcomes) == 0 {
 		return forgetful, nil
 	}
-	notice, err := report.Summary("audit", outcomes)
+	notice, err := notify.Summary("audit", outcomes)
 	if err != nil {
 		return forgetful, err
 	}

@@ -13,6 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/notify"
+	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
 	"github.com/icaguard/icaguard/internal/wiring"
 )
@@ -43,8 +46,8 @@ func newAuditor(ctx context.Context, function wiring.Function) (*auditor, error)
 	cfg := engine.Clients.Config
 	return &auditor{
 		engine: engine, file: function.File, log: function.Log, meter: report.Meter{Log: function.Log, Now: time.Now},
-		pauses: guard.NewPauses(engine.Clients, engine.Baseline, time.Now),
-		queue:  guard.Queue{SQS: sqs.NewFromConfig(cfg), URL: os.Getenv(guard.EnvQueueURL)},
-		topic:  report.Topic{SNS: sns.NewFromConfig(cfg), ARN: os.Getenv(guard.EnvTopicARN)},
+		pauses: gates.NewPauses(engine.Clients, engine.Baseline, time.Now),
+		queue:  queue.Queue{SQS: sqs.NewFromConfig(cfg), URL: os.Getenv(guard.EnvQueueURL)},
+		topic:  notify.Topic{SNS: sns.NewFromConfig(cfg), ARN: os.Getenv(guard.EnvTopicARN)},
 	}, nil
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
@@ -104,7 +106,7 @@ func (w *env) audit(exitCode int) map[string]guard.Outcome {
 	for _, o := range got.Outcomes {
 		outcomes[o.Setting] = o
 	}
-	for _, setting := range guard.All() {
+	for _, setting := range self.AllRows() {
 		if o, ok := outcomes[setting.ID]; setting.On.ARN(w.Storage) != "" && (!ok || o.Resource != setting.On.ARN(w.Storage)) {
 			w.t.Errorf("no outcome of %s", setting.ID)
 		}
@@ -173,7 +175,7 @@ func testJSON(w *env) {
 		Outcomes []map[string]any `json:"outcomes"`
 	}
 	testlab.Invoke(w.t, testlab.Start(w.t, w.config), `{}`, &got)
-	if got.ExitCode == nil || len(got.Outcomes) == 0 || got.Outcomes[0]["setting"] != guard.Settings()[0].ID {
+	if got.ExitCode == nil || len(got.Outcomes) == 0 || got.Outcomes[0]["setting"] != settings.All()[0].ID {
 		w.t.Errorf("report %+v", got)
 	}
 }

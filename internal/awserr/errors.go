@@ -40,6 +40,9 @@ func (c Class) String() string {
 // Classify sorts any error of an SDK call. Errors that are not AWS's (a broken connection, a deadline) are Transient,
 // because the call may never have arrived.
 func Classify(err error) Class {
+	if errors.As(err, new(passing)) {
+		return Transient
+	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return classifyTransport(err)
@@ -98,6 +101,19 @@ func classifyStatus(err error) Class {
 		}
 	}
 	return Final
+}
+
+// passing marks an error that passes by itself, whatever AWS's code for it says elsewhere.
+type passing struct{ error }
+
+func (p passing) Unwrap() error { return p.error }
+
+// Passing marks an error as one that passes by itself: nothing was done, and the next attempt may find it over.
+func Passing(err error) error { return passing{err} }
+
+// MayHaveArrived reports whether the call may have been done although it failed: its answer may be lost.
+func MayHaveArrived(err error) bool {
+	return Classify(err) == Transient && !errors.As(err, new(passing))
 }
 
 // ErrBroken is for an answer that cannot be AWS's and that the SDK does not check itself, such as S3's bare policy text.

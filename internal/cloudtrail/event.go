@@ -1,8 +1,8 @@
 // Package cloudtrail turns the bytes of an event into what happened and who did it: CloudTrail's records, as EventBridge delivers them or
-// bare.
+// bare, and CloudFormation's own events about stacks.
 //
 // Invariant: an event says where to check and who acted, never what to write. The name of a session of ICA's role, which bears the
-// session-name prefix, leaves this package masked.
+// session-name prefix, leaves this package masked. A field of an unforeseen type is left out; it never takes the rest of its event along.
 package cloudtrail
 
 import (
@@ -46,94 +46,6 @@ func (a Actor) String() string {
 	return a.ARN + " from " + a.From
 }
 
-// record is a CloudTrail record. Only what has one shape in every recorded event is typed: lists of one element become
-// objects and empty strings stand for structures, so requestParameters stay raw.
-type record struct {
-	EventID            string          `json:"eventID"`
-	RequestID          string          `json:"requestID"`
-	EventSource        string          `json:"eventSource"`
-	EventName          string          `json:"eventName"`
-	EventTime          string          `json:"eventTime"`
-	AWSRegion          string          `json:"awsRegion"`
-	RecipientAccountID string          `json:"recipientAccountId"`
-	SourceIPAddress    string          `json:"sourceIPAddress"`
-	ErrorCode          string          `json:"errorCode"`
-	RequestParameters  json.RawMessage `json:"requestParameters"`
-	Resources          json.RawMessage `json:"resources"`
-	UserIdentity       struct {
-		Type           string `json:"type"`
-		ARN            string `json:"arn"`
-		AccountID      string `json:"accountId"`
-		InvokedBy      string `json:"invokedBy"`
-		SessionContext struct {
-			SessionIssuer struct {
-				ARN string `json:"arn"`
-			} `json:"sessionIssuer"`
-			WebIDFederationData struct {
-				FederatedProvider string `json:"federatedProvider"`
-			} `json:"webIdFederationData"`
-		} `json:"sessionContext"`
-	} `json:"userIdentity"`
-}
-
-var errNotAnEvent = errors.New(`neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)
-
-// Parse reads an EventBridge envelope or a bare CloudTrail record. It fails on what is neither.
-func Parse(body []byte) (Event, error) {
-	var envelope struct {
-		Detail json.RawMessage `json:"detail"`
-	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return Event{}, fmt.Errorf("event: parse: %w", err)
-	}
-	if len(envelope.Detail) > 0 {
-		body = envelope.Detail
-	}
-	var r record
-	if err := json.Unmarshal(body, &r); err != nil {
-		return Event{}, fmt.Errorf("event: parse record: %w", err)
-	}
-	if r.EventSource == "" || r.EventName == "" {
-		return Event{}, fmt.Errorf("event: parse: %w", errNotAnEvent)
-	}
-	return r.event(), nil
-}
-
-// event takes account and region from the record: an event bus that relays from another region may not keep the
-// envelope's own fields.
-func (r record) event() Event {
-	return Event{
-		ID:         r.EventID,
-		RequestID:  r.RequestID,
-		Source:     eventBridgeSource(r.EventSource),
-		Name:       r.EventName,
-		Account:    cmp.Or(r.RecipientAccountID, r.UserIdentity.AccountID), // old records have no recipient
-		Region:     r.AWSRegion,
-		Time:       parseTime(r.EventTime),
-		Actor:      r.actor(),
-		ErrorCode:  r.ErrorCode,
-		Parameters: parseParameters(r.RequestParameters),
-		Resources:  parseResources(r.Resources),
-	}
-}
-
-func (r record) actor() Actor {
-	id := r.UserIdentity
-	arn := id.ARN
-	switch {
-	case arn != "":
-	case id.InvokedBy != "":
-		arn = id.InvokedBy
-	default:
-		arn = id.Type + " " + id.AccountID
-	}
-	actor := Actor{ARN: arn, Issuer: id.SessionContext.SessionIssuer.ARN, From: r.SourceIPAddress}
-	if id.SessionContext.WebIDFederationData.FederatedProvider != "" {
-		return actor.WithoutSession()
-	}
-	return actor
-}
-
 // WithoutSession masks the session's name. ICA's sessions are named PREFIX-…, and the prefix is the proof of the lab's
 // identity, so it must reach no log, message or report.
 func (a Actor) WithoutSession() Actor {
@@ -143,13 +55,92 @@ func (a Actor) WithoutSession() Actor {
 	return a
 }
 
+var errNotAnEvent = errors.New(`neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)
+
+// Parse reads an EventBridge envelope or a bare CloudTrail record. It fails on what is neither.
+func Parse(body []byte) (Event, error) {
+	outer, err := parseFields(body)
+	if err != nil {
+		return Event{}, fmt.Errorf("event: parse: %w", err)
+	}
+	record := outer
+	if len(outer["detail"]) > 0 {
+		if record, err = parseFields(outer["detail"]); err != nil {
+			return Event{}, fmt.Errorf("event: parse record: %w", err)
+		}
+	}
+	if record.text("eventSource") == "" || record.text("eventName") == "" {
+		return Event{}, fmt.Errorf("event: parse: %w", errNotAnEvent)
+	}
+	return record.event(), nil
+}
+
+// fields are the members of a JSON object, each read only when it is asked for: only few have one shape in every recorded event.
+type fields map[string]json.RawMessage
+
+func parseFields(raw []byte) (fields, error) {
+	var f fields
+	err := json.Unmarshal(raw, &f)
+	return f, err
+}
+
+// text is a member that is a text, "" for one of any other type.
+func (f fields) text(name string) string {
+	var text string
+	if json.Unmarshal(f[name], &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// within are the members of a member that is an object, none for one of any other type.
+func (f fields) within(name string) fields {
+	inner, err := parseFields(f[name])
+	if err != nil {
+		return nil
+	}
+	return inner
+}
+
+// event takes account and region from the record: an event bus that relays from another region may not keep the
+// envelope's own fields.
+func (f fields) event() Event {
+	return Event{
+		ID:         f.text("eventID"),
+		RequestID:  f.text("requestID"),
+		Source:     eventBridgeSource(f.text("eventSource")),
+		Name:       f.text("eventName"),
+		Account:    cmp.Or(f.text("recipientAccountId"), f.within("userIdentity").text("accountId")), // old records have no recipient
+		Region:     f.text("awsRegion"),
+		Time:       parseTime(f.text("eventTime")),
+		Actor:      f.actor(),
+		ErrorCode:  f.text("errorCode"),
+		Parameters: f.within("requestParameters"),
+		Resources:  parseResources(f["resources"]),
+	}
+}
+
+func (f fields) actor() Actor {
+	id := f.within("userIdentity")
+	session := id.within("sessionContext")
+	nobody := strings.TrimSpace(id.text("type") + " " + id.text("accountId"))
+	actor := Actor{
+		ARN:    cmp.Or(id.text("arn"), id.text("invokedBy"), nobody, f.text("userIdentity"), "unknown"),
+		Issuer: session.within("sessionIssuer").text("arn"), From: f.text("sourceIPAddress"),
+	}
+	if session.within("webIdFederationData").text("federatedProvider") != "" {
+		return actor.WithoutSession()
+	}
+	return actor
+}
+
 // eventBridgeSource turns "s3.amazonaws.com" into "aws.s3".
 func eventBridgeSource(eventSource string) string {
-	const suffix = ".amazonaws.com"
-	if len(eventSource) > len(suffix) && eventSource[len(eventSource)-len(suffix):] == suffix {
-		return "aws." + eventSource[:len(eventSource)-len(suffix)]
+	service, isAWS := strings.CutSuffix(eventSource, ".amazonaws.com")
+	if !isAWS || service == "" {
+		return eventSource
 	}
-	return eventSource
+	return "aws." + service
 }
 
 // parseTime accepts AWS's form and the one that a log pipeline made of it; the time is told to people, never decided on.
@@ -160,15 +151,6 @@ func parseTime(s string) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// parseParameters yields nothing for null, "" or a list: denied IAM calls have null there.
-func parseParameters(raw json.RawMessage) map[string]json.RawMessage {
-	var parameters map[string]json.RawMessage
-	if json.Unmarshal(raw, &parameters) != nil {
-		return nil
-	}
-	return parameters
 }
 
 // Named are the values of a request parameter that is a string or a list of strings.
@@ -186,13 +168,16 @@ func (e Event) Named(parameter string) []string {
 
 // parseResources yields the ARNs of the resources that the record names; encoding/json takes "ARN" and "arn" alike.
 func parseResources(raw json.RawMessage) []string {
-	var named []struct{ ARN string }
-	if json.Unmarshal(raw, &named) != nil {
+	var all []json.RawMessage
+	if json.Unmarshal(raw, &all) != nil {
 		return nil
 	}
-	arns := make([]string, len(named))
-	for i, resource := range named {
-		arns[i] = resource.ARN
+	var arns []string
+	for _, one := range all {
+		var named struct{ ARN string }
+		if json.Unmarshal(one, &named) == nil && named.ARN != "" {
+			arns = append(arns, named.ARN)
+		}
 	}
 	return arns
 }

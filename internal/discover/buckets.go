@@ -10,14 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 // buckets reads the buckets that the roles name. A bucket that is not in our own list is another account's, or nobody's.
 func (l *surveyor) buckets(ctx context.Context) error {
 	own, listed, err := ask(l, "s3:ListAllMyBuckets", "*", func() (names []string, err error) {
-		pages := s3.NewListBucketsPaginator(awserr.S3(l.cfg, l.cfg.Region), nil)
+		pages := s3.NewListBucketsPaginator(awsclient.S3(l.cfg, l.cfg.Region), nil)
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -52,16 +52,16 @@ func (l *surveyor) buckets(ctx context.Context) error {
 
 func (l *surveyor) bucket(ctx context.Context, name string) (Bucket, error) {
 	place, ok, err := ask(l, "s3:GetBucketLocation", name, func() (string, error) {
-		out, err := awserr.S3(l.cfg, l.cfg.Region).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name, ExpectedBucketOwner: &l.found.ID})
+		out, err := awsclient.S3(l.cfg, l.cfg.Region).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name, ExpectedBucketOwner: &l.found.ID})
 		if err != nil {
 			return "", err
 		}
-		return awserr.RegionOfBucket(string(out.LocationConstraint)), nil
+		return awsclient.RegionOfBucket(string(out.LocationConstraint)), nil
 	})
 	if err != nil || !ok {
 		return Bucket{Unread: []string{"s3:GetBucketLocation"}}, err
 	}
-	b := bucketSurveyor{l, awserr.S3(l.cfg, place), name, Bucket{Region: place}}
+	b := bucketSurveyor{l, awsclient.S3(l.cfg, place), name, Bucket{Region: place}}
 	for _, read := range []func(context.Context) (action string, ok bool, err error){b.versioning, b.encryption, b.cors, b.publicAccess, b.policy} {
 		action, ok, err := read(ctx)
 		if err != nil {

@@ -6,85 +6,53 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/icaguard/icaguard/internal/icaconfig"
+	"golang.org/x/sync/errgroup"
 )
 
-// Gate may hold a restore. It is asked only when there is something to restore, and remembers what it learnt for one batch of requests.
-// An error means that it could not tell: the check comes again, and after gateTries restores anyway and says so.
-type Gate func(ctx context.Context, s icaconfig.Storage, setting Setting) (Hold, error)
+// Gate may hold a restore. It is asked only when there is something to restore, and keeps what it learnt for one pass.
+// An error means that it could not tell: the request comes again, and after gateTries restores anyway and says so.
+type Gate func(ctx context.Context, t Target) (Hold, error)
 
 // Hold says why a restore has to wait; the zero Hold holds nothing.
 type Hold struct {
 	Reason      string
-	Again       time.Duration // after which the guard checks again by itself; 0: not at all
+	Again       time.Duration // after which icaguard checks again by itself; 0: not at all
 	Remediation string        // what ends it
+
+	unknown bool // no gate could tell
 }
 
-const (
-	// gateTries is how often a gate is asked in vain before the guard restores without an answer.
-	gateTries = 3
-	// deferredTooLong is how long a restore is held before people are told. The guard goes on holding.
-	deferredTooLong = time.Hour
-)
+// gateTries is how often the gates are asked in vain before icaguard restores without an answer.
+const gateTries = 3
 
-// held asks the gates in order. It answers false when the restore may go on, with what could not be told in the outcome.
-func (e *Engine) held(ctx context.Context, j job, o Outcome) (Outcome, bool) {
-	var unknown error
-	for _, gate := range e.Gates {
-		hold, err := gate(ctx, j.storage, j.setting)
-		if err != nil {
-			unknown = errors.Join(unknown, err)
-			continue
-		}
+// askGates asks all gates side by side; the first in order that holds, holds.
+func askGates(ctx context.Context, gates []Gate, t Target) (Hold, error) {
+	holds, errs := make([]Hold, len(gates)), make([]error, len(gates))
+	var group errgroup.Group
+	for i, gate := range gates {
+		group.Go(func() error {
+			holds[i], errs[i] = gate(ctx, t)
+			return nil
+		})
+	}
+	_ = group.Wait() // each gate's error is in errs
+	for _, hold := range holds {
 		if hold.Reason != "" {
-			o.Status, o.Problem, o.hold = Deferred, hold.Reason, hold
-			return o, true
+			return hold, nil
 		}
 	}
-	if unknown == nil {
-		return o, false
-	}
-	if j.request.GateTries+1 < gateTries {
-		delays := []time.Duration{5 * time.Second, 15 * time.Second}
-		o.Status, o.Problem = Deferred, fmt.Sprintf("it is not known whether acting has to wait: %v", unknown)
-		o.hold = Hold{Reason: o.Problem, Again: delays[j.request.GateTries]}
-		o.gateFailed = true
-		return o, true
-	}
-	o.GateSkipped = fmt.Sprintf("asked %d times in vain whether acting had to wait, so it did not: %v", gateTries, unknown)
-	return o, false
+	return Hold{}, errors.Join(errs...)
 }
 
-// waiting carries from check to check what a held check has to know of those before.
-func (l Request) waiting(o Outcome, now time.Time) (next Request, told bool) {
-	next = l
-	if o.Status != Deferred {
-		next.DeferredSince, next.DeferralReported, next.GateTries = time.Time{}, false, 0
-		return next, false
+// admit decides what an answer of the gates means for a restore: it waits while the Hold has a reason; else it goes on, and skipped says
+// why it does so without an answer.
+func admit(tries int, hold Hold, unknown error) (wait Hold, skipped string) {
+	switch {
+	case hold.Reason != "" || unknown == nil:
+		return hold, ""
+	case tries+1 < gateTries:
+		delays := [gateTries - 1]time.Duration{5 * time.Second, 15 * time.Second}
+		return Hold{Reason: fmt.Sprintf("it is not known whether acting has to wait: %v", unknown), Again: delays[tries], unknown: true}, ""
 	}
-	if o.gateFailed {
-		next.GateTries++
-	}
-	if next.DeferredSince.IsZero() {
-		next.DeferredSince = now
-	}
-	told = !l.DeferralReported && now.Sub(next.DeferredSince) >= deferredTooLong
-	next.DeferralReported = l.DeferralReported || told
-	return next, told
-}
-
-// GateStatements allow what the gates read: the state of our own stacks, and the pauses.
-func GateStatements(b icaconfig.Baseline) []Statement {
-	var stacks, pauses []string
-	for _, s := range b.Stacks {
-		// CloudFormation ends a stack's ARN with an id that nobody knows in advance.
-		stacks = append(stacks, b.ARN("cloudformation", s.Region, "stack/"+s.Name+"/*"))
-	}
-	for _, name := range pauseNames(b) {
-		pauses = append(pauses, b.ARN("ssm", b.HomeRegion, "parameter"+name))
-	}
-	return []Statement{
-		{Actions: []string{"cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks"}, Resources: stacks},
-		{Actions: []string{"ssm:GetParameters"}, Resources: pauses},
-	}
+	return Hold{}, fmt.Sprintf("asked %d times in vain whether acting had to wait, so it did not: %v", gateTries, unknown)
 }

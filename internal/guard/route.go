@@ -1,8 +1,6 @@
 package guard
 
 import (
-	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 
@@ -11,8 +9,8 @@ import (
 )
 
 // Route tells where an event asks to check: nowhere if the call failed, happened in another account, or concerns
-// nothing of ours. Self is the session ARN of the guard's own function; its echoes are checked once, without event.
-func Route(e cloudtrail.Event, self string, settings []Setting, b icaconfig.Baseline) []Request {
+// nothing of ours. Self is the session ARN of the guard's own function; its echoes are checked once, without the event.
+func Route(e cloudtrail.Event, self string, rows []Row, b icaconfig.Baseline) []Request {
 	if e.ErrorCode != "" || e.Account != b.Account {
 		return nil
 	}
@@ -21,21 +19,29 @@ func Route(e cloudtrail.Event, self string, settings []Setting, b icaconfig.Base
 		events = []Event{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who}}
 	}
 	var requests []Request
+	seen := map[string]bool{}
 	for _, storage := range b.Storages {
-		for _, setting := range settings {
-			if setting.On.ARN(storage) != "" && slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.concerns(e, storage) }) {
-				requests = append(requests, Request{Storage: storage.Name, Setting: setting.ID, Events: events, Reason: "event " + e.Name})
+		for _, row := range rows {
+			resource := row.On.ARN(storage)
+			key := row.ID + " " + resource
+			if resource != "" && !seen[key] && row.heeds(e, storage) {
+				seen[key] = true
+				requests = append(requests, Request{Resource: resource, Setting: row.ID, Events: events, Reason: "event " + e.Name})
 			}
 		}
 	}
 	return requests
 }
 
+func (r Row) heeds(e cloudtrail.Event, s icaconfig.Storage) bool {
+	return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.concerns(e, s) })
+}
+
 // Who is the actor as it may be shown. CloudTrail tells a web identity's session; should it ever not, a session of ICA's role is still
 // known by its issuer or its name.
 func Who(e cloudtrail.Event, b icaconfig.Baseline) cloudtrail.Actor {
-	for _, s := range b.Storages {
-		if s.Role.ARN == e.Actor.Issuer || strings.Contains(e.Actor.ARN, ":assumed-role/"+s.Role.Name+"/") {
+	for _, role := range b.Roles {
+		if role.ARN == e.Actor.Issuer || strings.Contains(e.Actor.ARN, ":assumed-role/"+role.Name+"/") {
 			return e.Actor.WithoutSession()
 		}
 	}
@@ -43,24 +49,24 @@ func Who(e cloudtrail.Event, b icaconfig.Baseline) cloudtrail.Actor {
 }
 
 // WhyIgnored tells people why Route leads nowhere for this event.
-func WhyIgnored(e cloudtrail.Event, settings []Setting, b icaconfig.Baseline) string {
+func WhyIgnored(e cloudtrail.Event, rows []Row, b icaconfig.Baseline) string {
 	switch {
 	case e.ErrorCode != "":
 		return "the call failed with " + e.ErrorCode + ", so nothing changed"
 	case e.Account != b.Account:
 		return "it happened in account " + e.Account + ", not in " + b.Account
-	case !slices.Contains(Sources(settings)[e.Source], e.Name):
+	case !slices.Contains(Sources(rows)[e.Source], e.Name):
 		return "no setting listens to " + e.Source + " " + e.Name
 	}
 	return "it concerns nothing of this configuration"
 }
 
-// HeardBy asks to check every setting that events of a source would lead to.
-func HeardBy(source string, settings []Setting) []Request {
+// ForSource asks to check every row that events of a source would lead to.
+func ForSource(source string, rows []Row) []Request {
 	var requests []Request
-	for _, setting := range settings {
-		if slices.ContainsFunc(setting.Triggers, func(t Trigger) bool { return t.Source == source }) {
-			requests = append(requests, Request{Setting: setting.ID})
+	for _, row := range rows {
+		if slices.ContainsFunc(row.Triggers, func(t Trigger) bool { return t.Source == source }) {
+			requests = append(requests, Request{Setting: row.ID})
 		}
 	}
 	return requests
@@ -90,12 +96,12 @@ func (t Trigger) means(named, name string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.EqualFold(part, name) })
 }
 
-// Sources lists the EventBridge sources of the table with the event names heard from each, sorted. Rule patterns hold
-// these and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong path is never matched, and nobody would notice.
-func Sources(settings []Setting) map[string][]string {
+// Sources lists the EventBridge sources of the rows with the event names received from each, sorted. Rule patterns hold
+// these and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong path never matches, and nobody notices.
+func Sources(rows []Row) map[string][]string {
 	sources := map[string][]string{}
-	for _, setting := range settings {
-		for _, trigger := range setting.Triggers {
+	for _, row := range rows {
+		for _, trigger := range row.Triggers {
 			sources[trigger.Source] = append(sources[trigger.Source], trigger.Events...)
 		}
 	}
@@ -104,80 +110,4 @@ func Sources(settings []Setting) map[string][]string {
 		sources[source] = slices.Compact(names)
 	}
 	return sources
-}
-
-// Statement is one IAM statement that a function needs.
-type Statement struct {
-	Actions   []string
-	Resources []string
-	Condition Condition
-}
-
-// ReadStatements allow what a check needs, on the storages' own resources only.
-func ReadStatements(settings []Setting, storages []icaconfig.Storage) []Statement {
-	return statements(settings, storages, func(s Setting, _ icaconfig.Storage) []Action { return s.Reads })
-}
-
-// WriteStatements allow what restoring needs, and only where the storage's mode is enforce.
-func WriteStatements(settings []Setting, storages []icaconfig.Storage) []Statement {
-	return statements(settings, storages, func(s Setting, st icaconfig.Storage) []Action {
-		if s.On.Mode(st) != icaconfig.Enforce {
-			return nil
-		}
-		return s.Writes
-	})
-}
-
-// statements makes one statement for each condition and resource, and joins those that allow the same, in a stable order.
-func statements(settings []Setting, storages []icaconfig.Storage, actions func(Setting, icaconfig.Storage) []Action) []Statement {
-	type place struct{ resource, condition string }
-	byPlace := map[place][]string{}
-	for _, storage := range storages {
-		for _, setting := range settings {
-			for _, action := range actions(setting, storage) {
-				arn := action.On.ARN(storage)
-				if arn == "" || action.If != nil && !action.If(storage) {
-					continue
-				}
-				at := place{arn, action.conditionText(storage)}
-				byPlace[at] = append(byPlace[at], action.Name)
-			}
-		}
-	}
-	joined := map[string]*Statement{}
-	for at, names := range byPlace {
-		slices.Sort(names)
-		names = slices.Compact(names)
-		key := strings.Join(names, ",") + at.condition
-		if joined[key] == nil {
-			joined[key] = &Statement{Actions: names, Condition: parseCondition(at.condition)}
-		}
-		joined[key].Resources = append(joined[key].Resources, at.resource)
-	}
-	var out []Statement
-	for _, key := range slices.Sorted(maps.Keys(joined)) {
-		slices.Sort(joined[key].Resources)
-		out = append(out, *joined[key])
-	}
-	return out
-}
-
-// conditionText is the condition as JSON, by which equal ones are found; "" for none.
-func (a Action) conditionText(s icaconfig.Storage) string {
-	if a.Condition == nil {
-		return ""
-	}
-	condition := a.Condition(s)
-	if len(condition) == 0 {
-		return ""
-	}
-	return text(condition)
-}
-
-func parseCondition(text string) Condition {
-	var condition Condition
-	if text != "" && json.Unmarshal([]byte(text), &condition) != nil {
-		panic("guard: a condition of ours does not parse: " + text)
-	}
-	return condition
 }

@@ -56,18 +56,18 @@ func TestDefaultsThatDepend(t *testing.T) {
 	}
 }
 
-func TestBaselineRefuses(t *testing.T) {
+func TestOwnerRefuses(t *testing.T) {
 	f := mustParse(t, plain)
 	for _, tc := range []struct{ account, partition, want string }{
 		{"210987654321", "aws", "config: baseline: ica.yaml:1 asks for account 123456789012, but the credentials are those of 210987654321: use the other credentials, or correct account"},
 		{"123456789012", "aws-cn", `config: baseline: ICA does not exist in AWS partition "aws-cn": use an account of partition "aws"`},
 		{"12", "aws", `config: baseline: "12" is not an AWS account id: 12 digits are needed`},
 	} {
-		if _, err := f.Baseline(tc.account, tc.partition); err == nil || err.Error() != tc.want {
+		if _, err := f.Owner(tc.account, tc.partition); err == nil || err.Error() != tc.want {
 			t.Errorf("got  %v\nwant %s", err, tc.want)
 		}
 	}
-	if _, err := mustParse(t, strings.Replace(plain, "account: \"123456789012\"\n", "", 1)).Baseline("210987654321", "aws"); err != nil {
+	if _, err := mustParse(t, strings.Replace(plain, "account: \"123456789012\"\n", "", 1)).Owner("210987654321", "aws"); err != nil {
 		t.Errorf("without account: any account goes: %v", err)
 	}
 }

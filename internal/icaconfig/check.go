@@ -3,7 +3,6 @@ package icaconfig
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,8 +17,8 @@ func (d *decoder) check(f *File) {
 	d.checkTags(f)
 	d.checkPrefixes(f)
 	d.checkRegions(f)
-	d.checkUnique(f, "name", func(s StorageSpec) string { return s.Name })
-	d.checkUnique(f, "bucket.name", func(s StorageSpec) string { return s.Bucket.Name })
+	d.checkUnique(f, "name", func(s *StorageSpec) string { return s.Name })
+	d.checkUnique(f, "bucket.name", (*StorageSpec).bucketID)
 	d.checkRoles(f)
 	d.checkPolicies(f)
 	d.checkProviders(f)
@@ -48,13 +47,13 @@ func (d *decoder) checkTags(f *File) {
 	seen := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(f.Tags)) {
 		at := tagPath(key)
-		if !formats()["tagKey"].match(key) {
+		if !formats["tagKey"].match(key) {
 			d.fault(at, quoted(key)+" is not a tag's key")
 		}
 		if strings.EqualFold(key, MarkerTag) {
 			d.fault(at, quoted(key)+" is the tag with which icaguard marks what it manages")
 		}
-		if value := f.Tags[key]; !formats()["tagValue"].match(value) {
+		if value := f.Tags[key]; !formats["tagValue"].match(value) {
 			d.fault(at, quoted(value)+" is not a tag's value")
 		}
 		if twin, ok := seen[strings.ToLower(key)]; ok {
@@ -65,7 +64,7 @@ func (d *decoder) checkTags(f *File) {
 }
 
 func tagPath(key string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9_-]+$`).MatchString(key) {
+	if key != "" && !strings.ContainsFunc(key, notInWord) {
 		return "tags." + key
 	}
 	return "tags." + quoted(key)
@@ -77,24 +76,18 @@ func (d *decoder) checkPrefixes(f *File) {
 		if !d.written(path) || d.faulty(path) {
 			continue
 		}
-		if _, err := parsePrefix(s.Role.SessionNamePrefix); err != nil {
+		if err := checkPrefix(s.Role.SessionNamePrefix); err != nil {
 			d.fault(path, err.Error())
 		}
 	}
 }
 
-func (d *decoder) checkUnique(f *File, key string, value func(StorageSpec) string) {
-	first := map[string]int{}
-	for i, s := range f.Storages {
-		v := value(s)
-		if v == "" {
-			continue
-		}
-		if j, ok := first[v]; ok {
+func (d *decoder) checkUnique(f *File, key string, id func(*StorageSpec) string) {
+	for i, j := range f.sharedFirst(id) {
+		if j < i {
+			v := id(&f.Storages[i])
 			d.limit(at(i, key), quoted(v)+" is that of another storage, "+d.line(at(j, key)), "a name that no other storage has", "name: "+v+"-2")
-			continue
 		}
-		first[v] = i
 	}
 }
 
@@ -109,26 +102,25 @@ func (d *decoder) checkRegions(f *File) {
 }
 
 // roleKeys are the keys in which storages that share a role must agree: a role has one of each.
-func roleKeys() map[string]func(StorageSpec) string {
-	return map[string]func(StorageSpec) string{
-		"icaRegion":                  func(s StorageSpec) string { return s.ICARegion },
-		"role.name":                  func(s StorageSpec) string { return s.Role.Name }, // IAM does not tell Role from role
-		"role.path":                  func(s StorageSpec) string { return s.Role.Path },
-		"role.description":           func(s StorageSpec) string { return s.Role.Description },
-		"role.policyName":            func(s StorageSpec) string { return s.Role.PolicyName },
-		"role.existing":              func(s StorageSpec) string { return strconv.FormatBool(s.Role.Existing) },
-		"role.strict":                func(s StorageSpec) string { return strconv.FormatBool(s.Role.Strict) },
-		"role.boundary":              func(s StorageSpec) string { return s.Role.Boundary },
-		"role.sessionNamePrefix":     func(s StorageSpec) string { return s.Role.SessionNamePrefix.Reveal() },
-		"documents.permissionPolicy": func(s StorageSpec) string { return s.Documents.PermissionPolicy },
-		"documents.trustPolicy":      func(s StorageSpec) string { return s.Documents.TrustPolicy },
-	}
+var roleKeys = map[string]func(*StorageSpec) string{
+	"icaRegion":                  func(s *StorageSpec) string { return s.ICARegion },
+	"role.name":                  func(s *StorageSpec) string { return s.Role.Name }, // IAM does not tell Role from role
+	"role.path":                  func(s *StorageSpec) string { return s.Role.Path },
+	"role.description":           func(s *StorageSpec) string { return s.Role.Description },
+	"role.policyName":            func(s *StorageSpec) string { return s.Role.PolicyName },
+	"role.existing":              func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Existing) },
+	"role.strict":                func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Strict) },
+	"role.boundary":              func(s *StorageSpec) string { return s.Role.Boundary },
+	"role.sessionNamePrefix":     func(s *StorageSpec) string { return s.Role.SessionNamePrefix.Reveal() },
+	"documents.permissionPolicy": func(s *StorageSpec) string { return s.Documents.PermissionPolicy },
+	"documents.trustPolicy":      func(s *StorageSpec) string { return s.Documents.TrustPolicy },
 }
 
 func (d *decoder) checkRoles(f *File) {
+	firsts := f.sharedFirst((*StorageSpec).roleID)
 	for i, s := range f.Storages {
-		if j := f.earlier(i, sameRole); j >= 0 {
-			d.agree(f, i, j, roleKeys(), "storages that share role "+s.Role.Name,
+		if j := firsts[i]; j < i {
+			d.agree(f, i, j, roleKeys, "storages that share role "+s.Role.Name,
 				"the same in both, or another role.name", "role: {name: "+s.Role.Name+"_2}")
 		}
 		if s.Role.Existing && s.Role.Strict {
@@ -138,26 +130,30 @@ func (d *decoder) checkRoles(f *File) {
 }
 
 // providerKeys are the keys in which storages of one region must agree: an account holds each provider once.
-func providerKeys() map[string]func(StorageSpec) string {
-	return map[string]func(StorageSpec) string{
-		"oidcProvider.existing":  func(s StorageSpec) string { return strconv.FormatBool(s.OIDCProvider.Existing) },
-		"oidcProvider.id":        func(s StorageSpec) string { return s.OIDCProvider.ID },
-		"oidcProvider.namespace": func(s StorageSpec) string { return s.OIDCProvider.Namespace },
-	}
+var providerKeys = map[string]func(*StorageSpec) string{
+	"oidcProvider.existing":  func(s *StorageSpec) string { return strconv.FormatBool(s.OIDCProvider.Existing) },
+	"oidcProvider.id":        func(s *StorageSpec) string { return s.OIDCProvider.ID },
+	"oidcProvider.namespace": func(s *StorageSpec) string { return s.OIDCProvider.Namespace },
 }
 
 func (d *decoder) checkProviders(f *File) {
+	firsts := f.sharedFirst((*StorageSpec).providerID)
 	for i, s := range f.Storages {
-		if j := f.earlier(i, sameRegion); j >= 0 {
-			d.agree(f, i, j, providerKeys(), "storages of region "+s.ICARegion+" share its provider and",
+		if j := firsts[i]; j < i {
+			d.agree(f, i, j, providerKeys, "storages of region "+s.ICARegion+" share its provider and",
 				"the same in both", "oidcProvider: {existing: true} in both")
 		}
 	}
 }
 
+// keyKeys are the keys in which storages that share a KMS key must agree.
+var keyKeys = map[string]func(*StorageSpec) string{
+	"kms.restore": func(s *StorageSpec) string { return strconv.FormatBool(s.KMS.Restore) },
+}
+
 // checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS).
 func (d *decoder) checkKeys(f *File) {
-	restore := map[string]func(StorageSpec) string{"kms.restore": func(s StorageSpec) string { return strconv.FormatBool(s.KMS.Restore) }}
+	firsts := f.sharedFirst((*StorageSpec).keyID)
 	for i, s := range f.Storages {
 		path := at(i, "bucket.kmsKeyArn")
 		switch {
@@ -165,27 +161,27 @@ func (d *decoder) checkKeys(f *File) {
 			continue
 		case s.Bucket.KMSKeyARN == "" && s.KMS.Restore:
 			d.limit(at(i, "kms.restore"), "no key is named in bucket.kmsKeyArn, so there is nothing to restore", "false without a key", "restore: false")
-		case s.Bucket.KMSKeyARN != "" && keyRegion(s) != s.region().AWS:
+		case s.Bucket.KMSKeyARN != "" && keyRegion(&s) != s.region().AWS:
 			d.limit(path, fmt.Sprintf("the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
-				keyRegion(s), s.ICARegion, s.region().AWS), "a key in "+s.region().AWS, "kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(s), s.region().AWS, 1))
+				keyRegion(&s), s.ICARegion, s.region().AWS), "a key in "+s.region().AWS, "kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(&s), s.region().AWS, 1))
 		}
-		if j := f.earlier(i, sameKey); j >= 0 {
-			d.agree(f, i, j, restore, "storages that share a key", "the same in both", "kms: {restore: true} in both")
+		if j := firsts[i]; j < i {
+			d.agree(f, i, j, keyKeys, "storages that share a key", "the same in both", "kms: {restore: true} in both")
 		}
 	}
 }
 
 // keyRegion and keyAccount are parts of the ARN arn:partition:kms:region:account:key/id, whose form was checked.
-func keyRegion(s StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[3] }
+func keyRegion(s *StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[3] }
 
-func keyAccount(s StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[4] }
+func keyAccount(s *StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[4] }
 
 // agree refuses keys in which storage i differs from the earlier storage j. It prints no values: one of them is a secret.
-func (d *decoder) agree(f *File, i, j int, keys map[string]func(StorageSpec) string, who, allowed, example string) {
+func (d *decoder) agree(f *File, i, j int, keys map[string]func(*StorageSpec) string, who, allowed, example string) {
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		mine, other := at(i, key), at(j, key)
 		derived := !d.written(mine) && !d.written(other) // differs only because role.existing differs, which is refused itself
-		if derived || d.faulty(mine) || d.faulty(other) || keys[key](f.Storages[i]) == keys[key](f.Storages[j]) {
+		if derived || d.faulty(mine) || d.faulty(other) || keys[key](&f.Storages[i]) == keys[key](&f.Storages[j]) {
 			continue
 		}
 		d.limit(mine, fmt.Sprintf("%s must agree, but this differs from %s, %s", who, other, d.line(other)),
@@ -195,23 +191,16 @@ func (d *decoder) agree(f *File, i, j int, keys map[string]func(StorageSpec) str
 
 // checkPolicies refuses one policy for two roles: it belongs to its role and covers the role's buckets.
 func (d *decoder) checkPolicies(f *File) {
+	roles, policies := f.sharedFirst((*StorageSpec).roleID), f.sharedFirst((*StorageSpec).policyID)
 	for i, s := range f.Storages {
-		if s.Role.Name == "" || f.earlier(i, sameRole) >= 0 {
+		if s.Role.Name == "" || roles[i] < i {
 			continue
 		}
-		j := f.earlier(i, func(a, b StorageSpec) bool {
-			return a.Role.PolicyName != "" && strings.EqualFold(a.Role.PolicyName, b.Role.PolicyName)
-		})
-		if j >= 0 {
+		if j := policies[i]; j < i {
 			d.limit(at(i, "role.policyName"), fmt.Sprintf("%s is the policy of another role, %s", quoted(s.Role.PolicyName), d.line(at(j, "role.policyName"))),
 				"a name that no other role's policy has", "policyName: "+s.Role.PolicyName+"-2")
 		}
 	}
-}
-
-// earlier finds the first storage before i that is the same in some way, -1 if there is none.
-func (f *File) earlier(i int, same func(a, b StorageSpec) bool) int {
-	return slices.IndexFunc(f.Storages[:i], func(s StorageSpec) bool { return same(f.Storages[i], s) })
 }
 
 // limit reports a key whose value is well formed but does not fit here; so what fits is not what its tags say.

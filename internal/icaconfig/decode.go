@@ -39,13 +39,13 @@ func (s source) where(path string) position {
 // decoder walks YAML nodes and the tags of File side by side and collects faults.
 type decoder struct {
 	source
-	keys   map[string]Key
+	keys   map[string]FileKey
 	faults Faults
 }
 
 // decode gives the File that the text describes, as far as it can be read. Values with a fault are left empty.
 func decode(name string, data []byte) (*decoder, *File) {
-	d := &decoder{source: source{name: name, at: map[string]position{}}, keys: map[string]Key{}}
+	d := &decoder{source: source{name: name, at: map[string]position{}}, keys: map[string]FileKey{}}
 	for _, k := range append(Keys(), mappingsOf("", reflect.TypeFor[File]())...) {
 		d.keys[k.Path] = k
 	}
@@ -82,15 +82,21 @@ func (d *decoder) root(data []byte) *yaml.Node {
 	return doc.Content[0]
 }
 
+// What go.yaml.in/yaml says of a text that is not YAML.
+var (
+	lineOfYAML   = regexp.MustCompile(`(?s)^line (\d+): (.*)$`)
+	anchorOfYAML = regexp.MustCompile(`(?s)^unknown anchor '(.*)' referenced$`)
+)
+
 // syntax reports what the YAML parser found. Its messages quote the text in one case, the name of an anchor, which could be a prefix;
 // there it does not say the line either.
 func (d *decoder) syntax(data []byte, err error) {
 	f := Fault{Line: 1, Column: 1, What: strings.TrimPrefix(err.Error(), "yaml: ")}
-	if m := regexp.MustCompile(`(?s)^line (\d+): (.*)$`).FindStringSubmatch(f.What); m != nil {
+	if m := lineOfYAML.FindStringSubmatch(f.What); m != nil {
 		f.Line, _ = strconv.Atoi(m[1])
 		f.What = m[2]
 	}
-	if m := regexp.MustCompile(`(?s)^unknown anchor '(.*)' referenced$`).FindStringSubmatch(f.What); m != nil {
+	if m := anchorOfYAML.FindStringSubmatch(f.What); m != nil {
 		p := placeOf(data, max(bytes.Index(data, []byte("*"+m[1])), 0))
 		f.Line, f.Column, f.What = p.line, p.column, "a value begins with *, which YAML reads as an alias; write it in quotes"
 	}
@@ -139,9 +145,11 @@ func (d *decoder) faultAt(path string, p position, what string) {
 	d.add(f)
 }
 
+var index = regexp.MustCompile(`\[\d+\]`)
+
 // key finds a path's row: "storages[2].name" is that of "storages[].name", "tags.owner" that of "tags".
-func (d *decoder) key(path string) Key {
-	general := regexp.MustCompile(`\[\d+\]`).ReplaceAllString(path, "[]")
+func (d *decoder) key(path string) FileKey {
+	general := index.ReplaceAllString(path, "[]")
 	for {
 		if k, ok := d.keys[general]; ok || general == "" {
 			return k
@@ -323,7 +331,7 @@ func mismatch(text string, tag reflect.StructTag) string {
 	if values := tag.Get("allowed"); values != "" {
 		return notAmong(text, strings.Split(values, "|"))
 	}
-	f := formats()[tag.Get("format")]
+	f := formats[tag.Get("format")]
 	optional := tag.Get("required") == "" && tag.Get("default") == ""
 	if f.pattern == "" || text == "" && optional || f.match(text) {
 		return ""
@@ -403,10 +411,15 @@ func setText(target reflect.Value, text string) bool {
 
 // shown is the part of an unknown key that may be printed: in {sessionNamePrefix:abc} YAML takes the prefix for a part of the key.
 func shown(key string) string {
-	if m := regexp.MustCompile(`^[A-Za-z0-9_-]*`).FindString(key); m != key {
-		return m + "…"
+	if end := strings.IndexFunc(key, notInWord); end >= 0 {
+		return key[:end] + "…"
 	}
 	return key
+}
+
+// notInWord: what keys of ica.yaml, and most of tags, are not made of.
+func notInWord(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
 }
 
 // quoted is a value as a message shows it, on one line and not too long.

@@ -47,7 +47,7 @@ func (s Storage) TrustPolicy(prefix string) Document {
 
 // PermissionPolicy is what ICA may do with the buckets of the role: two statements for each, and one for all keys. versioned says which
 // buckets are versioned or suspended. The user's own policy has no variants.
-func (r Role) PermissionPolicy(versioned func(Bucket) bool) Document {
+func (r *Role) PermissionPolicy(versioned func(*Bucket) bool) Document {
 	if len(r.Own.Statement) > 0 {
 		return r.Own
 	}
@@ -61,7 +61,7 @@ func (r Role) PermissionPolicy(versioned func(Bucket) bool) Document {
 }
 
 // keyUse is a statement of its own, so that S3's actions do not get the keys' ARNs; none where no bucket has a key.
-func (r Role) keyUse() []Statement {
+func (r *Role) keyUse() []Statement {
 	var keys List
 	for _, b := range r.Buckets {
 		if b.KMSKeyARN != "" {
@@ -76,7 +76,7 @@ func (r Role) keyUse() []Statement {
 
 // BoundaryDocument is the permissions boundary of ours: the most that any variant of the permission policy permits on the role's buckets
 // and keys, and what the user's own policy permits. So a change of versioning or tags needs no other boundary.
-func (r Role) BoundaryDocument() Document {
+func (r *Role) BoundaryDocument() Document {
 	buckets := Statement{Effect: "Allow", Action: bucketActions(true)}
 	objects := Statement{Effect: "Allow", Action: objectActions(true, true)}
 	for _, b := range r.Buckets {
@@ -111,7 +111,7 @@ func (s Storage) BucketStatements(versioned bool) []Statement {
 }
 
 // requireTLS is usual practice in AWS; ICA's calls use TLS anyway.
-func (b Bucket) requireTLS() Statement {
+func (b *Bucket) requireTLS() Statement {
 	return Statement{
 		Sid: SidRequireTLS, Effect: "Deny", Principal: Everyone(), Action: Values{"s3:*"}, Resource: List{b.ARN, b.ARN + "/*"},
 		Condition: Condition{"Bool": {"aws:SecureTransport": {"false"}}},
@@ -129,7 +129,7 @@ func (s Storage) crossAccountCopy(versioned bool) Statement {
 
 // KeyStatements are ours in the key policy, whatever else stands there: cross-account copy, if a storage with this key asks for it.
 func (s Storage) KeyStatements() []Statement {
-	if !s.Key.CrossAccountCopy {
+	if s.Key == nil || !s.Key.CrossAccountCopy {
 		return nil
 	}
 	return []Statement{{
@@ -138,11 +138,13 @@ func (s Storage) KeyStatements() []Statement {
 }
 
 // KeyRoleStatement lets the roles use the key. It is for key policies that do not let the account's IAM policies decide (the usual root
-// statement); where they do, it is not needed and not put.
+// statement); where they do, it is not needed and not put. Without a key it names nobody.
 func (s Storage) KeyRoleStatement() Statement {
-	return Statement{
-		Sid: SidRole, Effect: "Allow", Principal: Principal{"AWS": slices.Clone(s.Key.Roles)}, Action: keyActions(), Resource: List{"*"},
+	var roles Values
+	if s.Key != nil {
+		roles = slices.Clone(s.Key.Roles)
 	}
+	return Statement{Sid: SidRole, Effect: "Allow", Principal: Principal{"AWS": roles}, Action: keyActions(), Resource: List{"*"}}
 }
 
 func bucketActions(versioned bool) Values {
@@ -176,7 +178,7 @@ func versionAndTagActions(versioned, tags bool) Values {
 func keyActions() Values { return Values{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"} }
 
 // objects is the ARN pattern of what ICA may touch in the bucket.
-func (b Bucket) objects() string {
+func (b *Bucket) objects() string {
 	if b.Folder == "" {
 		return b.ARN + "/*"
 	}

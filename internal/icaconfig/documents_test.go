@@ -98,7 +98,7 @@ func TestDocumentsOfAllDescribedRegions(t *testing.T) {
 			var lines strings.Builder
 			for _, v := range variants() {
 				s := v.in(t, r)
-				permissions := s.Role.PermissionPolicy(func(Bucket) bool { return v.versioned })
+				permissions := s.Role.PermissionPolicy(func(*Bucket) bool { return v.versioned })
 				same(t, "permission policy, "+v.String(), v.permissions(t, r), permissions)
 				same(t, "cross-account copy, "+v.String(), v.crossAccount(t, r), s.BucketStatements(v.versioned)[1])
 				fmt.Fprintf(&lines, "%v\n  permission-policy %s\n  bucket-policy     %s\n  key-policy        %s\n  key-policy, if IAM does not decide %s\n",

@@ -44,7 +44,7 @@ type File struct {
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
 
 	src    source
-	texts  map[string][]byte // the user's own documents by file name
+	files  userFiles
 	digest string
 }
 
@@ -193,13 +193,12 @@ func (f *File) warnings(s StorageSpec) []warning {
 			all = append(all, warning{key, text})
 		}
 	}
-	prefix, err := parsePrefix(s.Role.SessionNamePrefix)
 	warn(s.Bucket.Folder == "", "bucket.folder", "ICA gets the whole bucket; Illumina advises a folder, for example folder: ica")
 	warn(s.Bucket.Existing && !s.Role.Existing && s.Bucket.Versioning == string(VersioningAuto), "bucket.versioning",
 		"if this bucket is versioned, write versioning: enabled; else each deploy puts the unversioned permissions back until the guard checks")
 	warn(s.Bucket.Existing && s.Bucket.CrossAccountCopy, "bucket.crossAccountCopy",
 		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes stays Illumina's and copies fail with 403")
-	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(s) != f.Account, "bucket.kmsKeyArn",
+	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(&s) != f.Account, "bucket.kmsKeyArn",
 		"the key is in another account, whose events the guard cannot hear; what happens to it is found by the scheduled audit only")
 	warn(s.Role.Existing && !s.OIDCProvider.Existing, "oidcProvider.existing",
 		"an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set oidcProvider: {existing: true}")
@@ -207,7 +206,7 @@ func (f *File) warnings(s StorageSpec) []warning {
 		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better leave the key out")
 	doubt := s.region().Doubt
 	warn(doubt != "", "icaRegion", doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace")
-	warn(err == nil && prefix.Literal != "", "role.sessionNamePrefix", "a literal prefix also stands in the template and in the Lambda's file; "+
-		"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats()["prefix"].example)
+	warn(prefixOf(s.Role.SessionNamePrefix).Literal != "", "role.sessionNamePrefix", "a literal prefix also stands in the template and in the Lambda's file; "+
+		"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats["prefix"].example)
 	return all
 }

@@ -53,11 +53,11 @@ func mustParse(t *testing.T, text string) *File {
 
 func mustBaseline(t *testing.T, f *File) Baseline {
 	t.Helper()
-	b, err := f.Baseline(testAccount, "aws")
+	o, err := f.Owner(testAccount, "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return f.Baseline(o)
 }
 
 func golden(t *testing.T, path string, got []byte) {

@@ -12,7 +12,7 @@ import (
 // IAMRegion is where CloudTrail's events of IAM appear, wherever the caller is. Source: "AWS service events in EventBridge", global services.
 const IAMRegion = "us-east-1"
 
-// Home is the guard itself: where it runs and how it hears. Storages carry equal copies of it.
+// Home is the guard itself: where it runs and how it hears. Storages carry copies of it.
 type Home struct {
 	Account, Partition string
 	HomeRegion         string        // AWS region in which the guard runs
@@ -72,7 +72,7 @@ func (h Home) ARN(service, region, resource string) string {
 	return "arn:" + h.Partition + ":" + service + ":" + region + ":" + h.Account + ":" + resource
 }
 
-func (f *File) home(o owner) Home {
+func (f *File) home(o Owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
 		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(),
@@ -113,8 +113,8 @@ func (f *File) storageRegions() []string {
 func (f *File) keyRegions(account string) []string {
 	found := map[string]bool{}
 	for _, s := range f.Storages {
-		if s.Bucket.KMSKeyARN != "" && keyAccount(s) == account {
-			found[keyRegion(s)] = true
+		if s.Bucket.KMSKeyARN != "" && keyAccount(&s) == account {
+			found[keyRegion(&s)] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
@@ -141,8 +141,8 @@ func (d *decoder) checkIAMAudit(f *File) {
 func digestOf(f *File, data []byte) string {
 	hash := sha256.New()
 	hash.Write(data)
-	for _, name := range slices.Sorted(maps.Keys(f.texts)) {
-		fmt.Fprintf(hash, "\x00%s\x00%s", name, f.texts[name])
+	for _, name := range slices.Sorted(maps.Keys(f.files.texts)) {
+		fmt.Fprintf(hash, "\x00%s\x00%s", name, f.files.texts[name])
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }

@@ -39,10 +39,7 @@ func TestStacks(t *testing.T) {
 		"adopted, with IAM's relay":     {labs("", "EU existing"), []string{"icaguard-relay", "icaguard-guard"}},
 		"a storage in IAM's own region": {labs("homeRegion: eu-central-1\n", "EU", "US existing"), []string{"icaguard-storage-eu-central-1", "icaguard-storage-us-east-1", "icaguard-guard"}},
 	} {
-		b, err := mustParse(t, c.text).Baseline("123456789012", "aws")
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := mustBaseline(t, mustParse(t, c.text))
 		var got []string
 		for _, stack := range b.Stacks {
 			got = append(got, stack.Name)
@@ -80,11 +77,7 @@ func TestDigest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := f.Baseline("123456789012", "aws")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b.Digest
+		return mustBaseline(t, f).Digest
 	}
 	first := digest("ica.yaml", text, cors)
 	if len(first) != 16 || digest("labs/other.yaml", text, cors) != first {

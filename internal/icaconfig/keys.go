@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Key is one key of ica.yaml, as the tags of File say.
-type Key struct {
+// FileKey is one key of ica.yaml, as the tags of File say.
+type FileKey struct {
 	Path     string // "storages[].bucket.name"
 	Type     string // "text", "true or false", "a list", "a mapping"
 	Help     string
@@ -18,10 +18,10 @@ type Key struct {
 }
 
 // Keys lists every key that holds a value, in the order of the file.
-func Keys() []Key { return keysOf("", reflect.TypeFor[File]()) }
+func Keys() []FileKey { return keysOf("", reflect.TypeFor[File]()) }
 
-func keysOf(path string, t reflect.Type) []Key {
-	var keys []Key
+func keysOf(path string, t reflect.Type) []FileKey {
+	var keys []FileKey
 	for field := range t.Fields() {
 		name := field.Tag.Get("yaml")
 		if name == "" {
@@ -42,8 +42,8 @@ func keysOf(path string, t reflect.Type) []Key {
 }
 
 // mappingsOf lists the rows of the keys that hold other keys; faults need them, people read the keys inside.
-func mappingsOf(path string, t reflect.Type) []Key {
-	all := []Key{{Path: path, Allowed: "the keys " + strings.Join(keyNames(t), ", "), Example: "{" + firstExample(t) + "}"}}
+func mappingsOf(path string, t reflect.Type) []FileKey {
+	all := []FileKey{{Path: path, Allowed: "the keys " + strings.Join(keyNames(t), ", "), Example: "{" + firstExample(t) + "}"}}
 	for field := range t.Fields() {
 		at := join(path, field.Tag.Get("yaml"))
 		switch {
@@ -62,10 +62,10 @@ func firstExample(t reflect.Type) string {
 	return t.Field(0).Tag.Get("yaml") + ": " + k.Example
 }
 
-func newKey(path string, field reflect.StructField) Key {
+func newKey(path string, field reflect.StructField) FileKey {
 	tag := field.Tag
-	format := formats()[tag.Get("format")]
-	k := Key{
+	format := formats[tag.Get("format")]
+	k := FileKey{
 		Path: path, Type: typeName(field.Type.Kind()), Help: tag.Get("help"), Adopted: tag.Get("adopted"),
 		Required: tag.Get("required") != "", Allowed: strings.ReplaceAll(tag.Get("allowed"), "|", ", "), Example: tag.Get("example"),
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestFormatsMatchTheirExamples(t *testing.T) {
-	for name, f := range formats() {
+	for name, f := range formats {
 		if f.noun == "" {
 			t.Errorf("%s has no noun", name)
 		}
@@ -30,7 +30,7 @@ func TestTags(t *testing.T) {
 		if field.Tag.Get("help") == "" {
 			t.Errorf("%s has no help", field.Name)
 		}
-		format, ok := formats()[field.Tag.Get("format")]
+		format, ok := formats[field.Tag.Get("format")]
 		if field.Tag.Get("format") != "" && !ok {
 			t.Errorf("%s: no format %q", field.Name, field.Tag.Get("format"))
 		}

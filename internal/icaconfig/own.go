@@ -18,7 +18,7 @@ import (
 func DocumentFiles(f *File) []string {
 	var names []string
 	for _, s := range f.Storages {
-		for _, own := range ownKeys() {
+		for _, own := range ownKeys {
 			if name := own.file(s.Documents); name != "" {
 				names = appendNew(names, name)
 			}
@@ -26,6 +26,13 @@ func DocumentFiles(f *File) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// userFiles are the user's own documents by the name of their file, read and parsed once.
+type userFiles struct {
+	texts    map[string][]byte
+	policies map[string]Document
+	cors     map[string]CORSRule
 }
 
 // readDocument reads a policy document of the user's strictly: unknown keys, keys that stand twice and other versions are errors.
@@ -102,66 +109,56 @@ func knownOnce(object []byte, known ...string) error {
 }
 
 // own fills in what is the storage's alone.
-func (f *File) own(s StorageSpec, o owner) (OwnDocuments, error) {
+func (f *File) own(s *StorageSpec, o Owner) OwnDocuments {
 	var own OwnDocuments
-	var err error
-	if text, ok := f.texts[s.Documents.TrustPolicy]; ok {
-		if own.Trust, err = readDocument(text); err != nil {
-			return OwnDocuments{}, err
-		}
-		own.Trust = own.Trust.filled(s.placeholders(o))
+	if doc, ok := f.files.policies[s.Documents.TrustPolicy]; ok {
+		own.Trust = doc.filled(s.placeholders(o))
 	}
-	if text, ok := f.texts[s.Documents.CrossAccountStatements]; ok {
-		doc, err := readStatements(text)
-		if err != nil {
-			return OwnDocuments{}, err
-		}
+	if doc, ok := f.files.policies[s.Documents.CrossAccountStatements]; ok {
 		own.CrossAccount = doc.filled(s.placeholders(o)).Statement
 	}
-	return own, nil
+	return own
 }
 
-func (f *File) cors(s StorageSpec) (CORSRule, error) {
-	text, ok := f.texts[s.Documents.CORS]
-	if !ok {
-		return CORS(), nil
+func (f *File) cors(s *StorageSpec) CORSRule {
+	if rule, ok := f.files.cors[s.Documents.CORS]; ok {
+		return rule
 	}
-	return readCORS(text)
+	return CORS()
 }
 
 // ownPermissions is the user's policy, once for each bucket of the role.
-func (f *File) ownPermissions(sharing []StorageSpec, o owner) (Document, error) {
-	text, ok := f.texts[sharing[0].Documents.PermissionPolicy]
+func (f *File) ownPermissions(sharing []*StorageSpec, o Owner) Document {
+	doc, ok := f.files.policies[sharing[0].Documents.PermissionPolicy]
 	if !ok {
-		return Document{}, nil
+		return Document{}
 	}
-	doc, err := readDocument(text)
-	if err != nil {
-		return Document{}, err
-	}
-	all := document()
+	all, seen := document(), map[string]bool{}
 	for i, s := range sharing {
 		for _, statement := range doc.filled(s.placeholders(o)).Statement {
-			if slices.ContainsFunc(all.Statement, statement.equal) {
+			if seen[statement.text()] {
 				continue
 			}
 			if statement.Sid != "" && i > 0 {
 				statement.Sid += strconv.Itoa(i + 1) // IAM wants each Sid once
 			}
-			all.Statement = append(all.Statement, statement)
+			all.Statement, seen[statement.text()] = append(all.Statement, statement), true
 		}
 	}
-	return all, nil
+	return all
 }
 
-func (s Statement) equal(o Statement) bool {
-	a, errA := json.Marshal(s)
-	b, errB := json.Marshal(o)
-	return errA == nil && errB == nil && bytes.Equal(a, b)
+// text is equal for equal statements.
+func (s Statement) text() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic("icaconfig: statement: " + err.Error()) // plain data always marshals
+	}
+	return string(text)
 }
 
 // placeholders are those of the storage. PREFIX is known only when the document is used.
-func (s StorageSpec) placeholders(o owner) map[string]string {
+func (s *StorageSpec) placeholders(o Owner) map[string]string {
 	r := s.region()
 	return map[string]string{
 		"BUCKET": s.Bucket.Name, "FOLDER": s.Bucket.Folder, "ACCOUNT": o.account, "PARTITION": o.partition, "REGION": r.AWS,
@@ -184,12 +181,15 @@ func (d Document) filled(values map[string]string) Document {
 	return out
 }
 
+// placeholder is what may be one: a word of letters and digits, or the only one with another character.
+var placeholder = regexp.MustCompile(`KEY_ARN|[A-Za-z0-9]+`)
+
 // fill replaces placeholders that stand as words: between other characters than letters and digits.
 func fill(text string, values map[string]string) string {
 	if folder, ok := values["FOLDER"]; ok && folder == "" {
 		text = strings.ReplaceAll(text, "FOLDER/", "")
 	}
-	return regexp.MustCompile(`KEY_ARN|[A-Za-z0-9]+`).ReplaceAllStringFunc(text, func(word string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(word string) string {
 		if value, ok := values[word]; ok {
 			return value
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -32,45 +33,62 @@ const accountToCheck = "000000000000"
 type ownKey struct {
 	key  string
 	file func(DocumentsSpec) string
-	read func(text []byte) error
+	read func(u *userFiles, name string, text []byte) error
 }
 
-func ownKeys() []ownKey {
-	return []ownKey{
-		{"documents.permissionPolicy", func(s DocumentsSpec) string { return s.PermissionPolicy }, onlyError(readDocument)},
-		{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, onlyError(readDocument)},
-		{"documents.crossAccountStatements", func(s DocumentsSpec) string { return s.CrossAccountStatements }, onlyError(readStatements)},
-		{"documents.cors", func(s DocumentsSpec) string { return s.CORS }, onlyError(readCORS)},
-	}
+var ownKeys = []ownKey{
+	{"documents.permissionPolicy", func(s DocumentsSpec) string { return s.PermissionPolicy }, (*userFiles).readPolicy},
+	{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, (*userFiles).readPolicy},
+	{"documents.crossAccountStatements", func(s DocumentsSpec) string { return s.CrossAccountStatements }, (*userFiles).readStatements},
+	{"documents.cors", func(s DocumentsSpec) string { return s.CORS }, (*userFiles).readCORS},
 }
 
-func onlyError[T any](read func([]byte) (T, error)) func([]byte) error {
-	return func(text []byte) error {
-		_, err := read(text)
-		return err
-	}
+func (u *userFiles) readPolicy(name string, text []byte) (err error) {
+	u.policies[name], err = readDocument(text)
+	return err
 }
 
-// readDocuments reads the user's own documents, dir is nil where there is no place to read them from.
+func (u *userFiles) readStatements(name string, text []byte) (err error) {
+	u.policies[name], err = readStatements(text)
+	return err
+}
+
+func (u *userFiles) readCORS(name string, text []byte) (err error) {
+	u.cors[name], err = readCORS(text)
+	return err
+}
+
+// readDocuments reads the user's own documents, dir is nil where there is no place to read them from. A file that several keys name is
+// read once for each key, as another key wants another document.
 func (d *decoder) readDocuments(f *File, dir fs.FS) {
-	f.texts = map[string][]byte{}
+	f.files = userFiles{texts: map[string][]byte{}, policies: map[string]Document{}, cors: map[string]CORSRule{}}
+	type place struct{ key, name string }
+	done := map[place]error{}
 	for i, s := range f.Storages {
-		for _, own := range ownKeys() {
+		for _, own := range ownKeys {
 			name := own.file(s.Documents)
 			if name == "" {
 				continue
 			}
-			text, err := readBeside(dir, name)
-			if err == nil {
-				err = own.read(text)
+			err, read := done[place{own.key, name}]
+			if !read {
+				err = f.files.read(dir, name, own.read)
+				done[place{own.key, name}] = err
 			}
 			if err != nil {
 				d.document(at(i, own.key), name, err.Error())
-				continue
 			}
-			f.texts[name] = text
 		}
 	}
+}
+
+func (u *userFiles) read(dir fs.FS, name string, parse func(*userFiles, string, []byte) error) error {
+	text, err := readBeside(dir, name)
+	if err != nil {
+		return err
+	}
+	u.texts[name] = text
+	return parse(u, name, text)
 }
 
 func readBeside(dir fs.FS, name string) ([]byte, error) {
@@ -93,36 +111,41 @@ func (d *decoder) document(path, file, what string) {
 	d.add(Fault{Key: path, Line: p.line, Column: p.column, What: file + ": " + what})
 }
 
-// checkDocuments holds the user's own documents against what they must keep, and all documents against AWS's limits.
+// checkDocuments holds the user's own documents against what they must keep, and all documents against AWS's limits. Of storages that
+// share a role none is checked after a fault of one, as their documents are the role's.
 func (d *decoder) checkDocuments(f *File) {
-	for i, s := range f.Storages {
-		if s.Documents.CrossAccountStatements != "" && !s.Bucket.CrossAccountCopy && !d.faulty(at(i, "bucket.crossAccountCopy")) {
-			d.limit(at(i, "documents.crossAccountStatements"), "they are put only with bucket.crossAccountCopy: true", "left out, or with crossAccountCopy: true", "crossAccountCopy: true")
+	roles := f.sharedFirst((*StorageSpec).roleID)
+	unsound := d.unsound(roles)
+	l := f.linked(Owner{cmp.Or(f.Account, accountToCheck), partitionWithICA}, func(i int) bool { return unsound[roles[i]] })
+	for i := range f.Storages {
+		before := len(d.faults)
+		d.checkAskedFor(i, &f.Storages[i])
+		if !unsound[roles[i]] && len(d.faults) == before {
+			d.checkOwn(i, f.Storages[i].Documents, l.storages[i], roles[i] == i)
+			d.checkSizes(i, l, roles[i] == i)
 		}
-		sharing := f.with(s, sameRole)
-		if !d.sound(f, sharing) {
-			continue
+		if len(d.faults) > before {
+			unsound[roles[i]] = true
 		}
-		storage, err := f.storage(s, owner{cmp.Or(f.Account, accountToCheck), partitionWithICA})
-		if err != nil { // all that can fail was checked before
-			d.fault(fmt.Sprintf("storages[%d]", i), err.Error())
-			continue
-		}
-		d.checkOwn(i, s.Documents, storage, f.earlier(i, sameRole) < 0)
-		d.checkSizes(f, i, sharing, storage)
 	}
 }
 
-// sound says whether storages that share a role were read without a fault, so that their documents can be made.
-func (d *decoder) sound(f *File, sharing []StorageSpec) bool {
-	for i, s := range f.Storages {
-		place := fmt.Sprintf("storages[%d]", i)
-		faulty := slices.ContainsFunc(d.faults, func(f Fault) bool { return f.Key == place || strings.HasPrefix(f.Key, place+".") })
-		if faulty && slices.ContainsFunc(sharing, func(o StorageSpec) bool { return sameRole(s, o) }) {
-			return false
+// unsound tells by the first storage of a role whether one that has it has a fault.
+func (d *decoder) unsound(roles []int) map[int]bool {
+	found := map[int]bool{}
+	for _, f := range d.faults {
+		number, _, ok := strings.Cut(strings.TrimPrefix(f.Key, "storages["), "]")
+		if i, err := strconv.Atoi(number); ok && err == nil && i < len(roles) {
+			found[roles[i]] = true
 		}
 	}
-	return len(sharing) > 0
+	return found
+}
+
+func (d *decoder) checkAskedFor(i int, s *StorageSpec) {
+	if s.Documents.CrossAccountStatements != "" && !s.Bucket.CrossAccountCopy && !d.faulty(at(i, "bucket.crossAccountCopy")) {
+		d.limit(at(i, "documents.crossAccountStatements"), "they are put only with bucket.crossAccountCopy: true", "left out, or with crossAccountCopy: true", "crossAccountCopy: true")
+	}
 }
 
 // checkOwn reports a role's documents once, at the first storage that has the role.
@@ -143,7 +166,7 @@ func (d *decoder) checkOwn(i int, files DocumentsSpec, s Storage, first bool) {
 }
 
 // wrongPermissions: the policy is about the role's buckets and keys and nothing else.
-func (r Role) wrongPermissions() []string {
+func (r *Role) wrongPermissions() []string {
 	var within []string
 	for _, b := range r.Buckets {
 		within = append(within, b.ARN, b.ARN+"/*")
@@ -300,13 +323,15 @@ func originMatches(pattern, origin string) bool {
 	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
 }
 
+var sid = regexp.MustCompile(`^[A-Za-z0-9]*$`)
+
 // wrongSids: IAM wants each Sid once, of letters and digits (IAM: Sid).
 func (d Document) wrongSids() []string {
 	seen := map[string]bool{"": true}
 	return d.each(func(s Statement) []string {
 		taken := seen[s.Sid] && s.Sid != ""
 		seen[s.Sid] = true
-		if taken || !regexp.MustCompile(`^[A-Za-z0-9]*$`).MatchString(s.Sid) {
+		if taken || !sid.MatchString(s.Sid) {
 			return []string{"IAM wants each Sid once, and of letters and digits"}
 		}
 		return nil
@@ -359,28 +384,36 @@ func (d Document) size() int {
 	return count
 }
 
-// checkSizes refuses what AWS would refuse at deploy, and at any later change of versioning.
-func (d *decoder) checkSizes(f *File, i int, sharing []StorageSpec, s Storage) {
+// checkSizes refuses what AWS would refuse at deploy, and at any later change of versioning. A role's policies are checked once, at the
+// first storage that has the role.
+func (d *decoder) checkSizes(i int, l *linker, first bool) {
+	s := l.storages[i]
+	sharing := l.serves[s.Role]
 	if n := s.TrustPolicy(strings.Repeat("x", longestPrefix)).size(); n > mostOfTrustPolicy {
 		d.document(at(i, "documents.trustPolicy"), sharing[0].Documents.TrustPolicy, tooLong("it", n, mostOfTrustPolicy))
 	}
-	if f.earlier(i, sameRole) >= 0 {
+	for _, kind := range []string{"permission policy", "permissions boundary"} {
+		if first && (kind == "permission policy" || s.Role.Boundary.Ours) {
+			d.checkManagedSize(i, l, kind)
+		}
+	}
+}
+
+func (d *decoder) checkManagedSize(i int, l *linker, kind string) {
+	role := l.storages[i].Role
+	sharing := l.serves[role]
+	n := role.managedSize(kind)
+	if n <= mostOfManagedPolicy {
 		return
 	}
-	for _, kind := range []string{"permission policy", "permissions boundary"} {
-		n := s.Role.managedSize(kind)
-		if n <= mostOfManagedPolicy || kind == "permissions boundary" && !s.Role.Boundary.Ours {
-			continue
-		}
-		fit := f.fitting(sharing, s.Role, kind)
-		if fit == 0 {
-			d.document(at(i, "documents.permissionPolicy"), sharing[0].Documents.PermissionPolicy, tooLong("the "+kind+" made of it", n, mostOfManagedPolicy))
-			continue
-		}
-		d.limit(at(i, "role.name"), fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
-			fmt.Sprintf("%d characters in IAM, which is enough for %d of these storages; use a second role for the others", mostOfManagedPolicy, fit),
-			"role: {name: "+sharing[0].Role.Name+"_2}")
+	fit := l.fitting(role, kind)
+	if fit == 0 {
+		d.document(at(i, "documents.permissionPolicy"), sharing[0].Documents.PermissionPolicy, tooLong("the "+kind+" made of it", n, mostOfManagedPolicy))
+		return
 	}
+	d.limit(at(i, "role.name"), fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
+		fmt.Sprintf("%d characters in IAM, which is enough for %d of these storages; use a second role for the others", mostOfManagedPolicy, fit),
+		"role: {name: "+sharing[0].Role.Name+"_2}")
 }
 
 func tooLong(what string, has, most int) string {
@@ -388,20 +421,19 @@ func tooLong(what string, has, most int) string {
 }
 
 // managedSize is the size of one of the role's managed policies in its largest variant.
-func (r Role) managedSize(kind string) int {
+func (r *Role) managedSize(kind string) int {
 	if kind == "permission policy" {
-		return r.PermissionPolicy(func(Bucket) bool { return true }).size()
+		return r.PermissionPolicy(func(*Bucket) bool { return true }).size()
 	}
 	return r.BoundaryDocument().size()
 }
 
 // fitting counts how many storages, from the first, the role could serve.
-func (f *File) fitting(sharing []StorageSpec, r Role, kind string) int {
-	for n := len(sharing) - 1; n > 0; n-- {
-		smaller := r
-		smaller.Buckets = r.Buckets[:n]
-		own, err := f.ownPermissions(sharing[:n], owner{cmp.Or(f.Account, accountToCheck), partitionWithICA})
-		if smaller.Own = own; err == nil && smaller.managedSize(kind) <= mostOfManagedPolicy {
+func (l *linker) fitting(r *Role, kind string) int {
+	for n := len(r.Buckets) - 1; n > 0; n-- {
+		smaller := *r
+		smaller.Buckets, smaller.Own = r.Buckets[:n], l.file.ownPermissions(l.serves[r][:n], l.owner)
+		if smaller.managedSize(kind) <= mostOfManagedPolicy {
 			return n
 		}
 	}

@@ -65,7 +65,7 @@ func TestOwnDocumentsReplaceOurs(t *testing.T) {
 		t.Errorf("files %s", got)
 	}
 	s := mustBaseline(t, f).Storages[0]
-	never := func(Bucket) bool { return false }
+	never := func(*Bucket) bool { return false }
 	golden(t, "testdata/golden/own.txt", fmt.Appendf(nil, "permission-policy %s\ntrust-policy      %s\nbucket-policy     %s\ncors              %s\nboundary          %s\n",
 		compact(t, s.Role.Policy.Document), compact(t, s.TrustPolicy("THE-PREFIX")), compact(t, s.BucketStatements(true)), compact(t, s.Bucket.CORS), compact(t, s.Role.BoundaryDocument())))
 	if compact(t, s.Role.PermissionPolicy(never)) != compact(t, s.Role.Policy.Document) {

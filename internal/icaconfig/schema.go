@@ -110,11 +110,11 @@ func schemaOfText(tag reflect.StructTag, optional bool) *schema {
 		return s
 	}
 	name := tag.Get("format")
-	f := formats()[name]
+	f := formats[name]
 	pattern := f.pattern
 	switch name {
-	case "prefix": // as parsePrefix says
-		pattern = parameterScheme + formats()["parameter"].pattern + `|[A-Za-z0-9_+=,.@-]{8,62}`
+	case "prefix": // as checkPrefix says
+		pattern = parameterScheme + formats["parameter"].pattern + `|[A-Za-z0-9_+=,.@-]{8,62}`
 	case "icaRegion":
 		s.Enum = regionIDs()
 		return s
@@ -134,9 +134,12 @@ func schemaOfText(tag reflect.StructTag, optional bool) *schema {
 	return s
 }
 
+// character is a character by its number, as Go's regular expressions write it.
+var character = regexp.MustCompile(`\\x\{([0-9a-f]{2})\}`)
+
 // forEditors turns a regular expression of Go into one of ECMA-262, as JSON Schema wants it: they differ in how they write a character.
 func forEditors(pattern string) string {
-	return regexp.MustCompile(`\\x\{([0-9a-f]{2})\}`).ReplaceAllString(pattern, `\u00$1`)
+	return character.ReplaceAllString(pattern, `\u00$1`)
 }
 
 // describe is what an editor shows at the key.

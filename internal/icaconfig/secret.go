@@ -49,6 +49,9 @@ type SessionNamePrefix struct {
 	Literal   Secret
 }
 
+// sessionName has the characters of a RoleSessionName; its length is checked by code.
+var sessionName = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`)
+
 // CheckPrefix says whether a RoleSessionName prefix proves an identity: whoever matches the trust policy's PREFIX-* gets the role,
 // so a wildcard or a short prefix would let in every ICA tenant of the region. Literals pass it at synth, parameters at each check.
 // The error never contains the prefix. Limits: AWS STS AssumeRoleWithWebIdentity, RoleSessionName [\w+=,.@-]{2,64}; "-" and at least
@@ -62,24 +65,32 @@ func CheckPrefix(prefix string) error {
 		return fmt.Errorf("it is too short (%d characters of at least %d): it proves who ICA acts for", len(prefix), least)
 	case len(prefix) > most:
 		return fmt.Errorf("it is too long (%d characters of at most %d): AWS allows a session name of 64", len(prefix), most)
-	case !regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`).MatchString(prefix):
+	case !sessionName.MatchString(prefix):
 		return errors.New("it has a character that AWS does not allow in a session name, perhaps a space or a line break at its end")
 	}
 	return nil
 }
 
-// parsePrefix reads both forms of role.sessionNamePrefix. Its error never contains the value, not even that of a parameter's
-// name: a literal after a mistaken "ssm:" is still a secret.
-func parsePrefix(text Secret) (SessionNamePrefix, error) {
+// prefixOf reads both forms of role.sessionNamePrefix.
+func prefixOf(text Secret) SessionNamePrefix {
+	if name, isParameter := strings.CutPrefix(text.Reveal(), parameterScheme); isParameter {
+		return SessionNamePrefix{Parameter: name}
+	}
+	return SessionNamePrefix{Literal: text}
+}
+
+// checkPrefix refuses what neither form can be. Its error never contains the value, not even that of a parameter's name: a literal after
+// a mistaken "ssm:" is still a secret.
+func checkPrefix(text Secret) error {
 	name, isParameter := strings.CutPrefix(text.Reveal(), parameterScheme)
 	if !isParameter {
 		if err := CheckPrefix(text.Reveal()); err != nil {
-			return SessionNamePrefix{}, fmt.Errorf("the literal prefix cannot be used: %w", err)
+			return fmt.Errorf("the literal prefix cannot be used: %w", err)
 		}
-		return SessionNamePrefix{Literal: text}, nil
+		return nil
 	}
-	if !formats()["parameter"].match(name) {
-		return SessionNamePrefix{}, errors.New("what follows ssm: is not a parameter's name, which has " + formats()["parameter"].allowed)
+	if !formats["parameter"].match(name) {
+		return errors.New("what follows ssm: is not a parameter's name, which has " + formats["parameter"].allowed)
 	}
-	return SessionNamePrefix{Parameter: name}, nil
+	return nil
 }

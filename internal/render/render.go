@@ -132,7 +132,7 @@ func corsBody(r Request) (any, error) {
 
 // permissionsBody: the flag is about the storage's own bucket; the role's others are as ica.yaml says.
 func permissionsBody(r Request) (any, error) {
-	return r.Storage.Role.PermissionPolicy(func(b icaconfig.Bucket) bool {
+	return r.Storage.Role.PermissionPolicy(func(b *icaconfig.Bucket) bool {
 		if b.Name == r.Storage.Bucket.Name {
 			return r.Versioned
 		}
@@ -162,7 +162,7 @@ func bucketPolicyBody(r Request) (any, error) {
 
 // keyPolicyBody is a list, not a policy: a key policy of these statements alone would lock the account out.
 func keyPolicyBody(r Request) (any, error) {
-	if r.Storage.Key.ARN == "" {
+	if r.Storage.Key == nil {
 		return nil, fmt.Errorf("%w: ica.yaml names no bucket.kmsKeyArn", ErrNone)
 	}
 	return append([]icaconfig.Statement{r.Storage.KeyRoleStatement()}, r.Storage.KeyStatements()...), nil

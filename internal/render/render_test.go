@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -30,10 +31,11 @@ func storages(t *testing.T, n int) []icaconfig.Storage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	baseline, err := file.Baseline(account, "aws")
+	owner, err := file.Owner(account, "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
+	baseline := file.Baseline(owner)
 	return baseline.Storages
 }
 
@@ -73,7 +75,7 @@ func renderSCP(t *testing.T, all []icaconfig.Storage) (string, policy.Document) 
 // changes are what the guard may write, which nobody else may.
 func changes(all []icaconfig.Storage) []policy.Calls {
 	var calls []policy.Calls
-	for _, s := range guard.WriteStatements(guard.Settings(), all) {
+	for _, s := range guard.WriteStatements(settings.All(), all) {
 		s.Actions = slices.DeleteFunc(s.Actions, func(a string) bool { return strings.HasPrefix(a, "ssm:") })
 		for _, action := range s.Actions {
 			calls = append(calls, policy.Calls{Actions: []string{action}, Resources: s.Resources})
@@ -133,10 +135,11 @@ func TestSCPLeavesWhatIsTheLabsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	baseline, err := file.Baseline(account, "aws")
+	owner, err := file.Owner(account, "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
+	baseline := file.Baseline(owner)
 	text, _ := renderSCP(t, baseline.Storages)
 	for _, action := range []string{
 		"s3:PutBucketVersioning", "s3:PutLifecycleConfiguration", "s3:PutBucketPolicy", "s3:PutEncryptionConfiguration", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "kms:",

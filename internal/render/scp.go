@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
@@ -101,7 +102,7 @@ func split(actions []string, s icaconfig.Storage) (ours, icas []string) {
 // the events at which it checks. What it only watches stays the lab's own.
 func changing(service string, s icaconfig.Storage) []string {
 	var actions []string
-	for _, setting := range guard.Settings() {
+	for _, setting := range settings.All() {
 		writes := written(service, setting, s)
 		if len(writes) == 0 {
 			continue
@@ -150,6 +151,9 @@ func resources(service string, s icaconfig.Storage) []string {
 	case "s3":
 		return []string{s.Bucket.ARN}
 	case "kms":
+		if s.Key == nil {
+			return nil
+		}
 		return []string{s.Key.ARN}
 	}
 	all := []string{s.Provider.ARN, s.Role.ARN, s.Role.Policy.ARN}

@@ -37,11 +37,13 @@ func (m Meter) Health(ctx context.Context, outcomes []guard.Outcome) {
 	var storages []string
 	unhealthy := map[string]int{}
 	for _, o := range outcomes {
-		if !slices.Contains(storages, o.Storage) {
-			storages = append(storages, o.Storage)
-		}
-		if guard.ExitCode([]guard.Outcome{o}) != 0 {
-			unhealthy[o.Storage] = 1
+		for _, storage := range o.Storages {
+			if !slices.Contains(storages, storage) {
+				storages = append(storages, storage)
+			}
+			if guard.ExitCode([]guard.Outcome{o}) != 0 {
+				unhealthy[storage] = 1
+			}
 		}
 	}
 	for _, storage := range storages {
@@ -49,8 +51,20 @@ func (m Meter) Health(ctx context.Context, outcomes []guard.Outcome) {
 	}
 }
 
-// Outcome writes what a check found and did, once for each drift, and nothing for what is clean.
+// Outcome writes what a check found and did, for each storage that it concerns, once for each drift, and nothing for what is in sync.
 func (m Meter) Outcome(ctx context.Context, o guard.Outcome) {
+	measures := m.measures(o)
+	for _, storage := range o.Storages {
+		if o.Status == guard.Restored && o.FoundByAudit {
+			m.write(ctx, dimensions{storage: storage}, measure{FoundByAudit, "Count", 1})
+		}
+		if len(measures) > 0 {
+			m.write(ctx, dimensions{storage, o.Setting}, measures...)
+		}
+	}
+}
+
+func (m Meter) measures(o guard.Outcome) []measure {
 	var measures []measure
 	if len(o.Diffs) > 0 && o.Attempt == 0 {
 		measures = append(measures, measure{Drift, "Count", 1})
@@ -60,13 +74,8 @@ func (m Meter) Outcome(ctx context.Context, o guard.Outcome) {
 		if len(o.Events) > 0 && !o.Events[0].Time.IsZero() {
 			measures = append(measures, measure{RestoreSeconds, "Seconds", m.Now().Sub(o.Events[0].Time).Seconds()})
 		}
-		if o.FoundByAudit {
-			m.write(ctx, dimensions{storage: o.Storage}, measure{FoundByAudit, "Count", 1})
-		}
 	}
-	if len(measures) > 0 {
-		m.write(ctx, dimensions{o.Storage, o.Setting}, measures...)
-	}
+	return measures
 }
 
 // dimensions of a metric; the setting may be left out.

@@ -12,6 +12,7 @@ import (
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/localaws"
@@ -29,7 +30,7 @@ func MakeHome(t testing.TB, local *localaws.AWS, h icaconfig.Home) {
 	for _, region := range h.Regions()[1:] {
 		home.Roles = append(home.Roles, guard.RelayRole+region)
 	}
-	for _, r := range guard.AllRules(h) {
+	for _, r := range self.AllRules(h) {
 		home.Rules = append(home.Rules, localawstest.Rule{
 			Name: r.Name, Region: r.Region, Pattern: r.Pattern, Schedule: r.Schedule, TargetARN: r.Target, Input: r.Input, RoleARN: r.Role,
 		})
@@ -112,5 +113,5 @@ func (l *Lab) Pause(storage, value string) (remove func()) {
 
 // Settings is how many settings stand on what the lab and the guard itself have, so how many outcomes an audit has.
 func (l *Lab) Settings() int {
-	return len(slices.DeleteFunc(guard.All(), func(s guard.Setting) bool { return s.On.ARN(l.Storage) == "" }))
+	return len(slices.DeleteFunc(self.AllRows(), func(r guard.Row) bool { return r.On.ARN(l.Storage) == "" }))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
@@ -74,10 +75,11 @@ func Configure(t testing.TB, local *localaws.AWS, text string) *Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	baseline, err := file.Baseline(local.Account(), "aws")
+	owner, err := file.Owner(local.Account(), "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
+	baseline := file.Baseline(owner)
 	l.Storage = baseline.Storages[0]
 	return l
 }
@@ -87,7 +89,7 @@ func (l *Lab) IAM(accessKeyID string) *iam.Client {
 	return iam.NewFromConfig(l.Local.Config(Region, accessKeyID))
 }
 
-func (l *Lab) s3() *s3.Client { return awserr.S3(l.Local.Config(Region, Stranger), Region) }
+func (l *Lab) s3() *s3.Client { return awsclient.S3(l.Local.Config(Region, Stranger), Region) }
 
 // must fails the test on an error of an SDK call whose answer does not matter.
 func (l *Lab) must(_ any, err error) {

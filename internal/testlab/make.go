@@ -73,7 +73,7 @@ func (l *Lab) makeRole() {
 	l.t.Helper()
 	ctx, role := l.t.Context(), l.Storage.Role
 	l.makePolicy(role.Boundary.Name, role.BoundaryDocument())
-	l.makePolicy(role.Policy.Name, role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
+	l.makePolicy(role.Policy.Name, role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false }))
 	var tags []iamtypes.Tag
 	for _, key := range slices.Sorted(maps.Keys(role.Tags)) {
 		tags = append(tags, iamtypes.Tag{Key: &key, Value: aws.String(role.Tags[key])})

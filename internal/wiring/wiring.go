@@ -10,14 +10,18 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/guard/self/watch"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
 )
@@ -30,6 +34,8 @@ type Function struct {
 	File *icaconfig.File
 	AWS  aws.Config
 	Log  *slog.Logger
+
+	state *state
 }
 
 // Start reads the configuration and sets up the AWS clients' configuration.
@@ -43,11 +49,11 @@ func Start(ctx context.Context) (Function, error) {
 	if err != nil {
 		return Function{Log: log}, fmt.Errorf("start: %w", err)
 	}
-	cfg, err := awserr.LoadConfig(ctx, "")
+	cfg, err := awsclient.LoadConfig(ctx, "")
 	if err != nil {
 		return Function{Log: log}, fmt.Errorf("start: %w", err)
 	}
-	return Function{File: file, AWS: cfg, Log: log}, nil
+	return Function{File: file, AWS: cfg, Log: log, state: &state{}}, nil
 }
 
 func configPath() (string, error) {
@@ -89,9 +95,9 @@ func (s Self) Session() string {
 	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", s.Partition, s.Account, s.Name, s.Name)
 }
 
-// Engine makes the engine for one invocation, as its gates remember what they learnt; with no queue to check again.
+// Engine makes the engine for one invocation, as its gates keep what they learnt; with no queue to post to.
 func (f Function) Engine(self Self) (*guard.Engine, error) {
-	baseline, err := f.File.Baseline(self.Account, self.Partition)
+	baseline, err := f.baseline(self)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
@@ -101,13 +107,32 @@ func (f Function) Engine(self Self) (*guard.Engine, error) {
 		Config: cfg, Account: self.Account,
 		Store: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
 	}
-	deploys := guard.NewDeploys(clients, baseline.Home)
+	deploys := gates.NewDeploys(clients, baseline.Home)
 	return &guard.Engine{
 		Baseline: baseline,
-		Settings: guard.All(),
-		Clients:  clients,
-		Gates:    []guard.Gate{deploys.Gate, guard.NewPauses(clients, baseline, time.Now).Gate},
-		Deploys:  deploys,
-		Sleep:    guard.Sleep, Now: time.Now,
+		Settings: settings.All(), Self: watch.All(),
+		Clients: clients,
+		Gates:   []guard.Gate{deploys.Gate, gates.NewPauses(clients, baseline, time.Now).Gate},
+		Deploys: deploys, SecondChecks: &f.state.secondChecks,
+		Sleep: guard.Sleep, Now: time.Now,
 	}, nil
+}
+
+// state is what a process keeps from invocation to invocation.
+type state struct {
+	once         sync.Once
+	baseline     icaconfig.Baseline
+	err          error
+	secondChecks guard.SecondChecks
+}
+
+// baseline derives what is to be true once: every invocation of a function is in the same account.
+func (f Function) baseline(self Self) (icaconfig.Baseline, error) {
+	f.state.once.Do(func() {
+		var owner icaconfig.Owner
+		if owner, f.state.err = f.File.Owner(self.Account, self.Partition); f.state.err == nil {
+			f.state.baseline = f.File.Baseline(owner)
+		}
+	})
+	return f.state.baseline, f.state.err
 }

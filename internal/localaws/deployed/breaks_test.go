@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/report"
@@ -22,7 +22,7 @@ import (
 func (w *env) breaks() map[string]func(context.Context) error {
 	role, bucket := &w.Storage.Role.Name, &w.Storage.Bucket.Name
 	iams := w.IAM(testlab.Stranger)
-	s3s := awserr.S3(w.local.Config(testlab.Region, testlab.Stranger), testlab.Region)
+	s3s := awsclient.S3(w.local.Config(testlab.Region, testlab.Stranger), testlab.Region)
 	return map[string]func(context.Context) error{
 		"bucket-public-access": func(ctx context.Context) error {
 			_, err := s3s.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: bucket})

@@ -51,10 +51,11 @@ func Deploy(ctx context.Context, local *localaws.AWS, options Options) (*Guard, 
 	if err != nil {
 		return nil, fmt.Errorf("deploy: %w", err)
 	}
-	baseline, err := file.Baseline(local.Account(), "aws")
+	owner, err := file.Owner(local.Account(), "aws")
 	if err != nil {
 		return nil, fmt.Errorf("deploy: %w", err)
 	}
+	baseline := file.Baseline(owner)
 	dir, err := os.MkdirTemp("", "icaguard-")
 	if err != nil {
 		return nil, fmt.Errorf("deploy: make a folder for the build: %w", err)

@@ -24,9 +24,11 @@ import (
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/deployed"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
@@ -110,7 +112,7 @@ func (w *env) testBaseline() {
 // firstLook is what a deploy ends with: documents that others write too are the guard's to write, not CloudFormation's.
 func (w *env) firstLook() {
 	w.t.Helper()
-	queue := guard.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
+	queue := queue.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
 	w.must(queue.Requeue(w.t.Context(), guard.Request{}, 0))
 	_, err := localaws.Drain(w.t.Context(), w.poller)
 	w.must(err)
@@ -147,8 +149,8 @@ func (w *env) testRules() {
 	want := map[string]string{} // files by event id
 	for file, event := range samples(w.t) {
 		w.putEvent(event)
-		heard := guard.Sources(guard.All())[event.parsed.Source]
-		appears := guard.AppearsIn(event.parsed.Source, w.Storage.Home)
+		heard := guard.Sources(self.AllRows())[event.parsed.Source]
+		appears := self.AppearsIn(event.parsed.Source, w.Storage.Home)
 		if event.parsed.ErrorCode == "" && slices.Contains(heard, event.parsed.Name) && len(appears) > 0 {
 			want[event.parsed.ID] = file
 		}

@@ -1,0 +1,135 @@
+package guard
+
+import (
+	"context"
+	"slices"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Target is what a check is about: a row on a resource, with the storages that depend on it.
+type Target struct {
+	Row
+	Resource string   // ARN
+	Storages []string // SelfName alone for icaguard's own
+	Mode     icaconfig.Mode
+	// Storage is one of those that depend on the resource: whatever concerns the resource is the same for all of them.
+	Storage icaconfig.Storage
+}
+
+// Self reports whether the resource is icaguard's own.
+func (t Target) Self() bool { return t.Storages[0] == SelfName }
+
+// row is one of the two kinds of rows, and how it is worked on.
+type row interface {
+	target(icaconfig.Storage) Target
+	audit(context.Context, *run, job) Outcome
+	reconcile(context.Context, *run, job) Outcome
+}
+
+// job is one coalesced request with what it names.
+type job struct {
+	Target
+	row     row
+	index   int
+	request Request
+}
+
+// key tells a check from all others.
+func (r Request) key() string { return r.Setting + " " + r.Resource }
+
+func (j job) key() string { return j.request.key() }
+
+// outcome is a job's before anything is known.
+func (j job) outcome() Outcome {
+	return Outcome{
+		Storages: j.Storages, Setting: j.ID, Title: j.Title, Resource: j.Resource,
+		Events: j.request.Events, Attempt: int(j.request.Attempt), FoundByAudit: j.request.FoundByAudit, on: j.On,
+	}
+}
+
+func (s Setting) target(st icaconfig.Storage) Target {
+	t := Target{Row: s.Row, Resource: s.On.ARN(st), Storage: st}
+	if t.Resource != "" {
+		shared := s.On.Shared(st)
+		t.Storages, t.Mode = shared.Storages, shared.Mode
+	}
+	return t
+}
+
+func (s SelfCheck) target(st icaconfig.Storage) Target {
+	return Target{Row: s.Row, Resource: s.On.ARN(st), Storages: []string{SelfName}, Mode: icaconfig.Observe, Storage: st}
+}
+
+// RowsOf are the rows of a table.
+func RowsOf[R interface{ row() Row }](table []R) []Row {
+	rows := make([]Row, len(table))
+	for i, r := range table {
+		rows[i] = r.row()
+	}
+	return rows
+}
+
+func (r Row) row() Row { return r }
+
+// targets lists every row on every resource once, in the order of the tables.
+func (e *Engine) targets() []job {
+	var jobs []job
+	add := func(r row) {
+		var seen []string
+		for _, storage := range e.Baseline.Storages {
+			t := r.target(storage)
+			if t.Resource == "" || slices.Contains(seen, t.Resource) {
+				continue
+			}
+			seen = append(seen, t.Resource)
+			jobs = append(jobs, job{Target: t, row: r})
+		}
+	}
+	for _, s := range e.Settings {
+		add(s)
+	}
+	for _, s := range e.Self {
+		add(s)
+	}
+	return jobs
+}
+
+// jobs coalesces the requests. What is no longer configured is nobody's to check and left out.
+func (e *Engine) jobs(requests []Request) []job {
+	var jobs []job
+	for _, j := range e.targets() {
+		asked := false
+		for _, request := range requests {
+			if !request.asksFor(j.Resource, j.ID) {
+				continue
+			}
+			request.Resource, request.Setting = j.Resource, j.ID
+			if asked {
+				request = j.request.merge(request)
+			}
+			j.request, asked = request, true
+		}
+		if asked {
+			j.index = len(jobs)
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
+}
+
+// RequestsFor asks for all that a storage depends on, or only for the settings with these ids.
+func (e *Engine) RequestsFor(storage string, ids ...string) []Request {
+	var requests []Request
+	for _, j := range e.targets() {
+		request := Request{Resource: j.Resource, Setting: j.ID}
+		if len(ids) == 0 {
+			request.Setting = ""
+		}
+		if slices.Contains(j.Storages, storage) && (len(ids) == 0 || slices.Contains(ids, j.ID)) &&
+			!slices.ContainsFunc(requests, func(r Request) bool { return r.key() == request.key() }) {
+			requests = append(requests, request)
+		}
+	}
+	return requests
+}

@@ -1,0 +1,62 @@
+package guard
+
+import "github.com/icaguard/icaguard/internal/icaconfig"
+
+// Kind is a kind of resource that rows stand on and that IAM actions are allowed on.
+type Kind struct {
+	Name string
+	// ARN names the storage's resource of this kind, as IAM statements and outcomes do; "" if the storage has none.
+	ARN func(icaconfig.Storage) string
+	// Shared says which storages depend on the resource and in which mode it is guarded; nil where no setting stands on the kind.
+	Shared func(icaconfig.Storage) icaconfig.Shared
+	// Recreated: icaguard creates such a resource again when it is gone. A bucket's data and a key's are lost with it, and a bucket's name
+	// can be taken by strangers, so those are a person's.
+	Recreated bool
+	// RootCause is the setting that reports that a resource of this kind is gone; every other setting on it only suffers from that.
+	RootCause string
+}
+
+// The kinds of resources that storages depend on.
+var ( //nolint:gochecknoglobals // constant tables, compared by address
+	OnBucket = &Kind{
+		Name: "bucket", RootCause: "bucket",
+		ARN:    func(s icaconfig.Storage) string { return s.Bucket.ARN },
+		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Bucket.Shared },
+	}
+	OnKey = &Kind{
+		Name: "key", RootCause: "kms-key-state",
+		ARN: func(s icaconfig.Storage) string {
+			if s.Key == nil {
+				return ""
+			}
+			return s.Key.ARN
+		},
+		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Key.Shared },
+	}
+	OnProvider = &Kind{
+		Name: "provider", Recreated: true, RootCause: "oidc-provider",
+		ARN:    func(s icaconfig.Storage) string { return s.Provider.ARN },
+		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Provider.Shared },
+	}
+	OnRole = &Kind{
+		Name: "role", Recreated: true, RootCause: "role",
+		ARN:    func(s icaconfig.Storage) string { return s.Role.ARN },
+		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
+	}
+	OnPolicy = &Kind{
+		Name: "policy", Recreated: true, RootCause: "permission-policy",
+		ARN:    func(s icaconfig.Storage) string { return s.Role.Policy.ARN },
+		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
+	}
+	OnParameter = &Kind{
+		Name: "parameter", RootCause: "role-trust",
+		ARN: func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
+	}
+	// OnPolicies is every managed policy, AWS's own included: read only.
+	OnPolicies = &Kind{
+		Name: "policies",
+		ARN:  func(s icaconfig.Storage) string { return "arn:" + s.Home.Partition + ":iam::*:policy/*" },
+	}
+	// OnAccount is for actions that AWS allows on "*" only.
+	OnAccount = &Kind{Name: "account", ARN: func(icaconfig.Storage) string { return "*" }}
+)

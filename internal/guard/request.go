@@ -1,0 +1,114 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/icaguard/icaguard/internal/cloudtrail"
+)
+
+// Request asks to check one setting of one resource. It is also the message on icaguard's own queue: an empty Resource or Setting there
+// means all of them.
+type Request struct {
+	Resource string  `json:"resource,omitempty"` // ARN
+	Setting  string  `json:"setting,omitempty"`
+	Attempt  count   `json:"attempt,omitempty"` // how often it was checked already
+	Reason   string  `json:"reason,omitempty"`
+	Events   []Event `json:"events,omitempty"`
+	// FoundByAudit says that no event reported the drift.
+	FoundByAudit bool `json:"foundByAudit,omitempty"`
+	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long, GateTries how
+	// often nobody could tell whether it has to.
+	DeferredSince    time.Time `json:"deferredSince,omitzero"`
+	DeferralReported bool      `json:"deferralReported,omitempty"`
+	GateTries        count     `json:"gateTries,omitempty"`
+	// Wrote is what an attempt before wrote without reading it back: in sync now means restored.
+	Wrote []Diff `json:"wrote,omitempty"`
+
+	// Messages are the ids of the queue messages that ask for this: those have to come again if it cannot be requeued.
+	Messages []string `json:"-"`
+}
+
+// Event is what is kept of an event that made us check: who did what, when.
+type Event struct {
+	EventID string           `json:"eventId"`
+	Event   string           `json:"event"`
+	Time    time.Time        `json:"time"`
+	Actor   cloudtrail.Actor `json:"actor"`
+}
+
+// count is a small number in a message, which anybody may have written who may send to the queue: it is clamped when it is read.
+type count int
+
+// maxCount is more than any number of attempts that icaguard makes.
+const maxCount = 100
+
+// UnmarshalJSON takes every number; what is none counts as 0.
+func (c *count) UnmarshalJSON(data []byte) error {
+	number, err := strconv.ParseFloat(string(bytes.TrimSpace(data)), 64)
+	switch {
+	case err != nil && number == 0 || number < 0:
+		*c = 0
+	case number > maxCount:
+		*c = maxCount
+	default:
+		*c = count(number)
+	}
+	return nil
+}
+
+// maxEvents bounds what one request carries: 100 events on one role are one check, and SQS messages have a size limit.
+const maxEvents = 10
+
+// asksFor reports whether the request asks for a row on a resource.
+func (r Request) asksFor(resource, id string) bool {
+	return (r.Resource == "" || r.Resource == resource) && (r.Setting == "" || r.Setting == id)
+}
+
+// plain reports whether the request carries nothing but what it asks for.
+func (r Request) plain() bool {
+	return len(r.Events) == 0 && len(r.Wrote) == 0 && r.Attempt == 0 && r.GateTries == 0 && r.DeferredSince.IsZero()
+}
+
+// merge joins two requests for the same thing: all events once, the newest kept, and the lower attempt, because a new event
+// deserves its second check also when it meets an old one's.
+func (r Request) merge(other Request) Request {
+	r.Attempt = min(r.Attempt, other.Attempt)
+	r.FoundByAudit = r.FoundByAudit && other.FoundByAudit
+	r.Events = newest(append(slices.Clip(r.Events), other.Events...))
+	if len(r.Wrote) == 0 {
+		r.Wrote = other.Wrote
+	}
+	if r.Reason == "" {
+		r.Reason = other.Reason
+	}
+	if r.DeferredSince.IsZero() || !other.DeferredSince.IsZero() && other.DeferredSince.Before(r.DeferredSince) {
+		r.DeferredSince = other.DeferredSince
+	}
+	r.DeferralReported = r.DeferralReported || other.DeferralReported
+	r.GateTries = max(r.GateTries, other.GateTries)
+	r.Messages = append(slices.Clip(r.Messages), other.Messages...)
+	return r
+}
+
+// newest are the last events, each once.
+func newest(events []Event) []Event {
+	var all []Event
+	for _, event := range events {
+		if !slices.Contains(all, event) {
+			all = append(all, event)
+		}
+	}
+	return all[max(0, len(all)-maxEvents):]
+}
+
+// parseRequest reads a request as anybody may have written it who may send to the queue.
+func parseRequest(raw json.RawMessage) (Request, error) {
+	var r Request
+	err := json.Unmarshal(raw, &r)
+	r.Events = newest(r.Events)
+	return r, err
+}

@@ -1,0 +1,226 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// run is one pass of the engine over its jobs: the reads that they share, and what they leave for later.
+type run struct {
+	*Engine
+	ctx  context.Context //nolint:containedctx // of the whole pass; jobs work on a shorter one
+	jobs []job
+	pass *pass
+
+	mu   sync.Mutex
+	left int       // jobs that are not done
+	next []Delayed // requests that come later
+}
+
+// Delayed is a request that comes later.
+type Delayed struct {
+	Request
+	After time.Duration
+}
+
+// Queue is icaguard's own queue. Post puts requests on it; it returns an error for each, nil where it was taken.
+type Queue interface {
+	Post(ctx context.Context, requests []Delayed) []error
+}
+
+func (e *Engine) newRun(ctx context.Context, requests []Request) *run {
+	jobs := e.jobs(requests)
+	for i, j := range jobs {
+		if j.request.Attempt > 0 {
+			jobs[i].request.Events = newest(append(slices.Clip(j.request.Events), e.SecondChecks.take(j.key())...))
+		}
+	}
+	return &run{Engine: e, ctx: ctx, jobs: jobs, pass: newPass(), left: len(jobs)}
+}
+
+// maxUnits bounds how many units are worked on side by side, to stay below IAM's request rates.
+const maxUnits = 8
+
+// unit is what is worked on in order: the jobs of a storage, or those of one resource that all storages of a region share.
+type unit struct {
+	name  string
+	after []string // units that hold what this one's storage shares: they come first
+	jobs  []job
+}
+
+// each does all jobs: first what the storages of a region share, then the storages side by side, in their order.
+func (r *run) each(do func(context.Context, job)) {
+	shared, storages := r.units()
+	r.sideBySide(shared, do)
+	r.sideBySide(storages, do)
+}
+
+// units splits the jobs: a unit for each provider, a unit for each storage with all that it is the first to depend on, in the order of
+// restoring, and one for icaguard itself.
+func (r *run) units() (shared, storages []*unit) {
+	names := []string{SelfName}
+	after := map[string][]string{}
+	for i, s := range r.Baseline.Storages {
+		names = slices.Insert(names, i, s.Name)
+		after[s.Name] = owners(s)
+	}
+	byStorage := map[string]*unit{}
+	for _, name := range names {
+		byStorage[name] = &unit{name: name, after: after[name]}
+		storages = append(storages, byStorage[name])
+	}
+	for _, j := range r.jobs {
+		if j.On == OnProvider {
+			shared = append(shared, &unit{name: j.Resource, jobs: []job{j}})
+			continue
+		}
+		u := byStorage[j.Storages[0]]
+		u.jobs = append(u.jobs, j)
+	}
+	return shared, slices.DeleteFunc(storages, func(u *unit) bool { return len(u.jobs) == 0 })
+}
+
+// owners are the storages in whose units the role and the key of a storage are, if that is not its own.
+func owners(s icaconfig.Storage) []string {
+	var names []string
+	for _, kind := range []*Kind{OnRole, OnKey} {
+		if kind.ARN(s) == "" {
+			continue
+		}
+		if owner := kind.Shared(s).Storages[0]; owner != s.Name {
+			names = append(names, owner)
+		}
+	}
+	return names
+}
+
+// sideBySide works on units, each after those that it needs. A unit needs only earlier ones, so none waits for ever.
+func (r *run) sideBySide(all []*unit, do func(context.Context, job)) {
+	done := map[string]chan struct{}{}
+	for _, u := range all {
+		done[u.name] = make(chan struct{})
+	}
+	var group errgroup.Group
+	group.SetLimit(maxUnits)
+	for _, u := range all {
+		group.Go(func() error {
+			defer close(done[u.name])
+			for _, name := range u.after {
+				if ended, ok := done[name]; ok {
+					<-ended
+				}
+			}
+			for _, j := range u.jobs {
+				r.inTime(j, do)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each job's error is in its outcome
+}
+
+// inTime does a job, if there is time left for it besides posting what is not reached then.
+func (r *run) inTime(j job, do func(context.Context, job)) {
+	r.mu.Lock()
+	left := r.left
+	r.left--
+	r.mu.Unlock()
+	deadline, limited := r.ctx.Deadline()
+	if !limited {
+		do(r.ctx, j)
+		return
+	}
+	deadline = deadline.Add(-reserve(left))
+	if !time.Now().Before(deadline) {
+		r.leave(Delayed{Request: j.request})
+		return
+	}
+	ctx, cancel := context.WithDeadline(r.ctx, deadline)
+	defer cancel()
+	do(ctx, j)
+}
+
+// reserve is kept of a function's time for posting and reporting. It grows with the work left: one batch of messages takes up to four
+// seconds where AWS is slow, and batches go out a few at a time.
+func reserve(left int) time.Duration {
+	const least, jobsInARound = 6 * time.Second, 200
+	return least + time.Duration(left/jobsInARound)*time.Second
+}
+
+func (r *run) leave(d Delayed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next = append(r.next, d)
+}
+
+// errPanicked says that a job ended unforeseen.
+var errPanicked = errors.New("internal error, please report it")
+
+// try does a job. One that ends unforeseen never ends the others.
+func (r *run) try(j job, do func() Outcome) (o Outcome) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			o = j.outcome().failed(Unknown, fmt.Errorf("%s: %w: %v at %s", j.ID, errPanicked, problem, debug.Stack()))
+		}
+	}()
+	return do()
+}
+
+// conclude ends a job: it leaves the request that follows, if one does.
+func (r *run) conclude(j job, o Outcome) Outcome {
+	now := r.Now()
+	n := next(j.request, o, now)
+	o.Status, o.DeferredTooLong, o.Again = n.Status, n.DeferredTooLong, n.After > 0
+	if o.Again && (o.Status != InSync || !r.SecondChecks.underWay(j.key(), j.request.Events, now)) {
+		r.leave(Delayed{Request: n.Request, After: n.After})
+	}
+	return advised(j.Target, o)
+}
+
+// post puts on the queue what comes later. It returns the errors of the messages that asked for what the queue did not take.
+func (r *run) post() map[string]error {
+	requests := together(r.next)
+	failed := map[string]error{}
+	if len(requests) == 0 {
+		return failed
+	}
+	for i, err := range r.Queue.Post(r.ctx, requests) {
+		if err == nil {
+			continue
+		}
+		r.SecondChecks.forget(requests[i].key())
+		err = fmt.Errorf("%s: requeue: %w", requests[i].Setting, err)
+		for _, id := range requests[i].Messages {
+			failed[id] = errors.Join(failed[id], err)
+		}
+	}
+	return failed
+}
+
+// together makes one request of all that were not reached on one resource and carry nothing of their own.
+func together(all []Delayed) []Delayed {
+	var out []Delayed
+	at := map[string]int{}
+	for _, d := range all {
+		i, seen := at[d.Resource]
+		switch {
+		case d.After > 0 || !d.plain():
+			out = append(out, d)
+		case seen:
+			out[i].Setting, out[i].Messages = "", append(out[i].Messages, d.Messages...)
+		default:
+			at[d.Resource] = len(out)
+			out = append(out, d)
+		}
+	}
+	return out
+}

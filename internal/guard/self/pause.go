@@ -1,0 +1,30 @@
+package self
+
+import (
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Pause tells people who pauses restoring and who lifts that: it is the guard's kill switch, and one parameter. What is paused now,
+// the gate and every audit's report say.
+func Pause() guard.SelfCheck {
+	named := func(s icaconfig.Storage) []string {
+		return []string{guard.PauseParameters + guard.PauseAll, guard.PauseParameters + s.Name}
+	}
+	return guard.SelfCheck{
+		Row: guard.Row{
+			ID:     "guard-pause",
+			Title:  "Nobody pauses or resumes restoring unnoticed",
+			Effect: "while it is paused, nothing is restored",
+			Remediation: func(icaconfig.Storage) string {
+				return "nothing if that was planned; icaguard validate shows what is paused, icaguard resume ends it"
+			},
+			On: OnPauses,
+			Triggers: []guard.Trigger{
+				alwaysAlert(guard.Trigger{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: named}),
+				alwaysAlert(guard.Trigger{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: named}),
+			},
+		},
+		Did: "paused or resumed restoring",
+	}
+}

@@ -1,0 +1,26 @@
+package self
+
+import (
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// Trail: EventBridge hears of API calls only what some trail logs
+// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html).
+func Trail() guard.SelfCheck {
+	return guard.SelfCheck{
+		Row: guard.Row{
+			ID:     "guard-trail",
+			Title:  "A CloudTrail trail logs management events in every region that the guard listens in",
+			Effect: "icaguard receives no events; drift is found only by the scheduled audit",
+			Remediation: func(icaconfig.Storage) string {
+				return "let a trail of all regions log management events (read-write or write-only), KMS not excluded; or write trail: create into ica.yaml and deploy"
+			},
+			On: OnTrails,
+			Triggers: []guard.Trigger{{
+				Source: "aws.cloudtrail", Events: []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"}, AnyResource: true,
+			}},
+			Reads: append(guard.Actions(guard.OnAccount, "cloudtrail:DescribeTrails"), guard.Actions(OnTrails, "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus")...),
+		},
+	}
+}

@@ -1,0 +1,61 @@
+package watch
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/icaguard/icaguard/internal/guard"
+)
+
+func guardQueueCases() []selfCase {
+	const id = "guard-queue"
+	return []selfCase{
+		{
+			setting: id, name: "deleted", want: guard.ActionRequired, says: "queue icaguard-requests in us-east-1 does not exist",
+			breakIt: func(w *selfEnv) {
+				w.must(w.stranger.sqs(inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
+			},
+		},
+		{
+			setting: id, name: "another region's dead-letter queue deleted", want: guard.ActionRequired, says: "queue icaguard-dead-letters in eu-central-1 does not exist",
+			breakIt: func(w *selfEnv) {
+				w.must(w.stranger.sqs(away).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(away, guard.DeadLetterQueue)}))
+			},
+		},
+		{
+			setting: id, name: "dead-letter queue taken away", want: guard.ActionRequired, says: "queue icaguard-requests in us-east-1 has lost its dead-letter queue",
+			breakIt: func(w *selfEnv) { w.setAttribute("RedrivePolicy", "") },
+		},
+		{
+			setting: id, name: "another attribute set", want: guard.ActionRequired, says: "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			breakIt: func(w *selfEnv) { w.setAttribute("VisibilityTimeout", "1") },
+		},
+		{
+			setting: id, name: "purged", want: guard.ActionRequired, says: "PurgeQueue by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			breakIt: func(w *selfEnv) {
+				w.must(w.stranger.sqs(inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
+			},
+		},
+		{
+			setting: id, name: "a message in another region's dead-letter queue", want: guard.ActionRequired, untold: true,
+			says: "queue icaguard-dead-letters in eu-central-1 holds 1 messages",
+			breakIt: func(w *selfEnv) {
+				w.must(w.stranger.sqs(away).SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.url(away, guard.DeadLetterQueue), MessageBody: aws.String("{}")}))
+			},
+		},
+	}
+}
+
+func (w *selfEnv) url(region, queue string) *string {
+	w.t.Helper()
+	out, err := w.stranger.sqs(region).GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: &queue})
+	w.must(out, err)
+	return out.QueueUrl
+}
+
+func (w *selfEnv) setAttribute(name, value string) {
+	w.t.Helper()
+	w.must(w.stranger.sqs(inHome).SetQueueAttributes(w.t.Context(), &sqs.SetQueueAttributesInput{
+		QueueUrl: w.url(inHome, guard.RequestQueue), Attributes: map[string]string{name: value},
+	}))
+}

@@ -1,0 +1,118 @@
+package watch
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+func guardRulesCases() []selfCase {
+	const id, hear, relay, schedule = "guard-rules", "icaguard-events-iam", "icaguard-relay-s3", "icaguard-audit"
+	way := func(name, says string, breakIt func(*selfEnv)) selfCase {
+		return selfCase{setting: id, name: name, want: guard.ActionRequired, says: says, breakIt: breakIt}
+	}
+	disable := func(rule, region string) func(*selfEnv) {
+		return func(w *selfEnv) {
+			w.must(w.stranger.eventbridge(region).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: &rule}))
+		}
+	}
+	remove := func(rule, region string) func(*selfEnv) {
+		return func(w *selfEnv) {
+			w.must(w.stranger.eventbridge(region).RemoveTargets(w.t.Context(), &eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}}))
+		}
+	}
+	put := func(region string, put eventbridge.PutRuleInput) func(*selfEnv) {
+		return func(w *selfEnv) { w.must(w.stranger.eventbridge(region).PutRule(w.t.Context(), &put)) }
+	}
+	targets := func(rule, region string, change func(*types.Target)) func(*selfEnv) {
+		return func(w *selfEnv) { w.changeTarget(rule, region, change) }
+	}
+	queue := "arn:aws:sqs:us-east-1:123456789012:"
+	return []selfCase{
+		way("disabled", "rule icaguard-events-iam in us-east-1 is DISABLED", disable(hear, inHome)),
+		way("disabled in another region", "rule icaguard-relay-s3 in eu-central-1 is DISABLED", disable(relay, away)),
+		way("schedule disabled", "rule icaguard-audit in us-east-1 is DISABLED", disable(schedule, inHome)),
+		way("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *selfEnv) {
+			remove(hear, inHome)(w)
+			w.must(w.stranger.eventbridge(inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
+		}),
+		way("pattern narrowed", "rule icaguard-relay-s3 in eu-central-1 has another pattern",
+			put(away, eventbridge.PutRuleInput{Name: aws.String(relay), EventPattern: aws.String(`{"source":["aws.s3"],"detail":{"eventName":["DeleteBucket"]}}`)})),
+		way("schedule slowed down", `has the schedule "rate(7 days)", not "rate(1 hour)"`,
+			put(inHome, eventbridge.PutRuleInput{Name: aws.String(schedule), ScheduleExpression: aws.String("rate(7 days)")})),
+		way("target removed", "rule icaguard-relay-s3 in eu-central-1 has the targets []", remove(relay, away)),
+		way("target replaced", "has the targets ["+queue+"other]", targets(hear, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") })),
+		way("target added", "has the targets ["+queue+"icaguard-requests "+queue+"other]", targets(hear, inHome, func(t *types.Target) {
+			t.Id, t.Arn = aws.String("other"), aws.String(queue+"other")
+		})),
+		way("events rewritten on their way", "with input of another's making", targets(hear, inHome, func(t *types.Target) {
+			t.InputTransformer = &types.InputTransformer{InputTemplate: aws.String(`{"detail":"nothing"}`)}
+		})),
+		way("schedule asks for nothing", "function:icaguard-validate with input {}", targets(schedule, inHome, func(t *types.Target) { t.Input = aws.String("{}") })),
+		way("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",
+			targets(relay, away, func(t *types.Target) { t.RoleArn = nil })),
+		{setting: id, name: "put again as it is", want: guard.InSync, breakIt: func(w *selfEnv) {
+			for _, rule := range Rules(All(), w.home) {
+				if rule.Name == relay {
+					pattern := strings.ReplaceAll(text(rule.Pattern), ",", " ,\n")
+					put(away, eventbridge.PutRuleInput{Name: aws.String(relay), EventPattern: &pattern})(w)
+				}
+			}
+		}},
+	}
+}
+
+// changeTarget puts the rule's target again, changed.
+func (w *selfEnv) changeTarget(rule, region string, change func(*types.Target)) {
+	w.t.Helper()
+	client := w.stranger.eventbridge(region)
+	out, err := client.ListTargetsByRule(w.t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: &rule})
+	w.must(out, err)
+	change(&out.Targets[0])
+	w.must(client.PutTargets(w.t.Context(), &eventbridge.PutTargetsInput{Rule: &rule, Targets: out.Targets}))
+}
+
+// TestRules lists what listens where: each source where its events appear, once.
+func TestRules(t *testing.T) {
+	for name, c := range map[string]struct {
+		home icaconfig.Home
+		want string
+	}{
+		"one region": {
+			icaconfig.Home{HomeRegion: inHome, StorageRegions: []string{inHome}},
+			"us-east-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks",
+		},
+		"a key elsewhere": {
+			icaconfig.Home{HomeRegion: inHome, StorageRegions: []string{inHome, away}, KeyRegions: []string{away}, Stacks: []icaconfig.Stack{{Region: away}}},
+			"us-east-1: cloudtrail dynamodb events iam kms lambda s3 sns sqs ssm stacks, eu-central-1: cloudtrail events kms s3 sqs stacks",
+		},
+		"IAM relayed": {
+			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, Stacks: []icaconfig.Stack{{Region: inHome}}},
+			"eu-central-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks, us-east-1: cloudtrail events iam sqs stacks",
+		},
+		"IAM swept": {
+			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, AuditIAM: true},
+			"eu-central-1: cloudtrail dynamodb events lambda s3 sns sqs ssm stacks",
+		},
+	} {
+		var byRegion []string
+		for _, region := range c.home.Regions() {
+			names := region + ":"
+			for _, rule := range Rules(All(), c.home) {
+				if rule.Region == region {
+					names += " " + strings.TrimPrefix(strings.TrimPrefix(rule.Name, "icaguard-events-"), "icaguard-relay-")
+				}
+			}
+			byRegion = append(byRegion, names)
+		}
+		if got := strings.Join(byRegion, ", "); got != c.want {
+			t.Errorf("%s:\n%s, want\n%s", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+
+	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// hearing is what the trails that cover one region let EventBridge hear of it.
+type hearing struct {
+	Region string
+	Trails []heardTrail
+}
+
+// heardTrail is a trail that covers the region.
+type heardTrail struct {
+	ARN     string
+	Logging bool
+	Writes  bool // management events that write are logged
+	KMS     bool // those of KMS, too
+	// Unknown: an organisation's trail that this account may not check into.
+	Unknown bool
+}
+
+func readHearing(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]hearing, error) {
+	var all []hearing
+	known := map[string]heardTrail{}
+	for _, region := range s.Home.Regions() {
+		out, err := trailClient(c, region).DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{})
+		if err != nil {
+			return nil, fmt.Errorf("describe trails in %s: %w", region, err)
+		}
+		h := hearing{Region: region}
+		for _, trail := range out.TrailList {
+			if aws.ToString(trail.HomeRegion) != region && !aws.ToBool(trail.IsMultiRegionTrail) {
+				continue
+			}
+			arn := aws.ToString(trail.TrailARN)
+			if _, done := known[arn]; !done {
+				if known[arn], err = readTrail(ctx, c, trail); err != nil {
+					return nil, err
+				}
+			}
+			h.Trails = append(h.Trails, known[arn])
+		}
+		all = append(all, h)
+	}
+	return all, nil
+}
+
+// readTrail asks in the trail's own region. An organisation's trail may be closed to its members.
+func readTrail(ctx context.Context, c guard.Clients, trail types.Trail) (heardTrail, error) {
+	heard := heardTrail{ARN: aws.ToString(trail.TrailARN)}
+	client := trailClient(c, aws.ToString(trail.HomeRegion))
+	status, err := client.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: trail.TrailARN})
+	if err == nil {
+		heard.Logging = aws.ToBool(status.IsLogging)
+		var selectors *cloudtrail.GetEventSelectorsOutput
+		if selectors, err = client.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: trail.TrailARN}); err == nil {
+			heard.Writes, heard.KMS = logged(selectors)
+			return heard, nil
+		}
+	}
+	switch class := awserr.Classify(err); {
+	case class != awserr.Transient && aws.ToBool(trail.IsOrganizationTrail):
+		// Members may be refused in several ways, the id of another account in the ARN among them. That logging is on may be known all the same.
+		heard.Unknown = status == nil || heard.Logging
+		return heard, nil
+	case class == awserr.Gone:
+		return heard, nil // deleted since it was listed: it logs nothing
+	}
+	return heardTrail{}, fmt.Errorf("read trail %s: %w", heard.ARN, err)
+}
+
+// kmsSource is how selectors name KMS.
+const kmsSource = "kms.amazonaws.com"
+
+// logged tells whether a trail's selectors let management events that write through, and among them those of KMS.
+func logged(out *cloudtrail.GetEventSelectorsOutput) (writes, kms bool) {
+	for _, s := range out.EventSelectors {
+		if aws.ToBool(s.IncludeManagementEvents) && s.ReadWriteType != types.ReadWriteTypeReadOnly {
+			writes = true
+			kms = kms || !slices.Contains(s.ExcludeManagementEventSources, kmsSource)
+		}
+	}
+	for _, s := range out.AdvancedEventSelectors {
+		if w, k := loggedAdvanced(s.FieldSelectors); w {
+			writes, kms = true, kms || k
+		}
+	}
+	return writes, kms
+}
+
+// loggedAdvanced reads one advanced selector: all of its fields have to match an event. A field that nobody here knows may leave our
+// events out, so it does not count as hearing.
+// https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html
+func loggedAdvanced(fields []types.AdvancedFieldSelector) (writes, kms bool) {
+	kms = true
+	for _, field := range fields {
+		switch aws.ToString(field.Field) {
+		case "eventCategory":
+			writes = slices.Contains(field.Equals, "Management")
+		case "readOnly":
+			if slices.Contains(field.Equals, "true") {
+				return false, false
+			}
+		case "eventSource":
+			if len(field.NotEquals) == 0 {
+				return false, false
+			}
+			kms = !slices.Contains(field.NotEquals, kmsSource)
+		default:
+			return false, false
+		}
+	}
+	return writes, kms
+}
+
+func compareHearing(s icaconfig.Storage, got []hearing) guard.Comparison {
+	var v guard.Comparison
+	for _, h := range got {
+		needsKMS := slices.Contains(s.Home.KeyRegions, h.Region)
+		switch {
+		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Logging && t.Writes && (t.KMS || !needsKMS) }):
+		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Unknown }):
+			v.Notes = append(v.Notes, guard.Finding{
+				What:        "it is not known whether a trail logs management events in " + h.Region + ": this account may not look into the organisation's trail",
+				Remediation: "let icaguard probe show that events arrive",
+			})
+		default:
+			v.Alerts = append(v.Alerts, guard.Finding{What: h.whyNothing(needsKMS), Remediation: self.Trail().Remediation(s)})
+		}
+	}
+	return v
+}
+
+// whyNothing says why no events arrive from the region.
+func (h hearing) whyNothing(needsKMS bool) string {
+	if len(h.Trails) == 0 {
+		return "no CloudTrail trail covers " + h.Region + ": the guard hears nothing there"
+	}
+	var why []string
+	for _, t := range h.Trails {
+		fault := "logs no KMS events, which the named key needs"
+		if !t.Logging {
+			fault = "has logging off"
+		} else if !t.Writes {
+			fault = "logs no management events that write"
+		}
+		why = append(why, t.ARN+" "+fault)
+	}
+	text := "the guard hears nothing in " + h.Region + ": " + strings.Join(why, ", ")
+	if needsKMS {
+		text = strings.Replace(text, "hears nothing", "does not hear all", 1)
+	}
+	return text
+}

@@ -1,0 +1,134 @@
+package settings
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+)
+
+func bucketLifecycleCases() []testCase {
+	const id = "bucket-lifecycle"
+	put := func(name string, want guard.Status, v variant, rules ...types.LifecycleRule) testCase {
+		return testCase{
+			setting: id, name: name, want: want, variant: v,
+			breakIt: func(w *env) {
+				w.must(w.s3.PutBucketLifecycleConfiguration(w.t.Context(), &s3.PutBucketLifecycleConfigurationInput{
+					Bucket: &w.storage.Bucket.Name, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
+				}))
+			},
+			check: func(w *env, o guard.Outcome) {
+				if left := w.lifecycle(); len(left) != len(rules) || (want == withNotes) != (len(o.Notes) == 1) {
+					w.t.Errorf("%d of %d rules left, reports %v", len(left), len(rules), o.Notes)
+				}
+			},
+		}
+	}
+	expected := variant{bucket: "lifecycle: expected"}
+	everywhere := types.LifecycleRuleFilter{Prefix: aws.String("")}
+	off := expires(everywhere)
+	off.Status = types.ExpirationStatusDisabled
+	return []testCase{
+		put("all objects expire", withNotes, variant{}, expires(everywhere)),
+		put("objects in ICA's folder are archived", withNotes, variant{},
+			types.LifecycleRule{
+				ID: aws.String("cold"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("ica/runs/")},
+				Transitions: []types.Transition{{Days: aws.Int32(30), StorageClass: types.TransitionStorageClassDeepArchive}},
+			}),
+		put("a rule of others and one that is off", guard.InSync, variant{}, expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}), off),
+		put("all objects expire, on purpose", guard.InSync, expected, expires(everywhere)),
+		{
+			setting: id, name: "removed", want: guard.InSync,
+			breakIt: func(w *env) {
+				w.must(w.s3.DeleteBucketLifecycle(w.t.Context(), &s3.DeleteBucketLifecycleInput{Bucket: &w.storage.Bucket.Name}))
+			},
+		},
+	}
+}
+
+func expires(filter types.LifecycleRuleFilter) types.LifecycleRule {
+	return types.LifecycleRule{
+		ID: aws.String("tidy"), Status: types.ExpirationStatusEnabled, Filter: &filter, Expiration: &types.LifecycleExpiration{Days: aws.Int32(30)},
+	}
+}
+
+func (w *env) lifecycle() []types.LifecycleRule {
+	w.t.Helper()
+	out, err := w.s3.GetBucketLifecycleConfiguration(w.t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &w.storage.Bucket.Name})
+	if err != nil && strings.Contains(err.Error(), "NoSuchLifecycleConfiguration") {
+		return nil
+	}
+	w.must(out, err)
+	return out.Rules
+}
+
+func TestHarmOfLifecycle(t *testing.T) {
+	for name, c := range map[string]struct {
+		rule types.LifecycleRule
+		want string
+	}{
+		"days":                       {types.LifecycleRule{Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}, "deletes objects"},
+		"lone delete markers":        {types.LifecycleRule{Expiration: &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}}, ""},
+		"unfinished uploads":         {types.LifecycleRule{AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(7)}}, ""},
+		"old versions":               {types.LifecycleRule{NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{}}, "deletes old versions"},
+		"a class to be read at once": {types.LifecycleRule{Transitions: []types.Transition{{StorageClass: types.TransitionStorageClassGlacierIr}}}, ""},
+		"old versions to an archive": {
+			types.LifecycleRule{NoncurrentVersionTransitions: []types.NoncurrentVersionTransition{{StorageClass: types.TransitionStorageClassGlacier}}},
+			"archives old versions",
+		},
+		"both": {
+			types.LifecycleRule{
+				Expiration:  &types.LifecycleExpiration{Days: aws.Int32(90)},
+				Transitions: []types.Transition{{StorageClass: types.TransitionStorageClassGlacier}},
+			},
+			"deletes objects and archives objects",
+		},
+	} {
+		if got := harmOf(c.rule); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestOverlaps(t *testing.T) {
+	for _, c := range []struct {
+		prefix, folder string
+		want           bool
+	}{
+		{"", "", true},
+		{"a/", "", true},
+		{"", "ica", true},
+		{"ica", "ica", true},
+		{"ica/", "ica", true},
+		{"i", "ica", true},
+		{"ica/runs/", "ica", true},
+		{"ica2/", "ica", false},
+		{"portal/", "ica", false},
+		{"a/b/c", "a/b", true},
+		{"a/c", "a/b", false},
+	} {
+		if got := overlaps(c.prefix, c.folder); got != c.want {
+			t.Errorf("overlaps(%q, %q) = %v", c.prefix, c.folder, got)
+		}
+	}
+}
+
+func TestPrefixOfLifecycleRule(t *testing.T) {
+	prefix := aws.String("ica/")
+	for name, rule := range map[string]types.LifecycleRule{
+		"old":    {Prefix: prefix},
+		"filter": {Filter: &types.LifecycleRuleFilter{Prefix: prefix}},
+		"and":    {Filter: &types.LifecycleRuleFilter{And: &types.LifecycleRuleAndOperator{Prefix: prefix, Tags: []types.Tag{{}}}}},
+	} {
+		if got := rulePrefix(rule); got != "ica/" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := rulePrefix(types.LifecycleRule{Filter: &types.LifecycleRuleFilter{Tag: &types.Tag{}}}); got != "" {
+		t.Errorf("a tag: %q", got)
+	}
+}

@@ -1,0 +1,112 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
+)
+
+// maxBucketPolicy is S3's limit in bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html).
+const maxBucketPolicy = 20 * 1024
+
+// bucketPolicyState is the bucket's policy and what the wanted statements and calls depend on.
+type bucketPolicyState struct {
+	Document   document // "" if there is none
+	Versioning types.BucketVersioningStatus
+	RoleID     string
+}
+
+func bucketPolicy() guard.Setting {
+	return guard.Define(guard.Setting{
+		Row: guard.Row{
+			ID:    "bucket-policy",
+			Title: "The bucket policy has ICA's statements, and no Deny in it hits ICA or the guard",
+			Effect: `all of the storage, or "403 Forbidden" for users, where a Deny hits ICA; copies and moves between projects ` +
+				`("DomainException: Error starting FileCopy job. One or more bucket permissions missing.") where the cross-account statement is missing`,
+			Remediation: func(s icaconfig.Storage) string {
+				return "add ICA's statements to the policy of bucket " + s.Bucket.Name + ", keeping the others: icaguard render bucket-policy --storage " + s.Name
+			},
+			On: guard.OnBucket,
+			Triggers: []guard.Trigger{
+				bucketEvents("PutBucketPolicy", "DeleteBucketPolicy", "PutBucketVersioning"),
+				roleEvents(), // a deleted role turns into its id in the policy, and stays it when it is created again
+			},
+			Reads: append(guard.Actions(guard.OnBucket, "s3:GetBucketPolicy", "s3:GetBucketVersioning"), guard.Actions(guard.OnRole, "iam:GetRole")...),
+		},
+		Writes: guard.OnlyIf(wantsBucketStatements, guard.Actions(guard.OnBucket, "s3:PutBucketPolicy")),
+	}, guard.Spec[bucketPolicyState]{Read: readBucketPolicy, Compare: compareBucketPolicy, Put: putBucketPolicy, Merges: true})
+}
+
+func wantsBucketStatements(s icaconfig.Storage) bool { return len(s.BucketStatements(true)) > 0 }
+
+func readBucketPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (bucketPolicyState, error) {
+	var got bucketPolicyState
+	out, err := s3Client(c, s.Region.AWS).GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	switch {
+	case awserr.IsAbsent(err):
+	case err != nil:
+		// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
+		return got, hint(fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, err), awserr.ExplicitDeny,
+			"if it is the bucket policy that denies: a policy that locks everyone out can be deleted by the account's root user, "+
+				"or from the organisation's management account with sts:AssumeRoot and the task policy S3UnlockBucketPolicy")
+	case !json.Valid([]byte(aws.ToString(out.Policy))): // S3 stores nothing else, see API_PutBucketPolicy
+		return got, fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, awserr.ErrBroken)
+	default:
+		got.Document = document(aws.ToString(out.Policy))
+	}
+	versioning, err := readVersioning(ctx, c, s)
+	if err != nil {
+		return got, err
+	}
+	got.Versioning = versioning.Status
+	got.RoleID, err = roleID(ctx, c, s, got.Document)
+	return got, err
+}
+
+func compareBucketPolicy(s icaconfig.Storage, got bucketPolicyState) guard.Comparison {
+	return wantBucketPolicy(s, got).compare(got.Document)
+}
+
+// wantBucketPolicy follows the bucket's versioning, as the permission policy does.
+func wantBucketPolicy(s icaconfig.Storage, got bucketPolicyState) sharedPolicy {
+	versioned := needsVersioned(s.Bucket, got.Versioning)
+	account := accountOf(s)
+	callers := []caller{{
+		who:    "ICA's role",
+		Caller: policy.Caller{RoleARN: s.Role.ARN, RoleID: got.RoleID, ResourceAccount: account},
+		calls:  parsed(s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned })).Calls(),
+	}}
+	ours := s.BucketStatements(versioned)
+	if s.Bucket.CrossAccountCopy {
+		callers = append(callers, caller{
+			who:    "ICA's copies between accounts",
+			Caller: policy.Caller{RoleARN: s.CrossAccount, ResourceAccount: account},
+			calls:  statementsOf(ours).Calls(),
+		})
+	}
+	return sharedPolicy{ours: ours, limit: maxBucketPolicy, callers: append(callers, ownCallers(s, guard.OnBucket, account)...)}
+}
+
+func putBucketPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got bucketPolicyState) error {
+	merged, err := wantBucketPolicy(s, got).merged(got.Document)
+	if err != nil {
+		return err
+	}
+	_, err = s3Client(c, s.Region.AWS).PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
+		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account, Policy: &merged,
+	})
+	if err != nil {
+		return hint(fmt.Errorf("put policy on bucket %s: %w", s.Bucket.Name, err), awserr.Denied,
+			"S3 also answers so where a statement of others makes the bucket public and its public access block is on")
+	}
+	return nil
+}

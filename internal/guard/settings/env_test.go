@@ -1,0 +1,290 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/icaguard/icaguard/internal/awsclient"
+	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/cloudtrail"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/localaws"
+)
+
+// sessionNamePrefix is the prefix of every env. No test output may hold it: TestMain's caller searches for it.
+const sessionNamePrefix = "prefix-that-must-not-be-printed"
+
+// fixture is a local AWS with room for many envs.
+type fixture struct {
+	*localaws.AWS
+	envs int
+}
+
+// shared is the local AWS of all tests of the package, which starts with the first that needs it: starting one takes
+// longer than most tests.
+var shared fixture //nolint:gochecknoglobals // TestMain has no other way to hand something to the tests
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.AWS != nil {
+		if err := shared.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	if shared.AWS != nil {
+		return &shared
+	}
+	local, err := localaws.Start(context.Background(), localaws.Options{}) // it outlives the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.AWS = local
+	// The engine is asked directly here; the way of an event to it is the deployed guard's test.
+	local.Recorder().SetEmit(func(context.Context, localaws.Envelope) error { return nil })
+	shared.blockAccount(t)
+	shared.makeTargets(t)
+	return &shared
+}
+
+// env is one storage as ICA needs it, with foreign parts beside it, and an engine that guards it.
+type env struct {
+	t        *testing.T
+	local    *fixture
+	key      string // access key of the engine, which tells its calls from the test's and from other envs'
+	storage  icaconfig.Storage
+	engine   guard.Engine
+	requeued []guard.Request
+	store    *memoryStore
+	before   map[string]string // the state of all settings once the env was made
+
+	// Clients of a stranger: what they do is what people do to the setup.
+	s3  *s3.Client
+	iam *iam.Client
+	kms *kms.Client
+}
+
+// foreignRule is a CORS rule that the lab put there for its own portal.
+func foreignRule() types.CORSRule {
+	return types.CORSRule{
+		ID: aws.String("portal"), AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: aws.Int32(60),
+	}
+}
+
+// variant is what an env's ica.yaml says beyond the least: lines of the bucket, the role and the storage.
+type variant struct {
+	bucket, role, storage string
+	key                   bool // a KMS key is made and named
+}
+
+// newEnv makes a storage with nothing in place but bucket, key, parameter and foreign parts, lets the engine restore
+// all the rest, and checks that it then finds nothing more to do.
+func newEnv(t *testing.T, local *fixture, v variant) *env {
+	t.Helper()
+	local.envs++
+	n := local.envs
+	w := &env{
+		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), store: &memoryStore{},
+		s3:  awsclient.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
+		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
+		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
+	}
+	keyLine := ""
+	if v.key {
+		out, err := w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
+		w.must(out, err)
+		keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn)
+	}
+	w.must(ssm.NewFromConfig(local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
+		Name: aws.String(fmt.Sprintf("/ica/prefix-%d", n)), Type: ssmtypes.ParameterTypeString, Value: aws.String(sessionNamePrefix),
+	}))
+	w.configure(fmt.Sprintf(`
+storages:
+  - name: lab-%[1]d
+    icaRegion: US
+    %[4]s
+    bucket:
+      name: lab-%[1]d-ica
+      folder: ica
+      %[2]s
+      %[5]s
+    role:
+      name: Role%[1]d
+      policyName: policy-%[1]d
+      description: for ICA
+      sessionNamePrefix: "ssm:/ica/prefix-%[1]d"
+      %[3]s
+    oidcProvider: {id: "%032[1]d"}
+`, n, v.bucket, v.role, v.storage, keyLine))
+	w.create()
+	return w
+}
+
+// configure makes the engine for an ica.yaml.
+func (w *env) configure(text string) {
+	w.t.Helper()
+	file, err := icaconfig.Parse("ica.yaml", []byte(text))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	baseline, err := file.Baseline(w.local.Account(), "aws")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := w.local.Config("us-east-1", w.key)
+	cfg.RetryMaxAttempts = 1 // faults are to be seen by the engine, not by the SDK's own retries
+	w.storage = baseline.Storages[0]
+	w.engine = guard.Engine{
+		Baseline: baseline, Settings: Settings(), Clients: guard.Clients{Config: cfg, Account: w.local.Account(), Store: w.store},
+		Now:         time.Now,
+		guard.Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Requeue: func(_ context.Context, r guard.Request, _ time.Duration) error {
+			w.requeued = append(w.requeued, r)
+			return nil
+		},
+	}
+}
+
+func (w *env) create() {
+	w.t.Helper()
+	w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
+	w.putCORS(foreignRule())
+	w.putEntries(icaEntry(), foreignEntry())
+	if boundary := w.storage.Role.Boundary; boundary.Ours { // CloudFormation's to create
+		w.must(w.iam.CreatePolicy(w.t.Context(), &iam.CreatePolicyInput{
+			PolicyName: &boundary.Name, PolicyDocument: aws.String(text(w.storage.Role.BoundaryDocument())),
+		}))
+	}
+	for _, result := range w.engine.Handle(w.t.Context(), []guard.Request{{}}) {
+		if o := result.Outcome; o.Status != guard.InSync && o.Status != guard.Restored {
+			w.t.Fatalf("a new env is not as ICA needs it: %+v", o)
+		}
+	}
+	w.before = w.state()
+	w.requeued = nil
+	w.local.Recorder().ResetCalls()
+}
+
+// memoryStore is the store in a test; what it holds is what the guard would find again.
+type memoryStore struct {
+	backups  []guard.Backup
+	recorded map[string]string
+	away     error // set: it cannot be reached
+}
+
+func (m *memoryStore) Backup(_ context.Context, b guard.Backup) error {
+	if m.away == nil {
+		m.backups = append(m.backups, b)
+	}
+	return m.away
+}
+
+func (m *memoryStore) Put(_ context.Context, resource, what, value string) error {
+	if m.away == nil {
+		if m.recorded == nil {
+			m.recorded = map[string]string{}
+		}
+		m.recorded[resource+" "+what] = value
+	}
+	return m.away
+}
+
+func (m *memoryStore) Get(_ context.Context, resource, what string) (string, error) {
+	return m.recorded[resource+" "+what], m.away
+}
+
+// must fails the test on an error of an SDK call whose answer does not matter.
+func (w *env) must(_ any, err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// state is what every setting observes now, by setting.
+func (w *env) state() map[string]string {
+	w.t.Helper()
+	state := map[string]string{}
+	for _, j := range w.engine.jobs([]guard.Request{{}}) {
+		plan, err := j.setting.plan(w.t.Context(), w.engine.Clients, j.storage)
+		if err != nil {
+			state[j.setting.ID] = awserr.Classify(err).String() // the text differs with every request
+			continue
+		}
+		text, err := json.Marshal(plan.observed)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		state[j.setting.ID] = string(text)
+	}
+	return state
+}
+
+// check lets the engine check one setting after a stranger's event.
+func (w *env) reconcile(setting string) guard.Outcome {
+	w.t.Helper()
+	return w.reconcileFor(setting, guard.Event{EventID: "1", Event: "Test", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}})
+}
+
+func (w *env) reconcileFor(setting string, cause guard.Event) guard.Outcome {
+	w.t.Helper()
+	results := w.engine.Handle(w.t.Context(), []guard.Request{{Setting: setting, Events: []guard.Event{cause}}})
+	if len(results) != 1 {
+		w.t.Fatalf("%d results, want 1", len(results))
+	}
+	if results[0].Err != nil {
+		w.t.Fatal(results[0].Err)
+	}
+	return results[0].Outcome
+}
+
+// calls are the guard's own calls since the last reset of the recorder.
+func (w *env) calls() []localaws.Call {
+	return slices.DeleteFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.AccessKeyID != w.key })
+}
+
+// actions are the IAM actions that those calls needed.
+func (w *env) actions() []string {
+	var actions []string
+	for _, call := range w.calls() {
+		actions = append(actions, call.Action)
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions)
+}
+
+func expectStatus(t *testing.T, o guard.Outcome, want guard.Status) {
+	t.Helper()
+	if got := statusOf(o); got != want {
+		t.Errorf("%s: status %s, want %s (%+v)", o.Setting, got, want, o)
+	}
+}
+
+// withNotes is InSync where tests expect that something is worth knowing.
+const withNotes guard.Status = "in-sync, with notes"
+
+func statusOf(o guard.Outcome) guard.Status {
+	if o.Status == guard.InSync && len(o.Notes) > 0 {
+		return withNotes
+	}
+	return o.Status
+}

@@ -1,0 +1,148 @@
+package settings
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/icaguard/icaguard/internal/cloudtrail"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+// restorable is a storage whose key the guard may restore.
+func restorable() variant { return variant{key: true, storage: "kms: {restore: true}"} }
+
+func kmsKeyStateCases() []testCase {
+	const id = "kms-key-state"
+	told := func(texts ...string) func(*env, guard.Outcome) {
+		return func(w *env, o guard.Outcome) { expectTold(w.t, o, texts...) }
+	}
+	ours, watched := restorable(), variant{key: true}
+	return []testCase{
+		{setting: id, name: "scheduled for deletion", variant: ours, want: guard.Restored, breakIt: (*env).scheduleKeyDeletion},
+		{setting: id, name: "disabled", variant: ours, want: guard.Restored, breakIt: (*env).disableKey},
+		{
+			setting: id, name: "a deletion cancelled, the key not enabled", variant: ours, want: guard.Restored,
+			breakIt: func(w *env) { w.scheduleKeyDeletion(); w.cancelKeyDeletion() },
+		},
+		{
+			setting: id, name: "disabled, not ours to restore", variant: watched, want: guard.ActionRequired,
+			breakIt: (*env).disableKey, check: told("is Disabled", "aws kms enable-key", "kms: {restore: true}"),
+		},
+		{
+			setting: id, name: "scheduled for deletion, not ours to restore", variant: watched, want: guard.ActionRequired,
+			breakIt: (*env).scheduleKeyDeletion, check: told("is PendingDeletion", "die on 20", "aws kms cancel-key-deletion"),
+		},
+		{setting: id, name: "rotation on", variant: ours, want: guard.InSync, breakIt: (*env).enableKeyRotation, check: func(*env, guard.Outcome) {}},
+		{
+			setting: id, name: "rotation disabled", variant: ours, want: withNotes,
+			breakIt: func(w *env) { w.enableKeyRotation(); w.disableKeyRotation() }, check: told("automatic rotation"),
+		},
+		{
+			setting: id, name: "gone", variant: ours, want: guard.ActionRequired, check: told("does not exist", "from a copy"),
+			breakIt: func(w *env) {
+				w.nameKey("arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-000000000000")
+			},
+			notShown: "its own deletion of the key, so another one is named",
+		},
+		{
+			setting: id, name: "in another account", variant: ours, want: guard.ActionRequired, check: told("account 210987654321", "cannot be heard"),
+			breakIt:  func(w *env) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
+			notShown: "the other account",
+		},
+		{
+			setting: id, name: "in another account, disabled", variant: ours, want: guard.ActionRequired, check: told("is Disabled", "ask account 210987654321"),
+			breakIt: func(w *env) {
+				w.disableKey()
+				w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1))
+			},
+			notShown: "the other account",
+		},
+	}
+}
+
+func (w *env) scheduleKeyDeletion() {
+	w.t.Helper()
+	w.must(w.kms.ScheduleKeyDeletion(w.t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &w.storage.Key.ARN, PendingWindowInDays: aws.Int32(7)}))
+}
+
+func (w *env) cancelKeyDeletion() {
+	w.t.Helper()
+	w.must(w.kms.CancelKeyDeletion(w.t.Context(), &kms.CancelKeyDeletionInput{KeyId: &w.storage.Key.ARN}))
+}
+
+func (w *env) disableKey() {
+	w.t.Helper()
+	w.must(w.kms.DisableKey(w.t.Context(), &kms.DisableKeyInput{KeyId: &w.storage.Key.ARN}))
+}
+
+func (w *env) enableKeyRotation() {
+	w.t.Helper()
+	w.must(w.kms.EnableKeyRotation(w.t.Context(), &kms.EnableKeyRotationInput{KeyId: &w.storage.Key.ARN}))
+}
+
+func (w *env) disableKeyRotation() {
+	w.t.Helper()
+	w.must(w.kms.DisableKeyRotation(w.t.Context(), &kms.DisableKeyRotationInput{KeyId: &w.storage.Key.ARN}))
+}
+
+// nameKey lets ica.yaml name another key from now on.
+func (w *env) nameKey(arn string) {
+	w.storage.Key.ARN = arn
+	w.engine.Baseline.Storages[0].Key.ARN = arn
+}
+
+// TestKeyStates has the states that the local AWS does not reach.
+func TestKeyStates(t *testing.T) {
+	s := icaconfig.Storage{Key: icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Restore: true}}
+	s.Role.ARN = "arn:aws:iam::123456789012:role/r"
+	for _, state := range new(types.KeyState).Values() {
+		v := compareKeyState(s, keyState{State: state})
+		diffs, alerts := 0, 1
+		switch state {
+		case types.KeyStateEnabled, types.KeyStateUpdating:
+			alerts = 0
+		case types.KeyStateDisabled, types.KeyStatePendingDeletion:
+			diffs, alerts = 1, 0
+		case types.KeyStateCreating, types.KeyStatePendingImport, types.KeyStatePendingReplicaDeletion, types.KeyStateUnavailable:
+		}
+		if len(v.Diffs) != diffs || len(v.Alerts) != alerts {
+			t.Errorf("%s: %+v", state, v)
+		}
+	}
+}
+
+// TestKeyOfAStranger: another account's key is told also where it cannot be checked, and nothing on it is ours to do.
+func TestKeyOfAStranger(t *testing.T) {
+	s := icaconfig.Storage{Key: icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:210987654321:key/k", Restore: true}}
+	s.Role.ARN = "arn:aws:iam::123456789012:role/r"
+	if v := compareKeyState(s, keyState{Unreadable: true}); len(v.Alerts) != 1 {
+		t.Errorf("%+v", v)
+	}
+	for _, setting := range []guard.Setting{kmsKeyState(), kmsKeyPolicy()} {
+		for _, action := range setting.Writes {
+			if action.If(s) {
+				t.Errorf("%s is asked for on a key of another account", action.Name)
+			}
+		}
+	}
+}
+
+// TestKeyIsNamedByID: callers may name a key by its bare id.
+func TestKeyIsNamedByID(t *testing.T) {
+	event, err := cloudtrail.Parse([]byte(`{"eventSource":"kms.amazonaws.com","eventName":"DisableKey","recipientAccountId":"123456789012",` +
+		`"requestParameters":{"keyId":"1234abcd-12ab-34cd-56ef-1234567890ab"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{{Name: "lab"}, {Name: "other"}}}
+	b.Storages[0].Key.ARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	requests := guard.Route(event, "", []guard.Setting{kmsKeyState()}, b)
+	if len(requests) != 1 || requests[0].Storage != "lab" {
+		t.Errorf("requests %+v", requests)
+	}
+}

@@ -1,0 +1,262 @@
+package settings
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
+)
+
+// maxPolicyVersions is IAM's limit for one managed policy; ids are never reused.
+const maxPolicyVersions = 5
+
+// managedPolicy is the role's managed policy and what its wanted document depends on.
+type managedPolicy struct {
+	Versions   []policyVersion // the default first; the others only where the default is not the wanted one
+	Versioning map[string]types.BucketVersioningStatus
+	// UsedByOthers: more than one user, group or role has the policy attached, or it is somebody's boundary.
+	UsedByOthers bool
+}
+
+type policyVersion struct {
+	ID       string
+	Document document
+}
+
+// equals says that the version means what is wanted.
+func (v policyVersion) equals(want policy.Document) bool {
+	present, err := v.Document.parse()
+	return err == nil && policy.Equal(want, present)
+}
+
+func permissionPolicy() guard.Setting {
+	return guard.Define(guard.Setting{
+		Row: guard.Row{
+			ID:    "permission-policy",
+			Title: "The role's managed policy allows what ICA needs on the role's buckets, and nothing else",
+			Effect: `"Access Forbidden … not authorized to perform s3:GetBucketLocation", or test files left behind ` +
+				"and deleted objects that come back where a versioned bucket has the unversioned policy",
+			Remediation: func(s icaconfig.Storage) string {
+				return "put the policy's default version: icaguard render permission-policy --storage " + s.Name
+			},
+			On: guard.OnPolicy,
+			Triggers: []guard.Trigger{
+				policyEvents("CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion"), policyCreated(),
+				bucketEvents("PutBucketVersioning"),
+			},
+			Reads: append(guard.Actions(guard.OnPolicy, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"), guard.Actions(guard.OnBucket, "s3:GetBucketVersioning")...),
+		},
+		Writes: guard.Actions(guard.OnPolicy, "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"),
+	}, guard.Spec[managedPolicy]{Read: readPolicy, Compare: comparePolicy, Put: putPolicy})
+}
+
+// policyEvents is a trigger for the managed policy, by ARN.
+func policyEvents(names ...string) guard.Trigger {
+	return guard.Trigger{
+		Source: "aws.iam", Events: append(names, "DeletePolicy"), Parameter: "policyArn",
+		Names: func(s icaconfig.Storage) []string { return []string{s.Role.Policy.ARN} },
+	}
+}
+
+// policyCreated is a trigger for the managed policy's creation, which names it without an ARN.
+func policyCreated() guard.Trigger {
+	return guard.Trigger{
+		Source: "aws.iam", Events: []string{"CreatePolicy"}, Parameter: "policyName",
+		Names: func(s icaconfig.Storage) []string { return []string{s.Role.Policy.Name} },
+	}
+}
+
+func readPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (managedPolicy, error) {
+	var got managedPolicy
+	var err error
+	if got.Versioning, err = versioningOfAll(ctx, c, s); err != nil {
+		return got, err
+	}
+	out, err := iamClient(c).GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &s.Role.Policy.ARN})
+	if awserr.Classify(err) == awserr.Gone {
+		return got, nil
+	}
+	if err != nil {
+		return got, fmt.Errorf("get policy %s: %w", s.Role.Policy.Name, err)
+	}
+	policy, err := element(out.Policy, "get policy "+s.Role.Policy.Name)
+	if err != nil {
+		return got, err
+	}
+	got.UsedByOthers = aws.ToInt32(policy.AttachmentCount) > 1 || aws.ToInt32(policy.PermissionsBoundaryUsageCount) > 0
+	current, err := policyVersionOf(ctx, c, s, aws.ToString(policy.DefaultVersionId))
+	if err != nil {
+		return got, err
+	}
+	got.Versions = []policyVersion{current}
+	if len(comparePolicy(s, got).Diffs) == 0 {
+		return got, nil
+	}
+	others, err := otherVersions(ctx, c, s, current.ID)
+	got.Versions = append(got.Versions, others...)
+	return got, err
+}
+
+// versioningOfAll reads the state of all buckets that the policy covers. A bucket that is gone counts as never versioned.
+func versioningOfAll(ctx context.Context, c guard.Clients, s icaconfig.Storage) (map[string]types.BucketVersioningStatus, error) {
+	statuses := map[string]types.BucketVersioningStatus{}
+	for _, bucket := range s.Role.Buckets {
+		if bucket.Versioning == icaconfig.VersioningEnabled {
+			continue // it needs the versioned variant whatever the bucket says
+		}
+		got, err := versioningOf(ctx, c, s.Region.AWS, bucket.Name)
+		switch {
+		case awserr.Classify(err) == awserr.Gone:
+			statuses[bucket.Name] = ""
+		case err != nil:
+			return nil, err
+		default:
+			statuses[bucket.Name] = got.Status
+		}
+	}
+	return statuses, nil
+}
+
+func policyVersionOf(ctx context.Context, c guard.Clients, s icaconfig.Storage, id string) (policyVersion, error) {
+	out, err := iamClient(c).GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &s.Role.Policy.ARN, VersionId: &id})
+	if err != nil {
+		return policyVersion{}, fmt.Errorf("get version %s of policy %s: %w", id, s.Role.Policy.Name, err)
+	}
+	version, err := element(out.PolicyVersion, "get version "+id+" of policy "+s.Role.Policy.Name)
+	if err != nil {
+		return policyVersion{}, err
+	}
+	return policyVersion{ID: id, Document: newDocument(version.Document)}, nil
+}
+
+// otherVersions reads all versions but the default one, oldest first.
+func otherVersions(ctx context.Context, c guard.Clients, s icaconfig.Storage, except string) ([]policyVersion, error) {
+	out, err := iamClient(c).ListPolicyVersions(ctx, &iam.ListPolicyVersionsInput{PolicyArn: &s.Role.Policy.ARN})
+	if err != nil {
+		return nil, fmt.Errorf("list versions of policy %s: %w", s.Role.Policy.Name, err)
+	}
+	var versions []policyVersion
+	for _, listed := range out.Versions {
+		if aws.ToString(listed.VersionId) == except {
+			continue
+		}
+		version, err := policyVersionOf(ctx, c, s, aws.ToString(listed.VersionId))
+		if err != nil {
+			return nil, err
+		}
+		versions = append(versions, version)
+	}
+	slices.SortFunc(versions, func(a, b policyVersion) int { return a.number() - b.number() })
+	return versions, nil
+}
+
+// number of a version id: "v12" is the twelfth that was made.
+func (v policyVersion) number() int {
+	n, err := strconv.Atoi(strings.TrimPrefix(v.ID, "v"))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// wantPolicy is the document for the buckets as they are now.
+func wantPolicy(s icaconfig.Storage, got managedPolicy) icaconfig.Document {
+	return s.Role.PermissionPolicy(func(b *icaconfig.Bucket) bool { return needsVersioned(b, got.Versioning[b.Name]) })
+}
+
+// needsVersioned says which variant ICA needs. A suspended bucket still holds versions, so it needs the versioned one;
+// under "never" an enabled bucket is an alert of bucket-versioning, and nothing is widened for it.
+func needsVersioned(b *icaconfig.Bucket, status types.BucketVersioningStatus) bool {
+	switch b.Versioning {
+	case icaconfig.VersioningEnabled:
+		return true
+	case icaconfig.VersioningNever:
+		return status == types.BucketVersioningStatusSuspended
+	case icaconfig.VersioningAuto:
+	}
+	return status != ""
+}
+
+func comparePolicy(s icaconfig.Storage, got managedPolicy) guard.Comparison {
+	if len(got.Versions) == 0 {
+		return guard.Comparison{Diffs: []guard.Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "exists", Found: "does not exist"}}}
+	}
+	current := got.Versions[0]
+	var v guard.Comparison
+	if s.Role.Existing {
+		if accepted, extra := withoutIdleActions(current.Document); len(extra) > 0 {
+			current.Document = accepted
+			v.Notes = []guard.Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", Remediation: "nothing; remove it when convenient"}}
+		}
+	}
+	want := wantPolicy(s, got)
+	if v.Alerts = foreignDenies(want, current.Document); len(v.Alerts) > 0 {
+		return v
+	}
+	v.Diffs = diffDocument(want, current.Document)
+	if len(v.Diffs) > 0 && s.Role.Existing && got.UsedByOthers {
+		v.Alerts, v.Diffs = []guard.Finding{{
+			What: fmt.Sprintf("policy %s is not as ICA needs it (%s), but others have it too, who would lose what they have",
+				s.Role.Policy.Name, v.Diffs[0].Path),
+			Remediation: "give ICA's role a policy of its own: write another role.policyName into ica.yaml, attach that one, detach this one",
+		}}, nil
+	}
+	return v
+}
+
+// putPolicy sets a present equal version as default before it makes a new one, so that two invocations at once do not
+// use up the versions.
+func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got managedPolicy) error {
+	want := wantPolicy(s, got)
+	if len(got.Versions) == 0 {
+		_, err := iamClient(c).CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: &s.Role.Policy.Name, PolicyDocument: aws.String(text(want))})
+		return wrapPolicy("create", s, err)
+	}
+	others := got.Versions[1:]
+	equal := slices.IndexFunc(others, func(v policyVersion) bool { return v.equals(parsed(want)) })
+	if equal >= 0 {
+		_, err := iamClient(c).SetDefaultPolicyVersion(ctx, &iam.SetDefaultPolicyVersionInput{
+			PolicyArn: &s.Role.Policy.ARN, VersionId: &others[equal].ID,
+		})
+		return wrapPolicy("set default version of", s, err)
+	}
+	if len(got.Versions) >= maxPolicyVersions {
+		_, err := iamClient(c).DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &s.Role.Policy.ARN, VersionId: &others[0].ID})
+		if err != nil && awserr.Classify(err) != awserr.Gone {
+			return wrapPolicy("delete version "+others[0].ID+" of", s, err)
+		}
+	}
+	_, err := iamClient(c).CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{
+		PolicyArn: &s.Role.Policy.ARN, PolicyDocument: aws.String(text(want)), SetAsDefault: true,
+	})
+	return wrapPolicy("create version of", s, err)
+}
+
+func wrapPolicy(act string, s icaconfig.Storage, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s policy %s: %w", act, s.Role.Policy.Name, err)
+	}
+	return nil
+}
+
+// withoutIdleActions takes out of an adopted policy what Illumina's pages print and a role cannot use:
+// s3:ListObjectVersions is no IAM action, and a role's session cannot call sts:GetFederationToken. Labs have both; to
+// remove them would be a fight about nothing.
+func withoutIdleActions(d document) (rest document, idle []string) {
+	present, err := d.parse()
+	if err != nil {
+		return d, nil
+	}
+	kept, idle := present.WithoutActions("s3:ListObjectVersions", "sts:GetFederationToken")
+	return document(kept.JSON()), idle
+}

@@ -1,0 +1,178 @@
+package settings
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+func permissionPolicyCases() []testCase {
+	const id = "permission-policy"
+	// edit makes a new default version of the wanted document with something replaced.
+	edit := func(name string, want guard.Status, replacements ...string) testCase {
+		return testCase{
+			setting: id, name: name, want: want,
+			breakIt: func(w *env) { w.newVersion(w.editedPolicy(replacements...)) },
+		}
+	}
+	follows := func(name string, v variant, status types.BucketVersioningStatus, want guard.Status, versioned bool) testCase {
+		return testCase{
+			setting: id, name: name, variant: v, want: want,
+			breakIt: func(w *env) { w.setVersioning(status) },
+			check:   func(w *env, _ guard.Outcome) { w.expectPolicy(versioned) },
+		}
+	}
+	lookAlike := edit("other case and order, same meaning", guard.InSync, `"s3:PutObject","s3:GetObject"`, `"S3:getobject","s3:putobject"`)
+	lookAlike.check = func(w *env, _ guard.Outcome) { w.expectPolicy(false) }
+	never := variant{bucket: "versioning: never"}
+	return []testCase{
+		edit("one action missing", guard.Restored, `"s3:GetObject",`, ""),
+		edit("resource is another bucket", guard.Restored, "lab-", "other-"),
+		edit("NotAction", guard.Restored, `"Action":["s3:PutObject"`, `"NotAction":["s3:PutObject"`),
+		edit("widened to *", guard.Restored, `"s3:GetObject"`, `"s3:*"`),
+		lookAlike,
+		{
+			setting: id, name: "a Deny of others added", want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				w.newVersion(w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`))
+			},
+			check: func(w *env, _ guard.Outcome) {
+				if !strings.Contains(w.state()[id], "Incident") {
+					w.t.Error("an explicit Deny is never undone")
+				}
+			},
+		},
+		{
+			setting: id, name: "default set back to an older version", want: guard.Restored,
+			breakIt: func(w *env) {
+				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))
+				w.engine.Handle(w.t.Context(), []guard.Request{{Setting: id}})
+				w.setDefault("v2")
+				w.requeued = nil
+			},
+			check: func(w *env, _ guard.Outcome) { w.expectPolicy(false); w.expectDefault("v1") },
+		},
+		{
+			setting: id, name: "five versions, all others' and none equal", want: guard.Restored,
+			breakIt: func(w *env) {
+				for _, action := range []string{"s3:A", "s3:B", "s3:C", "s3:D"} {
+					w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"`+action+`"`))
+				}
+				w.must(w.iam.DeletePolicyVersion(w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")}))
+				w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"s3:E"`))
+			},
+			check: func(w *env, _ guard.Outcome) {
+				w.expectPolicy(false)
+				if kept := w.store.backups[len(w.store.backups)-1].Value; !strings.Contains(kept, "s3:B") {
+					w.t.Errorf("the version that had to go is not kept: %s", kept)
+				}
+			},
+		},
+		{
+			setting: id, name: "deleted with all versions", want: guard.Restored,
+			breakIt: func(w *env) {
+				w.must(w.iam.DetachRolePolicy(w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN}))
+				w.must(w.iam.DeletePolicy(w.t.Context(), &iam.DeletePolicyInput{PolicyArn: &w.storage.Role.Policy.ARN}))
+			},
+			check: func(w *env, _ guard.Outcome) { w.expectPolicy(false); w.expectWhole() },
+		},
+		follows("versioning switched on, followed", variant{}, types.BucketVersioningStatusEnabled, guard.Restored, true),
+		follows("versioning suspended, followed", variant{}, types.BucketVersioningStatusSuspended, guard.Restored, true),
+		follows("versioning switched on under never", never, types.BucketVersioningStatusEnabled, guard.InSync, false),
+		follows("versioning suspended under never", never, types.BucketVersioningStatusSuspended, guard.Restored, true),
+	}
+}
+
+func (w *env) editedPolicy(replacements ...string) string {
+	w.t.Helper()
+	before := text(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
+	after := strings.NewReplacer(replacements...).Replace(before)
+	if before == after {
+		w.t.Fatalf("%q changes nothing in %s", replacements, before)
+	}
+	return after
+}
+
+// newVersion makes a new default version, and room for it by deleting one that is neither the default nor the first.
+func (w *env) newVersion(document string) {
+	w.t.Helper()
+	out, err := w.iam.ListPolicyVersions(w.t.Context(), &iam.ListPolicyVersionsInput{PolicyArn: &w.storage.Role.Policy.ARN})
+	w.must(out, err)
+	for _, v := range out.Versions {
+		if len(out.Versions) == maxPolicyVersions && !v.IsDefaultVersion && aws.ToString(v.VersionId) != "v1" {
+			w.must(w.iam.DeletePolicyVersion(w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: v.VersionId}))
+			break
+		}
+	}
+	w.must(w.iam.CreatePolicyVersion(w.t.Context(), &iam.CreatePolicyVersionInput{
+		PolicyArn: &w.storage.Role.Policy.ARN, PolicyDocument: &document, SetAsDefault: true,
+	}))
+}
+
+func (w *env) setDefault(version string) {
+	w.t.Helper()
+	w.must(w.iam.SetDefaultPolicyVersion(w.t.Context(), &iam.SetDefaultPolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: &version}))
+}
+
+func (w *env) setVersioning(status types.BucketVersioningStatus) {
+	w.t.Helper()
+	w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &w.storage.Bucket.Name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
+	}))
+}
+
+func (w *env) expectPolicy(versioned bool) {
+	w.t.Helper()
+	want := parsed(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return versioned }))
+	got, err := readPolicy(w.t.Context(), w.engine.Clients, w.storage)
+	w.must(nil, err)
+	if len(got.Versions) == 0 || !got.Versions[0].equals(want) {
+		w.t.Errorf("the default version is not the wanted one: %+v", got.Versions)
+	}
+}
+
+func (w *env) expectDefault(version string) {
+	w.t.Helper()
+	out, err := w.iam.GetPolicy(w.t.Context(), &iam.GetPolicyInput{PolicyArn: &w.storage.Role.Policy.ARN})
+	w.must(out, err)
+	if got := aws.ToString(out.Policy.DefaultVersionId); got != version {
+		w.t.Errorf("default version %s, want %s: a present equal one rather than a new one", got, version)
+	}
+}
+
+// TestAdoptedPolicyOfOthers: a policy that others hold too is theirs as well.
+func TestAdoptedPolicyOfOthers(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
+	got := managedPolicy{UsedByOthers: true, Versions: []policyVersion{{ID: "v1", Document: document(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}`,
+	)}}}
+	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Alerts) != 1 {
+		t.Errorf("used by others: %+v", v)
+	}
+	got.UsedByOthers = false
+	if v := comparePolicy(s, got); len(v.Diffs) == 0 || len(v.Alerts) != 0 {
+		t.Errorf("the role's alone: %+v", v)
+	}
+}
+
+func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
+	wanted := text(s.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
+	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
+	illuminas = strings.Replace(illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1)
+	got := managedPolicy{Versions: []policyVersion{{ID: "v1", Document: document(illuminas)}}}
+	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Notes) != 1 {
+		t.Errorf("adopted: %+v", v)
+	}
+	s.Role.Existing = false
+	if v := comparePolicy(s, got); len(v.Diffs) == 0 {
+		t.Error("a role that we created holds exactly what we wrote")
+	}
+}

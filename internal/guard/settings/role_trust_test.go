@@ -1,0 +1,143 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
+
+func roleTrustCases() []testCase {
+	const id = "role-trust"
+	edit := func(name string, want guard.Status, old, replacement string) testCase {
+		return testCase{setting: id, name: name, want: want, breakIt: func(w *env) {
+			before := text(w.storage.TrustPolicy(sessionNamePrefix))
+			after := strings.ReplaceAll(before, old, replacement)
+			if before == after {
+				w.t.Fatalf("%q is not in the trust policy", old)
+			}
+			w.putTrust(after)
+		}}
+	}
+	unusable := func(w *env, o guard.Outcome) {
+		if len(o.Alerts) != 1 || len(w.requeued) != 0 {
+			w.t.Errorf("alert %+v, again %v", o, w.requeued)
+		}
+		for _, call := range w.calls() {
+			if call.Operation == "UpdateAssumeRolePolicy" {
+				w.t.Error("a trust policy was written without a usable prefix")
+			}
+		}
+	}
+	lookAlike := edit("other order and the account's number, same meaning", guard.InSync, `"Effect":"Allow",`, "")
+	lookAlike.breakIt = func(w *env) {
+		before := text(w.storage.TrustPolicy(sessionNamePrefix))
+		w.putTrust(strings.Replace(strings.Replace(before, `"Effect":"Allow",`, "", 1), `"Condition":`, `"Effect":"Allow","Condition":`, 1))
+	}
+	lookAlike.check = func(*env, guard.Outcome) {}
+	return []testCase{
+		edit("audience gone", guard.Restored, `"StringEquals":{`, `"StringLike":{"sts:x":"y"},"ArnLike":{`),
+		edit("sub in another namespace", guard.Restored, "serviceaccount:use1", "serviceaccount:euc1"),
+		edit("prefix without -*", guard.Restored, sessionNamePrefix+"-*", sessionNamePrefix),
+		edit("prefix *", guard.Restored, sessionNamePrefix+"-*", "*"),
+		edit("principal replaced", guard.Restored, "oidc-provider/oidc.eks.us-east-1", "oidc-provider/oidc.eks.eu-west-1"),
+		edit("condition operator StringEqualsIgnoreCase", guard.Restored, "StringEquals", "StringEqualsIgnoreCase"),
+		edit("second statement added", guard.Restored, `"Statement":[`,
+			`"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"sts:AssumeRole"},`),
+		lookAlike,
+		{
+			setting: id, name: "a Deny of others added, and the audience gone", want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(sessionNamePrefix)), `"Statement":[{`,
+					`"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"},{`, 1))
+			},
+			check: func(w *env, o guard.Outcome) {
+				if !strings.Contains(w.state()[id], "Incident") || !strings.Contains(o.Alerts[0].What, "Incident") {
+					w.t.Errorf("an explicit Deny is never undone: %+v", o)
+				}
+			},
+		},
+		{
+			setting: id, name: "prefix changed in the parameter", want: guard.Restored,
+			breakIt: func(w *env) { w.putPrefix("another-prefix", types.ParameterTypeString) },
+			check: func(w *env, _ guard.Outcome) {
+				if !strings.Contains(w.state()[id], "another-prefix") {
+					w.t.Error("the trust policy does not follow the parameter")
+				}
+			},
+		},
+		{
+			setting: id, name: "parameter deleted", want: guard.ActionRequired, check: unusable,
+			breakIt: func(w *env) {
+				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
+			},
+		},
+		{
+			setting: id, name: "parameter holds *", want: guard.ActionRequired, check: unusable,
+			breakIt: func(w *env) { w.putPrefix("*", types.ParameterTypeString) },
+		},
+		{
+			setting: id, name: "parameter is a SecureString", want: guard.ActionRequired, check: unusable,
+			breakIt: func(w *env) { w.putPrefix(sessionNamePrefix, types.ParameterTypeSecureString) },
+		},
+	}
+}
+
+func (w *env) putTrust(document string) {
+	w.t.Helper()
+	w.must(w.iam.UpdateAssumeRolePolicy(w.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyDocument: &document}))
+}
+
+func (w *env) putPrefix(value string, kind types.ParameterType) {
+	w.t.Helper()
+	client := ssm.NewFromConfig(w.local.DirectConfig("us-east-1"))
+	_, err := client.DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter})
+	w.must(nil, err)
+	w.must(client.PutParameter(w.t.Context(), &ssm.PutParameterInput{
+		Name: &w.storage.Role.Prefix.Parameter, Value: &value, Type: kind, Overwrite: aws.Bool(true),
+	}))
+}
+
+// newEnvWithoutAWS is the storage of a configuration, for what is pure.
+func newEnvWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
+	t.Helper()
+	file, err := icaconfig.Parse("ica.yaml", fmt.Appendf(nil, "storages:\n  - name: lab\n    icaRegion: US\n    bucket: {name: lab-ica, folder: ica}\n    %s\n", lines))
+	if err != nil {
+		t.Fatal(err)
+	}
+	baseline, err := file.Baseline("123456789012", "aws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return baseline.Storages[0]
+}
+
+func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
+	for _, broken := range []string{"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`, `{"Condition":{"StringLike":{"sts:RoleSessionName":"` + sessionNamePrefix + `-*"}}}`} {
+		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: sessionNamePrefix})
+		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), sessionNamePrefix) {
+			t.Errorf("%q: %d diffs; is the prefix shown?", broken, len(v.Diffs))
+		}
+	}
+	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: sessionNamePrefix})
+	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") || strings.Contains(fmt.Sprint(changed), "somebody-elses") {
+		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
+	}
+}
+
+// TestErrorsThatQuoteTheTrustPolicyShowNoPrefix: IAM may quote in an error what it was sent.
+func TestErrorsThatQuoteTheTrustPolicyShowNoPrefix(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
+	err := fmt.Errorf("update trust policy: value %s failed to satisfy constraint", text(s.TrustPolicy(sessionNamePrefix)))
+	if o := (guard.Outcome{}).fail(guard.RestoreFailed, err); strings.Contains(o.Problem, "prefix-that") || !strings.Contains(o.Problem, "update trust policy") {
+		t.Error("the problem shows the prefix, or nothing at all")
+	}
+}

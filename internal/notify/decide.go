@@ -1,0 +1,50 @@
+// Package notify is what people are told: whether they hear of an outcome, in which words, and through which topic.
+//
+// Invariant: whether people hear is decided by one pure function that says why; no text holds more than the outcome says.
+package notify
+
+import "github.com/icaguard/icaguard/internal/guard"
+
+// Severity sorts notices for subscribers.
+type Severity string
+
+// The severities: who is woken.
+const (
+	Critical Severity = "critical" // needs a person
+	Info     Severity = "info"     // is good to know
+)
+
+// Decision is whether people hear of an outcome, and why.
+type Decision struct {
+	Notify   bool
+	Severity Severity
+	Reason   string
+}
+
+// Decide decides whether people hear of an outcome. What is checked again by itself is not news yet: what remains of it ends as another
+// status.
+func Decide(o guard.Outcome) Decision {
+	switch {
+	case o.RootCause != "":
+		return silent("setting " + o.RootCause + " reports the cause")
+	case o.DeferredTooLong:
+		return Decision{true, Critical, "a restore has been deferred for too long"}
+	}
+	switch o.Status {
+	case guard.ActionRequired, guard.Drifted:
+		return Decision{true, Critical, "a person is needed"}
+	case guard.Unverified:
+		if o.Again && o.Attempt > 0 {
+			return silent("it was reported at the first check; the last one, and the restore, are reported again")
+		}
+		return Decision{true, Critical, "what was written does not read back"}
+	case guard.Restored:
+		return Decision{true, Info, "something was changed by others and restored"}
+	case guard.InSync:
+		return silent("nothing happened")
+	case guard.Deferred, guard.Unknown, guard.RestoreFailed:
+	}
+	return silent("it is checked again")
+}
+
+func silent(reason string) Decision { return Decision{Reason: reason} }

@@ -1,0 +1,87 @@
+package notify
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/icaguard/icaguard/internal/guard"
+)
+
+// NoticeFor writes the message to people about an outcome, with the severity that was decided.
+func NoticeFor(o guard.Outcome, severity Severity) guard.Notice {
+	return guard.Notice{
+		Subject: Subject(fmt.Sprintf("[icaguard] %s: %s %s", names(o.Storages), o.Setting, o.Status)),
+		Body:    Text(o),
+		Filter: map[string][]string{
+			"severity": {string(severity)}, "status": {string(o.Status)}, "setting": {o.Setting}, Storage: o.Storages,
+		},
+	}
+}
+
+// names are those of storages in a subject, which is short: the first, and how many share what it is about.
+func names(storages []string) string {
+	if len(storages) <= 2 {
+		return strings.Join(storages, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", storages[0], len(storages)-1)
+}
+
+// Subject keeps SNS's limit of 100 characters for e-mail subjects.
+func Subject(s string) string {
+	const limit = 100
+	if len(s) > limit {
+		return s[:limit]
+	}
+	return s
+}
+
+// Text is all that an outcome says, a line each.
+func Text(o guard.Outcome) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\nstorage   %s\nresource  %s\nstatus    %s\n", o.Title, strings.Join(o.Storages, ", "), o.Resource, o.Status)
+	for _, d := range o.Diffs {
+		fmt.Fprintf(&b, "drift     %s: expected %s, found %s\n", d.Path, d.Expected, d.Found)
+	}
+	for _, a := range o.Alerts {
+		fmt.Fprintf(&b, "alert     %s\n          do: %s\n", a.What, a.Remediation)
+	}
+	for _, r := range o.Notes {
+		fmt.Fprintf(&b, "note      %s\n", joined(r.What, r.Remediation))
+	}
+	for _, c := range o.Events {
+		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
+	}
+	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gateSkipped", o.GateSkipped}, {"effect", o.Effect}, {"do", o.Remediation}} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
+		}
+	}
+	return b.String()
+}
+
+func joined(what, remediation string) string {
+	if remediation == "" {
+		return what
+	}
+	return what + "; " + remediation
+}
+
+// Table prints outcomes for a terminal: a line each, and under it what differs and what to do.
+func Table(w io.Writer, outcomes []guard.Outcome) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "STORAGE\tSETTING\tSTATUS\tRESOURCE")
+	for _, o := range outcomes {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", strings.Join(o.Storages, ","), o.Setting, o.Status, o.Resource)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("notify: print table: %w", err)
+	}
+	for _, o := range outcomes {
+		if o.Status != guard.InSync || len(o.Notes) > 0 {
+			fmt.Fprintf(w, "\n%s", Text(o))
+		}
+	}
+	return nil
+}
