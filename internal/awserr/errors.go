@@ -116,6 +116,13 @@ func MayHaveArrived(err error) bool {
 	return Classify(err) == Transient && !errors.As(err, new(passing))
 }
 
+// IsLimit reports whether the call would have gone past one of IAM's quotas
+// (https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html).
+func IsLimit(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "LimitExceeded" || api.ErrorCode() == "LimitExceededException")
+}
+
 // ErrBroken is for an answer that cannot be AWS's and that the SDK does not check itself, such as S3's bare policy text.
 var ErrBroken = errors.New("the answer is broken")
 

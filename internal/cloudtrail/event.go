@@ -93,6 +93,15 @@ func (f fields) text(name string) string {
 	return text
 }
 
+// account is a member that is an account id. Where a log pipeline made a number of it, its leading zeros are lost.
+func (f fields) account(name string) string {
+	var number uint64
+	if json.Unmarshal(f[name], &number) != nil || number == 0 {
+		return f.text(name)
+	}
+	return fmt.Sprintf("%012d", number)
+}
+
 // within are the members of a member that is an object, none for one of any other type.
 func (f fields) within(name string) fields {
 	inner, err := parseFields(f[name])
@@ -110,7 +119,7 @@ func (f fields) event() Event {
 		RequestID:  f.text("requestID"),
 		Source:     eventBridgeSource(f.text("eventSource")),
 		Name:       f.text("eventName"),
-		Account:    cmp.Or(f.text("recipientAccountId"), f.within("userIdentity").text("accountId")), // old records have no recipient
+		Account:    cmp.Or(f.account("recipientAccountId"), f.within("userIdentity").account("accountId")), // old records have no recipient
 		Region:     f.text("awsRegion"),
 		Time:       parseTime(f.text("eventTime")),
 		Actor:      f.actor(),
@@ -123,7 +132,7 @@ func (f fields) event() Event {
 func (f fields) actor() Actor {
 	id := f.within("userIdentity")
 	session := id.within("sessionContext")
-	nobody := strings.TrimSpace(id.text("type") + " " + id.text("accountId"))
+	nobody := strings.TrimSpace(id.text("type") + " " + id.account("accountId"))
 	actor := Actor{
 		ARN:    cmp.Or(id.text("arn"), id.text("invokedBy"), nobody, f.text("userIdentity"), "unknown"),
 		Issuer: session.within("sessionIssuer").text("arn"), From: f.text("sourceIPAddress"),

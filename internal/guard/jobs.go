@@ -22,7 +22,7 @@ func (t Target) Self() bool { return t.Storages[0] == SelfName }
 
 // row is one of the two kinds of rows, and how it is worked on.
 type row interface {
-	target(icaconfig.Storage) Target
+	Target(icaconfig.Storage) Target
 	audit(context.Context, *run, job) Outcome
 	reconcile(context.Context, *run, job) Outcome
 }
@@ -48,7 +48,8 @@ func (j job) outcome() Outcome {
 	}
 }
 
-func (s Setting) target(st icaconfig.Storage) Target {
+// Target is the setting on what the storage depends on; without a resource where it has none.
+func (s Setting) Target(st icaconfig.Storage) Target {
 	t := Target{Row: s.Row, Resource: s.On.ARN(st), Storage: st}
 	if t.Resource != "" {
 		shared := s.On.Shared(st)
@@ -57,7 +58,8 @@ func (s Setting) target(st icaconfig.Storage) Target {
 	return t
 }
 
-func (s SelfCheck) target(st icaconfig.Storage) Target {
+// Target is the check on all of icaguard's resources of its kind.
+func (s SelfCheck) Target(st icaconfig.Storage) Target {
 	return Target{Row: s.Row, Resource: s.On.ARN(st), Storages: []string{SelfName}, Mode: icaconfig.Observe, Storage: st}
 }
 
@@ -78,7 +80,7 @@ func (e *Engine) targets() []job {
 	add := func(r row) {
 		var seen []string
 		for _, storage := range e.Baseline.Storages {
-			t := r.target(storage)
+			t := r.Target(storage)
 			if t.Resource == "" || slices.Contains(seen, t.Resource) {
 				continue
 			}

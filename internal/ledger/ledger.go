@@ -34,12 +34,12 @@ type Ledger struct {
 
 // Backup stores a replaced value under its time. It never overwrites one.
 func (l Ledger) Backup(ctx context.Context, b guard.Backup) error {
-	causes, err := json.Marshal(b.Events)
+	events, err := json.Marshal(b.Events)
 	if err != nil {
 		return fmt.Errorf("ledger: back up: %w", err)
 	}
 	return l.put(ctx, b.Resource, "backup#"+b.Setting+"#"+l.Now().UTC().Format(time.RFC3339Nano), map[string]types.AttributeValue{
-		"value": text(b.Value), "causes": text(string(causes)),
+		"value": text(b.Value), "events": text(string(events)),
 	})
 }
 

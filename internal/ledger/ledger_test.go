@@ -36,15 +36,15 @@ func TestPutAndGet(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := l.Get(t.Context(), bucket, "notification"); err != nil || got != value {
-			t.Errorf("recalled %q, %v; want %q", got, err, value)
+			t.Errorf("got %q, %v; want %q", got, err, value)
 		}
 	}
 	if got, err := l.Get(t.Context(), "arn:aws:s3:::another", "notification"); err != nil || got != "" {
-		t.Errorf("recalled %q, %v of what was never remembered", got, err)
+		t.Errorf("got %q, %v of what was never put", got, err)
 	}
 }
 
-func TestBackupKeepsEveryOriginal(t *testing.T) {
+func TestBackupRetainsEveryOriginal(t *testing.T) {
 	l, local := newLedger(t)
 	for _, value := range []string{`{"a":1}`, `{"a":2}`} {
 		if err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors", Value: value, Events: []guard.Event{{Event: "DeleteBucketCors"}}}); err != nil {
@@ -56,18 +56,18 @@ func TestBackupKeepsEveryOriginal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(out.Items) != 2 {
-		t.Errorf("%d values kept, want both", len(out.Items))
+		t.Errorf("%d values retained, want both", len(out.Items))
 	}
 	for _, item := range out.Items {
 		entry := item[ledger.SortKey].(*types.AttributeValueMemberS).Value
-		causes := item["causes"].(*types.AttributeValueMemberS).Value
-		if !strings.HasPrefix(entry, "backup#bucket-cors#2026-01-15T09:12:33") || !strings.Contains(causes, "DeleteBucketCors") {
-			t.Errorf("entry %s with causes %s", entry, causes)
+		events := item["events"].(*types.AttributeValueMemberS).Value
+		if !strings.HasPrefix(entry, "backup#bucket-cors#2026-01-15T09:12:33") || !strings.Contains(events, "DeleteBucketCors") {
+			t.Errorf("entry %s with events %s", entry, events)
 		}
 	}
 }
 
-func TestAwayNamesWhatWasNotKept(t *testing.T) {
+func TestAwayNamesWhatWasNotBackedUp(t *testing.T) {
 	l, local := newLedger(t)
 	defer local.Recorder().Inject(localaws.Fault{Service: "dynamodb", Kind: localaws.ExplicitDeny})()
 	err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors"})
@@ -75,6 +75,6 @@ func TestAwayNamesWhatWasNotKept(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := l.Get(t.Context(), bucket, "notification"); err == nil {
-		t.Error("a ledger that is away remembers nothing, and must say so")
+		t.Error("a ledger that is away has nothing, and must say so")
 	}
 }

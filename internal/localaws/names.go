@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/url"
@@ -69,7 +70,7 @@ func identifyByProtocol(call *request, r *http.Request) {
 	default:
 		call.Operation = r.Method + " " + r.URL.Path
 	}
-	call.Action = actionPrefix(call.Service) + ":" + call.Operation
+	call.Action = actionPrefix(call.Service) + ":" + actionName(call.Service, call.Operation)
 	if mutates(call.Service, call.Operation) {
 		call.EventName = call.Operation
 	}
@@ -82,6 +83,15 @@ func actionPrefix(service string) string {
 		return "cloudwatch"
 	}
 	return service
+}
+
+// actionName is the action's: the operation's, but for SQS's batches, which have no actions of their own.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+func actionName(service, operation string) string {
+	aliases := map[string]string{
+		"sqs SendMessageBatch": "SendMessage", "sqs DeleteMessageBatch": "DeleteMessage", "sqs ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+	}
+	return cmp.Or(aliases[service+" "+operation], operation)
 }
 
 // mutates tells whether a call of a recorded service is a management event that changes something. Recorded are the

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // call is one SDK operation and what the recorder makes of it.
@@ -61,8 +62,11 @@ func (b *env) checkCall(t *testing.T, service string, call call) {
 	seen := b.Recorder().Calls()[0]
 	equal(t, "operation", seen.Service+" "+seen.Operation, service+" "+call.operation)
 	action := service + ":" + call.operation
-	if call.operation == "Invoke" {
+	switch call.operation {
+	case "Invoke":
 		action = "lambda:InvokeFunction"
+	case "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch":
+		action = strings.TrimSuffix(action, "Batch")
 	}
 	equal(t, "action", seen.Action, action)
 	events := b.take()
@@ -140,6 +144,21 @@ func (b *env) sqsCalls(t *testing.T) []call {
 		}},
 		{"SendMessage", read, "", func(ctx context.Context) error {
 			return done(client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x")}))
+		}},
+		{"SendMessageBatch", read, "", func(ctx context.Context) error {
+			return done(client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{
+				QueueUrl: url, Entries: []sqstypes.SendMessageBatchRequestEntry{{Id: aws.String("0"), MessageBody: aws.String("x")}},
+			}))
+		}},
+		{"ChangeMessageVisibilityBatch", read, "", func(ctx context.Context) error {
+			return done(client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{
+				QueueUrl: url, Entries: []sqstypes.ChangeMessageVisibilityBatchRequestEntry{{Id: aws.String("0"), ReceiptHandle: aws.String("x")}},
+			}))
+		}},
+		{"DeleteMessageBatch", read, "", func(ctx context.Context) error {
+			return done(client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{
+				QueueUrl: url, Entries: []sqstypes.DeleteMessageBatchRequestEntry{{Id: aws.String("0"), ReceiptHandle: aws.String("x")}},
+			}))
 		}},
 		{"ReceiveMessage", read, "", func(ctx context.Context) error {
 			return done(client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: url}))

@@ -53,7 +53,7 @@ func Text(o guard.Outcome) string {
 	for _, c := range o.Events {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gateSkipped", o.GateSkipped}, {"effect", o.Effect}, {"do", o.Remediation}} {
+	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gates", o.GateSkipped}, {"effect", o.Effect}, {"do", o.Remediation}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
 		}

@@ -159,3 +159,15 @@ func (p pattern) lower() pattern {
 	}
 	return low
 }
+
+// ConditionValues are the values that the statement's conditions ask for under a key, which ignores case; none where no condition names it.
+// Those of sts:RoleSessionName are not to be printed.
+func (s Statement) ConditionValues(key string) []string {
+	var values []string
+	for _, c := range s.conditions {
+		if lower(c.key) == lower(key) {
+			values = append(values, c.values...)
+		}
+	}
+	return values
+}

@@ -3,9 +3,11 @@ package settings
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
@@ -57,18 +59,25 @@ func readBucketPlace(ctx context.Context, c guard.Clients, s icaconfig.Storage) 
 	return bucketPlace{}, err
 }
 
-// placeIfForeign tells a bucket of another account from one of ours that we may not check: both are a plain 403.
+// placeIfForeign tells a bucket of another account from one of ours that we may not read: both are a plain 403.
 func placeIfForeign(ctx context.Context, c guard.Clients, s icaconfig.Storage, denied error) (bucketPlace, error) {
-	out, err := s3Client(c, s.Region.AWS).ListBuckets(ctx, &s3.ListBucketsInput{Prefix: &s.Bucket.Name})
-	if err != nil {
-		return bucketPlace{}, fmt.Errorf("%w; list own buckets: %w", denied, err)
-	}
-	for _, bucket := range out.Buckets {
-		if aws.ToString(bucket.Name) == s.Bucket.Name {
-			return bucketPlace{}, denied
-		}
+	own, err := ownsBucket(ctx, c, s.Region.AWS, s.Bucket.Name)
+	switch {
+	case err != nil:
+		return bucketPlace{}, fmt.Errorf("%w; %w", denied, err)
+	case own:
+		return bucketPlace{}, denied
 	}
 	return bucketPlace{Exists: true, Foreign: true}, nil
+}
+
+// ownsBucket reports whether the account has a bucket of this name.
+func ownsBucket(ctx context.Context, c guard.Clients, region, name string) (bool, error) {
+	out, err := s3Client(c, region).ListBuckets(ctx, &s3.ListBucketsInput{Prefix: &name})
+	if err != nil {
+		return false, fmt.Errorf("list own buckets: %w", err)
+	}
+	return slices.ContainsFunc(out.Buckets, func(b types.Bucket) bool { return aws.ToString(b.Name) == name }), nil
 }
 
 func compareBucketPlace(s icaconfig.Storage, got bucketPlace) guard.Comparison {

@@ -242,13 +242,17 @@ func (w *env) foreignStatement() string {
 
 func (w *env) tlsOnly() string {
 	s := w.storage
-	s.Bucket.RequireTLS, s.Bucket.CrossAccountCopy = true, false
+	bucket := *s.Bucket
+	bucket.RequireTLS, bucket.CrossAccountCopy = true, false
+	s.Bucket = &bucket
 	return text(s.BucketStatements(false)[0])
 }
 
 func (w *env) crossAccount(versioned bool) string {
 	s := w.storage
-	s.Bucket.RequireTLS, s.Bucket.CrossAccountCopy = false, true
+	bucket := *s.Bucket
+	bucket.RequireTLS, bucket.CrossAccountCopy = false, true
+	s.Bucket = &bucket
 	return text(s.BucketStatements(versioned)[0])
 }
 
@@ -386,7 +390,7 @@ func TestLockedOutOfTheBucket(t *testing.T) {
 
 // TestNoPutWithoutNeed: power is granted where it is used only.
 func TestNoPutWithoutNeed(t *testing.T) {
-	for want, bucket := range map[bool]icaconfig.Bucket{false: {}, true: {RequireTLS: true}} {
+	for want, bucket := range map[bool]*icaconfig.Bucket{false: {}, true: {RequireTLS: true}} {
 		s := icaconfig.Storage{Bucket: bucket}
 		if got := bucketPolicy().Writes[0].If(s); got != want {
 			t.Errorf("%+v: s3:PutBucketPolicy %v, want %v", bucket, got, want)

@@ -50,7 +50,7 @@ func bucketCases() []testCase {
 			w.takeBucket()
 		}},
 		{setting: id, name: "deleted and recreated empty in time", want: guard.InSync, breakIt: (*env).recreateBucket, check: func(w *env, _ guard.Outcome) {
-			w.engine.Handle(w.t.Context(), []guard.Request{{}})
+			w.handle(guard.Request{})
 			for _, o := range w.engine.Audit(w.t.Context()) {
 				if o.Status != guard.InSync {
 					w.t.Errorf("not restored: %+v", o)
@@ -68,7 +68,7 @@ func TestStrangersBucketIsLeftAlone(t *testing.T) {
 	w.deleteBucket()
 	w.takeBucket()
 	stranger := awsclient.S3(w.local.as(t, strangersAccount), "us-east-1")
-	w.engine.Handle(t.Context(), []guard.Request{{}})
+	w.handle(guard.Request{})
 	versioning, err := stranger.GetBucketVersioning(t.Context(), &s3.GetBucketVersioningInput{Bucket: &w.storage.Bucket.Name})
 	w.must(versioning, err)
 	if versioning.Status != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,8 +26,8 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-// sessionNamePrefix is the prefix of every env. No test output may hold it: TestMain's caller searches for it.
-const sessionNamePrefix = "prefix-that-must-not-be-printed"
+// secretPrefix is the prefix of every env. No test output may hold it: TestMain's caller searches for it.
+const secretPrefix = "prefix-that-must-not-be-printed"
 
 // fixture is a local AWS with room for many envs.
 type fixture struct {
@@ -74,6 +75,8 @@ type env struct {
 	storage  icaconfig.Storage
 	engine   guard.Engine
 	requeued []guard.Request
+	after    []time.Duration // of the requeued
+	mu       sync.Mutex
 	store    *memoryStore
 	before   map[string]string // the state of all settings once the env was made
 
@@ -115,7 +118,7 @@ func newEnv(t *testing.T, local *fixture, v variant) *env {
 		keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn)
 	}
 	w.must(ssm.NewFromConfig(local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: aws.String(fmt.Sprintf("/ica/prefix-%d", n)), Type: ssmtypes.ParameterTypeString, Value: aws.String(sessionNamePrefix),
+		Name: aws.String(fmt.Sprintf("/ica/prefix-%d", n)), Type: ssmtypes.ParameterTypeString, Value: aws.String(secretPrefix), Overwrite: aws.Bool(true),
 	}))
 	w.configure(fmt.Sprintf(`
 storages:
@@ -146,21 +149,19 @@ func (w *env) configure(text string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	baseline, err := file.Baseline(w.local.Account(), "aws")
+	owner, err := file.Owner(w.local.Account(), "aws")
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	baseline := file.Baseline(owner)
 	cfg := w.local.Config("us-east-1", w.key)
 	cfg.RetryMaxAttempts = 1 // faults are to be seen by the engine, not by the SDK's own retries
 	w.storage = baseline.Storages[0]
 	w.engine = guard.Engine{
-		Baseline: baseline, Settings: Settings(), Clients: guard.Clients{Config: cfg, Account: w.local.Account(), Store: w.store},
-		Now:         time.Now,
-		guard.Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Requeue: func(_ context.Context, r guard.Request, _ time.Duration) error {
-			w.requeued = append(w.requeued, r)
-			return nil
-		},
+		Baseline: baseline, Settings: All(), Clients: guard.Clients{Config: cfg, Account: w.local.Account(), Store: w.store},
+		Now:   time.Now,
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Queue: w,
 	}
 }
 
@@ -174,8 +175,8 @@ func (w *env) create() {
 			PolicyName: &boundary.Name, PolicyDocument: aws.String(text(w.storage.Role.BoundaryDocument())),
 		}))
 	}
-	for _, result := range w.engine.Handle(w.t.Context(), []guard.Request{{}}) {
-		if o := result.Outcome; o.Status != guard.InSync && o.Status != guard.Restored {
+	for _, o := range w.handle(guard.Request{}) {
+		if o.Status != guard.InSync && o.Status != guard.Restored {
 			w.t.Fatalf("a new env is not as ICA needs it: %+v", o)
 		}
 	}
@@ -184,14 +185,43 @@ func (w *env) create() {
 	w.local.Recorder().ResetCalls()
 }
 
+// Post keeps what the engine puts on its queue.
+func (w *env) Post(_ context.Context, requests []guard.Delayed) []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range requests {
+		w.requeued, w.after = append(w.requeued, r.Request), append(w.after, r.After)
+	}
+	return make([]error, len(requests))
+}
+
+// handle lets the engine reconcile, and answers the outcomes in the order of the table.
+func (w *env) handle(requests ...guard.Request) []guard.Outcome {
+	w.t.Helper()
+	var mu sync.Mutex
+	var outcomes []guard.Outcome
+	failed := w.engine.Handle(w.t.Context(), requests, func(_ context.Context, r guard.Result) {
+		mu.Lock()
+		defer mu.Unlock()
+		outcomes = append(outcomes, r.Outcome)
+	})
+	if len(failed) != 0 {
+		w.t.Fatal(failed)
+	}
+	return w.engine.Sorted(outcomes)
+}
+
 // memoryStore is the store in a test; what it holds is what the guard would find again.
 type memoryStore struct {
+	mu       sync.Mutex
 	backups  []guard.Backup
 	recorded map[string]string
 	away     error // set: it cannot be reached
 }
 
 func (m *memoryStore) Backup(_ context.Context, b guard.Backup) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.away == nil {
 		m.backups = append(m.backups, b)
 	}
@@ -199,6 +229,8 @@ func (m *memoryStore) Backup(_ context.Context, b guard.Backup) error {
 }
 
 func (m *memoryStore) Put(_ context.Context, resource, what, value string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.away == nil {
 		if m.recorded == nil {
 			m.recorded = map[string]string{}
@@ -209,6 +241,8 @@ func (m *memoryStore) Put(_ context.Context, resource, what, value string) error
 }
 
 func (m *memoryStore) Get(_ context.Context, resource, what string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return m.recorded[resource+" "+what], m.away
 }
 
@@ -224,17 +258,20 @@ func (w *env) must(_ any, err error) {
 func (w *env) state() map[string]string {
 	w.t.Helper()
 	state := map[string]string{}
-	for _, j := range w.engine.jobs([]guard.Request{{}}) {
-		plan, err := j.setting.plan(w.t.Context(), w.engine.Clients, j.storage)
-		if err != nil {
-			state[j.setting.ID] = awserr.Classify(err).String() // the text differs with every request
+	for _, setting := range w.engine.Settings {
+		if setting.On.ARN(w.storage) == "" {
 			continue
 		}
-		text, err := json.Marshal(plan.observed)
+		plan, err := setting.Check(w.t.Context(), w.engine.Clients, w.storage)
+		if err != nil {
+			state[setting.ID] = awserr.Classify(err).String() // the text differs with every request
+			continue
+		}
+		text, err := json.Marshal(plan.Observed)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		state[j.setting.ID] = string(text)
+		state[setting.ID] = string(text)
 	}
 	return state
 }
@@ -247,14 +284,11 @@ func (w *env) reconcile(setting string) guard.Outcome {
 
 func (w *env) reconcileFor(setting string, cause guard.Event) guard.Outcome {
 	w.t.Helper()
-	results := w.engine.Handle(w.t.Context(), []guard.Request{{Setting: setting, Events: []guard.Event{cause}}})
-	if len(results) != 1 {
-		w.t.Fatalf("%d results, want 1", len(results))
+	outcomes := w.handle(guard.Request{Setting: setting, Events: []guard.Event{cause}})
+	if len(outcomes) != 1 {
+		w.t.Fatalf("%d outcomes, want 1", len(outcomes))
 	}
-	if results[0].Err != nil {
-		w.t.Fatal(results[0].Err)
-	}
-	return results[0].Outcome
+	return outcomes[0]
 }
 
 // calls are the guard's own calls since the last reset of the recorder.
@@ -287,4 +321,15 @@ func statusOf(o guard.Outcome) guard.Status {
 		return withNotes
 	}
 	return o.Status
+}
+
+// storage is one that only tests of pure functions use.
+func storage(name, bucket, role string) icaconfig.Storage {
+	shared := icaconfig.Shared{Storages: []string{name}, Mode: icaconfig.Enforce}
+	return icaconfig.Storage{
+		Name: name, Mode: icaconfig.Enforce, Home: icaconfig.Home{Account: "123456789012", Partition: "aws"},
+		Bucket:   &icaconfig.Bucket{Shared: shared, Name: bucket, ARN: "arn:aws:s3:::" + bucket},
+		Role:     &icaconfig.Role{Shared: shared, Name: role, ARN: "arn:aws:iam::123456789012:role/" + role},
+		Provider: &icaconfig.Provider{Shared: shared, ARN: "provider-of-" + name},
+	}
 }

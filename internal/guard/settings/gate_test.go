@@ -15,6 +15,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -22,8 +23,7 @@ import (
 // gatedEnv is an env whose engine asks the gates. The stacks are played: moto's are never in progress.
 type gatedEnv struct {
 	*env
-	after []time.Duration // of the checks again
-	now   time.Time
+	now time.Time
 }
 
 func newGatedEnv(t *testing.T) *gatedEnv {
@@ -34,10 +34,6 @@ func newGatedEnv(t *testing.T) *gatedEnv {
 		icaconfig.Stack{Kind: icaconfig.StorageStack, Name: "icaguard-storage-eu-central-1", Region: "eu-central-1"},
 		icaconfig.Stack{Kind: icaconfig.RelayStack, Name: "icaguard-relay", Region: "us-west-2"})
 	w.engine.Now = func() time.Time { return w.now }
-	w.engine.Requeue = func(_ context.Context, r guard.Request, after time.Duration) error {
-		w.requeued, w.after = append(w.requeued, r), append(w.after, after)
-		return nil
-	}
 	w.settled()
 	return w
 }
@@ -58,19 +54,12 @@ func (w *gatedEnv) playStack(name, status, digest string) {
 }
 
 // handle is one batch, with gates that know nothing yet.
-func (w *gatedEnv) handle(requests ...Request) []guard.Outcome {
+func (w *gatedEnv) handle(requests ...guard.Request) []guard.Outcome {
 	w.t.Helper()
-	deploys := NewDeploys(w.engine.Clients, w.engine.Baseline.Home)
-	w.engine.Deploys, w.engine.Gates = deploys, []guard.Gate{deploys.Gate, NewPauses(w.engine.Clients, w.engine.Baseline, w.engine.Now).Gate}
+	deploys := gates.NewDeploys(w.engine.Clients, w.engine.Baseline.Home)
+	w.engine.Deploys, w.engine.Gates = deploys, []guard.Gate{deploys.Gate, gates.NewPauses(w.engine.Clients, w.engine.Baseline, w.engine.Now).Gate}
 	w.requeued, w.after = nil, nil
-	var outcomes []guard.Outcome
-	for _, result := range w.engine.Handle(w.t.Context(), requests) {
-		if result.Err != nil {
-			w.t.Fatal(result.Err)
-		}
-		outcomes = append(outcomes, result.Outcome)
-	}
-	return outcomes
+	return w.env.handle(requests...)
 }
 
 // breakCORS lets a stranger delete it, and answers what came of the event.
@@ -113,24 +102,24 @@ func (w *gatedEnv) gateCalls() []string {
 func TestDeploying(t *testing.T) {
 	w := newGatedEnv(t)
 	ours, held := w.engine.Baseline.Digest, "deploying: stack "
-	const guard, storage, elsewhere, relay = "icaguard-guard", "icaguard-storage-us-east-1", "icaguard-storage-eu-central-1", "icaguard-relay"
+	const guardStack, storage, elsewhere, relay = "icaguard-guard", "icaguard-storage-us-east-1", "icaguard-storage-eu-central-1", "icaguard-relay"
 	for _, c := range []struct{ stack, status, digest, held string }{
-		{guard, "UPDATE_IN_PROGRESS", ours, "icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS"},
+		{guardStack, "UPDATE_IN_PROGRESS", ours, "icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS"},
 		{storage, "UPDATE_IN_PROGRESS", ours, "icaguard-storage-us-east-1 in us-east-1 is in status UPDATE_IN_PROGRESS"},
 		{storage, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", ours, "is in status"},
 		{storage, "UPDATE_ROLLBACK_IN_PROGRESS", ours, "is in status"},
-		{guard, "DELETE_IN_PROGRESS", ours, "is in status"},
-		{guard, "DELETE_FAILED", ours, "was to be deleted, and is in status DELETE_FAILED"},
-		{guard, "", "", "icaguard-guard in us-east-1 does not exist"},
+		{guardStack, "DELETE_IN_PROGRESS", ours, "is in status"},
+		{guardStack, "DELETE_FAILED", ours, "was to be deleted, and is in status DELETE_FAILED"},
+		{guardStack, "", "", "icaguard-guard in us-east-1 does not exist"},
 		{storage, "", "", "does not exist"},
 		{storage, "REVIEW_IN_PROGRESS", "", "does not exist"},
-		{guard, "UPDATE_COMPLETE", "new", "was deployed with configuration new, this is " + ours},
+		{guardStack, "UPDATE_COMPLETE", "new", "was deployed with configuration new, this is " + ours},
 		{storage, "UPDATE_COMPLETE", "new", "was deployed with configuration new"},
-		{guard, "CREATE_COMPLETE", "", "was deployed with configuration (none)"},
-		{guard, "UPDATE_ROLLBACK_COMPLETE", "new", "was deployed with configuration new"},
-		{guard, "UPDATE_ROLLBACK_COMPLETE", ours, ""}, // the old one, which this guard is
-		{guard, "UPDATE_ROLLBACK_FAILED", ours, ""},
-		{guard, "UPDATE_COMPLETE", ours, ""},
+		{guardStack, "CREATE_COMPLETE", "", "was deployed with configuration (none)"},
+		{guardStack, "UPDATE_ROLLBACK_COMPLETE", "new", "was deployed with configuration new"},
+		{guardStack, "UPDATE_ROLLBACK_COMPLETE", ours, ""}, // the old one, which this guard is
+		{guardStack, "UPDATE_ROLLBACK_FAILED", ours, ""},
+		{guardStack, "UPDATE_COMPLETE", ours, ""},
 		{elsewhere, "UPDATE_IN_PROGRESS", ours, ""},
 		{elsewhere, "", "", ""},
 		{relay, "UPDATE_IN_PROGRESS", ours, ""},
@@ -186,7 +175,7 @@ func TestGatesAreAskedForRestoresOnly(t *testing.T) {
 		t.Errorf("the gates called %v, want each stack of this region and the pauses once", calls)
 	}
 	w.expectInSync()
-	w.engine.Baseline.Storages[0].Mode = icaconfig.Observe
+	w.engine.Baseline.Storages[0].Bucket.Mode = icaconfig.Observe
 	w.local.Recorder().ResetCalls()
 	expectStatus(t, w.breakCORS(), guard.Drifted)
 	if calls := w.gateCalls(); len(calls) != 0 {
@@ -255,28 +244,6 @@ func TestHeldForLong(t *testing.T) {
 	}
 }
 
-func TestMergedLooksKeepTheirWaiting(t *testing.T) {
-	early, late := time.Unix(100, 0), time.Unix(200, 0)
-	waiting := guard.Request{Attempt: 1, DeferredSince: early, DeferralReported: true, GateTries: 2}
-	for name, other := range map[string]guard.Request{"a new event": {}, "one that waits for less long": {Attempt: 1, DeferredSince: late, GateTries: 1}} {
-		for _, merged := range []guard.Request{waiting.merge(other), other.merge(waiting)} {
-			if !merged.DeferredSince.Equal(early) || !merged.DeferralReported || merged.GateTries != 2 || merged.Attempt != other.Attempt {
-				t.Errorf("%s: %+v", name, merged)
-			}
-		}
-	}
-	if merged := (guard.Request{FoundByAudit: true}).merge(guard.Request{}); merged.FoundByAudit {
-		t.Error("an event told of it after all, so it was not missed")
-	}
-	body, err := EncodeRequest(waiting)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if message, err := guard.ParseMessage([]byte(body)); err != nil || !message.Request.DeferredSince.Equal(early) || !message.Request.DeferralReported || message.Request.GateTries != 2 {
-		t.Errorf("on the queue it forgets its waiting: %s", body)
-	}
-}
-
 // pause puts the parameter for as long as the test runs.
 func (w *gatedEnv) pause(storage, value string) {
 	w.t.Helper()
@@ -290,7 +257,7 @@ func (w *gatedEnv) pause(storage, value string) {
 // until is a pause that ends so much later, optionally for some settings only.
 func (w *gatedEnv) until(d time.Duration, settings ...string) string {
 	w.t.Helper()
-	value, err := json.Marshal(Pause{Until: w.now.Add(d), Reason: "a migration", Settings: settings})
+	value, err := json.Marshal(gates.Pause{Until: w.now.Add(d), Reason: "a migration", Settings: settings})
 	w.must(value, err)
 	return string(value)
 }
@@ -300,13 +267,13 @@ func TestPaused(t *testing.T) {
 	for name, c := range map[string]struct {
 		storage, value, held string
 	}{
-		"all":              {PauseAll, w.until(time.Hour), "paused: all paused until "},
+		"all":              {guard.PauseAll, w.until(time.Hour), "paused: all paused until "},
 		"this storage":     {w.storage.Name, w.until(time.Hour), "paused: " + w.storage.Name + " paused until "},
-		"this setting":     {PauseAll, w.until(time.Hour, "bucket-policy", "bucket-cors"), "a migration (only bucket-policy, bucket-cors)"},
+		"this setting":     {guard.PauseAll, w.until(time.Hour, "bucket-policy", "bucket-cors"), "a migration (only bucket-policy, bucket-cors)"},
 		"another storage":  {"lab-other", w.until(time.Hour), ""},
 		"another setting":  {w.storage.Name, w.until(time.Hour, "bucket-policy"), ""},
-		"ended":            {PauseAll, w.until(-time.Second), ""},
-		"ends this moment": {PauseAll, w.until(0), ""},
+		"ended":            {guard.PauseAll, w.until(-time.Second), ""},
+		"ends this moment": {guard.PauseAll, w.until(0), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func(outer *testing.T) { w.t = outer }(w.t)
@@ -337,7 +304,7 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newGatedEnv(t)
-			w.pause(PauseAll, c.value)
+			w.pause(guard.PauseAll, c.value)
 			w.expectDeferred(w.breakCORS(), 5*time.Second, c.says)
 			w.expectDeferred(w.handle(w.requeued...)[0], 15*time.Second, c.says)
 			o := w.handle(w.requeued...)[0]
@@ -354,10 +321,12 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 // TestPauseOfAStorageHoldsWhatItShares: the role of two storages is paused with either of them, the other one's bucket is not.
 func TestPauseOfAStorageHoldsWhatItShares(t *testing.T) {
 	a, b, c := storage("a", "bucket-a", "shared"), storage("b", "bucket-b", "shared"), storage("c", "bucket-c", "own")
+	b.Role = a.Role
+	a.Role.Storages = []string{"a", "b"}
 	w := newGatedEnv(t)
 	baseline := icaconfig.Baseline{Home: w.engine.Baseline.Home, Storages: []icaconfig.Storage{a, b, c}}
 	w.pause("b", w.until(time.Hour))
-	pauses := NewPauses(w.engine.Clients, baseline, w.engine.Now)
+	pauses := gates.NewPauses(w.engine.Clients, baseline, w.engine.Now)
 	for _, one := range []struct {
 		storage icaconfig.Storage
 		setting guard.Setting
@@ -369,7 +338,7 @@ func TestPauseOfAStorageHoldsWhatItShares(t *testing.T) {
 		{a, bucketCORS(), false},
 		{b, bucketCORS(), true},
 	} {
-		hold, err := pauses.Gate(t.Context(), one.storage, one.setting)
+		hold, err := pauses.Gate(t.Context(), one.setting.Target(one.storage))
 		if err != nil || (hold.Reason != "") != one.held {
 			t.Errorf("%s of %s: %+v %v, want held %v", one.setting.ID, one.storage.Name, hold, err, one.held)
 		}
@@ -385,7 +354,7 @@ func TestManyPauses(t *testing.T) {
 	}
 	w.pause("many-0", w.until(time.Hour))
 	w.pause("many-24", w.until(time.Hour))
-	active, err := NewPauses(w.engine.Clients, baseline, w.engine.Now).Active(t.Context())
+	active, err := gates.NewPauses(w.engine.Clients, baseline, w.engine.Now).Active(t.Context())
 	if err != nil || len(active) != 2 || active[0].Storage != "many-0" || active[1].Storage != "many-24" {
 		t.Errorf("%v %v", active, err)
 	}
@@ -405,7 +374,7 @@ func TestGateStatements(t *testing.T) {
 			used[call.Action] = true
 		}
 	}
-	for _, s := range GateStatements(w.engine.Baseline) {
+	for _, s := range gates.Statements(w.engine.Baseline) {
 		for _, action := range s.Actions {
 			if !used[action] {
 				t.Errorf("%s is allowed and not used", action)

@@ -59,7 +59,7 @@ func kmsKeyPolicyCases() []testCase {
 			breakIt: func(w *env) {
 				w.putKeyPolicy(policyText(adminStatement, w.roleStatement()))
 				w.deleteRole()
-				w.engine.Handle(w.t.Context(), []guard.Request{{Setting: "role"}})
+				w.handle(guard.Request{Setting: "role"})
 				if strings.Contains(w.keyPolicy(), w.storage.Role.ARN) {
 					w.t.Error("the principal did not turn into its id")
 				}
@@ -204,9 +204,8 @@ func TestKeyPolicyDenied(t *testing.T) {
 // TestSharedKeyIsUsedByAllRoles: a Deny of any role that uses the key is told.
 func TestSharedKeyIsUsedByAllRoles(t *testing.T) {
 	const other = "arn:aws:iam::123456789012:role/Other"
-	s := icaconfig.Storage{}
-	s.Role.ARN = "arn:aws:iam::123456789012:role/Role"
-	s.Key = icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Roles: []string{s.Role.ARN, other}}
+	s := storage("lab", "bucket", "Role")
+	s.Key = &icaconfig.Key{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Roles: []string{s.Role.ARN, other}}
 	deny := `{"Effect":"Deny","Principal":{"AWS":"` + other + `"},"Action":"kms:Decrypt","Resource":"*"}`
 	v := compareKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement, deny))})
 	if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].What, other) {

@@ -93,13 +93,12 @@ func (w *env) disableKeyRotation() {
 // nameKey lets ica.yaml name another key from now on.
 func (w *env) nameKey(arn string) {
 	w.storage.Key.ARN = arn
-	w.engine.Baseline.Storages[0].Key.ARN = arn
 }
 
 // TestKeyStates has the states that the local AWS does not reach.
 func TestKeyStates(t *testing.T) {
-	s := icaconfig.Storage{Key: icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Restore: true}}
-	s.Role.ARN = "arn:aws:iam::123456789012:role/r"
+	s := storage("lab", "bucket", "r")
+	s.Key = &icaconfig.Key{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Restore: true}
 	for _, state := range new(types.KeyState).Values() {
 		v := compareKeyState(s, keyState{State: state})
 		diffs, alerts := 0, 1
@@ -118,8 +117,8 @@ func TestKeyStates(t *testing.T) {
 
 // TestKeyOfAStranger: another account's key is told also where it cannot be checked, and nothing on it is ours to do.
 func TestKeyOfAStranger(t *testing.T) {
-	s := icaconfig.Storage{Key: icaconfig.KMSKey{ARN: "arn:aws:kms:us-east-1:210987654321:key/k", Restore: true}}
-	s.Role.ARN = "arn:aws:iam::123456789012:role/r"
+	s := storage("lab", "bucket", "r")
+	s.Key = &icaconfig.Key{ARN: "arn:aws:kms:us-east-1:210987654321:key/k", Restore: true}
 	if v := compareKeyState(s, keyState{Unreadable: true}); len(v.Alerts) != 1 {
 		t.Errorf("%+v", v)
 	}
@@ -139,10 +138,10 @@ func TestKeyIsNamedByID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{{Name: "lab"}, {Name: "other"}}}
-	b.Storages[0].Key.ARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-	requests := guard.Route(event, "", []guard.Setting{kmsKeyState()}, b)
-	if len(requests) != 1 || requests[0].Storage != "lab" {
+	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{storage("lab", "b", "r"), storage("other", "o", "r")}}
+	b.Storages[0].Key = &icaconfig.Key{ARN: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+	requests := guard.Route(event, "", guard.RowsOf([]guard.Setting{kmsKeyState()}), b)
+	if len(requests) != 1 || requests[0].Resource != b.Storages[0].Key.ARN {
 		t.Errorf("requests %+v", requests)
 	}
 }

@@ -22,8 +22,8 @@ const maxPolicyVersions = 5
 
 // managedPolicy is the role's managed policy and what its wanted document depends on.
 type managedPolicy struct {
-	Versions   []policyVersion // the default first; the others only where the default is not the wanted one
-	Versioning map[string]types.BucketVersioningStatus
+	Versions []policyVersion // the default first; the others only where the default is not the wanted one
+	Buckets  map[string]bucketState
 	// UsedByOthers: more than one user, group or role has the policy attached, or it is somebody's boundary.
 	UsedByOthers bool
 }
@@ -54,7 +54,8 @@ func permissionPolicy() guard.Setting {
 				policyEvents("CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion"), policyCreated(),
 				bucketEvents("PutBucketVersioning"),
 			},
-			Reads: append(guard.Actions(guard.OnPolicy, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"), guard.Actions(guard.OnBucket, "s3:GetBucketVersioning")...),
+			Reads: append(guard.Actions(guard.OnPolicy, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"),
+				append(guard.Actions(guard.OnBucket, "s3:GetBucketVersioning"), guard.Actions(guard.OnAccount, "s3:ListAllMyBuckets")...)...),
 		},
 		Writes: guard.Actions(guard.OnPolicy, "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"),
 	}, guard.Spec[managedPolicy]{Read: readPolicy, Compare: comparePolicy, Put: putPolicy})
@@ -79,7 +80,7 @@ func policyCreated() guard.Trigger {
 func readPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (managedPolicy, error) {
 	var got managedPolicy
 	var err error
-	if got.Versioning, err = versioningOfAll(ctx, c, s); err != nil {
+	if got.Buckets, err = bucketStates(ctx, c, s); err != nil {
 		return got, err
 	}
 	out, err := iamClient(c).GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &s.Role.Policy.ARN})
@@ -107,24 +108,43 @@ func readPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (mana
 	return got, err
 }
 
-// versioningOfAll reads the state of all buckets that the policy covers. A bucket that is gone counts as never versioned.
-func versioningOfAll(ctx context.Context, c guard.Clients, s icaconfig.Storage) (map[string]types.BucketVersioningStatus, error) {
-	statuses := map[string]types.BucketVersioningStatus{}
+// bucketState is what the wanted policy depends on of one bucket.
+type bucketState struct {
+	Versioning types.BucketVersioningStatus
+	Foreign    bool   // the name belongs to another account
+	Unreadable string // why the versioning is not known
+}
+
+// bucketStates reads all buckets that the policy covers. One that cannot be read never keeps the policy of the others from being restored.
+func bucketStates(ctx context.Context, c guard.Clients, s icaconfig.Storage) (map[string]bucketState, error) {
+	states := map[string]bucketState{}
 	for _, bucket := range s.Role.Buckets {
-		if bucket.Versioning == icaconfig.VersioningEnabled {
-			continue // it needs the versioned variant whatever the bucket says
-		}
-		got, err := versioningOf(ctx, c, s.Region.AWS, bucket.Name)
-		switch {
-		case awserr.Classify(err) == awserr.Gone:
-			statuses[bucket.Name] = ""
-		case err != nil:
+		state, err := bucketStateOf(ctx, c, s.Region.AWS, bucket.Name)
+		if err != nil {
 			return nil, err
-		default:
-			statuses[bucket.Name] = got.Status
+		}
+		states[bucket.Name] = state
+	}
+	return states, nil
+}
+
+// bucketStateOf: a bucket that is gone counts as never versioned. What passes by itself is an error.
+func bucketStateOf(ctx context.Context, c guard.Clients, region, bucket string) (bucketState, error) {
+	got, err := versioningOf(ctx, c, region, bucket)
+	switch class := awserr.Classify(err); {
+	case err == nil:
+		return bucketState{Versioning: got.Status}, nil
+	case class == awserr.Gone:
+		return bucketState{}, nil
+	case class == awserr.Transient:
+		return bucketState{}, err
+	case class == awserr.Denied:
+		own, listErr := ownsBucket(ctx, c, region, bucket)
+		if listErr == nil && !own {
+			return bucketState{Foreign: true}, nil
 		}
 	}
-	return statuses, nil
+	return bucketState{Unreadable: err.Error()}, nil
 }
 
 func policyVersionOf(ctx context.Context, c guard.Clients, s icaconfig.Storage, id string) (policyVersion, error) {
@@ -169,9 +189,35 @@ func (v policyVersion) number() int {
 	return n
 }
 
-// wantPolicy is the document for the buckets as they are now.
+// wantPolicy is the document for the buckets as they are now. A stranger's bucket is left out, as ICA would write the lab's data into it;
+// one that cannot be read keeps the variant that the present policy has for it, else gets the narrower one.
 func wantPolicy(s icaconfig.Storage, got managedPolicy) icaconfig.Document {
-	return s.Role.PermissionPolicy(func(b *icaconfig.Bucket) bool { return needsVersioned(b, got.Versioning[b.Name]) })
+	role := *s.Role
+	role.Buckets = slices.DeleteFunc(slices.Clone(role.Buckets), func(b *icaconfig.Bucket) bool { return got.Buckets[b.Name].Foreign })
+	return role.PermissionPolicy(func(b *icaconfig.Bucket) bool {
+		if got.Buckets[b.Name].Unreadable != "" {
+			return b.Versioning == icaconfig.VersioningEnabled || got.grantsVersions(role, b)
+		}
+		return needsVersioned(b, got.Buckets[b.Name].Versioning)
+	})
+}
+
+// grantsVersions reports whether the present policy has the versioned variant for a bucket.
+func (m managedPolicy) grantsVersions(role icaconfig.Role, b *icaconfig.Bucket) bool {
+	if len(m.Versions) == 0 {
+		return false
+	}
+	present, err := m.Versions[0].Document.parse()
+	if err != nil {
+		return false
+	}
+	role.Buckets = []*icaconfig.Bucket{b}
+	for _, need := range parsed(role.PermissionPolicy(func(*icaconfig.Bucket) bool { return true })).Statements()[:2] { // of the bucket and its objects
+		if !slices.ContainsFunc(present.Statements(), func(have policy.Statement) bool { return policy.Same(have, need) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // needsVersioned says which variant ICA needs. A suspended bucket still holds versions, so it needs the versioned one;
@@ -199,6 +245,11 @@ func comparePolicy(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 			v.Notes = []guard.Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", Remediation: "nothing; remove it when convenient"}}
 		}
 	}
+	v = v.And(got.notes(s))
+	if len(s.Role.Buckets) > 0 && got.foreign() == len(s.Role.Buckets) {
+		return v.And(guard.Alert("all buckets of the policy belong to another account: no policy is right",
+			"detach the permission policy from role "+s.Role.Name+" until the storages have other buckets"))
+	}
 	want := wantPolicy(s, got)
 	if v.Alerts = foreignDenies(want, current.Document); len(v.Alerts) > 0 {
 		return v
@@ -212,6 +263,32 @@ func comparePolicy(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 		}}, nil
 	}
 	return v
+}
+
+// foreign is how many of the buckets belong to another account.
+func (m managedPolicy) foreign() int {
+	n := 0
+	for _, state := range m.Buckets {
+		if state.Foreign {
+			n++
+		}
+	}
+	return n
+}
+
+// notes say where the policy does not follow a bucket.
+func (m managedPolicy) notes(s icaconfig.Storage) guard.Comparison {
+	var c guard.Comparison
+	for _, b := range s.Role.Buckets {
+		switch state := m.Buckets[b.Name]; {
+		case state.Foreign:
+			c = c.And(guard.Note("bucket "+b.Name+" belongs to another account: the policy grants nothing on it", "setting bucket says what to do"))
+		case state.Unreadable != "" && b.Versioning != icaconfig.VersioningEnabled:
+			c = c.And(guard.Note("the versioning of bucket "+b.Name+" cannot be read, so the policy keeps the variant that it has for it: "+
+				policy.Mask(state.Unreadable), "let icaguard's roles read the bucket's versioning"))
+		}
+	}
+	return c
 }
 
 // putPolicy sets a present equal version as default before it makes a new one, so that two invocations at once do not
@@ -239,6 +316,10 @@ func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got ma
 	_, err := iamClient(c).CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{
 		PolicyArn: &s.Role.Policy.ARN, PolicyDocument: aws.String(text(want)), SetAsDefault: true,
 	})
+	if awserr.IsLimit(err) {
+		// There was room: another invocation has made a version since.
+		err = awserr.Passing(err)
+	}
 	return wrapPolicy("create version of", s, err)
 }
 

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -39,6 +40,14 @@ func permissionPolicyCases() []testCase {
 		edit("widened to *", guard.Restored, `"s3:GetObject"`, `"s3:*"`),
 		lookAlike,
 		{
+			setting: id, name: "its only bucket is a stranger's", want: guard.ActionRequired,
+			breakIt: func(w *env) { w.deleteBucket(); w.takeBucket() },
+			check: func(w *env, o guard.Outcome) {
+				expectTold(w.t, o, "all buckets of the policy belong to another account")
+				w.expectPolicy(false)
+			},
+		},
+		{
 			setting: id, name: "a Deny of others added", want: guard.ActionRequired,
 			breakIt: func(w *env) {
 				w.newVersion(w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`))
@@ -53,7 +62,7 @@ func permissionPolicyCases() []testCase {
 			setting: id, name: "default set back to an older version", want: guard.Restored,
 			breakIt: func(w *env) {
 				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))
-				w.engine.Handle(w.t.Context(), []guard.Request{{Setting: id}})
+				w.handle(guard.Request{Setting: id})
 				w.setDefault("v2")
 				w.requeued = nil
 			},
@@ -92,7 +101,7 @@ func permissionPolicyCases() []testCase {
 
 func (w *env) editedPolicy(replacements ...string) string {
 	w.t.Helper()
-	before := text(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
+	before := text(w.storage.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false }))
 	after := strings.NewReplacer(replacements...).Replace(before)
 	if before == after {
 		w.t.Fatalf("%q changes nothing in %s", replacements, before)
@@ -130,7 +139,7 @@ func (w *env) setVersioning(status types.BucketVersioningStatus) {
 
 func (w *env) expectPolicy(versioned bool) {
 	w.t.Helper()
-	want := parsed(w.storage.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return versioned }))
+	want := parsed(w.storage.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned }))
 	got, err := readPolicy(w.t.Context(), w.engine.Clients, w.storage)
 	w.must(nil, err)
 	if len(got.Versions) == 0 || !got.Versions[0].equals(want) {
@@ -164,7 +173,7 @@ func TestAdoptedPolicyOfOthers(t *testing.T) {
 
 func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 	s := newEnvWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
-	wanted := text(s.Role.PermissionPolicy(func(icaconfig.Bucket) bool { return false }))
+	wanted := text(s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false }))
 	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
 	illuminas = strings.Replace(illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1)
 	got := managedPolicy{Versions: []policyVersion{{ID: "v1", Document: document(illuminas)}}}
@@ -175,4 +184,41 @@ func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 	if v := comparePolicy(s, got); len(v.Diffs) == 0 {
 		t.Error("a role that we created holds exactly what we wrote")
 	}
+}
+
+// TestAnotherInvocationMadeTheVersion: when IAM says that there are too many versions although there was room, another invocation was first,
+// and the policy is right at the next check.
+func TestAnotherInvocationMadeTheVersion(t *testing.T) {
+	w := newEnv(t, newFixture(t), variant{})
+	right := text(w.storage.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false }))
+	for range maxPolicyVersions - 1 {
+		w.newVersion(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`)
+	}
+	w.must(w.iam.DeletePolicyVersion(t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")}))
+	w.engine.Clients.Store = filling{w, right}
+	o := w.reconcile("permission-policy")
+	expectStatus(t, o, guard.RestoreFailed)
+	if len(w.requeued) != 1 || len(w.requeued[0].Wrote) != 0 {
+		t.Fatalf("it is checked again, and nothing was written: %+v", w.requeued)
+	}
+	expectStatus(t, w.handle(w.requeued...)[0], guard.InSync)
+}
+
+// filling is a store in whose time another invocation uses up the versions, the last of which is right.
+type filling struct {
+	*env
+	right string
+}
+
+func (f filling) Backup(ctx context.Context, b guard.Backup) error {
+	f.newVersion(f.right)
+	return f.store.Backup(ctx, b)
+}
+
+func (f filling) Put(ctx context.Context, resource, what, value string) error {
+	return f.store.Put(ctx, resource, what, value)
+}
+
+func (f filling) Get(ctx context.Context, resource, what string) (string, error) {
+	return f.store.Get(ctx, resource, what)
 }

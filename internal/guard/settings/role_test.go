@@ -84,7 +84,7 @@ func (w *env) createRole(path string) {
 // expectWhole lets the guard check everything, as after the role's event, and expects what was before.
 func (w *env) expectWhole() {
 	w.t.Helper()
-	w.engine.Handle(w.t.Context(), []guard.Request{{}})
+	w.handle(guard.Request{})
 	for setting, state := range w.state() {
 		if state != w.before[setting] {
 			w.t.Errorf("%s is not as before:\n%s\n%s", setting, w.before[setting], state)
@@ -96,10 +96,10 @@ func (w *env) expectWhole() {
 func (w *env) expectUntouched() {
 	w.t.Helper()
 	before := w.state()
-	results := w.engine.Handle(w.t.Context(), []guard.Request{{}})
+	results := w.handle(guard.Request{})
 	told := 0
 	for _, r := range results {
-		if r.Outcome.Status == guard.ActionRequired && r.Outcome.RootCause == "" {
+		if r.Status == guard.ActionRequired && r.RootCause == "" {
 			told++
 		}
 	}

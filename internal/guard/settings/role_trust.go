@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -62,16 +64,41 @@ func readRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage) (r
 	return got, err
 }
 
+// compareRoleTrust says all that is wrong: a prefix that cannot be used keeps the policy from being written, not from being read.
 func compareRoleTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
+	want := s.TrustPolicy(cmp.Or(got.Prefix.Reveal(), "unknown"))
+	c := guard.Comparison{Alerts: foreignDenies(want, got.Document)}
 	if got.PrefixProblem != "" {
-		return guard.Alert(got.PrefixProblem,
-			"put the RoleSessionName prefix that ICA showed into the parameter "+s.Role.Prefix.Parameter+", as a String; nothing is written until then")
+		return c.And(guard.Alert(got.PrefixProblem, "put the RoleSessionName prefix that ICA showed into the parameter "+
+			s.Role.Prefix.Parameter+", as a String; nothing is written until then")).And(openTrust(s, got.Document))
 	}
-	want := s.TrustPolicy(got.Prefix.Reveal())
-	if denies := foreignDenies(want, got.Document); len(denies) > 0 {
-		return guard.Comparison{Alerts: denies}
+	if len(c.Alerts) == 0 {
+		c.Diffs = diffDocument(want, got.Document)
 	}
-	return guard.Comparison{Diffs: diffDocument(want, got.Document)}
+	return c
+}
+
+// openTrust alerts where the present policy is not bound to a prefix, or to other conditions of the wanted one. Its own prefix cannot be
+// told right from wrong where ours is not known.
+func openTrust(s icaconfig.Storage, got document) guard.Comparison {
+	present, err := got.parse()
+	if err != nil {
+		return guard.Alert("the trust policy does not parse: "+err.Error(), "put the trust policy: icaguard render trust-policy --storage "+s.Name)
+	}
+	for _, statement := range present.Statements() {
+		prefixes := statement.ConditionValues("sts:RoleSessionName")
+		if !statement.IsDeny() && len(prefixes) == 0 {
+			return guard.Alert("the trust policy has no condition on sts:RoleSessionName: every ICA tenant of the region could take the role",
+				"put the trust policy by hand, now: icaguard render trust-policy --storage "+s.Name)
+		}
+		for _, prefix := range prefixes {
+			literal := strings.TrimSuffix(prefix, "-*")
+			if icaconfig.CheckPrefix(literal) == nil && len(diffDocument(s.TrustPolicy(literal), got)) == 0 {
+				return guard.Comparison{}
+			}
+		}
+	}
+	return guard.Alert("the trust policy is not the one that ICA needs, whatever the prefix is", "put the trust policy: icaguard render trust-policy --storage "+s.Name)
 }
 
 func putRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleTrust) error {

@@ -18,7 +18,7 @@ func roleTrustCases() []testCase {
 	const id = "role-trust"
 	edit := func(name string, want guard.Status, old, replacement string) testCase {
 		return testCase{setting: id, name: name, want: want, breakIt: func(w *env) {
-			before := text(w.storage.TrustPolicy(sessionNamePrefix))
+			before := text(w.storage.TrustPolicy(secretPrefix))
 			after := strings.ReplaceAll(before, old, replacement)
 			if before == after {
 				w.t.Fatalf("%q is not in the trust policy", old)
@@ -38,15 +38,15 @@ func roleTrustCases() []testCase {
 	}
 	lookAlike := edit("other order and the account's number, same meaning", guard.InSync, `"Effect":"Allow",`, "")
 	lookAlike.breakIt = func(w *env) {
-		before := text(w.storage.TrustPolicy(sessionNamePrefix))
+		before := text(w.storage.TrustPolicy(secretPrefix))
 		w.putTrust(strings.Replace(strings.Replace(before, `"Effect":"Allow",`, "", 1), `"Condition":`, `"Effect":"Allow","Condition":`, 1))
 	}
 	lookAlike.check = func(*env, guard.Outcome) {}
 	return []testCase{
 		edit("audience gone", guard.Restored, `"StringEquals":{`, `"StringLike":{"sts:x":"y"},"ArnLike":{`),
 		edit("sub in another namespace", guard.Restored, "serviceaccount:use1", "serviceaccount:euc1"),
-		edit("prefix without -*", guard.Restored, sessionNamePrefix+"-*", sessionNamePrefix),
-		edit("prefix *", guard.Restored, sessionNamePrefix+"-*", "*"),
+		edit("prefix without -*", guard.Restored, secretPrefix+"-*", secretPrefix),
+		edit("prefix *", guard.Restored, secretPrefix+"-*", "*"),
 		edit("principal replaced", guard.Restored, "oidc-provider/oidc.eks.us-east-1", "oidc-provider/oidc.eks.eu-west-1"),
 		edit("condition operator StringEqualsIgnoreCase", guard.Restored, "StringEquals", "StringEqualsIgnoreCase"),
 		edit("second statement added", guard.Restored, `"Statement":[`,
@@ -55,7 +55,7 @@ func roleTrustCases() []testCase {
 		{
 			setting: id, name: "a Deny of others added, and the audience gone", want: guard.ActionRequired,
 			breakIt: func(w *env) {
-				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(sessionNamePrefix)), `"Statement":[{`,
+				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(secretPrefix)), `"Statement":[{`,
 					`"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity"},{`, 1))
 			},
 			check: func(w *env, o guard.Outcome) {
@@ -80,12 +80,37 @@ func roleTrustCases() []testCase {
 			},
 		},
 		{
+			setting: id, name: "parameter deleted, and every ICA tenant let in", want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				open := strings.NewReplacer(`,"sts:RoleSessionName":"`+secretPrefix+`-*"`, "").Replace(text(w.storage.TrustPolicy(secretPrefix)))
+				w.putTrust(open)
+				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
+			},
+			check: func(w *env, o guard.Outcome) {
+				if len(o.Alerts) != 2 || !strings.Contains(o.Alerts[1].What, "every ICA tenant of the region could take the role") {
+					w.t.Errorf("want both obstacles: %+v", o.Alerts)
+				}
+			},
+		},
+		{
+			setting: id, name: "parameter deleted, and the audience taken out", want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(secretPrefix)), ":aud\":\"sts.amazonaws.com\"", ":aud\":\"other\"", 1))
+				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
+			},
+			check: func(w *env, o guard.Outcome) {
+				if len(o.Alerts) != 2 || !strings.Contains(o.Alerts[1].What, "not the one that ICA needs, whatever the prefix is") {
+					w.t.Errorf("want both obstacles: %+v", o.Alerts)
+				}
+			},
+		},
+		{
 			setting: id, name: "parameter holds *", want: guard.ActionRequired, check: unusable,
 			breakIt: func(w *env) { w.putPrefix("*", types.ParameterTypeString) },
 		},
 		{
 			setting: id, name: "parameter is a SecureString", want: guard.ActionRequired, check: unusable,
-			breakIt: func(w *env) { w.putPrefix(sessionNamePrefix, types.ParameterTypeSecureString) },
+			breakIt: func(w *env) { w.putPrefix(secretPrefix, types.ParameterTypeSecureString) },
 		},
 	}
 }
@@ -112,32 +137,24 @@ func newEnvWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	baseline, err := file.Baseline("123456789012", "aws")
+	owner, err := file.Owner("123456789012", "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
+	baseline := file.Baseline(owner)
 	return baseline.Storages[0]
 }
 
 func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
-	for _, broken := range []string{"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`, `{"Condition":{"StringLike":{"sts:RoleSessionName":"` + sessionNamePrefix + `-*"}}}`} {
-		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: sessionNamePrefix})
-		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), sessionNamePrefix) {
+	for _, broken := range []string{"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`, `{"Condition":{"StringLike":{"sts:RoleSessionName":"` + secretPrefix + `-*"}}}`} {
+		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: secretPrefix})
+		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), secretPrefix) {
 			t.Errorf("%q: %d diffs; is the prefix shown?", broken, len(v.Diffs))
 		}
 	}
-	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: sessionNamePrefix})
+	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: secretPrefix})
 	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") || strings.Contains(fmt.Sprint(changed), "somebody-elses") {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
-	}
-}
-
-// TestErrorsThatQuoteTheTrustPolicyShowNoPrefix: IAM may quote in an error what it was sent.
-func TestErrorsThatQuoteTheTrustPolicyShowNoPrefix(t *testing.T) {
-	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
-	err := fmt.Errorf("update trust policy: value %s failed to satisfy constraint", text(s.TrustPolicy(sessionNamePrefix)))
-	if o := (guard.Outcome{}).fail(guard.RestoreFailed, err); strings.Contains(o.Problem, "prefix-that") || !strings.Contains(o.Problem, "update trust policy") {
-		t.Error("the problem shows the prefix, or nothing at all")
 	}
 }

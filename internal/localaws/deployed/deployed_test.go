@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"maps"
 	"net/url"
@@ -105,15 +106,15 @@ func (w *env) testBaseline() {
 	if diff := gocmp.Diff(w.decode(want), w.decode([]byte(trust))); diff != "" {
 		w.t.Errorf("trust policy (-ICA's, with the resolved prefix +deployed):\n%s", diff)
 	}
-	w.firstLook()
+	w.firstCheck()
 	w.expectInSync()
 }
 
-// firstLook is what a deploy ends with: documents that others write too are the guard's to write, not CloudFormation's.
-func (w *env) firstLook() {
+// firstCheck is what a deploy ends with: documents that others write too are the guard's to write, not CloudFormation's.
+func (w *env) firstCheck() {
 	w.t.Helper()
-	queue := queue.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
-	w.must(queue.Requeue(w.t.Context(), guard.Request{}, 0))
+	requests := queue.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
+	w.must(errors.Join(requests.Post(w.t.Context(), []guard.Delayed{{}})...))
 	_, err := localaws.Drain(w.t.Context(), w.poller)
 	w.must(err)
 }

@@ -10,7 +10,7 @@ import (
 func guardFunctionCases() []selfCase {
 	const id, stranger = "guard-function", " by arn:aws:iam::123456789012:user/AKIASTRANGER"
 	way := func(name, says string, breakIt func(*selfEnv, *lambda.Client)) selfCase {
-		return selfCase{setting: id, name: name, want: guard.ActionRequired, says: says, breakIt: func(w *selfEnv) { breakIt(w, w.stranger.lambda(w.storage())) }}
+		return selfCase{setting: id, name: name, want: guard.ActionRequired, says: says, breakIt: func(w *selfEnv) { breakIt(w, lambdaClient(w.stranger, w.storage())) }}
 	}
 	return []selfCase{
 		way("deleted", "function icaguard-validate does not exist", func(w *selfEnv, c *lambda.Client) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
@@ -35,7 +36,7 @@ func TestAlarms(t *testing.T) {
 func byCloudFormation(requests []guard.Request) []guard.Request {
 	for i := range requests {
 		for j := range requests[i].Events {
-			requests[i].Events[j].Actor = cloudtrail.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: CloudFormation}
+			requests[i].Events[j].Actor = cloudtrail.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: guard.CloudFormation}
 		}
 	}
 	return requests
@@ -63,18 +64,18 @@ func testAlarm(w *selfEnv) {
 	o := w.handleOne(w.attribute()...)
 	w.expectAlarm(o)
 	if o.GateSkipped != "" || len(w.requeued) != 0 {
-		w.t.Errorf("all is known, and told once: %+v, again %v", o, w.requeued)
+		w.t.Errorf("all is known, and reported once: %+v, again %v", o, w.requeued)
 	}
 }
 
-// testOwnDeploy plays a deploy in which CloudFormation sets the attribute: held, checked again, and then nothing to tell.
+// testOwnDeploy plays a deploy in which CloudFormation sets the attribute: deferred, checked again, and then nothing to report.
 func testOwnDeploy(w *selfEnv) {
 	start := time.Now()
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS")
 	o := w.handleOne(byCloudFormation(w.attribute())...)
 	expectStatus(w.t, o, guard.Deferred)
 	if !strings.Contains(o.Problem, "stack icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS") || len(w.requeued) != 1 {
-		w.t.Fatalf("held because of what, and looked at again: %+v %v", o, w.requeued)
+		w.t.Fatalf("deferred because of what, and checked again: %+v %v", o, w.requeued)
 	}
 	w.playOne("icaguard-guard", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
 	o = w.handleOne(w.requeued...)
@@ -88,7 +89,7 @@ func testOwnDeploy(w *selfEnv) {
 func testDeployAway(w *selfEnv) {
 	start := time.Now()
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS")
-	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
+	w.must(eventsClient(w.stranger, away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
 	expectStatus(w.t, w.handleOne(w.requests()...), guard.Deferred)
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	expectStatus(w.t, w.handleOne(w.requeued...), guard.ActionRequired) // the deploy left it so
@@ -120,7 +121,7 @@ func testAfterDeploy(w *selfEnv) {
 // testStackGone: no deploy puts a deleted stack back by itself, so nothing is waited for.
 func testStackGone(w *selfEnv) {
 	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{})
-	w.must(w.stranger.eventbridge(away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
+	w.must(eventsClient(w.stranger, away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
 	expectStatus(w.t, w.handleOne(w.requests()...), guard.ActionRequired)
 	w.expectAlarm(w.handleOne(w.attribute()...))
 	w.local.Recorder().PlayStack("icaguard-guard", localaws.StackState{}) // without that one, the guard itself is going
@@ -132,7 +133,7 @@ func testOtherDigest(w *selfEnv) {
 	o := w.handleOne(w.attribute()...)
 	expectStatus(w.t, o, guard.Deferred)
 	if !strings.Contains(o.Problem, "was deployed with configuration new, this is "+w.home.Digest) {
-		w.t.Errorf("held because %s", o.Problem)
+		w.t.Errorf("deferred because %s", o.Problem)
 	}
 }
 
@@ -156,7 +157,7 @@ func testGateSkippedAlarm(w *selfEnv) {
 	o := w.handleOne(requests...)
 	w.expectAlarm(o)
 	if !strings.Contains(o.GateSkipped, "it is not known whether a deploy of our own did this") || !strings.Contains(o.GateSkipped, "cloudformation:DescribeStacks") {
-		w.t.Errorf("ungated: %q", o.GateSkipped)
+		w.t.Errorf("gate skipped: %q", o.GateSkipped)
 	}
 }
 
@@ -168,7 +169,7 @@ func testNoStackEvents(w *selfEnv) {
 		o := w.handleOne(requests...)
 		w.expectAlarm(o)
 		if !strings.Contains(o.GateSkipped, "describe events of stack icaguard-storage-us-east-1") {
-			w.t.Errorf("ungated: %q", o.GateSkipped)
+			w.t.Errorf("gate skipped: %q", o.GateSkipped)
 		}
 		remove()
 	}
@@ -182,13 +183,13 @@ func testNoStackEvents(w *selfEnv) {
 func testAuditOfOwn(w *selfEnv) {
 	guardQueueCases()[0].breakIt(w)
 	audit := func() guard.Outcome {
-		w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
+		w.engine.Deploys = gates.NewDeploys(w.engine.Clients, w.home)
 		return w.engine.Audit(w.t.Context(), guard.Request{Setting: "guard-queue"})[0]
 	}
 	expectStatus(w.t, audit(), guard.ActionRequired)
 	w.play(time.Now(), "UPDATE_IN_PROGRESS")
 	expectStatus(w.t, audit(), guard.Deferred)
-	if requests := w.engine.Missed([]guard.Outcome{audit()}); len(requests) != 0 {
+	if requests := w.engine.FoundByAudit([]guard.Outcome{audit()}); len(requests) != 0 {
 		w.t.Errorf("nobody can restore the guard itself: %v", requests)
 	}
 }
@@ -196,33 +197,8 @@ func testAuditOfOwn(w *selfEnv) {
 func testNothingDeployed(w *selfEnv) {
 	requests := w.attribute()
 	w.local.Recorder().ResetCalls()
-	results := w.engine.Handle(w.t.Context(), requests) // no Deploys
-	if o := results[0].Outcome; o.Status != guard.InSync || slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
+	w.engine.Deploys = nil
+	if o := w.reconcile(requests...)[0]; o.Status != guard.InSync || slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
 		w.t.Errorf("%+v", o)
-	}
-}
-
-func TestChanging(t *testing.T) {
-	at := time.Date(2026, 1, 15, 9, 12, 33, 0, time.UTC)
-	status := func(after time.Duration, name string) stackStatus { return stackStatus{at.Add(after), name} }
-	for name, c := range map[string]struct {
-		newestFirst []stackStatus
-		want        bool
-	}{
-		"no stack":                        {nil, false},
-		"before the first":                {[]stackStatus{status(time.Minute, "CREATE_IN_PROGRESS")}, false},
-		"begun in the same second":        {[]stackStatus{status(900*time.Millisecond, "CREATE_IN_PROGRESS")}, true},
-		"in progress":                     {[]stackStatus{status(-time.Hour, "UPDATE_IN_PROGRESS")}, true},
-		"over":                            {[]stackStatus{status(-time.Second, "UPDATE_COMPLETE"), status(-time.Hour, "UPDATE_IN_PROGRESS")}, false},
-		"ended in the same second":        {[]stackStatus{status(100*time.Millisecond, "UPDATE_COMPLETE"), status(-time.Hour, "UPDATE_IN_PROGRESS")}, true},
-		"ended later":                     {[]stackStatus{status(time.Hour, "UPDATE_COMPLETE"), status(-time.Hour, "UPDATE_IN_PROGRESS")}, true},
-		"between two":                     {[]stackStatus{status(time.Hour, "UPDATE_IN_PROGRESS"), status(-time.Hour, "UPDATE_COMPLETE")}, false},
-		"rolling back":                    {[]stackStatus{status(time.Hour, "UPDATE_ROLLBACK_COMPLETE"), status(-time.Hour, "UPDATE_ROLLBACK_IN_PROGRESS")}, true},
-		"cleaning up":                     {[]stackStatus{status(-time.Hour, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")}, true},
-		"a change set in review, no more": {[]stackStatus{status(-time.Hour, "REVIEW_IN_PROGRESS")}, false},
-	} {
-		if got := changing(c.newestFirst, at); got != c.want {
-			t.Errorf("%s: changing %v, want %v", name, got, c.want)
-		}
 	}
 }

@@ -19,17 +19,17 @@ func guardPauseCases() []selfCase {
 	return []selfCase{
 		{
 			setting: id, name: "everything is paused", want: guard.ActionRequired, says: "PutParameter" + by,
-			breakIt: func(w *selfEnv) { put(w, w.stranger.ssmIn(inHome), PauseAll) },
+			breakIt: func(w *selfEnv) { put(w, ssm.NewFromConfig(w.stranger.Config), guard.PauseAll) },
 		},
 		{
 			setting: id, name: "one storage is paused", want: guard.ActionRequired, says: "PutParameter" + by,
-			breakIt: func(w *selfEnv) { put(w, w.stranger.ssmIn(inHome), "eu") },
+			breakIt: func(w *selfEnv) { put(w, ssm.NewFromConfig(w.stranger.Config), "eu") },
 		},
 		{
 			setting: id, name: "resumed", want: guard.ActionRequired, says: "DeleteParameter" + by,
 			breakIt: func(w *selfEnv) {
-				put(w, ssm.NewFromConfig(w.local.DirectConfig(inHome)), PauseAll)
-				w.must(w.stranger.ssmIn(inHome).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: aws.String(guard.PauseParameters + PauseAll)}))
+				put(w, ssm.NewFromConfig(w.local.DirectConfig(inHome)), guard.PauseAll)
+				w.must(ssm.NewFromConfig(w.stranger.Config).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: aws.String(guard.PauseParameters + guard.PauseAll)}))
 			},
 		},
 	}

@@ -13,13 +13,13 @@ func guardQueueCases() []selfCase {
 		{
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "queue icaguard-requests in us-east-1 does not exist",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.sqs(inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
+				w.must(queueClient(w.stranger, inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
 			},
 		},
 		{
 			setting: id, name: "another region's dead-letter queue deleted", want: guard.ActionRequired, says: "queue icaguard-dead-letters in eu-central-1 does not exist",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.sqs(away).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(away, guard.DeadLetterQueue)}))
+				w.must(queueClient(w.stranger, away).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(away, guard.DeadLetterQueue)}))
 			},
 		},
 		{
@@ -33,14 +33,14 @@ func guardQueueCases() []selfCase {
 		{
 			setting: id, name: "purged", want: guard.ActionRequired, says: "PurgeQueue by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.sqs(inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
+				w.must(queueClient(w.stranger, inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
 			},
 		},
 		{
 			setting: id, name: "a message in another region's dead-letter queue", want: guard.ActionRequired, untold: true,
 			says: "queue icaguard-dead-letters in eu-central-1 holds 1 messages",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.sqs(away).SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.url(away, guard.DeadLetterQueue), MessageBody: aws.String("{}")}))
+				w.must(queueClient(w.stranger, away).SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.url(away, guard.DeadLetterQueue), MessageBody: aws.String("{}")}))
 			},
 		},
 	}
@@ -48,14 +48,14 @@ func guardQueueCases() []selfCase {
 
 func (w *selfEnv) url(region, queue string) *string {
 	w.t.Helper()
-	out, err := w.stranger.sqs(region).GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: &queue})
+	out, err := queueClient(w.stranger, region).GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: &queue})
 	w.must(out, err)
 	return out.QueueUrl
 }
 
 func (w *selfEnv) setAttribute(name, value string) {
 	w.t.Helper()
-	w.must(w.stranger.sqs(inHome).SetQueueAttributes(w.t.Context(), &sqs.SetQueueAttributesInput{
+	w.must(queueClient(w.stranger, inHome).SetQueueAttributes(w.t.Context(), &sqs.SetQueueAttributesInput{
 		QueueUrl: w.url(inHome, guard.RequestQueue), Attributes: map[string]string{name: value},
 	}))
 }

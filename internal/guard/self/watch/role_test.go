@@ -15,7 +15,7 @@ func guardRoleCases() []selfCase {
 	alarm := func(event, name string, breakIt func(*selfEnv, *iam.Client)) selfCase {
 		return selfCase{
 			setting: id, name: name, want: guard.ActionRequired, says: event + " by arn:aws:iam::123456789012:user/AKIASTRANGER",
-			breakIt: func(w *selfEnv) { breakIt(w, w.stranger.iam()) },
+			breakIt: func(w *selfEnv) { breakIt(w, iam.NewFromConfig(w.stranger.Config)) },
 		}
 	}
 	widen := func(policy string) func(*selfEnv, *iam.Client) {
@@ -30,7 +30,7 @@ func guardRoleCases() []selfCase {
 		{
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "role icaguard-relay-eu-central-1 of the guard does not exist",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.iam().DeleteRole(w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(guard.RelayRole + away)}))
+				w.must(iam.NewFromConfig(w.stranger.Config).DeleteRole(w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(guard.RelayRole + away)}))
 			},
 		},
 		alarm("UpdateAssumeRolePolicy", "trusts somebody else", func(w *selfEnv, c *iam.Client) {

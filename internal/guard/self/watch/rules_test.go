@@ -1,15 +1,15 @@
 package watch
 
 import (
+	"encoding/json"
 	"strings"
-	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/guard/self"
 )
 
 func guardRulesCases() []selfCase {
@@ -19,16 +19,16 @@ func guardRulesCases() []selfCase {
 	}
 	disable := func(rule, region string) func(*selfEnv) {
 		return func(w *selfEnv) {
-			w.must(w.stranger.eventbridge(region).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: &rule}))
+			w.must(eventsClient(w.stranger, region).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: &rule}))
 		}
 	}
 	remove := func(rule, region string) func(*selfEnv) {
 		return func(w *selfEnv) {
-			w.must(w.stranger.eventbridge(region).RemoveTargets(w.t.Context(), &eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}}))
+			w.must(eventsClient(w.stranger, region).RemoveTargets(w.t.Context(), &eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}}))
 		}
 	}
 	put := func(region string, put eventbridge.PutRuleInput) func(*selfEnv) {
-		return func(w *selfEnv) { w.must(w.stranger.eventbridge(region).PutRule(w.t.Context(), &put)) }
+		return func(w *selfEnv) { w.must(eventsClient(w.stranger, region).PutRule(w.t.Context(), &put)) }
 	}
 	targets := func(rule, region string, change func(*types.Target)) func(*selfEnv) {
 		return func(w *selfEnv) { w.changeTarget(rule, region, change) }
@@ -40,7 +40,7 @@ func guardRulesCases() []selfCase {
 		way("schedule disabled", "rule icaguard-audit in us-east-1 is DISABLED", disable(schedule, inHome)),
 		way("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *selfEnv) {
 			remove(hear, inHome)(w)
-			w.must(w.stranger.eventbridge(inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
+			w.must(eventsClient(w.stranger, inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
 		}),
 		way("pattern narrowed", "rule icaguard-relay-s3 in eu-central-1 has another pattern",
 			put(away, eventbridge.PutRuleInput{Name: aws.String(relay), EventPattern: aws.String(`{"source":["aws.s3"],"detail":{"eventName":["DeleteBucket"]}}`)})),
@@ -58,9 +58,11 @@ func guardRulesCases() []selfCase {
 		way("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",
 			targets(relay, away, func(t *types.Target) { t.RoleArn = nil })),
 		{setting: id, name: "put again as it is", want: guard.InSync, breakIt: func(w *selfEnv) {
-			for _, rule := range Rules(All(), w.home) {
+			for _, rule := range self.Rules(self.AllRows(), w.home) {
 				if rule.Name == relay {
-					pattern := strings.ReplaceAll(text(rule.Pattern), ",", " ,\n")
+					text, err := json.Marshal(rule.Pattern)
+					w.must(text, err)
+					pattern := strings.ReplaceAll(string(text), ",", " ,\n")
 					put(away, eventbridge.PutRuleInput{Name: aws.String(relay), EventPattern: &pattern})(w)
 				}
 			}
@@ -71,48 +73,9 @@ func guardRulesCases() []selfCase {
 // changeTarget puts the rule's target again, changed.
 func (w *selfEnv) changeTarget(rule, region string, change func(*types.Target)) {
 	w.t.Helper()
-	client := w.stranger.eventbridge(region)
+	client := eventsClient(w.stranger, region)
 	out, err := client.ListTargetsByRule(w.t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: &rule})
 	w.must(out, err)
 	change(&out.Targets[0])
 	w.must(client.PutTargets(w.t.Context(), &eventbridge.PutTargetsInput{Rule: &rule, Targets: out.Targets}))
-}
-
-// TestRules lists what listens where: each source where its events appear, once.
-func TestRules(t *testing.T) {
-	for name, c := range map[string]struct {
-		home icaconfig.Home
-		want string
-	}{
-		"one region": {
-			icaconfig.Home{HomeRegion: inHome, StorageRegions: []string{inHome}},
-			"us-east-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks",
-		},
-		"a key elsewhere": {
-			icaconfig.Home{HomeRegion: inHome, StorageRegions: []string{inHome, away}, KeyRegions: []string{away}, Stacks: []icaconfig.Stack{{Region: away}}},
-			"us-east-1: cloudtrail dynamodb events iam kms lambda s3 sns sqs ssm stacks, eu-central-1: cloudtrail events kms s3 sqs stacks",
-		},
-		"IAM relayed": {
-			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, Stacks: []icaconfig.Stack{{Region: inHome}}},
-			"eu-central-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks, us-east-1: cloudtrail events iam sqs stacks",
-		},
-		"IAM swept": {
-			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, AuditIAM: true},
-			"eu-central-1: cloudtrail dynamodb events lambda s3 sns sqs ssm stacks",
-		},
-	} {
-		var byRegion []string
-		for _, region := range c.home.Regions() {
-			names := region + ":"
-			for _, rule := range Rules(All(), c.home) {
-				if rule.Region == region {
-					names += " " + strings.TrimPrefix(strings.TrimPrefix(rule.Name, "icaguard-events-"), "icaguard-relay-")
-				}
-			}
-			byRegion = append(byRegion, names)
-		}
-		if got := strings.Join(byRegion, ", "); got != c.want {
-			t.Errorf("%s:\n%s, want\n%s", name, got, c.want)
-		}
-	}
 }

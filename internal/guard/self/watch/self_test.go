@@ -14,6 +14,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
@@ -94,20 +95,25 @@ func (w *selfEnv) configure(withKey bool) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	baseline, err := file.Baseline(w.local.Account(), "aws")
+	owner, err := file.Owner(w.local.Account(), "aws")
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	baseline := file.Baseline(owner)
 	cfg := w.local.Config(inHome, w.key)
 	cfg.RetryMaxAttempts = 1
 	w.home = baseline.Home
 	w.engine = guard.Engine{
-		Baseline: baseline, Settings: SelfChecks(), Clients: guard.Clients{Config: cfg, Account: w.local.Account()}, Now: time.Now, guard.Sleep: guard.Sleep,
-		Requeue: func(_ context.Context, r guard.Request, _ time.Duration) error {
-			w.requeued = append(w.requeued, r)
-			return nil
-		},
+		Baseline: baseline, Self: All(), Clients: guard.Clients{Config: cfg, Account: w.local.Account()}, Now: time.Now, Sleep: guard.Sleep, Queue: w,
 	}
+}
+
+// Post keeps what the engine puts on its queue.
+func (w *selfEnv) Post(_ context.Context, requests []guard.Delayed) []error {
+	for _, r := range requests {
+		w.requeued = append(w.requeued, r.Request)
+	}
+	return make([]error, len(requests))
 }
 
 // play makes all stacks pass through statuses, one a minute, beginning at a time.
@@ -146,27 +152,36 @@ func (w *selfEnv) requests() []guard.Request {
 	defer w.mu.Unlock()
 	var requests []guard.Request
 	for _, event := range w.heard {
-		requests = append(requests, guard.Route(event, "", w.engine.Settings, w.engine.Baseline)...)
+		requests = append(requests, guard.Route(event, "", w.engine.Rows(), w.engine.Baseline)...)
 	}
 	w.heard = nil
 	return requests
 }
 
 // handle is one batch, with gates that know nothing yet.
-func (w *selfEnv) handle(requests ...Request) []guard.Outcome {
+func (w *selfEnv) handle(requests ...guard.Request) []guard.Outcome {
 	w.t.Helper()
-	w.engine.Deploys = NewDeploys(w.engine.Clients, w.home)
-	var outcomes []guard.Outcome
-	for _, result := range w.engine.Handle(w.t.Context(), requests) {
-		if result.Err != nil {
-			w.t.Fatal(result.Err)
-		}
-		outcomes = append(outcomes, result.Outcome)
-	}
-	return outcomes
+	w.engine.Deploys = gates.NewDeploys(w.engine.Clients, w.home)
+	return w.reconcile(requests...)
 }
 
-func (w *selfEnv) handleOne(requests ...Request) guard.Outcome {
+// reconcile answers the outcomes in the order of the table.
+func (w *selfEnv) reconcile(requests ...guard.Request) []guard.Outcome {
+	w.t.Helper()
+	var mu sync.Mutex
+	var outcomes []guard.Outcome
+	failed := w.engine.Handle(w.t.Context(), requests, func(_ context.Context, result guard.Result) {
+		mu.Lock()
+		defer mu.Unlock()
+		outcomes = append(outcomes, result.Outcome)
+	})
+	if len(failed) > 0 {
+		w.t.Fatal(failed)
+	}
+	return w.engine.Sorted(outcomes)
+}
+
+func (w *selfEnv) handleOne(requests ...guard.Request) guard.Outcome {
 	w.t.Helper()
 	outcomes := w.handle(requests...)
 	if len(outcomes) != 1 {
@@ -214,8 +229,8 @@ func TestSelfChecks(t *testing.T) {
 		"guard-trail": "trail", "guard-rules": "rules", "guard-queue": "queues", "guard-function": "functions", "guard-role": "roles",
 		"guard-topic": "topic", "guard-ledger": "table", "guard-pause": "none",
 	}
-	if len(parts) != len(SelfChecks()) {
-		t.Errorf("%d of %d settings are tested", len(parts), len(SelfChecks()))
+	if len(parts) != len(All()) {
+		t.Errorf("%d of %d settings are tested", len(parts), len(All()))
 	}
 	for setting, part := range parts {
 		t.Run(setting, func(t *testing.T) {
@@ -228,26 +243,52 @@ func TestSelfChecks(t *testing.T) {
 					t.Run(c.name, func(t *testing.T) { testSelfCase(newHome(t, local, c.key, part), c, used) })
 				}
 			}
-			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, settingOf(t, setting), used) })
+			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, rowOf(t, setting), used) })
 			t.Run("faults", func(t *testing.T) { testSelfFaults(newHome(t, local, true, part), setting) })
 		})
 	}
 }
 
-func settingOf(t *testing.T, id string) guard.Setting {
+func rowOf(t *testing.T, id string) guard.Row {
 	t.Helper()
-	all := All()
-	i := slices.IndexFunc(all, func(s guard.Setting) bool { return s.ID == id })
+	all := self.All()
+	i := slices.IndexFunc(all, func(s guard.SelfCheck) bool { return s.ID == id })
 	if i < 0 {
-		t.Fatalf("no setting %s", id)
+		t.Fatalf("no self check %s", id)
 	}
-	return all[i]
+	return all[i].Row
 }
+
+// testDeclared compares the actions that the row declares with those that its calls needed.
+func testDeclared(t *testing.T, row guard.Row, used map[string]bool) {
+	t.Helper()
+	declared := map[string]bool{}
+	for _, action := range row.Reads {
+		declared[action.Name] = true
+	}
+	if diff := cmp.Diff(declared, used); diff != "" {
+		t.Errorf("actions of %s (-declared +used):\n%s", row.ID, diff)
+	}
+}
+
+func expectStatus(t *testing.T, o guard.Outcome, want guard.Status) {
+	t.Helper()
+	got := o.Status
+	if got == guard.InSync && len(o.Notes) > 0 {
+		got = withNotes
+	}
+	if got != want {
+		t.Errorf("%s: status %s, want %s (%+v)", o.Setting, got, want, o)
+	}
+}
+
+// withNotes is InSync where tests expect that something is worth knowing.
+const withNotes guard.Status = "in-sync, with notes"
 
 func testSelfInSync(w *selfEnv, setting string, used map[string]bool) {
 	w.t.Helper()
-	if o := w.handleOne(guard.Request{Setting: setting}); o.Status != guard.InSync || o.Storage != "icaguard" {
-		w.t.Errorf("as deployed it must be clean, and nobody's but the guard's: %+v", o)
+	if o := w.handleOne(guard.Request{Setting: setting}); o.Status != guard.InSync || !slices.Equal(o.Storages, []string{"icaguard"}) {
+		w.t.Errorf("as deployed it must be in sync, and nobody's but the guard's: %+v", o)
 	}
 	for _, call := range w.calls() {
 		used[call.Action] = true
@@ -269,8 +310,8 @@ func testSelfCase(w *selfEnv, c selfCase, used map[string]bool) {
 		used[call.Action] = true
 	}
 	expectStatus(w.t, o, c.want)
-	if told := fmt.Sprint(o.Alerts, o.Notes, o.Problem); !strings.Contains(told, c.says) || (c.says == "") != (c.want == guard.InSync) {
-		w.t.Errorf("people must be told %q, are told %s", c.says, told)
+	if text := fmt.Sprint(o.Alerts, o.Notes, o.Problem); !strings.Contains(text, c.says) || (c.says == "") != (c.want == guard.InSync) {
+		w.t.Errorf("people must read %q, read %s", c.says, text)
 	}
 	if c.want == guard.ActionRequired && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Events), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
@@ -302,23 +343,26 @@ func testSelfFaults(w *selfEnv, setting string) {
 		}
 	}
 	if o := w.handleOne(guard.Request{Setting: setting}); o.Status != guard.InSync {
-		w.t.Errorf("not clean when AWS is well again: %+v", o)
+		w.t.Errorf("not in sync when AWS is well again: %+v", o)
 	}
 }
 
-// TestSelfChecksAreAskedOnce: storages share the guard, in whatever region they are.
-func TestSelfChecksAreAskedOnce(t *testing.T) {
-	w := &selfEnv{t: t, local: newFixture(t).AWS}
+// TestSelfChecksAreDoneOnce: storages share the guard, in whatever region they are, and nothing of it is restored.
+func TestSelfChecksAreDoneOnce(t *testing.T) {
+	w := &selfEnv{t: t, local: localawstest.Start(t)}
 	w.configure(false)
-	var got []string
-	for _, j := range w.engine.jobs([]guard.Request{{}}) {
-		got = append(got, j.setting.ID+" "+string(j.setting.On.Mode(j.storage)))
+	var got, want []string
+	for _, o := range w.engine.Audit(t.Context()) {
+		got = append(got, o.Setting+" "+strings.Join(o.Storages, " "))
+		o.Diffs = []guard.Diff{{Path: "played"}}
+		if requests := w.engine.FoundByAudit([]guard.Outcome{o}); len(requests) != 0 {
+			t.Errorf("%s would be restored: %v", o.Setting, requests)
+		}
 	}
-	var want []string
-	for _, setting := range SelfChecks() {
-		want = append(want, setting.ID+" "+string(icaconfig.Observe))
+	for _, row := range self.All() {
+		want = append(want, row.ID+" icaguard")
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("requests (-want +got):\n%s", diff)
+		t.Errorf("checks (-want +got):\n%s", diff)
 	}
 }

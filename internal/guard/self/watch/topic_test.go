@@ -16,12 +16,12 @@ func guardTopicCases() []selfCase {
 		{
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "topic icaguard-alerts does not exist",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.sns(w.storage()).DeleteTopic(w.t.Context(), &sns.DeleteTopicInput{TopicArn: w.topic()}))
+				w.must(topicClient(w.stranger, w.storage()).DeleteTopic(w.t.Context(), &sns.DeleteTopicInput{TopicArn: w.topic()}))
 			},
 		},
 		{
 			setting: id, name: "an address unsubscribed", want: guard.ActionRequired, says: "second@example.org is not subscribed",
-			breakIt: func(w *selfEnv) { w.unsubscribe(w.stranger.sns(w.storage()), "second@example.org") },
+			breakIt: func(w *selfEnv) { w.unsubscribe(topicClient(w.stranger, w.storage()), "second@example.org") },
 		},
 		{
 			setting: id, name: "an address not confirmed", want: withNotes, untold: true, says: "second@example.org has not confirmed",
@@ -34,7 +34,7 @@ func guardTopicCases() []selfCase {
 		{
 			setting: id, name: "another attribute set", want: guard.ActionRequired, says: "SetTopicAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.sns(w.storage()).SetTopicAttributes(w.t.Context(), &sns.SetTopicAttributesInput{
+				w.must(topicClient(w.stranger, w.storage()).SetTopicAttributes(w.t.Context(), &sns.SetTopicAttributesInput{
 					TopicArn: w.topic(), AttributeName: aws.String("DisplayName"), AttributeValue: aws.String("other"),
 				}))
 			},
@@ -42,7 +42,7 @@ func guardTopicCases() []selfCase {
 		{
 			setting: id, name: "another address subscribed", want: guard.InSync, untold: true,
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.sns(w.storage()).Subscribe(w.t.Context(), &sns.SubscribeInput{
+				w.must(topicClient(w.stranger, w.storage()).Subscribe(w.t.Context(), &sns.SubscribeInput{
 					TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("third@example.org"),
 				}))
 			},

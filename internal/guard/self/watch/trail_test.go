@@ -12,7 +12,7 @@ import (
 func guardTrailCases() []selfCase {
 	const id = "guard-trail"
 	stop := func(w *selfEnv) {
-		w.must(w.stranger.cloudtrail(inHome).StopLogging(w.t.Context(), &cloudtrail.StopLoggingInput{Name: aws.String(guard.TrailName)}))
+		w.must(trailClient(w.stranger, inHome).StopLogging(w.t.Context(), &cloudtrail.StopLoggingInput{Name: aws.String(guard.TrailName)}))
 	}
 	selectors := func(s types.EventSelector) func(*selfEnv) {
 		return func(w *selfEnv) {
@@ -39,7 +39,7 @@ func guardTrailCases() []selfCase {
 		{
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "no CloudTrail trail covers us-east-1",
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.cloudtrail(inHome).DeleteTrail(w.t.Context(), &cloudtrail.DeleteTrailInput{Name: aws.String(guard.TrailName)}))
+				w.must(trailClient(w.stranger, inHome).DeleteTrail(w.t.Context(), &cloudtrail.DeleteTrailInput{Name: aws.String(guard.TrailName)}))
 			},
 		},
 		{
@@ -81,10 +81,10 @@ func guardTrailCases() []selfCase {
 		{
 			setting: id, name: "stopped, but another trail hears as much", want: guard.InSync,
 			breakIt: func(w *selfEnv) {
-				w.must(w.stranger.cloudtrail(away).CreateTrail(w.t.Context(), &cloudtrail.CreateTrailInput{
+				w.must(trailClient(w.stranger, away).CreateTrail(w.t.Context(), &cloudtrail.CreateTrailInput{
 					Name: aws.String("other"), S3BucketName: aws.String(guard.TrailName + "-trail"), IsMultiRegionTrail: aws.Bool(true),
 				}))
-				w.must(w.stranger.cloudtrail(away).StartLogging(w.t.Context(), &cloudtrail.StartLoggingInput{Name: aws.String("other")}))
+				w.must(trailClient(w.stranger, away).StartLogging(w.t.Context(), &cloudtrail.StartLoggingInput{Name: aws.String("other")}))
 				stop(w)
 			},
 		},
@@ -98,11 +98,11 @@ func guardTrailCases() []selfCase {
 func (w *selfEnv) putSelectors(put *cloudtrail.PutEventSelectorsInput) {
 	w.t.Helper()
 	put.TrailName = aws.String(guard.TrailName)
-	w.must(w.stranger.cloudtrail(inHome).PutEventSelectors(w.t.Context(), put))
+	w.must(trailClient(w.stranger, inHome).PutEventSelectors(w.t.Context(), put))
 }
 
 func (w *selfEnv) update(update *cloudtrail.UpdateTrailInput) {
 	w.t.Helper()
 	update.Name = aws.String(guard.TrailName)
-	w.must(w.stranger.cloudtrail(inHome).UpdateTrail(w.t.Context(), update))
+	w.must(trailClient(w.stranger, inHome).UpdateTrail(w.t.Context(), update))
 }

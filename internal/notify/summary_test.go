@@ -1,4 +1,4 @@
-package report
+package notify
 
 import (
 	"errors"
@@ -6,36 +6,37 @@ import (
 	"testing"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 func TestSummary(t *testing.T) {
 	const occasion = "first check after stack icaguard-guard in us-east-1 is in status UPDATE_ROLLBACK_COMPLETE"
-	well := []guard.Outcome{outcome(guard.InSync), withNote(outcome(guard.InSync)), outcome(guard.Restored)}
+	well := []guard.Outcome{testlab.Outcome(guard.InSync), withNote(testlab.Outcome(guard.InSync)), testlab.Outcome(guard.Restored)}
 	for _, c := range []struct {
 		outcomes          []guard.Outcome
 		subject, severity string
 	}{
 		{well, "[icaguard] all 3 settings are well: " + occasion, "info"},
-		{append(well, outcome(guard.Deferred)), "[icaguard] 1 of 4 settings need attention: " + occasion, "critical"},
-		{append(well, outcome(guard.Unknown), outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " + occasion, "critical"},
+		{append(well, testlab.Outcome(guard.Deferred)), "[icaguard] 1 of 4 settings need attention: " + occasion, "critical"},
+		{append(well, testlab.Outcome(guard.Unknown), testlab.Outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " + occasion, "critical"},
 	} {
 		notice, err := Summary(occasion, c.outcomes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(notice.Subject) > 100 || !strings.HasPrefix(c.subject, notice.Subject) || notice.Filter["severity"] != c.severity || notice.Filter["status"] != "summary" {
+		if len(notice.Subject) > 100 || !strings.HasPrefix(c.subject, notice.Subject) || notice.Filter["severity"][0] != c.severity || notice.Filter["status"][0] != "summary" {
 			t.Errorf("notice %q %v, want %q, %s", notice.Subject, notice.Filter, c.subject, c.severity)
 		}
 		for _, o := range c.outcomes {
 			if !strings.Contains(notice.Body, string(o.Status)) {
-				t.Errorf("the body does not tell of %s:\n%s", o.Status, notice.Body)
+				t.Errorf("the body does not name %s:\n%s", o.Status, notice.Body)
 			}
 		}
 	}
 }
 
 func TestFingerprint(t *testing.T) {
-	broken := outcome(guard.Unknown)
+	broken := testlab.Outcome(guard.Unknown)
 	for name, c := range map[string]struct {
 		change func(*guard.Outcome)
 		same   bool
@@ -45,8 +46,9 @@ func TestFingerprint(t *testing.T) {
 		"another status":                  {func(o *guard.Outcome) { o.Status = guard.Drifted }, false},
 		"another difference":              {func(o *guard.Outcome) { o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Found: "1 s"}} }, false},
 		"an alert":                        {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
-		"a report":                        {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
-		"another storage":                 {func(o *guard.Outcome) { o.Storage = "lab-test" }, false},
+		"a note":                          {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
+		"another storage":                 {func(o *guard.Outcome) { o.Storages = []string{"lab-test"} }, false},
+		"a storage more":                  {func(o *guard.Outcome) { o.Storages = []string{"lab-prod", "lab-test"} }, false},
 	} {
 		changed := broken
 		c.change(&changed)
@@ -56,16 +58,8 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// TestHeldForTooLongIsTold, and so is what was done without an answer.
-func TestHeldForTooLongIsTold(t *testing.T) {
-	held := outcome(guard.Deferred)
-	held.DeferredTooLong = true
-	if notice, wanted := NoticeFor(held); !wanted || notice.Filter["severity"] != "critical" || !strings.Contains(notice.Body, "why it is deferred") {
-		t.Errorf("%v %+v", wanted, notice)
-	}
-	restored := outcome(guard.Restored)
-	restored.GateSkipped = "asked 3 times in vain"
-	if notice, _ := NoticeFor(restored); !strings.Contains(notice.Body, "gates     asked 3 times in vain") {
-		t.Errorf("%s", notice.Body)
-	}
+// withNote is the outcome with something that is worth knowing.
+func withNote(o guard.Outcome) guard.Outcome {
+	o.Notes = []guard.Finding{{What: "versioning is suspended"}}
+	return o
 }
