@@ -129,6 +129,14 @@ def emulated_by_patches() -> list[Gap]:
             s3_new_bucket_defaults,
         ),
         Gap(
+            "s3-request-payment",
+            "s3",
+            "knows neither GetBucketRequestPayment nor PutBucketRequestPayment",
+            "keeps who pays: the bucket's owner, until told otherwise",
+            S3_API + "API_PutBucketRequestPayment.html",
+            s3_request_payment,
+        ),
+        Gap(
             "s3-encryption-fields",
             "s3",
             "forgets which types of encryption a bucket refuses",
@@ -489,13 +497,6 @@ def not_shown() -> list[Gap]:
             "accepts any web identity token and any duration",
             "checks the token against the provider, the trust policy's conditions, and the role's maximum duration",
             "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html",
-        ),
-        Gap(
-            "s3-request-payment",
-            "s3",
-            "PutBucketRequestPayment becomes CreateBucket",
-            "works",
-            S3_API + "API_PutBucketRequestPayment.html",
         ),
         Gap(
             "s3-restrict-public-buckets",
@@ -867,6 +868,31 @@ def s3_new_bucket_defaults() -> None:
 
     FakeBucket.__init__ = init
     S3Backend.delete_bucket_encryption = delete_bucket_encryption
+
+
+def s3_request_payment() -> None:
+    import re
+
+    from moto.core.responses import ActionResult
+    from moto.s3.exceptions import MalformedXML
+    from moto.s3.responses import S3Response
+
+    original = S3Response._bucket_response
+
+    def respond(self, request, full_url):
+        if "requestPayment" not in request.args or request.method not in ("GET", "PUT"):
+            return original(self, request, full_url)
+        bucket = self.backend.get_bucket(self.bucket_name)
+        if request.method == "PUT":
+            payer = re.search(rb"<Payer>(BucketOwner|Requester)</Payer>", self.body)
+            if not payer:
+                raise MalformedXML()
+            bucket.payer = payer.group(1).decode()
+            return ""
+        self.data["Action"] = "GetBucketRequestPayment"
+        return self.serialized(ActionResult({"Payer": getattr(bucket, "payer", "BucketOwner")}))
+
+    S3Response._bucket_response = respond
 
 
 def s3_wrong_region() -> None:

@@ -44,6 +44,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"cfn-trail":                    checkTrail,
 		"cfn-alarm-arn":                checkAlarmARN,
 		"s3-new-bucket-defaults":       checkBucketDefaults,
+		"s3-request-payment":           checkRequestPayment,
 		"s3-expected-bucket-owner":     checkExpectedOwner,
 		"s3-wrong-region":              checkWrongRegion,
 		"s3-malformed-bucket-policy":   checkMalformedPolicy,
@@ -377,6 +378,43 @@ func checkBucketDefaults(ctx context.Context, local *localaws.AWS) error {
 	}
 	if rule := ownership.OwnershipControls.Rules[0].ObjectOwnership; rule != s3types.ObjectOwnershipBucketOwnerEnforced {
 		return fmt.Errorf("ownership %s", rule)
+	}
+	return nil
+}
+
+func checkRequestPayment(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("paid")
+	put := func(payer s3types.Payer) error {
+		return done(client.PutBucketRequestPayment(ctx, &s3.PutBucketRequestPaymentInput{
+			Bucket: bucket, RequestPaymentConfiguration: &s3types.RequestPaymentConfiguration{Payer: payer},
+		}))
+	}
+	payer := func(want s3types.Payer) error {
+		out, err := client.GetBucketRequestPayment(ctx, &s3.GetBucketRequestPaymentInput{Bucket: bucket})
+		if err == nil && out.Payer != want {
+			err = fmt.Errorf("%q pays, want %q", out.Payer, want)
+		}
+		return err
+	}
+	for range 2 { // a bucket created again is a new one
+		if err := errors.Join(wantCode(put(s3types.PayerRequester), "NoSuchBucket"), wantCode(payer(""), "NoSuchBucket")); err != nil {
+			return err
+		}
+		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+			return err
+		}
+		if err := errors.Join(payer(s3types.PayerBucketOwner), put(s3types.PayerRequester), payer(s3types.PayerRequester)); err != nil {
+			return err
+		}
+		if err := errors.Join(wantCode(put("Nobody"), "MalformedXML"), payer(s3types.PayerRequester)); err != nil {
+			return err
+		}
+		if err := errors.Join(put(s3types.PayerBucketOwner), payer(s3types.PayerBucketOwner), put(s3types.PayerRequester)); err != nil {
+			return err
+		}
+		if _, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: bucket}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

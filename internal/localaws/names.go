@@ -194,7 +194,7 @@ type s3Operation struct{ method, sub, operation, action, event string }
 // Rows without event name are reads, or data events.
 //
 // Names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html and the service
-// authorization reference. PutBucketObjectLockConfiguration, the request payment's, and the inventory's are inferred from the rule.
+// authorization reference. PutBucketObjectLockConfiguration and the inventory's are inferred from the rule.
 func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 	const get, put, del, head, post = http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodPost
 	return []s3Operation{
