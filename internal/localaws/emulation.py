@@ -129,6 +129,15 @@ def emulated_by_patches() -> list[Gap]:
             s3_new_bucket_defaults,
         ),
         Gap(
+            "s3-unknown-sub-resources",
+            "s3",
+            "takes a bucket's sub-resource that it does not know for none: PUT ?metrics creates the bucket, DELETE ?metrics "
+            "deletes it, GET ?metrics lists its objects",
+            "knows them all; here 501 NotImplemented",
+            S3_API + "ErrorResponses.html",
+            s3_unknown_sub_resources,
+        ),
+        Gap(
             "s3-request-payment",
             "s3",
             "knows neither GetBucketRequestPayment nor PutBucketRequestPayment",
@@ -380,6 +389,15 @@ def emulated_in_go() -> list[Gap]:
             by="cloudtrail.go",
         ),
         Gap(
+            "unknown-calls",
+            "all",
+            "does something else, or answers with a web page",
+            "knows every call; here one without a row in names.go, or that moto lacks, is refused with 501 NotImplemented "
+            "and is no event",
+            S3_API + "ErrorResponses.html",
+            by="names.go",
+        ),
+        Gap(
             "faults",
             "all",
             "is never slow, throttled, denied or away",
@@ -480,7 +498,7 @@ def not_shown() -> list[Gap]:
         Gap(
             "iam-simulation",
             "iam",
-            "SimulatePrincipalPolicy and SimulateCustomPolicy answer HTTP 500",
+            "has no SimulatePrincipalPolicy and SimulateCustomPolicy",
             "simulate",
             IAM_API + "API_SimulatePrincipalPolicy.html",
         ),
@@ -530,7 +548,7 @@ def not_shown() -> list[Gap]:
         Gap(
             "cloudtrail-lookup",
             "cloudtrail",
-            "LookupEvents answers HTTP 500; trails log nothing",
+            "has no LookupEvents; trails log nothing",
             "finds and logs events",
             "https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html",
         ),
@@ -868,6 +886,49 @@ def s3_new_bucket_defaults() -> None:
 
     FakeBucket.__init__ = init
     S3Backend.delete_bucket_encryption = delete_bucket_encryption
+
+
+# The sub-resources of a bucket that moto asks for, by method, in S3Response._bucket_response_get and its siblings. What it
+# does not ask for it does not see.
+S3_SUB_RESOURCES = {
+    "HEAD": set(),
+    "GET": {
+        "acl", "cors", "encryption", "id", "inventory", "lifecycle", "list-type", "location", "logging", "notification",
+        "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "replication", "tagging",
+        "uploads", "versioning", "versions", "website", "accelerate",
+    },
+    "PUT": {
+        "acl", "cors", "encryption", "id", "inventory", "lifecycle", "logging", "notification", "object-lock",
+        "ownershipControls", "policy", "publicAccessBlock", "replication", "tagging", "versioning", "website", "accelerate",
+    },
+    "DELETE": {
+        "cors", "encryption", "lifecycle", "ownershipControls", "policy", "publicAccessBlock", "replication", "tagging",
+        "website",
+    },
+    "POST": {"delete"},
+}
+
+# Names in the queries of lists, and of any call: no sub-resources.
+S3_PARAMETERS = {
+    "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "marker", "max-keys", "max-uploads",
+    "prefix", "start-after", "upload-id-marker", "version-id-marker", "x-id",
+}
+
+
+def s3_unknown_sub_resources() -> None:
+    from moto.s3.responses import S3Response
+
+    original = S3Response._bucket_response
+
+    def respond(self, request, full_url):
+        known = S3_PARAMETERS | S3_SUB_RESOURCES.get(request.method, set())
+        unknown = [name for name in request.args if name not in known and not name.startswith("X-Amz-")]
+        if not self.bucket_name or not unknown:
+            return original(self, request, full_url)
+        message = f"moto does not know {request.method} bucket?{'&'.join(unknown)}"
+        return 501, {}, f"<Error><Code>NotImplemented</Code><Message>{escape(message)}</Message></Error>"
+
+    S3Response._bucket_response = respond
 
 
 def s3_request_payment() -> None:
@@ -1537,7 +1598,12 @@ def serve() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    app = DomainDispatcherApplication(create_backend_app)
+    def backend_app(service):
+        app = create_backend_app(service)
+        app.register_error_handler(NotImplementedError, lambda error: (str(error), 501))  # the recorder words it as AWS does
+        return app
+
+    app = DomainDispatcherApplication(backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     os.environ["MOTO_PORT"] = str(server.port)
     with os.fdopen(3, "w") as report:

@@ -44,6 +44,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"cfn-trail":                    checkTrail,
 		"cfn-alarm-arn":                checkAlarmARN,
 		"s3-new-bucket-defaults":       checkBucketDefaults,
+		"s3-unknown-sub-resources":     checkUnknownSubResources,
 		"s3-request-payment":           checkRequestPayment,
 		"s3-expected-bucket-owner":     checkExpectedOwner,
 		"s3-wrong-region":              checkWrongRegion,
@@ -380,6 +381,39 @@ func checkBucketDefaults(ctx context.Context, local *localaws.AWS) error {
 		return fmt.Errorf("ownership %s", rule)
 	}
 	return nil
+}
+
+// checkUnknownSubResources asks for what moto would do on the whole bucket instead.
+func checkUnknownSubResources(ctx context.Context, local *localaws.AWS) error {
+	client, bucket, id := direct(local), aws.String("measured"), aws.String("all")
+	put := func() error {
+		return done(client.PutBucketMetricsConfiguration(ctx, &s3.PutBucketMetricsConfigurationInput{
+			Bucket: bucket, Id: id, MetricsConfiguration: &s3types.MetricsConfiguration{Id: id},
+		}))
+	}
+	if err := wantCode(put(), "NotImplemented"); err != nil {
+		return fmt.Errorf("a missing bucket: %w", err)
+	}
+	if _, err := client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}); err == nil {
+		return errors.New("the bucket was created")
+	}
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	for _, do := range []func() error{
+		put,
+		func() error {
+			return done(client.GetBucketMetricsConfiguration(ctx, &s3.GetBucketMetricsConfigurationInput{Bucket: bucket, Id: id}))
+		},
+		func() error {
+			return done(client.DeleteBucketMetricsConfiguration(ctx, &s3.DeleteBucketMetricsConfigurationInput{Bucket: bucket, Id: id}))
+		},
+	} {
+		if err := wantCode(do(), "NotImplemented"); err != nil {
+			return err
+		}
+	}
+	return done(client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}))
 }
 
 func checkRequestPayment(ctx context.Context, local *localaws.AWS) error {
