@@ -36,13 +36,11 @@ func summaries(all []notice) []string {
 	return subjects
 }
 
-// expectCheckOfAll wants one message: a check everything, a minute later. It answers its body.
+// expectCheckOfAll wants one message: a check of everything, a minute later. It answers its body.
 func (w *env) expectCheckOfAll() string {
 	w.t.Helper()
 	p := w.expectPosts(1)[0]
-	message, err := guard.ParseMessage([]byte(p.MessageBody))
-	w.must(err)
-	if l := message.Request; l == nil || l.Storage != "" || l.Setting != "" || !strings.Contains(l.Reason, "is in status") || p.DelaySeconds != 60 {
+	if r := requestOf(w.t, p.MessageBody); r.Resource != "" || r.Setting != "" || !strings.Contains(r.Reason, "is in status") || p.DelaySeconds != 60 {
 		w.t.Errorf("want a check of everything after a minute: %+v", p)
 	}
 	return p.MessageBody
@@ -59,14 +57,14 @@ func testSettled(t *testing.T, s *fixture) {
 		later := w.expectCheckOfAll()
 		all := w.notices()
 		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], fmt.Sprintf("[icaguard] all %d settings are well: first check after stack icaguard-guard", w.Settings())) {
-			t.Errorf("%s: want two restores told and one summary: %+v", status, all)
+			t.Errorf("%s: want two restores reported and one summary: %+v", status, all)
 		}
 		w.Break()
 		w.done(later)
 		w.ExpectRestored()
 		w.expectPosts(0)
 		if all := w.notices(); len(all) != 2 || len(summaries(all)) != 0 {
-			t.Errorf("%s: want the restores told, and no second summary: %+v", status, all)
+			t.Errorf("%s: want the restores reported, and no second summary: %+v", status, all)
 		}
 	}
 }
@@ -81,10 +79,10 @@ func testDeployNotOver(t *testing.T, s *fixture) {
 	w.ExpectCORS()         // the bucket waits for the deploy to go on,
 	w.ExpectSession(43200) // the role stands in a stack that may never follow
 	if posts := w.posts.take(); len(posts) != 2 {
-		t.Errorf("%d messages sent, want a check of everything and one at what is held: %+v", len(posts), posts)
+		t.Errorf("%d messages sent, want a check of everything and one of what is deferred: %+v", len(posts), posts)
 	}
 	if all := w.notices(); len(all) != 1 || len(summaries(all)) != 0 {
-		t.Errorf("want the restore told, and no summary: %+v", all)
+		t.Errorf("want the restore reported, and no summary: %+v", all)
 	}
 	w.PlayStacks("UPDATE_COMPLETE") // in the end with the configuration of this guard
 	w.done(w.stackEvent(guardStack, "UPDATE_COMPLETE"))
@@ -122,22 +120,22 @@ func testOtherStackEvents(t *testing.T, s *fixture) {
 	}
 }
 
-// testMissed: a check of the schedule's that restores is counted as missed by events, and so is one that had to wait.
-func testMissed(t *testing.T, s *fixture) {
+// testFoundByAudit: a request of an audit that restores is counted as found by it, and so is one that was deferred.
+func testFoundByAudit(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Break()
 	body, err := guard.Encode(guard.Request{Setting: "bucket-cors", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
-	held, err := guard.Encode(guard.Request{Setting: "role-session-duration", FoundByAudit: true, Reason: "found by the audit"})
+	deferred, err := guard.Encode(guard.Request{Setting: "role-session-duration", FoundByAudit: true, Reason: "found by the audit"})
 	w.must(err)
 	w.done(body)
 	w.PlayStacks("UPDATE_IN_PROGRESS")
-	w.done(held)
+	w.done(deferred)
 	w.PlayStacks("UPDATE_COMPLETE")
 	w.done(w.expectPosts(1)[0].MessageBody)
 	w.ExpectRestored()
 	w.ShortenSession(testlab.Stranger)
-	w.done(w.heard()[2:]...) // after the two that were missed
+	w.done(w.heard()[2:]...) // after the two that the audit found
 	w.ExpectRestored()
 	log := w.logged()
 	got := map[string]float64{}
@@ -157,8 +155,8 @@ func testMissed(t *testing.T, s *fixture) {
 	if seconds, measured := got[report.RestoreSeconds+storage+name+" Setting=role-session-duration"]; !measured || seconds < 0 || seconds > 60 {
 		t.Errorf("seconds from the event to the restored state: %v", got)
 	}
-	if strings.Count(log, `"missedByEvents":true`) != 3 {
-		t.Errorf("the log does not tell what was missed:\n%s", log)
+	if strings.Count(log, `"foundByAudit":true`) != 3 {
+		t.Errorf("the log does not say what an audit found:\n%s", log)
 	}
 }
 

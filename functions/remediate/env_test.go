@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
@@ -65,16 +66,16 @@ type env struct {
 	sqs *sqs.Client // past the recorder
 }
 
-// The queues of a env.
+// The queues of an env.
 const (
 	requests    = "requests"
 	deadLetters = "dead-letters"
 	inbox       = "inbox" // the topic's subscriber
 )
 
-func newEnv(t *testing.T, s *fixture) *env { return newWorldIn(t, s, icaconfig.Enforce) }
+func newEnv(t *testing.T, s *fixture) *env { return newEnvIn(t, s, icaconfig.Enforce) }
 
-func newWorldIn(t *testing.T, s *fixture, mode icaconfig.Mode) *env {
+func newEnvIn(t *testing.T, s *fixture, mode icaconfig.Mode) *env {
 	t.Helper()
 	return guarding(t, s, testlab.New(t, s.AWS, s.nextName(), mode))
 }
@@ -278,7 +279,7 @@ func (w *env) notices() []notice {
 // notice is SNS's form of a notice in a subscribed queue.
 type notice struct {
 	Subject, Message  string
-	MessageAttributes map[string]struct{ Value string }
+	MessageAttributes map[string]struct{ Type, Value string }
 }
 
 // expectNotice wants exactly one notice, with this status, severity and these texts.
@@ -302,19 +303,39 @@ func (w *env) expectNotice(status guard.Status, severity string, texts ...string
 // expectAgain wants the post to be a first check again, with this delay and reason, and answers its body.
 func (w *env) expectAgain(p post, setting string, delay time.Duration, reason string) string {
 	w.t.Helper()
-	message, err := guard.ParseMessage([]byte(p.MessageBody))
-	w.must(err)
-	request := message.Request
-	if request == nil || p.QueueURL != w.queues[requests] {
-		w.t.Fatalf("no request on the queue of requests: %+v", p)
+	request := requestOf(w.t, p.MessageBody)
+	if p.QueueURL != w.queues[requests] {
+		w.t.Fatalf("not on the queue of requests: %+v", p)
 	}
-	if request.Storage != w.Storage.Name || request.Setting != setting || request.Attempt != 1 || !strings.Contains(request.Reason, reason) {
-		w.t.Errorf("request %+v, want attempt 1 at %s of %s because %q", request, setting, w.Storage.Name, reason)
+	if resource := w.resourceOf(setting); request.Resource != resource || request.Setting != setting || request.Attempt != 1 || !strings.Contains(request.Reason, reason) {
+		w.t.Errorf("request %+v, want attempt 1 at %s of %s because %q", request, setting, resource, reason)
 	}
 	if got := time.Duration(p.DelaySeconds) * time.Second; got != delay {
 		w.t.Errorf("request at %s after %s, want after %s", setting, got, delay)
 	}
 	return p.MessageBody
+}
+
+// requestOf is the request that a message holds.
+func requestOf(t *testing.T, body string) guard.Request {
+	t.Helper()
+	message, err := guard.ParseMessage([]byte(body))
+	request, ok := message.(guard.Request)
+	if err != nil || !ok {
+		t.Fatalf("no request: %v: %s", err, body)
+	}
+	return request
+}
+
+// resourceOf is the ARN of what a setting stands on.
+func (w *env) resourceOf(setting string) string {
+	w.t.Helper()
+	all := self.AllRows()
+	i := slices.IndexFunc(all, func(r guard.Row) bool { return r.ID == setting })
+	if i < 0 {
+		w.t.Fatalf("no setting %s", setting)
+	}
+	return all[i].On.ARN(w.Storage)
 }
 
 // expectPosts wants so many messages of the function since the last call, and answers them.
@@ -371,7 +392,7 @@ func newPostbox(t *testing.T, endpoint string) *postbox {
 	return p
 }
 
-// RoundTrip passes a call on and notes it if it was a message that SQS took.
+// RoundTrip passes a call on and notes the messages that SQS took.
 func (p *postbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -380,8 +401,16 @@ func (p *postbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	onward := r.Clone(r.Context())
 	onward.Body = io.NopCloser(bytes.NewReader(body))
 	response, err := http.DefaultTransport.RoundTrip(onward)
-	if err == nil && response.StatusCode == http.StatusOK && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".SendMessage") {
+	if err != nil || response.StatusCode != http.StatusOK {
+		return response, err
+	}
+	answer, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(answer))
+	switch target := r.Header.Get("X-Amz-Target"); {
+	case strings.HasSuffix(target, ".SendMessage"):
 		p.note(body)
+	case strings.HasSuffix(target, ".SendMessageBatch"):
+		p.noteBatch(body, answer)
 	}
 	return response, err
 }
@@ -392,6 +421,33 @@ func (p *postbox) note(body []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.posts = append(p.posts, sent)
+}
+
+// noteBatch notes those of a batch's messages that SQS took.
+func (p *postbox) noteBatch(body, answer []byte) {
+	var batch struct {
+		QueueURL string `json:"QueueUrl"`
+		Entries  []struct {
+			post
+			ID string `json:"Id"`
+		}
+	}
+	var taken struct {
+		Successful []struct {
+			ID string `json:"Id"`
+		}
+	}
+	_, _ = json.Unmarshal(body, &batch), json.Unmarshal(answer, &taken) // SQS took it, so it is JSON
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, entry := range batch.Entries {
+		for _, one := range taken.Successful {
+			if one.ID == entry.ID {
+				entry.post.QueueURL = batch.QueueURL
+				p.posts = append(p.posts, entry.post)
+			}
+		}
+	}
 }
 
 func (p *postbox) take() []post {

@@ -23,8 +23,8 @@ func testDenied(t *testing.T, s *fixture) {
 	allow := w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
 	w.done(event)
 	again := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 5*time.Second, "is not authorized to perform: iam:GetRole")
-	if causes := eventsOf(t, again); !slices.Equal(causes, []string{eventID(t, event)}) {
-		t.Errorf("causes %v, want the event's", causes)
+	if ids := eventsOf(t, again); !slices.Equal(ids, []string{eventID(t, event)}) {
+		t.Errorf("events %v, want the one", ids)
 	}
 	if notices := w.notices(); len(notices) != 0 {
 		t.Errorf("what may pass by itself is nobody's news yet: %+v", notices)
@@ -85,7 +85,7 @@ func testAway(t *testing.T, s *fixture) {
 		t.Errorf("messages that come again: %s, want all but the one that asks for nothing", failed)
 	}
 	log := w.logged()
-	for _, text := range []string{"connection refused", "message comes again", "bucket-cors: request again: queue: send to"} {
+	for _, text := range []string{"connection refused", "message comes again", "bucket-cors: requeue: queue: send to"} {
 		if !strings.Contains(log, text) {
 			t.Errorf("the log lacks %q:\n%s", text, log)
 		}
@@ -96,11 +96,11 @@ func testAway(t *testing.T, s *fixture) {
 func testRequeueFails(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	cors, role := w.heardOne(w.DeleteCORS), w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
-	request := w.lookAt("", "role-session-duration")
+	request := w.request("", "role-session-duration")
 	ignored := strings.ReplaceAll(role, w.Storage.Role.Name, "AnotherRole")
 	w.Inject(localaws.Fault{Operation: "GetRole", Kind: localaws.Denied})
-	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
-	failed := w.failing(role, cors, ignored, request, w.lookAt("", "bucket-cors"))
+	w.Inject(localaws.Fault{Operation: "SendMessageBatch", Kind: localaws.Denied})
+	failed := w.failing(role, cors, ignored, request, w.request("", "bucket-cors"))
 	if want := []string{role, request}; !slices.Equal(failed, want) {
 		t.Errorf("messages that come again: %s, want those that asked for the role: %s", failed, want)
 	}
@@ -133,7 +133,7 @@ func (w *env) expectNoticePosted(delay time.Duration, attempts int) string {
 	p := w.expectPosts(1)[0]
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
-	if message.Notice == nil || message.Notice.Attempts != attempts || p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
+	if notice, ok := message.(guard.Notice); !ok || int(notice.Attempts) != attempts || p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
 		w.t.Errorf("%+v, want a notice after %s, attempt %d", p, delay, attempts)
 	}
 	return p.MessageBody
@@ -167,7 +167,7 @@ func testNoticeNeverSent(t *testing.T, s *fixture) {
 	if len(dead) != 1 || !strings.Contains(aws.ToString(dead[0].Body), "tried 14 times") {
 		t.Fatalf("dead letters %+v, want the notice", dead)
 	}
-	if reason := aws.ToString(dead[0].MessageAttributes["reason"].StringValue); !strings.Contains(reason, "notice not delivered 15 times: report: publish to") {
+	if reason := aws.ToString(dead[0].MessageAttributes["reason"].StringValue); !strings.Contains(reason, "notice not delivered 15 times: notify: publish to") {
 		t.Errorf("reason %q", reason)
 	}
 }

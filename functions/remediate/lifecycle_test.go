@@ -176,11 +176,11 @@ func (l *lifecycle) changes(code func(), resources ...func()) {
 	l.requeue()
 }
 
-// expectNothingWritten: all that the guard did was to check, to remember and to tell.
+// expectNothingWritten: all that the guard did was to check, to record and to report.
 func (l *lifecycle) expectNothingWritten() {
 	l.t.Helper()
 	writes := slices.DeleteFunc(testlab.Operations(l.Calls()), func(operation string) bool {
-		return slices.Contains([]string{"SendMessage", "Publish", "PutItem"}, operation) ||
+		return slices.Contains([]string{"SendMessage", "SendMessageBatch", "Publish", "PutItem"}, operation) ||
 			strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "List") || strings.HasPrefix(operation, "Describe")
 	})
 	if len(writes) > 0 {
@@ -193,8 +193,9 @@ func (l *lifecycle) expectDeployed(lab *testlab.Lab) {
 	l.t.Helper()
 	file, err := icaconfig.Load(lab.Config)
 	l.must(err)
-	baseline, err := file.Baseline(l.fixture.Account(), "aws")
+	owner, err := file.Owner(l.fixture.Account(), "aws")
 	l.must(err)
+	baseline := file.Baseline(owner)
 	engine := guard.Engine{
 		Baseline: baseline, Settings: settings.All(), Now: time.Now, Sleep: guard.Sleep,
 		Clients: guard.Clients{Config: l.fixture.DirectConfig(testlab.Region), Account: l.fixture.Account()},
@@ -443,6 +444,6 @@ func (l *lifecycle) deleteEverythingElse() {
 	l.requeue()
 	l.requeue()
 	if len(l.waiting) == 0 {
-		l.t.Error("the role is gone, and nobody knows that it is to be: want it held")
+		l.t.Error("the role is gone, and nobody knows that it is to be: want it deferred")
 	}
 }

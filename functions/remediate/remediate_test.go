@@ -49,7 +49,7 @@ func TestRemediate(t *testing.T) {
 		"deploy settled":               testSettled,
 		"deploy not over":              testDeployNotOver,
 		"stack events of no interest":  testOtherStackEvents,
-		"missed by events":             testMissed,
+		"found by an audit":            testFoundByAudit,
 		"request id":                   testRequestID,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,10 +200,10 @@ func testBareMalformed(t *testing.T, s *fixture) {
 	w.expectCalls(w.Calls())
 }
 
-// lookAt is the message that asks for a check.
-func (w *env) lookAt(storage, setting string) string {
+// request is the message that asks to check a setting on a resource; empty: all of them.
+func (w *env) request(resource, setting string) string {
 	w.t.Helper()
-	body, err := guard.Encode(guard.Request{Storage: storage, Setting: setting, Reason: "test"})
+	body, err := guard.Encode(guard.Request{Resource: resource, Setting: setting, Reason: "test"})
 	w.must(err)
 	return body
 }
@@ -211,24 +211,24 @@ func (w *env) lookAt(storage, setting string) string {
 func testBareRequest(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Break()
-	w.invoke(w.lookAt(w.Storage.Name, "bucket-cors"))
+	w.invoke(w.request(w.Storage.Bucket.ARN, "bucket-cors"))
 	w.expectNotice(guard.Restored, "info", "resource  "+w.Storage.Bucket.ARN)
 	w.ExpectSession(3600) // nobody asked for it
-	w.invoke(w.lookAt("", "role-session-duration"))
+	w.invoke(w.request("", "role-session-duration"))
 	w.expectNotice(guard.Restored, "info", "resource  "+w.Storage.Role.ARN)
 	w.ExpectRestored()
 	w.Break()
-	w.invoke(w.lookAt("", ""))
+	w.invoke(w.request("", ""))
 	w.ExpectRestored()
 }
 
 func testQueuedRequest(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Break()
-	w.done(w.lookAt("", ""), w.lookAt("removed-storage", ""), w.lookAt("", "removed-setting"))
+	w.done(w.request("", ""), w.request("arn:aws:s3:::removed-bucket", ""), w.request("", "removed-setting"))
 	w.ExpectRestored()
 	mark := len(w.Calls())
-	w.done(w.lookAt("", "bucket-cors"), w.lookAt("", "role-session-duration")) // now all is well
+	w.done(w.request("", "bucket-cors"), w.request("", "role-session-duration")) // now all is well
 	w.expectCalls(w.Calls()[mark:], "GetBucketCors", "GetRole")
 	w.expectPosts(0)
 }
@@ -283,7 +283,7 @@ func testAnotherAccount(t *testing.T, s *fixture) {
 }
 
 func testObserve(t *testing.T, s *fixture) {
-	w := newWorldIn(t, s, icaconfig.Observe)
+	w := newEnvIn(t, s, icaconfig.Observe)
 	w.done(w.heardOne(func() { w.ShortenSession(testlab.Stranger) }))
 	w.expectCalls(w.Calls(), "GetRole", "Publish")
 	w.ExpectSession(3600)
@@ -313,22 +313,18 @@ func testSecondCheck(t *testing.T, s *fixture) {
 	second := w.expectAgain(w.expectPosts(1)[0], "role-session-duration", 15*time.Second, "second check")
 	w.done(second)
 	w.expectPosts(0)
-	w.expectCalls(w.Calls(), "GetRole", "SendMessage", "GetRole")
+	w.expectCalls(w.Calls(), "GetRole", "SendMessageBatch", "GetRole")
 	if notices := w.notices(); len(notices) != 0 {
 		t.Errorf("a check in sync is nobody's news: %+v", notices)
 	}
 }
 
-// eventsOf are the ids of the events that a message carries as causes.
+// eventsOf are the ids of the events that a message carries.
 func eventsOf(t *testing.T, body string) []string {
 	t.Helper()
-	message, err := guard.ParseMessage([]byte(body))
-	if err != nil || message.Request == nil {
-		t.Fatalf("no request: %v: %s", err, body)
-	}
 	var ids []string
-	for _, cause := range message.Request.Events {
-		ids = append(ids, cause.EventID)
+	for _, event := range requestOf(t, body).Events {
+		ids = append(ids, event.EventID)
 	}
 	return ids
 }

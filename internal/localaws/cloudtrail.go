@@ -2,6 +2,7 @@ package localaws
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
@@ -127,6 +128,22 @@ type answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
+}
+
+// withoutWebPage puts an error of AWS's in the place of what moto's web server says where moto has no such operation, or
+// failed in it: without an error code, the event would tell that the call was done.
+func (a answer) withoutWebPage(call request) answer {
+	page := bytes.HasPrefix(a.Body, []byte("<!doctype html>"))
+	switch {
+	case a.Status == http.StatusNotImplemented:
+		return refusal(call, "moto: "+cmp.Or(xmlText(a.Body, "Message"), string(a.Body)))
+	case page && a.Status == http.StatusNotFound:
+		return refusal(call, "moto has no such path.")
+	case page:
+		return serverError(call)
+	default:
+		return a
+	}
 }
 
 // withRequestID gives moto's answer an id of its own: moto's are missing, or the same for every call. A failed call's id
@@ -268,11 +285,12 @@ func describeS3(record *Record, call request, got answer) {
 	}
 }
 
-// s3Parameters has the sub-resource as an empty string, the headers that AWS records, and the body as an object.
+// s3Parameters has the sub-resources as in the query (most are an empty string), the headers that AWS records, and the
+// body as an object.
 func s3Parameters(call request) map[string]any {
 	parameters := map[string]any{}
-	if call.SubResource != "" {
-		parameters[call.SubResource] = ""
+	for name, value := range call.SubResources {
+		parameters[name] = value
 	}
 	for name := range call.Header {
 		switch lower := strings.ToLower(name); {
@@ -282,7 +300,7 @@ func s3Parameters(call request) map[string]any {
 			parameters[lower] = call.Header.Get(name)
 		}
 	}
-	if call.SubResource == "policy" {
+	if _, ok := call.SubResources["policy"]; ok {
 		var policy map[string]any
 		if json.Unmarshal(call.Body, &policy) == nil {
 			parameters["bucketPolicy"] = policy

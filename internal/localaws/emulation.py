@@ -129,6 +129,23 @@ def emulated_by_patches() -> list[Gap]:
             s3_new_bucket_defaults,
         ),
         Gap(
+            "s3-unknown-sub-resources",
+            "s3",
+            "takes a bucket's sub-resource that it does not know for none: PUT ?metrics creates the bucket, DELETE ?metrics "
+            "deletes it, GET ?metrics lists its objects",
+            "knows them all; here 501 NotImplemented",
+            S3_API + "ErrorResponses.html",
+            s3_unknown_sub_resources,
+        ),
+        Gap(
+            "s3-request-payment",
+            "s3",
+            "knows neither GetBucketRequestPayment nor PutBucketRequestPayment",
+            "keeps who pays: the bucket's owner, until told otherwise",
+            S3_API + "API_PutBucketRequestPayment.html",
+            s3_request_payment,
+        ),
+        Gap(
             "s3-encryption-fields",
             "s3",
             "forgets which types of encryption a bucket refuses",
@@ -372,6 +389,15 @@ def emulated_in_go() -> list[Gap]:
             by="cloudtrail.go",
         ),
         Gap(
+            "unknown-calls",
+            "all",
+            "does something else, or answers with a web page",
+            "knows every call; here one without a row in names.go, or that moto lacks, is refused with 501 NotImplemented "
+            "and is no event",
+            S3_API + "ErrorResponses.html",
+            by="names.go",
+        ),
+        Gap(
             "faults",
             "all",
             "is never slow, throttled, denied or away",
@@ -472,7 +498,7 @@ def not_shown() -> list[Gap]:
         Gap(
             "iam-simulation",
             "iam",
-            "SimulatePrincipalPolicy and SimulateCustomPolicy answer HTTP 500",
+            "has no SimulatePrincipalPolicy and SimulateCustomPolicy",
             "simulate",
             IAM_API + "API_SimulatePrincipalPolicy.html",
         ),
@@ -489,13 +515,6 @@ def not_shown() -> list[Gap]:
             "accepts any web identity token and any duration",
             "checks the token against the provider, the trust policy's conditions, and the role's maximum duration",
             "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html",
-        ),
-        Gap(
-            "s3-request-payment",
-            "s3",
-            "PutBucketRequestPayment becomes CreateBucket",
-            "works",
-            S3_API + "API_PutBucketRequestPayment.html",
         ),
         Gap(
             "s3-restrict-public-buckets",
@@ -529,7 +548,7 @@ def not_shown() -> list[Gap]:
         Gap(
             "cloudtrail-lookup",
             "cloudtrail",
-            "LookupEvents answers HTTP 500; trails log nothing",
+            "has no LookupEvents; trails log nothing",
             "finds and logs events",
             "https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html",
         ),
@@ -867,6 +886,74 @@ def s3_new_bucket_defaults() -> None:
 
     FakeBucket.__init__ = init
     S3Backend.delete_bucket_encryption = delete_bucket_encryption
+
+
+# The sub-resources of a bucket that moto asks for, by method, in S3Response._bucket_response_get and its siblings. What it
+# does not ask for it does not see.
+S3_SUB_RESOURCES = {
+    "HEAD": set(),
+    "GET": {
+        "acl", "cors", "encryption", "id", "inventory", "lifecycle", "list-type", "location", "logging", "notification",
+        "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "replication", "tagging",
+        "uploads", "versioning", "versions", "website", "accelerate",
+    },
+    "PUT": {
+        "acl", "cors", "encryption", "id", "inventory", "lifecycle", "logging", "notification", "object-lock",
+        "ownershipControls", "policy", "publicAccessBlock", "replication", "tagging", "versioning", "website", "accelerate",
+    },
+    "DELETE": {
+        "cors", "encryption", "lifecycle", "ownershipControls", "policy", "publicAccessBlock", "replication", "tagging",
+        "website",
+    },
+    "POST": {"delete"},
+}
+
+# Names in the queries of lists, and of any call: no sub-resources.
+S3_PARAMETERS = {
+    "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "marker", "max-keys", "max-uploads",
+    "prefix", "start-after", "upload-id-marker", "version-id-marker", "x-id",
+}
+
+
+def s3_unknown_sub_resources() -> None:
+    from moto.s3.responses import S3Response
+
+    original = S3Response._bucket_response
+
+    def respond(self, request, full_url):
+        known = S3_PARAMETERS | S3_SUB_RESOURCES.get(request.method, set())
+        unknown = [name for name in request.args if name not in known and not name.startswith("X-Amz-")]
+        if not self.bucket_name or not unknown:
+            return original(self, request, full_url)
+        message = f"moto does not know {request.method} bucket?{'&'.join(unknown)}"
+        return 501, {}, f"<Error><Code>NotImplemented</Code><Message>{escape(message)}</Message></Error>"
+
+    S3Response._bucket_response = respond
+
+
+def s3_request_payment() -> None:
+    import re
+
+    from moto.core.responses import ActionResult
+    from moto.s3.exceptions import MalformedXML
+    from moto.s3.responses import S3Response
+
+    original = S3Response._bucket_response
+
+    def respond(self, request, full_url):
+        if "requestPayment" not in request.args or request.method not in ("GET", "PUT"):
+            return original(self, request, full_url)
+        bucket = self.backend.get_bucket(self.bucket_name)
+        if request.method == "PUT":
+            payer = re.search(rb"<Payer>(BucketOwner|Requester)</Payer>", self.body)
+            if not payer:
+                raise MalformedXML()
+            bucket.payer = payer.group(1).decode()
+            return ""
+        self.data["Action"] = "GetBucketRequestPayment"
+        return self.serialized(ActionResult({"Payer": getattr(bucket, "payer", "BucketOwner")}))
+
+    S3Response._bucket_response = respond
 
 
 def s3_wrong_region() -> None:
@@ -1511,7 +1598,12 @@ def serve() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    app = DomainDispatcherApplication(create_backend_app)
+    def backend_app(service):
+        app = create_backend_app(service)
+        app.register_error_handler(NotImplementedError, lambda error: (str(error), 501))  # the recorder words it as AWS does
+        return app
+
+    app = DomainDispatcherApplication(backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     os.environ["MOTO_PORT"] = str(server.port)
     with os.fdopen(3, "w") as report:

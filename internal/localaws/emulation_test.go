@@ -44,6 +44,8 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"cfn-trail":                    checkTrail,
 		"cfn-alarm-arn":                checkAlarmARN,
 		"s3-new-bucket-defaults":       checkBucketDefaults,
+		"s3-unknown-sub-resources":     checkUnknownSubResources,
+		"s3-request-payment":           checkRequestPayment,
 		"s3-expected-bucket-owner":     checkExpectedOwner,
 		"s3-wrong-region":              checkWrongRegion,
 		"s3-malformed-bucket-policy":   checkMalformedPolicy,
@@ -377,6 +379,76 @@ func checkBucketDefaults(ctx context.Context, local *localaws.AWS) error {
 	}
 	if rule := ownership.OwnershipControls.Rules[0].ObjectOwnership; rule != s3types.ObjectOwnershipBucketOwnerEnforced {
 		return fmt.Errorf("ownership %s", rule)
+	}
+	return nil
+}
+
+// checkUnknownSubResources asks for what moto would do on the whole bucket instead.
+func checkUnknownSubResources(ctx context.Context, local *localaws.AWS) error {
+	client, bucket, id := direct(local), aws.String("measured"), aws.String("all")
+	put := func() error {
+		return done(client.PutBucketMetricsConfiguration(ctx, &s3.PutBucketMetricsConfigurationInput{
+			Bucket: bucket, Id: id, MetricsConfiguration: &s3types.MetricsConfiguration{Id: id},
+		}))
+	}
+	if err := wantCode(put(), "NotImplemented"); err != nil {
+		return fmt.Errorf("a missing bucket: %w", err)
+	}
+	if _, err := client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}); err == nil {
+		return errors.New("the bucket was created")
+	}
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	for _, do := range []func() error{
+		put,
+		func() error {
+			return done(client.GetBucketMetricsConfiguration(ctx, &s3.GetBucketMetricsConfigurationInput{Bucket: bucket, Id: id}))
+		},
+		func() error {
+			return done(client.DeleteBucketMetricsConfiguration(ctx, &s3.DeleteBucketMetricsConfigurationInput{Bucket: bucket, Id: id}))
+		},
+	} {
+		if err := wantCode(do(), "NotImplemented"); err != nil {
+			return err
+		}
+	}
+	return done(client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}))
+}
+
+func checkRequestPayment(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("paid")
+	put := func(payer s3types.Payer) error {
+		return done(client.PutBucketRequestPayment(ctx, &s3.PutBucketRequestPaymentInput{
+			Bucket: bucket, RequestPaymentConfiguration: &s3types.RequestPaymentConfiguration{Payer: payer},
+		}))
+	}
+	payer := func(want s3types.Payer) error {
+		out, err := client.GetBucketRequestPayment(ctx, &s3.GetBucketRequestPaymentInput{Bucket: bucket})
+		if err == nil && out.Payer != want {
+			err = fmt.Errorf("%q pays, want %q", out.Payer, want)
+		}
+		return err
+	}
+	for range 2 { // a bucket created again is a new one
+		if err := errors.Join(wantCode(put(s3types.PayerRequester), "NoSuchBucket"), wantCode(payer(""), "NoSuchBucket")); err != nil {
+			return err
+		}
+		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+			return err
+		}
+		if err := errors.Join(payer(s3types.PayerBucketOwner), put(s3types.PayerRequester), payer(s3types.PayerRequester)); err != nil {
+			return err
+		}
+		if err := errors.Join(wantCode(put("Nobody"), "MalformedXML"), payer(s3types.PayerRequester)); err != nil {
+			return err
+		}
+		if err := errors.Join(put(s3types.PayerBucketOwner), payer(s3types.PayerBucketOwner), put(s3types.PayerRequester)); err != nil {
+			return err
+		}
+		if _, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: bucket}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

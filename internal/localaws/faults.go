@@ -176,18 +176,24 @@ func resourceOf(call request) string {
 	return "*"
 }
 
-// errorAnswer writes an error in the protocol that the call came in: S3's XML, the query protocol's XML, JSON or CBOR.
-// code is the query protocol's.
+// refusal is the answer to a call that nobody here can answer as AWS does, with S3's code for what it does not do.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+func refusal(call request, because string) answer {
+	return errorAnswer(call, http.StatusNotImplemented, "NotImplemented", "The local AWS does not know "+call.Operation+". "+because)
+}
+
+// errorAnswer writes an error in the protocol that the call came in: S3's XML, the query protocol's XML (S3 Control's is
+// the same), JSON or CBOR. code is the query protocol's.
 func errorAnswer(call request, status int, code, message string) answer {
 	id := newRequestID(call.Service)
 	header := http.Header{requestIDHeader(call.Service): {id}}
 	switch {
-	case call.Service == "s3":
+	case call.Service == "s3" && !call.S3Control:
 		header.Set("Content-Type", "application/xml")
 		return answer{status, header, fmt.Appendf(nil,
 			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message><RequestId>%s</RequestId></Error>",
 			code, escapeXML(message), id)}
-	case strings.HasPrefix(call.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+	case call.S3Control, strings.HasPrefix(call.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		header.Set("Content-Type", "text/xml")
 		return answer{status, header, fmt.Appendf(nil,
 			"<ErrorResponse><Error><Type>%s</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",

@@ -2,10 +2,12 @@ package localaws
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,12 +19,15 @@ type request struct {
 	Operation   string // the SDK's name of the operation
 	Action      string // the IAM action that the operation needs
 	EventName   string // CloudTrail's name; empty for reads and data events
+	Unknown     bool   // no table has it; Operation then says what was asked
 
-	Bucket, SubResource string            // S3 only
-	PathParameters      map[string]string // Lambda only
-	UserAgent           string
-	Header              http.Header
-	Body                []byte
+	Bucket         string            // S3 only
+	SubResources   map[string]string // S3 only: what the query says beside parameters
+	S3Control      bool              // S3's calls on the account
+	PathParameters map[string]string // Lambda only
+	UserAgent      string
+	Header         http.Header
+	Body           []byte
 }
 
 // credentialScope finds access key, region and service in a Signature Version 4 header or pre-signed URL.
@@ -44,34 +49,47 @@ func identify(r *http.Request, body []byte) request {
 	call.AccessKeyID, call.Region, call.Service = credentialScope(r)
 	switch {
 	case call.Service == "s3" && strings.HasPrefix(r.URL.Path, "/v20180820/"):
-		identifyS3Control(&call, r)
+		call.S3Control = true
+		call.findS3(r, s3ControlOperations(), r.URL.Path, r.URL.Path)
 	case call.Service == "s3":
 		identifyS3(&call, r)
 	case call.Service == "lambda":
 		identifyLambda(&call, r)
+	case call.Service == "":
+		call.refuse("unsigned " + r.Method + " " + r.URL.Path)
 	default:
 		identifyByProtocol(&call, r)
 	}
 	return call
 }
 
-// identifyByProtocol serves the services whose operation is named in the call: the query, JSON and CBOR protocols.
-// A REST service's call is named by method and path.
+// refuse marks a call that no table has. It must not reach moto, which takes some of them for another (PUT bucket?metrics
+// for CreateBucket), nor become an event, whose name would be a guess.
+func (call *request) refuse(asked string) {
+	call.Unknown = true
+	call.Operation, call.Action = asked, actionPrefix(call.Service)+":"+asked
+}
+
+// identifyByProtocol serves the services whose operation is named in the call: the query, JSON and CBOR protocols. Calls
+// that name none, those of REST services, and services of which it is not known what is an event, are unknown.
 func identifyByProtocol(call *request, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
-	_, cbor, isCBOR := strings.Cut(r.URL.Path, "/operation/")
+	_, cbor, _ := strings.Cut(r.URL.Path, "/operation/")
 	switch form, _ := url.ParseQuery(string(call.Body)); {
 	case target != "":
 		call.Operation = target[strings.LastIndex(target, ".")+1:]
-	case isCBOR:
+	case r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor":
 		call.Operation = cbor
-	case form.Get("Action") != "":
-		call.Operation = form.Get("Action")
 	default:
-		call.Operation = r.Method + " " + r.URL.Path
+		call.Operation = form.Get("Action")
+	}
+	event, known := mutates(call.Service, call.Operation)
+	if call.Operation == "" || !known {
+		call.refuse(strings.TrimSpace(call.Service + " " + r.Method + " " + r.URL.Path + " " + call.Operation))
+		return
 	}
 	call.Action = actionPrefix(call.Service) + ":" + actionName(call.Service, call.Operation)
-	if mutates(call.Service, call.Operation) {
+	if event {
 		call.EventName = call.Operation
 	}
 }
@@ -94,9 +112,9 @@ func actionName(service, operation string) string {
 	return cmp.Or(aliases[service+" "+operation], operation)
 }
 
-// mutates tells whether a call of a recorded service is a management event that changes something. Recorded are the
-// services that the guard watches, and those that its own resources live in.
-func mutates(service, operation string) bool {
+// mutates tells whether a call is a management event that changes something. Recorded are the services that the guard
+// watches, and those that its own resources live in; of the others only those are known that it calls.
+func mutates(service, operation string) (event, known bool) {
 	others := map[string]string{ // reads, and calls on data
 		"iam": `^(Get|List|Simulate|Generate)`,
 		// Cryptographic operations are management events too, but CloudTrail calls them read-only.
@@ -111,24 +129,43 @@ func mutates(service, operation string) bool {
 		"cloudtrail": `^(Get|List|Describe|Lookup)`,
 		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/logging-using-cloudtrail.html
 		"dynamodb": `^(Get|List|Describe|Query|Scan|Batch|Transact|Execute|PutItem|UpdateItem|DeleteItem)`,
+		// Not recorded: the guard listens to none of their calls.
+		"cloudformation": ``, "logs": ``, "monitoring": ``, "sts": ``,
 	}
-	pattern, recorded := others[service]
-	return recorded && !regexp.MustCompile(pattern).MatchString(operation)
+	pattern, known := others[service]
+	return known && !regexp.MustCompile(pattern).MatchString(operation), known
 }
 
+// identifyS3 finds a call's row by its method and by the sub-resources in its query.
 func identifyS3(call *request, r *http.Request) {
-	bucket, key := s3Address(r)
-	call.Bucket = bucket
-	query := r.URL.Query()
+	var key string
+	call.Bucket, key = s3Address(r)
+	call.SubResources = subResources(r)
+	of, rows := "bucket", s3BucketOperations()
 	switch {
-	case bucket == "":
-		call.Operation, call.Action = "ListBuckets", "s3:ListAllMyBuckets"
+	case call.Bucket == "":
+		of, rows = "service", s3ServiceOperations()
 	case key != "":
-		call.Operation = s3ObjectOperation(r, query)
-		call.Action = s3ObjectAction(call.Operation)
-	default:
-		identifyS3Bucket(call, r.Method, query)
+		of, rows = "object", s3ObjectOperations()
 	}
+	names := strings.Join(slices.Sorted(maps.Keys(call.SubResources)), "&")
+	call.findS3(r, rows, names, strings.TrimSuffix(of+"?"+names, "?"))
+}
+
+// findS3 names a call of S3 by its row, which all of its query has to fit: there is no row for what is left. Where the
+// SDK says the operation too (x-id), it has to be that one.
+func (call *request) findS3(r *http.Request, rows []s3Operation, sub, asked string) {
+	id := r.URL.Query().Get("x-id")
+	for _, row := range rows {
+		if row.method == r.Method && row.sub == sub && (id == "" || id == row.operation) {
+			call.Operation, call.Action, call.EventName = row.operation, "s3:"+row.action, row.event
+			return
+		}
+	}
+	if id != "" {
+		asked += " x-id=" + id
+	}
+	call.refuse(r.Method + " " + asked)
 }
 
 // s3Address splits a call's address in the path style or in the virtual-host style (bucket.localhost:port).
@@ -145,66 +182,84 @@ func s3Address(r *http.Request) (bucket, key string) {
 	return bucket, key
 }
 
-// s3ObjectOperation names a call on an object: a data event, so only the SDK's name matters.
-func s3ObjectOperation(r *http.Request, query url.Values) string {
-	if id := query.Get("x-id"); id != "" { // the Go SDK says it where method and path do not
-		return id
-	}
-	switch {
-	case query.Has("tagging"):
-		return r.Method[:1] + strings.ToLower(r.Method[1:]) + "ObjectTagging"
-	case query.Has("acl"):
-		return r.Method[:1] + strings.ToLower(r.Method[1:]) + "ObjectAcl"
-	default:
-		return r.Method[:1] + strings.ToLower(r.Method[1:]) + "Object"
-	}
-}
+// copySource is the one header that makes another operation of a call, so it counts as a sub-resource.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+const copySource = "x-amz-copy-source"
 
-func s3ObjectAction(operation string) string {
-	if operation == "HeadObject" {
-		return "s3:GetObject" // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-	}
-	return "s3:" + operation
-}
-
-// identifyS3Control serves the account's public access block. Its event has no bucketName.
-func identifyS3Control(call *request, r *http.Request) {
-	if !strings.HasSuffix(r.URL.Path, "/publicAccessBlock") {
-		call.Operation = r.Method + " " + r.URL.Path
-		call.Action = "s3:" + call.Operation
-		return
-	}
-	switch r.Method {
-	case http.MethodGet:
-		call.Operation, call.Action = "GetPublicAccessBlock", "s3:GetAccountPublicAccessBlock"
-	case http.MethodPut:
-		call.Operation, call.EventName = "PutPublicAccessBlock", "PutAccountPublicAccessBlock"
-		call.Action = "s3:PutAccountPublicAccessBlock"
-	case http.MethodDelete:
-		call.Operation, call.EventName = "DeletePublicAccessBlock", "DeleteAccountPublicAccessBlock"
-		call.Action = "s3:PutAccountPublicAccessBlock"
-	}
-}
-
-func identifyS3Bucket(call *request, method string, query url.Values) {
-	for _, row := range s3BucketOperations() {
-		if row.method == method && (row.sub == "" || query.Has(row.sub)) {
-			call.Operation, call.Action, call.EventName = row.operation, "s3:"+row.action, row.event
-			call.SubResource = row.sub
-			return
+// subResources are the names in a query that say what the call is about, with their values: all but the parameters.
+func subResources(r *http.Request) map[string]string {
+	found := map[string]string{}
+	for name, values := range r.URL.Query() {
+		if !slices.Contains(ordinaryParameters(), name) && !strings.HasPrefix(name, "X-Amz-") { // a pre-signed URL's
+			found[name] = values[0]
 		}
 	}
-	call.Operation = method + " bucket"
-	call.Action = "s3:" + call.Operation
+	if source := r.Header.Get(copySource); source != "" {
+		found[copySource] = source
+	}
+	return found
 }
 
+// ordinaryParameters are the names in queries that change nothing about what a call is: how much of a list, which version.
+// "URI Request Parameters" of each operation in https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+func ordinaryParameters() []string {
+	return []string{
+		"bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "marker", "max-buckets",
+		"max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber", "prefix", "response-cache-control",
+		"response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type",
+		"response-expires", "start-after", "upload-id-marker", "version-id-marker", "versionId", "x-id",
+	}
+}
+
+// s3Operation is a row. sub is all sub-resources of the query, sorted and joined with "&".
 type s3Operation struct{ method, sub, operation, action, event string }
 
-// s3BucketOperations is the table of calls on a bucket, in order: a row without sub-resource takes what is left.
-// Rows without event name are reads, or data events.
+// s3ServiceOperations is the table of calls on no bucket.
+func s3ServiceOperations() []s3Operation {
+	return []s3Operation{{http.MethodGet, "", "ListBuckets", "ListAllMyBuckets", ""}}
+}
+
+// s3ControlOperations is the table of calls on the account: its public access block. sub is the path. Its events have
+// no bucketName.
+func s3ControlOperations() []s3Operation {
+	const block, put = "/v20180820/configuration/publicAccessBlock", "PutAccountPublicAccessBlock"
+	return []s3Operation{
+		{http.MethodGet, block, "GetPublicAccessBlock", "GetAccountPublicAccessBlock", ""},
+		{http.MethodPut, block, "PutPublicAccessBlock", put, put},
+		{http.MethodDelete, block, "DeletePublicAccessBlock", put, "DeleteAccountPublicAccessBlock"},
+	}
+}
+
+// s3ObjectOperations is the table of calls on an object: data events, so none has an event name.
+//
+// Actions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html; of a copy, what the
+// destination needs.
+func s3ObjectOperations() []s3Operation {
+	const get, put, del, head, post = http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodPost
+	return []s3Operation{
+		{get, "", "GetObject", "GetObject", ""},
+		{head, "", "HeadObject", "GetObject", ""},
+		{put, "", "PutObject", "PutObject", ""},
+		{put, copySource, "CopyObject", "PutObject", ""},
+		{del, "", "DeleteObject", "DeleteObject", ""},
+		{get, "tagging", "GetObjectTagging", "GetObjectTagging", ""},
+		{put, "tagging", "PutObjectTagging", "PutObjectTagging", ""},
+		{del, "tagging", "DeleteObjectTagging", "DeleteObjectTagging", ""},
+		{get, "acl", "GetObjectAcl", "GetObjectAcl", ""},
+		{put, "acl", "PutObjectAcl", "PutObjectAcl", ""},
+		{post, "uploads", "CreateMultipartUpload", "PutObject", ""},
+		{put, "uploadId", "UploadPart", "PutObject", ""},
+		{put, "uploadId&" + copySource, "UploadPartCopy", "PutObject", ""},
+		{get, "uploadId", "ListParts", "ListMultipartUploadParts", ""},
+		{post, "uploadId", "CompleteMultipartUpload", "PutObject", ""},
+		{del, "uploadId", "AbortMultipartUpload", "AbortMultipartUpload", ""},
+	}
+}
+
+// s3BucketOperations is the table of calls on a bucket. Rows without event name are reads, or data events.
 //
 // Names: https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html and the service
-// authorization reference. PutBucketObjectLockConfiguration, the request payment's, and the inventory's are inferred from the rule.
+// authorization reference. PutBucketObjectLockConfiguration and the inventory's are inferred from the rule.
 func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 	const get, put, del, head, post = http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodPost
 	return []s3Operation{
@@ -249,7 +304,8 @@ func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 		{get, "requestPayment", "GetBucketRequestPayment", "GetBucketRequestPayment", ""},
 		{put, "requestPayment", "PutBucketRequestPayment", "PutBucketRequestPayment", "PutBucketRequestPayment"},
 		{get, "inventory", "ListBucketInventoryConfigurations", "GetInventoryConfiguration", ""},
-		{put, "inventory", "PutBucketInventoryConfiguration", "PutInventoryConfiguration", "PutBucketInventoryConfiguration"},
+		{get, "id&inventory", "GetBucketInventoryConfiguration", "GetInventoryConfiguration", ""},
+		{put, "id&inventory", "PutBucketInventoryConfiguration", "PutInventoryConfiguration", "PutBucketInventoryConfiguration"},
 		{get, "location", "GetBucketLocation", "GetBucketLocation", ""},
 		{get, "versions", "ListObjectVersions", "ListBucketVersions", ""},
 		{get, "uploads", "ListMultipartUploads", "ListBucketMultipartUploads", ""},
@@ -264,19 +320,19 @@ func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 
 // identifyLambda names a call of Lambda, whose protocol has the operation in method and path only.
 func identifyLambda(call *request, r *http.Request) {
-	call.Operation = r.Method + " " + r.URL.Path
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	for _, row := range lambdaOperations() {
 		parameters, ok := pathParameters(row.path, path)
 		if row.method == r.Method && ok {
-			call.Operation, call.EventName, call.PathParameters = row.operation, row.event, parameters
-			break
+			call.Operation, call.Action = row.operation, "lambda:"+row.operation
+			call.EventName, call.PathParameters = row.event, parameters
+			if row.operation == "Invoke" { // the one action that is not named like its operation
+				call.Action = "lambda:InvokeFunction"
+			}
+			return
 		}
 	}
-	call.Action = "lambda:" + call.Operation
-	if call.Operation == "Invoke" { // the one action that is not named like its operation
-		call.Action = "lambda:InvokeFunction"
-	}
+	call.refuse(r.Method + " " + r.URL.Path)
 }
 
 // pathParameters matches a path with a template like /functions/{FunctionName}, and answers what stands in its places.

@@ -193,6 +193,10 @@ func (e exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, errors.New("recorder: call without its name")
 	}
+	if call.Unknown { // a fault would hide that
+		e.recorder.remember(call, http.StatusNotImplemented)
+		return refusal(call, "Its row belongs in internal/localaws/names.go.").response(req), nil
+	}
 	fault := e.recorder.takeFault(call)
 	if err := fault.wait(req.Context()); err != nil {
 		return nil, err
@@ -229,7 +233,7 @@ func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, 
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, body}.withRequestID(call), err
+	return answer{response.StatusCode, response.Header, body}.withoutWebPage(call).withRequestID(call), err
 }
 
 func (a answer) response(req *http.Request) *http.Response {
@@ -245,7 +249,8 @@ func (a answer) response(req *http.Request) *http.Response {
 
 // record emits the event of a call that changes something. It does not fail the call, as on AWS; Err tells.
 func (r *Recorder) record(ctx context.Context, call request, got answer) {
-	if call.EventName == "" || got.Status/100 == 3 { // a redirect to the right region is not yet a call
+	redirected, refused := got.Status/100 == 3, got.Status == http.StatusNotImplemented // neither is a call to AWS yet
+	if call.EventName == "" || redirected || refused {
 		return
 	}
 	event := envelope(call, r.identity(call.AccessKeyID), got, time.Now())

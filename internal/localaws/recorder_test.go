@@ -184,6 +184,12 @@ func bucketActs() []act {
 			}})
 			return err
 		}},
+		{"PutBucketRequestPayment", func(ctx context.Context, b *env) error {
+			_, err := b.s3.PutBucketRequestPayment(ctx, &s3.PutBucketRequestPaymentInput{
+				Bucket: bucket, RequestPaymentConfiguration: &s3types.RequestPaymentConfiguration{Payer: s3types.PayerRequester},
+			})
+			return err
+		}},
 		{"PutBucketReplication", func(ctx context.Context, b *env) error {
 			_, _ = b.s3.PutBucketReplication(ctx, &s3.PutBucketReplicationInput{Bucket: bucket, ReplicationConfiguration: &s3types.ReplicationConfiguration{
 				Role: aws.String("arn:aws:iam::123456789012:role/replicate"),
