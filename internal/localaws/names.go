@@ -30,6 +30,25 @@ type request struct {
 	Body           []byte
 }
 
+// resource is what the call names. Of several it is the first: AttachRolePolicy is a call on the role.
+func (r request) resource() string {
+	if r.Bucket != "" {
+		return r.Bucket
+	}
+	form, _ := url.ParseQuery(string(r.Body))
+	for _, parameter := range []string{"RoleName", "PolicyArn", "OpenIDConnectProviderArn"} {
+		if name := form.Get(parameter); r.Service == "iam" && name != "" {
+			return name
+		}
+	}
+	object := jsonObject(r.Body)
+	if names, ok := object["names"].([]any); ok && r.Service == "ssm" && len(names) > 0 {
+		object["name"] = names[0]
+	}
+	name, _ := object[map[string]string{"ssm": "name", "kms": "keyId", "dynamodb": "tableName"}[r.Service]].(string)
+	return name
+}
+
 // credentialScope finds access key, region and service in a Signature Version 4 header or pre-signed URL.
 func credentialScope(r *http.Request) (key, region, service string) {
 	pattern := regexp.MustCompile(`Credential=([^/,]+)/[^/]+/([^/]+)/([^/]+)/aws4_request`)

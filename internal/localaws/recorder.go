@@ -26,7 +26,7 @@ type Call struct {
 	Service     string // signing name: s3, iam, kms, events, sqs …
 	Operation   string // the SDK's name of the operation
 	Action      string // the IAM action that it needs
-	Resource    string // the bucket, for S3
+	Resource    string // that it names: bucket, role, policy, provider, key, parameter or table; empty for others
 	Status      int    // HTTP; 0 when a fault cut the connection
 	AccessKeyID string
 	Time        time.Time
@@ -267,7 +267,7 @@ func (r *Recorder) remember(call request, status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, Call{
-		Service: call.Service, Operation: call.Operation, Action: call.Action, Resource: call.Bucket,
+		Service: call.Service, Operation: call.Operation, Action: call.Action, Resource: call.resource(),
 		Status: status, AccessKeyID: call.AccessKeyID, Time: time.Now(),
 	})
 }

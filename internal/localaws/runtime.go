@@ -41,6 +41,9 @@ type Result struct {
 	FunctionError string
 	Duration      time.Duration // of the handler
 	InitDuration  time.Duration // of the process's start, on a cold start
+	// MaxMemory is the most memory in bytes that the process has had resident, as the REPORT line of Lambda says it; 0 where
+	// the process is gone or the system does not say.
+	MaxMemory int64
 }
 
 // Function is a deployed function: one execution environment that is started at an invocation when there is none.
@@ -188,7 +191,7 @@ func (f *Function) run(ctx context.Context, inv invocation) (Result, error) {
 	}
 	select {
 	case result := <-f.sandbox.outcomes:
-		result.Duration = time.Since(began)
+		result.Duration, result.MaxMemory = time.Since(began), f.sandbox.maxMemory()
 		return result, nil
 	case <-f.sandbox.exited:
 		return f.crashed(inv, began), nil
@@ -315,6 +318,16 @@ func (s *sandbox) stop() error {
 		return nil
 	}
 	return s.logs.close()
+}
+
+// maxMemory reads Linux's high-water mark. The usage that a process leaves at its end would not do: it begins with what the
+// process that started it had.
+func (s *sandbox) maxMemory() int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	_, mark, _ := strings.Cut(string(status), "VmHWM:")
+	var kilobytes int64
+	_, _ = fmt.Sscan(mark, &kilobytes) // 0 where there is none
+	return kilobytes << 10
 }
 
 // lambdaEnv is the whole environment of the process: what Lambda sets, and the function's own. Nothing is inherited.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,9 @@ func TestFunctionAnswers(t *testing.T) {
 		result := invoke(t, function, `{"Records":[]}`)
 		if (i == 0) != (result.InitDuration > 0) {
 			t.Errorf("invocation %d: init %s", i, result.InitDuration)
+		}
+		if runtime.GOOS == "linux" && result.MaxMemory < 1<<20 {
+			t.Errorf("invocation %d: at most %d bytes of memory", i, result.MaxMemory)
 		}
 		var got echoed
 		if err := json.Unmarshal(result.Payload, &got); err != nil {
