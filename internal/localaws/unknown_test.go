@@ -21,7 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
-	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
@@ -86,7 +86,7 @@ func (b *env) unknownCalls() []unknownCall {
 			}))
 		}},
 		{"GET /v20180820/jobs", func(ctx context.Context) error {
-			return done(awserr.S3Control(config, "us-east-1").ListJobs(ctx, &s3control.ListJobsInput{AccountId: aws.String(b.Account())}))
+			return done(awsclient.S3Control(config, "us-east-1").ListJobs(ctx, &s3control.ListJobsInput{AccountId: aws.String(b.Account())}))
 		}},
 		{"GET /2018-10-31/layers", func(ctx context.Context) error {
 			return done(lambda.NewFromConfig(config).ListLayers(ctx, &lambda.ListLayersInput{}))
@@ -237,7 +237,7 @@ func TestEveryOperationIsNamedOrRefused(t *testing.T) {
 	b := newEnv(t)
 	config := b.Config("us-east-1", personKey)
 	config.RetryMaxAttempts, config.APIOptions = 1, append(config.APIOptions, unchecked)
-	clients := map[string]any{"s3": s3.NewFromConfig(config), "lambda": lambda.NewFromConfig(config), "s3control": awserr.S3Control(config, "us-east-1")}
+	clients := map[string]any{"s3": s3.NewFromConfig(config), "lambda": lambda.NewFromConfig(config), "s3control": awsclient.S3Control(config, "us-east-1")}
 	for service, atLeast := range map[string]int{"s3": 50, "lambda": 24, "s3control": 3} {
 		named := 0
 		for _, operation := range operations(clients[service]) {
@@ -369,7 +369,7 @@ func TestWhatMotoFailsInHasFailed(t *testing.T) {
 func TestFaultsOfS3Control(t *testing.T) {
 	b := newEnv(t)
 	defer b.Recorder().Inject(localaws.Fault{Kind: localaws.Denied})()
-	_, err := awserr.S3Control(b.Config("us-east-1", personKey), "us-east-1").
+	_, err := awsclient.S3Control(b.Config("us-east-1", personKey), "us-east-1").
 		GetPublicAccessBlock(t.Context(), &s3control.GetPublicAccessBlockInput{AccountId: aws.String(b.Account())})
 	if wrong := wantCode(err, "AccessDenied"); wrong != nil {
 		t.Error(wrong)
