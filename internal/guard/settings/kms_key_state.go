@@ -69,10 +69,10 @@ func accountOfARN(text string) string {
 
 // foreignKey tells a key of another account. Nobody can enable it, cancel its deletion or read its policy from here
 // (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html).
-func foreignKey(s icaconfig.Storage) bool { return accountOfARN(s.Key.ARN) != accountOf(s) }
+func foreignKey(s icaconfig.Storage) bool { return accountOfARN(guard.OnKey.ARN(s)) != accountOf(s) }
 
 // restoresKey says that the key is the guard's to restore.
-func restoresKey(s icaconfig.Storage) bool { return s.Key.Restore && !foreignKey(s) }
+func restoresKey(s icaconfig.Storage) bool { return s.Key != nil && s.Key.Restore && !foreignKey(s) }
 
 func readKeyState(ctx context.Context, c guard.Clients, s icaconfig.Storage) (keyState, error) {
 	out, err := kmsClient(c, s).DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &s.Key.ARN})
