@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"sort"
 
@@ -120,7 +120,7 @@ func checkTemplates(assembly cxapi.CloudAssembly) error {
 			{"bytes", len(template), mostTemplateBytes},
 			{"resources", members(content["Resources"]), mostResources},
 			{"outputs", members(content["Outputs"]), mostOutputs},
-			{"dynamic references", len(regexp.MustCompile(`\{\{resolve:`).FindAll(template, -1)), mostReferences},
+			{"dynamic references", bytes.Count(template, []byte("{{resolve:")), mostReferences},
 		} {
 			if quota.need > quota.most {
 				return fmt.Errorf("stack %s has %d %s, CloudFormation allows %d: %w", *stack.StackName(), quota.need, quota.of, quota.most, errTooBig)

@@ -77,9 +77,15 @@ type region struct {
 	known bool   // the id is the table's
 }
 
+// How ICA's providers and its service accounts are named. Source: Illumina, "IAM Role Method".
+var (
+	providerHost   = regexp.MustCompile(`^oidc\.eks\.([a-z0-9-]+)\.amazonaws\.com/id/([0-9A-Fa-f]+)$`)
+	serviceAccount = regexp.MustCompile(`^system:serviceaccount:([a-z0-9-]+):irsa-[a-z0-9-]+-gds`)
+)
+
 // regionOf reads a provider's host; false if ICA has nothing in that AWS region.
 func regionOf(host string) (region, bool) {
-	parts := regexp.MustCompile(`^oidc\.eks\.([a-z0-9-]+)\.amazonaws\.com/id/([0-9A-Fa-f]+)$`).FindStringSubmatch(host)
+	parts := providerHost.FindStringSubmatch(host)
 	if parts == nil {
 		return region{}, false
 	}
@@ -93,7 +99,7 @@ func regionOf(host string) (region, bool) {
 
 // namespaceOf reads ICA's namespace from the subject of a trust policy, "" if the subject is not ICA's.
 func namespaceOf(subject string) string {
-	parts := regexp.MustCompile(`^system:serviceaccount:([a-z0-9-]+):irsa-[a-z0-9-]+-gds`).FindStringSubmatch(subject)
+	parts := serviceAccount.FindStringSubmatch(subject)
 	if parts == nil {
 		return ""
 	}

@@ -31,7 +31,12 @@ var ( //nolint:gochecknoglobals // constant tables, compared by address
 			}
 			return s.Key.ARN
 		},
-		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Key.Shared },
+		Shared: func(s icaconfig.Storage) icaconfig.Shared {
+			if s.Key == nil {
+				return icaconfig.Shared{}
+			}
+			return s.Key.Shared
+		},
 	}
 	OnProvider = &Kind{
 		Name: "provider", Recreated: true, RootCause: "oidc-provider",

@@ -102,25 +102,27 @@ func (d *decoder) checkRegions(f *File) {
 }
 
 // roleKeys are the keys in which storages that share a role must agree: a role has one of each.
-var roleKeys = map[string]func(*StorageSpec) string{
-	"icaRegion":                  func(s *StorageSpec) string { return s.ICARegion },
-	"role.name":                  func(s *StorageSpec) string { return s.Role.Name }, // IAM does not tell Role from role
-	"role.path":                  func(s *StorageSpec) string { return s.Role.Path },
-	"role.description":           func(s *StorageSpec) string { return s.Role.Description },
-	"role.policyName":            func(s *StorageSpec) string { return s.Role.PolicyName },
-	"role.existing":              func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Existing) },
-	"role.strict":                func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Strict) },
-	"role.boundary":              func(s *StorageSpec) string { return s.Role.Boundary },
-	"role.sessionNamePrefix":     func(s *StorageSpec) string { return s.Role.SessionNamePrefix.Reveal() },
-	"documents.permissionPolicy": func(s *StorageSpec) string { return s.Documents.PermissionPolicy },
-	"documents.trustPolicy":      func(s *StorageSpec) string { return s.Documents.TrustPolicy },
+func roleKeys() map[string]func(*StorageSpec) string {
+	return map[string]func(*StorageSpec) string{
+		"icaRegion":                  func(s *StorageSpec) string { return s.ICARegion },
+		"role.name":                  func(s *StorageSpec) string { return s.Role.Name }, // IAM does not tell Role from role
+		"role.path":                  func(s *StorageSpec) string { return s.Role.Path },
+		"role.description":           func(s *StorageSpec) string { return s.Role.Description },
+		"role.policyName":            func(s *StorageSpec) string { return s.Role.PolicyName },
+		"role.existing":              func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Existing) },
+		"role.strict":                func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Strict) },
+		"role.boundary":              func(s *StorageSpec) string { return s.Role.Boundary },
+		"role.sessionNamePrefix":     func(s *StorageSpec) string { return s.Role.SessionNamePrefix.Reveal() },
+		"documents.permissionPolicy": func(s *StorageSpec) string { return s.Documents.PermissionPolicy },
+		"documents.trustPolicy":      func(s *StorageSpec) string { return s.Documents.TrustPolicy },
+	}
 }
 
 func (d *decoder) checkRoles(f *File) {
-	firsts := f.sharedFirst((*StorageSpec).roleID)
+	firsts, keys := f.sharedFirst((*StorageSpec).roleID), roleKeys()
 	for i, s := range f.Storages {
 		if j := firsts[i]; j < i {
-			d.agree(f, i, j, roleKeys, "storages that share role "+s.Role.Name,
+			d.agree(f, i, j, keys, "storages that share role "+s.Role.Name,
 				"the same in both, or another role.name", "role: {name: "+s.Role.Name+"_2}")
 		}
 		if s.Role.Existing && s.Role.Strict {
@@ -130,30 +132,34 @@ func (d *decoder) checkRoles(f *File) {
 }
 
 // providerKeys are the keys in which storages of one region must agree: an account holds each provider once.
-var providerKeys = map[string]func(*StorageSpec) string{
-	"oidcProvider.existing":  func(s *StorageSpec) string { return strconv.FormatBool(s.OIDCProvider.Existing) },
-	"oidcProvider.id":        func(s *StorageSpec) string { return s.OIDCProvider.ID },
-	"oidcProvider.namespace": func(s *StorageSpec) string { return s.OIDCProvider.Namespace },
+func providerKeys() map[string]func(*StorageSpec) string {
+	return map[string]func(*StorageSpec) string{
+		"oidcProvider.existing":  func(s *StorageSpec) string { return strconv.FormatBool(s.OIDCProvider.Existing) },
+		"oidcProvider.id":        func(s *StorageSpec) string { return s.OIDCProvider.ID },
+		"oidcProvider.namespace": func(s *StorageSpec) string { return s.OIDCProvider.Namespace },
+	}
 }
 
 func (d *decoder) checkProviders(f *File) {
-	firsts := f.sharedFirst((*StorageSpec).providerID)
+	firsts, keys := f.sharedFirst((*StorageSpec).providerID), providerKeys()
 	for i, s := range f.Storages {
 		if j := firsts[i]; j < i {
-			d.agree(f, i, j, providerKeys, "storages of region "+s.ICARegion+" share its provider and",
+			d.agree(f, i, j, keys, "storages of region "+s.ICARegion+" share its provider and",
 				"the same in both", "oidcProvider: {existing: true} in both")
 		}
 	}
 }
 
 // keyKeys are the keys in which storages that share a KMS key must agree.
-var keyKeys = map[string]func(*StorageSpec) string{
-	"kms.restore": func(s *StorageSpec) string { return strconv.FormatBool(s.KMS.Restore) },
+func keyKeys() map[string]func(*StorageSpec) string {
+	return map[string]func(*StorageSpec) string{
+		"kms.restore": func(s *StorageSpec) string { return strconv.FormatBool(s.KMS.Restore) },
+	}
 }
 
 // checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS).
 func (d *decoder) checkKeys(f *File) {
-	firsts := f.sharedFirst((*StorageSpec).keyID)
+	firsts, keys := f.sharedFirst((*StorageSpec).keyID), keyKeys()
 	for i, s := range f.Storages {
 		path := at(i, "bucket.kmsKeyArn")
 		switch {
@@ -166,7 +172,7 @@ func (d *decoder) checkKeys(f *File) {
 				keyRegion(&s), s.ICARegion, s.region().AWS), "a key in "+s.region().AWS, "kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(&s), s.region().AWS, 1))
 		}
 		if j := firsts[i]; j < i {
-			d.agree(f, i, j, keyKeys, "storages that share a key", "the same in both", "kms: {restore: true} in both")
+			d.agree(f, i, j, keys, "storages that share a key", "the same in both", "kms: {restore: true} in both")
 		}
 	}
 }

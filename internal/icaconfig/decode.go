@@ -39,16 +39,13 @@ func (s source) where(path string) position {
 // decoder walks YAML nodes and the tags of File side by side and collects faults.
 type decoder struct {
 	source
-	keys   map[string]FileKey
+	rows   map[string]FileKey // made when the first fault asks
 	faults Faults
 }
 
 // decode gives the File that the text describes, as far as it can be read. Values with a fault are left empty.
 func decode(name string, data []byte) (*decoder, *File) {
-	d := &decoder{source: source{name: name, at: map[string]position{}}, keys: map[string]FileKey{}}
-	for _, k := range append(Keys(), mappingsOf("", reflect.TypeFor[File]())...) {
-		d.keys[k.Path] = k
-	}
+	d := &decoder{source: source{name: name, at: map[string]position{}}}
 	f := &File{src: d.source}
 	if root := d.root(data); root != nil {
 		d.structure("", root, reflect.ValueOf(f).Elem())
@@ -145,13 +142,24 @@ func (d *decoder) faultAt(path string, p position, what string) {
 	d.add(f)
 }
 
+// keys has a row for each key of the file. A file without faults needs none.
+func (d *decoder) keys() map[string]FileKey {
+	if d.rows == nil {
+		d.rows = map[string]FileKey{}
+		for _, k := range append(Keys(), mappingsOf("", reflect.TypeFor[File]())...) {
+			d.rows[k.Path] = k
+		}
+	}
+	return d.rows
+}
+
 var index = regexp.MustCompile(`\[\d+\]`)
 
 // key finds a path's row: "storages[2].name" is that of "storages[].name", "tags.owner" that of "tags".
 func (d *decoder) key(path string) FileKey {
 	general := index.ReplaceAllString(path, "[]")
 	for {
-		if k, ok := d.keys[general]; ok || general == "" {
+		if k, ok := d.keys()[general]; ok || general == "" {
 			return k
 		}
 		general = parent(general)
@@ -230,7 +238,7 @@ func (d *decoder) unknown(path string, key *yaml.Node, known []string) {
 // elsewhere finds the only other place where a key of that name is known: wrong indentation is YAML's commonest mistake.
 func (d *decoder) elsewhere(name string) string {
 	homes := map[string]bool{}
-	for path := range d.keys {
+	for path := range d.keys() {
 		for ; path != ""; path = parent(path) {
 			if home, ok := strings.CutSuffix(path, "."+name); ok && name != "" {
 				homes[home] = true

@@ -51,7 +51,7 @@ func mailFits(text string) bool {
 }
 
 // formats is the table of all forms of text in ica.yaml. Rows without a pattern are checked in code (prefix: checkPrefix; tags: tagKey and tagValue).
-var formats = ready(map[string]format{
+var formats = ready(map[string]format{ //nolint:gochecknoglobals // a table that nobody changes, with patterns that are compiled once
 	"account": {
 		noun: "an AWS account id", pattern: `[0-9]{12}`,
 		allowed: "12 digits, in quotes", example: `"123456789012"`,

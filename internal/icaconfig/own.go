@@ -18,7 +18,7 @@ import (
 func DocumentFiles(f *File) []string {
 	var names []string
 	for _, s := range f.Storages {
-		for _, own := range ownKeys {
+		for _, own := range ownKeys() {
 			if name := own.file(s.Documents); name != "" {
 				names = appendNew(names, name)
 			}

@@ -36,11 +36,13 @@ type ownKey struct {
 	read func(u *userFiles, name string, text []byte) error
 }
 
-var ownKeys = []ownKey{
-	{"documents.permissionPolicy", func(s DocumentsSpec) string { return s.PermissionPolicy }, (*userFiles).readPolicy},
-	{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, (*userFiles).readPolicy},
-	{"documents.crossAccountStatements", func(s DocumentsSpec) string { return s.CrossAccountStatements }, (*userFiles).readStatements},
-	{"documents.cors", func(s DocumentsSpec) string { return s.CORS }, (*userFiles).readCORS},
+func ownKeys() []ownKey {
+	return []ownKey{
+		{"documents.permissionPolicy", func(s DocumentsSpec) string { return s.PermissionPolicy }, (*userFiles).readPolicy},
+		{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, (*userFiles).readPolicy},
+		{"documents.crossAccountStatements", func(s DocumentsSpec) string { return s.CrossAccountStatements }, (*userFiles).readStatements},
+		{"documents.cors", func(s DocumentsSpec) string { return s.CORS }, (*userFiles).readCORS},
+	}
 }
 
 func (u *userFiles) readPolicy(name string, text []byte) (err error) {
@@ -63,9 +65,9 @@ func (u *userFiles) readCORS(name string, text []byte) (err error) {
 func (d *decoder) readDocuments(f *File, dir fs.FS) {
 	f.files = userFiles{texts: map[string][]byte{}, policies: map[string]Document{}, cors: map[string]CORSRule{}}
 	type place struct{ key, name string }
-	done := map[place]error{}
+	done, keys := map[place]error{}, ownKeys()
 	for i, s := range f.Storages {
-		for _, own := range ownKeys {
+		for _, own := range keys {
 			name := own.file(s.Documents)
 			if name == "" {
 				continue
@@ -150,19 +152,20 @@ func (d *decoder) checkAskedFor(i int, s *StorageSpec) {
 
 // checkOwn reports a role's documents once, at the first storage that has the role.
 func (d *decoder) checkOwn(i int, files DocumentsSpec, s Storage, first bool) {
-	report := func(key, file string, faults []string) {
-		for _, what := range faults {
-			if file != "" {
-				d.document(at(i, key), file, what)
-			}
+	report := func(key, file string, wrong func() []string) {
+		if file == "" {
+			return
+		}
+		for _, what := range wrong() {
+			d.document(at(i, key), file, what)
 		}
 	}
 	if first {
-		report("documents.permissionPolicy", files.PermissionPolicy, s.Role.wrongPermissions())
-		report("documents.trustPolicy", files.TrustPolicy, s.wrongTrust())
+		report("documents.permissionPolicy", files.PermissionPolicy, s.Role.wrongPermissions)
+		report("documents.trustPolicy", files.TrustPolicy, s.wrongTrust)
 	}
-	report("documents.crossAccountStatements", files.CrossAccountStatements, s.wrongCrossAccount())
-	report("documents.cors", files.CORS, s.Bucket.CORS.wrong())
+	report("documents.crossAccountStatements", files.CrossAccountStatements, s.wrongCrossAccount)
+	report("documents.cors", files.CORS, s.Bucket.CORS.wrong)
 }
 
 // wrongPermissions: the policy is about the role's buckets and keys and nothing else.

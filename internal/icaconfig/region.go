@@ -32,7 +32,7 @@ func Regions() []Region { return slices.Clone(regions) }
 
 // regions: source "IAM Role Method", OIDC reference table, OIDC provider locations and section 8; the AWS regions of ID, IL and AE stand
 // on "Connect AWS S3 bucket".
-var regions = []Region{
+var regions = []Region{ //nolint:gochecknoglobals // a table that nobody changes: Regions gives a copy
 	{ID: "AU", Name: "Australia", AWS: "ap-southeast-2", OIDCProviderID: "F4CD1AEAE6E0820F305F0230FAF6319C", Namespace: "aps2", CrossAccountRole: "ica_aps2_crossacct"},
 	{ID: "CA", Name: "Canada", AWS: "ca-central-1", OIDCProviderID: "4E70F8E1A204A4B2A22E4F7BA9A06D27", Namespace: "cac1", CrossAccountRole: "ica_cac1_crossacct"},
 	{ID: "EU", Name: "Germany", AWS: "eu-central-1", OIDCProviderID: "FD40D1945EBD71D8433A98C0CE04E625", Namespace: "euc1", CrossAccountRole: "ica_euc1_crossacct"},

@@ -64,12 +64,19 @@ func maskJSON(text string) string {
 	}
 }
 
+// What hides a session's name: a JSON text of aws:userid, characters that were escaped, and ARNs and ids of sessions.
+var (
+	userID  = regexp.MustCompile(`"([^":]*):(?:[^"\\]|\\.)*"`)
+	escape  = regexp.MustCompile(`\\+u00[0-7][0-9a-fA-F]|%[0-7][0-9a-fA-F]`)
+	session = regexp.MustCompile(`(assumed-role/[^/\s"]+/|AROA[A-Z0-9]+:)[\w+=,.@*?-]+`)
+)
+
 // maskValue masks the value under a key that tells a session. Of aws:userid the role's id, before the colon, stays.
 func maskValue(key string, value json.RawMessage) string {
 	if key != userIDKey {
 		return quote(masked)
 	}
-	return regexp.MustCompile(`"([^":]*):(?:[^"\\]|\\.)*"`).ReplaceAllString(string(value), `"$1:`+masked+`"`)
+	return userID.ReplaceAllString(string(value), `"$1:`+masked+`"`)
 }
 
 // gap is the length of what can stand between two JSON tokens.
@@ -103,12 +110,11 @@ func maskText(text string) string {
 // unescape undoes JSON's and URLs' escapes of ASCII characters, as often as they were applied. Text that was escaped more often than
 // anybody does is taken for the key alone, so that none of it is shown.
 func unescape(text string) string {
-	escapes := regexp.MustCompile(`\\+u00[0-7][0-9a-fA-F]|%[0-7][0-9a-fA-F]`)
 	for range 8 {
-		if !escapes.MatchString(text) {
+		if !escape.MatchString(text) {
 			return text
 		}
-		text = escapes.ReplaceAllStringFunc(text, func(e string) string {
+		text = escape.ReplaceAllStringFunc(text, func(e string) string {
 			c, _ := hex.DecodeString(e[len(e)-2:]) // two hexadecimal digits: cannot fail
 			return string(c)
 		})
@@ -121,7 +127,6 @@ func maskSessions(s string) string {
 	if !strings.Contains(s, "assumed-role/") && !strings.Contains(s, "AROA") {
 		return s
 	}
-	session := regexp.MustCompile(`(assumed-role/[^/\s"]+/|AROA[A-Z0-9]+:)[\w+=,.@*?-]+`)
 	return session.ReplaceAllStringFunc(s, func(found string) string {
 		end := strings.LastIndexAny(found, "/:") + 1
 		if found[end:] == "*" {

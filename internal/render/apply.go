@@ -8,12 +8,15 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
+// plainWord means itself in every shell.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`)
+
 // words joins a command's words, quoted for the shell where they need it.
 func words(all ...string) string {
 	quoted := make([]string, len(all))
 	for i, word := range all {
 		quoted[i] = word
-		if !regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`).MatchString(word) {
+		if !plainWord.MatchString(word) {
 			quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
 	}
