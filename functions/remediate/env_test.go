@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -238,8 +239,20 @@ func (w *env) invoke(payload string) {
 	var response events.SQSEventResponse
 	testlab.Invoke(w.t, w.function, payload, &response)
 	if len(response.BatchItemFailures) > 0 {
-		w.t.Errorf("no batch, but failures in it: %v", response)
+		w.t.Errorf("not all is done: %v", response)
 	}
+}
+
+// invokeBatch invokes the function with a batch past the queue, from which its own messages are not taken then. All has to be done.
+func (w *env) invokeBatch(bodies ...string) {
+	w.t.Helper()
+	var batch events.SQSEvent
+	for i, body := range bodies {
+		batch.Records = append(batch.Records, events.SQSMessage{MessageId: strconv.Itoa(i), Body: body})
+	}
+	payload, err := json.Marshal(batch)
+	w.must(err)
+	w.invoke(string(payload))
 }
 
 // take receives and deletes what a queue holds.

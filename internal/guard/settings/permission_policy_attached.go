@@ -41,12 +41,16 @@ func readAttached(ctx context.Context, c guard.Clients, s icaconfig.Storage) (at
 	if _, err := ourRole(ctx, c, s); err != nil {
 		return nil, err
 	}
+	return guard.ReadOnce(c, "ListAttachedRolePolicies "+s.Role.Name, func() (attachedPolicies, error) { return listAttached(ctx, c, s.Role.Name) })
+}
+
+func listAttached(ctx context.Context, c guard.Clients, role string) (attachedPolicies, error) {
 	var arns attachedPolicies
-	pages := iam.NewListAttachedRolePoliciesPaginator(iamClient(c), &iam.ListAttachedRolePoliciesInput{RoleName: &s.Role.Name})
+	pages := iam.NewListAttachedRolePoliciesPaginator(iamClient(c), &iam.ListAttachedRolePoliciesInput{RoleName: &role})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list policies attached to role %s: %w", s.Role.Name, err)
+			return nil, fmt.Errorf("list policies attached to role %s: %w", role, err)
 		}
 		for _, attached := range page.AttachedPolicies {
 			arns = append(arns, aws.ToString(attached.PolicyArn))
