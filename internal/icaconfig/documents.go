@@ -2,6 +2,7 @@ package icaconfig
 
 import (
 	"slices"
+	"strings"
 )
 
 const policyVersion = "2012-10-17"
@@ -22,6 +23,16 @@ func CORS() CORSRule {
 		AllowedOrigins: []string{"https://ica.illumina.com"},
 		ExposeHeaders:  []string{"ETag", "x-amz-meta-custom-header"},
 	}
+}
+
+// MatchesOrigin says that an origin which a CORS rule allows lets pages of the origin in. S3 takes one * in it, for any text
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html, AllowedOrigins element).
+func MatchesOrigin(allowed, origin string) bool {
+	before, after, wildcard := strings.Cut(allowed, "*")
+	if !wildcard {
+		return allowed == origin
+	}
+	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
 }
 
 // TrustPolicy is the role's trust policy for ICA's prefix (one that passed CheckPrefix, or a CloudFormation reference to it). The document

@@ -245,6 +245,19 @@ func decoded(t *testing.T, text string) any {
 	return v
 }
 
+func TestMatchesOrigin(t *testing.T) {
+	const page = "https://ica.illumina.com"
+	for allowed, want := range map[string]bool{
+		page: true, "*": true, "https://*": true, "https://*.illumina.com": true, page + "*": true, "https://ica.*illumina.com": true,
+		"": false, "http://*": false, "https://*.example.org": false, "https://ica": false, "HTTPS://ica.illumina.com": false,
+		"https://ica.illumina.*.illumina.com": false, // what stands before and after the * does not overlap
+	} {
+		if MatchesOrigin(allowed, page) != want {
+			t.Errorf("%q: %v, want %v", allowed, !want, want)
+		}
+	}
+}
+
 func TestDocumentReadsWhatItWrites(t *testing.T) {
 	s := variant{true, true, true, true}.in(t, Regions()[0])
 	for _, doc := range []Document{

@@ -308,22 +308,13 @@ func (r CORSRule) wrong() []string {
 		}
 	}
 	origin := CORS().AllowedOrigins[0]
-	if !slices.ContainsFunc(r.AllowedOrigins, func(o string) bool { return originMatches(o, origin) }) {
+	if !slices.ContainsFunc(r.AllowedOrigins, func(o string) bool { return MatchesOrigin(o, origin) }) {
 		all = append(all, "AllowedOrigins: "+origin+" is missing")
 	}
 	if slices.Contains(r.AllowedOrigins, "*") {
 		all = append(all, "AllowedOrigins: * lets every web site in; name the sites")
 	}
 	return all
-}
-
-// originMatches: S3 allows one * in an origin (Amazon S3 User Guide, elements of a CORS configuration).
-func originMatches(pattern, origin string) bool {
-	before, after, wildcard := strings.Cut(pattern, "*")
-	if !wildcard {
-		return pattern == origin
-	}
-	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
 }
 
 var sid = regexp.MustCompile(`^[A-Za-z0-9]*$`)
