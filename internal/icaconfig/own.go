@@ -73,39 +73,12 @@ func readCORS(text []byte) (CORSRule, error) {
 	if len(rules) != 1 {
 		return CORSRule{}, fmt.Errorf("it has %d rules; give one, that of ICA, and leave the lab's own on the bucket, where they are kept", len(rules))
 	}
-	if err := knownOnce(rules[0], "ID", "AllowedHeaders", "AllowedMethods", "AllowedOrigins", "ExposeHeaders", "MaxAgeSeconds"); err != nil {
-		return CORSRule{}, err
+	if _, err := policy.Object(rules[0], "ID", "AllowedHeaders", "AllowedMethods", "AllowedOrigins", "ExposeHeaders", "MaxAgeSeconds"); err != nil {
+		return CORSRule{}, fmt.Errorf("in the rule: %w", err)
 	}
 	var rule CORSRule
 	err := json.Unmarshal(rules[0], &rule)
 	return rule, err
-}
-
-// knownOnce refuses what encoding/json would take: other keys, the same key twice or in other case.
-func knownOnce(object []byte, known ...string) error {
-	dec := json.NewDecoder(bytes.NewReader(object))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		return errors.New("the rule is not an object")
-	}
-	for seen := map[string]bool{}; dec.More(); {
-		token, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		switch key := fmt.Sprint(token); {
-		case !slices.Contains(known, key):
-			return fmt.Errorf("key %s is unknown; known are %s", quoted(key), strings.Join(known, ", "))
-		case seen[key]:
-			return fmt.Errorf("key %s stands twice", key)
-		default:
-			seen[key] = true
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // own fills in what is the storage's alone.
