@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 func TestRegionsAreThoseOfIllumina(t *testing.T) {
@@ -114,12 +116,12 @@ func TestDocumentsOfAllDescribedRegions(t *testing.T) {
 }
 
 // withinBoundary: whatever the policy permits, the boundary permits too, else the role could not do it.
-func withinBoundary(t *testing.T, permissions, boundary Document) {
+func withinBoundary(t *testing.T, permissions, boundary policy.Document) {
 	t.Helper()
-	for _, s := range permissions.Statement {
+	for _, s := range permissions.Statements() {
 		for _, action := range s.Action {
 			for _, resource := range s.Resource {
-				if !slices.ContainsFunc(boundary.Statement, func(b Statement) bool {
+				if !slices.ContainsFunc(boundary.Statements(), func(b policy.Statement) bool {
 					return slices.Contains(b.Action, action) && slices.Contains(b.Resource, resource)
 				}) {
 					t.Errorf("the boundary lacks %s on %s", action, resource)
@@ -260,15 +262,15 @@ func TestMatchesOrigin(t *testing.T) {
 
 func TestDocumentReadsWhatItWrites(t *testing.T) {
 	s := variant{true, true, true, true}.in(t, Regions()[0])
-	for _, doc := range []Document{
-		s.TrustPolicy("PREFIX"), s.Role.Policy.Document, s.Role.BoundaryDocument(), document(s.BucketStatements(true)...),
-		document(append(s.KeyStatements(), s.KeyRoleStatement())...),
+	for _, doc := range []policy.Document{
+		s.TrustPolicy("PREFIX"), s.Role.Policy.Document, s.Role.BoundaryDocument(), policy.New(s.BucketStatements(true)...),
+		policy.New(append(s.KeyStatements(), s.KeyRoleStatement())...),
 	} {
 		data, err := json.Marshal(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var back Document
+		var back policy.Document
 		if err := json.Unmarshal(data, &back); err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -79,7 +78,7 @@ func version(raw json.RawMessage) (string, error) {
 }
 
 // statements reads a list of statements, or one that stands alone.
-func statements(raw json.RawMessage) ([]Statement, error) {
+func statements(raw json.RawMessage) ([]entry, error) {
 	if raw == nil {
 		return nil, errors.New("no Statement")
 	}
@@ -87,10 +86,11 @@ func statements(raw json.RawMessage) ([]Statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("in Statement: %w", err)
 	}
-	all := make([]Statement, len(items))
+	all := make([]entry, len(items))
 	for i, item := range items {
+		all[i].raw = string(item)
 		if err := all[i].read(item); err != nil {
-			return nil, fmt.Errorf("%v: %w", Place{i + 1, all[i].sid}, err)
+			return nil, fmt.Errorf("%v: %w", Place{i + 1, all[i].Sid}, err)
 		}
 	}
 	return all, nil
@@ -102,28 +102,29 @@ func (s *Statement) read(raw json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	s.raw = raw
 	if m["Sid"] != nil {
-		if s.sid, err = str(m["Sid"]); err != nil {
+		if s.Sid, err = str(m["Sid"]); err != nil {
 			return fmt.Errorf("in Sid: %w", err)
 		}
 	}
-	if s.effect, err = effect(m["Effect"]); err != nil {
+	if s.Effect, err = effect(m["Effect"]); err != nil {
 		return err
 	}
-	if s.principals, err = readPrincipals(m); err != nil {
+	if s.Principal, s.NotPrincipal, err = either(m, "Principal", readPrincipal); err != nil {
 		return err
 	}
-	if s.actions, err = readList(m, "Action"); err != nil {
+	if s.Action, s.NotAction, err = either(m, "Action", readTexts); err != nil {
 		return err
 	}
-	if len(s.actions.values) == 0 {
+	if s.Action == nil && s.NotAction == nil {
 		return errors.New("no Action and no NotAction")
 	}
-	if s.resources, err = readList(m, "Resource"); err != nil {
+	if s.Resource, s.NotResource, err = either(m, "Resource", readTexts); err != nil {
 		return err
 	}
-	s.conditions, err = conditions(m["Condition"])
+	if m["Condition"] != nil {
+		s.Condition, err = readCondition(m["Condition"])
+	}
 	return err
 }
 
@@ -141,105 +142,85 @@ func effect(raw json.RawMessage) (string, error) {
 	return e, nil
 }
 
-// either picks the element or its Not… form; both together are an error, and both may be absent.
-func either(m map[string]json.RawMessage, name string) (raw json.RawMessage, key string, err error) {
-	plain, not := m[name], m["Not"+name]
+// either reads the element or its Not… form; both together are an error, and both may be absent.
+func either[T any](
+	m map[string]json.RawMessage, name string, read func(key string, raw json.RawMessage) (T, error),
+) (plain, not T, err error) {
 	switch {
-	case plain != nil && not != nil:
-		return nil, "", fmt.Errorf("it has both %s and Not%s", name, name)
-	case not != nil:
-		return not, "Not" + name, nil
+	case m[name] != nil && m["Not"+name] != nil:
+		err = fmt.Errorf("it has both %s and Not%s", name, name)
+	case m["Not"+name] != nil:
+		not, err = read("Not"+name, m["Not"+name])
+	case m[name] != nil:
+		plain, err = read(name, m[name])
 	}
-	return plain, name, nil
+	return plain, not, err
 }
 
-func readList(m map[string]json.RawMessage, name string) (list, error) {
-	raw, key, err := either(m, name)
-	if raw == nil || err != nil {
-		return list{}, err
-	}
-	values, err := values(raw, str)
+func readTexts(key string, raw json.RawMessage) ([]string, error) {
+	texts, err := values(raw, str)
 	if err != nil {
-		return list{}, fmt.Errorf("in %s: %w", key, err)
+		return nil, fmt.Errorf("in %s: %w", key, err)
 	}
-	return list{not: key != name, values: values}, nil
+	return texts, nil
 }
 
-// readPrincipals accepts "*" or kinds with names, as AWS's grammar does; kinds that it does not know are kept as they are.
-func readPrincipals(m map[string]json.RawMessage) (principals, error) {
-	raw, key, err := either(m, "Principal")
-	if raw == nil || err != nil {
-		return principals{}, err
-	}
-	p := principals{not: key != "Principal"}
+// readPrincipal accepts "*" or kinds with names, as AWS's grammar does; kinds that it does not know are kept as they
+// are.
+func readPrincipal(key string, raw json.RawMessage) (Principal, error) {
 	if raw[0] == '"' {
-		name, err := str(raw)
-		if err != nil || name != "*" {
-			return principals{}, fmt.Errorf(`in %s: it is text other than "*": write {"AWS": …}`, key)
+		if name, err := str(raw); err != nil || name != "*" {
+			return nil, fmt.Errorf(`in %s: it is text other than "*": write {"AWS": …}`, key)
 		}
-		p.names = []principal{{"", "*"}}
-		return p, nil
+		return Everyone(), nil
 	}
 	kinds, err := members(raw)
 	if err != nil {
-		return principals{}, fmt.Errorf("in %s: %w", key, err)
+		return nil, fmt.Errorf("in %s: %w", key, err)
 	}
+	p := Principal{}
 	for _, kind := range kinds {
-		names, err := values(kind.value, str)
-		if err != nil {
-			return principals{}, fmt.Errorf("in %s %s: %w", key, kind.key, err)
-		}
-		for _, name := range names {
-			p.names = append(p.names, principal{kind.key, name})
+		if p[kind.key], err = readTexts(key+" "+kind.key, kind.value); err != nil {
+			return nil, err
 		}
 	}
-	if len(p.names) == 0 {
-		return principals{}, fmt.Errorf("in %s: it is empty", key)
+	if len(p) == 0 {
+		return nil, fmt.Errorf("in %s: it is empty", key)
 	}
 	return p, nil
 }
 
-// conditions reads operator → key → values. Keys that differ only in case are the same key (IAM: Condition), so they stand twice.
-func conditions(raw json.RawMessage) ([]condition, error) {
-	if raw == nil {
-		return nil, nil
-	}
+// readCondition reads operator → key → values.
+func readCondition(raw json.RawMessage) (Condition, error) {
 	operators, err := members(raw)
 	if err != nil {
 		return nil, fmt.Errorf("in Condition: %w", err)
 	}
-	if len(operators) == 0 {
-		return []condition{{}}, nil
-	}
-	var all []condition
+	c := Condition{}
 	for _, operator := range operators {
-		under, err := conditionKeys(operator)
-		if err != nil {
+		if c[operator.key], err = readConditionKeys(operator.value); err != nil {
 			return nil, fmt.Errorf("in Condition %s: %w", operator.key, err)
 		}
-		all = append(all, under...)
 	}
-	return all, nil
+	return c, nil
 }
 
-func conditionKeys(operator member) ([]condition, error) {
-	keys, err := members(operator.value)
+// readConditionKeys: keys that differ only in case are the same key (IAM: Condition), so they stand twice.
+func readConditionKeys(raw json.RawMessage) (map[string]Values, error) {
+	keys, err := members(raw)
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
-		return []condition{{operator: operator.key}}, nil
-	}
-	var all []condition
+	all := map[string]Values{}
 	for _, key := range keys {
-		if slices.ContainsFunc(all, func(c condition) bool { return lower(c.key) == lower(key.key) }) {
-			return nil, fmt.Errorf("key %s stands twice", key.key)
+		for other := range all {
+			if lower(other) == lower(key.key) {
+				return nil, fmt.Errorf("key %s stands twice", key.key)
+			}
 		}
-		values, err := values(key.value, scalar)
-		if err != nil {
+		if all[key.key], err = values(key.value, scalar); err != nil {
 			return nil, fmt.Errorf("%s: %w", key.key, err)
 		}
-		all = append(all, condition{operator.key, key.key, values})
 	}
 	return all, nil
 }

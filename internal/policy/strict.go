@@ -16,7 +16,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// members reads a JSON object in its order. Keys that stand twice are an error: AWS may take another than encoding/json does.
+// members reads a JSON object in its order. Keys that stand twice are an error: AWS may take another than encoding/json
+// does.
 func members(raw json.RawMessage) ([]member, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -43,8 +44,8 @@ func members(raw json.RawMessage) ([]member, error) {
 	return all, nil
 }
 
-// Object reads a JSON object that may have only these keys, spelt so, each once. What is absent is nil. encoding/json alone takes keys
-// that it does not know, or knows in another case, and of those that stand twice the last.
+// Object reads a JSON object that may have only these keys, spelt so, each once. What is absent is nil. encoding/json
+// alone takes keys that it does not know, or knows in another case, and of those that stand twice the last.
 func Object(raw json.RawMessage, known ...string) (map[string]json.RawMessage, error) {
 	raw = bytes.TrimSpace(raw)
 	if !json.Valid(raw) {
@@ -93,7 +94,8 @@ func values(raw json.RawMessage, one func(json.RawMessage) (string, error)) ([]s
 	return all, nil
 }
 
-// str reads one JSON string. Half a surrogate pair is an error: encoding/json reads each as the same replacement character.
+// str reads one JSON string. Half a surrogate pair is an error: encoding/json reads each as the same replacement
+// character.
 func str(raw json.RawMessage) (string, error) {
 	if raw[0] != '"' {
 		return "", fmt.Errorf("it is %s, not text", kindOf(raw))
