@@ -12,7 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 type function struct {
@@ -20,7 +20,7 @@ type function struct {
 	timeout     float64 // seconds
 	loops       bool    // it sends to the queue that starts it
 	environment map[string]*string
-	statements  []icaconfig.Statement // all that it may do
+	statements  []policy.Statement // all that it may do
 }
 
 func newFunction(stack awscdk.Stack, in input, f function) awslambda.Function {

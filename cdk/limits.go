@@ -13,6 +13,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // Quotas of CloudFormation for one template.
@@ -43,7 +44,7 @@ type limit struct {
 }
 
 func limits() []limit {
-	attached := func(statements func(icaconfig.Baseline) []icaconfig.Statement) func(icaconfig.Baseline) int {
+	attached := func(statements func(icaconfig.Baseline) []policy.Statement) func(icaconfig.Baseline) int {
 		return func(b icaconfig.Baseline) int { return len(packed(statements(b))) - 1 }
 	}
 	return []limit{

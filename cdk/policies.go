@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // Quotas of IAM, in characters without white space.
@@ -24,58 +26,58 @@ const (
 )
 
 // remediateStatements is all that remediate may do: what the table says, its own work, and what it may never do.
-func remediateStatements(b icaconfig.Baseline) []icaconfig.Statement {
+func remediateStatements(b icaconfig.Baseline) []policy.Statement {
 	return slices.Concat(denied(b), ownWork(b, guard.RemediateFunction),
-		[]icaconfig.Statement{allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")},
+		[]policy.Statement{allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")},
 		looking(b), allowed(b, guard.WriteStatements(settings.All(), b.Storages)))
 }
 
 // validateStatements is all that validate may do: it writes to nothing that is guarded.
-func validateStatements(b icaconfig.Baseline) []icaconfig.Statement {
+func validateStatements(b icaconfig.Baseline) []policy.Statement {
 	return slices.Concat(ownWork(b, guard.ValidateFunction), looking(b))
 }
 
 // checking reads what is guarded and what the gates ask.
-func looking(b icaconfig.Baseline) []icaconfig.Statement {
+func looking(b icaconfig.Baseline) []policy.Statement {
 	return allowed(b, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
 }
 
 // ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter queue, tell people.
-func ownWork(b icaconfig.Baseline, function string) []icaconfig.Statement {
+func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
-	return []icaconfig.Statement{
+	return []policy.Statement{
 		allow(at("logs", "log-group:"+logGroup(function)+":*"), "logs:CreateLogStream", "logs:PutLogEvents"),
 		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem", "dynamodb:PutItem"),
-		{Effect: "Allow", Action: icaconfig.Values{"sqs:SendMessage"}, Resource: icaconfig.List{at("sqs", guard.RequestQueue), at("sqs", guard.DeadLetterQueue)}},
+		{Effect: "Allow", Action: policy.Values{"sqs:SendMessage"}, Resource: []string{at("sqs", guard.RequestQueue), at("sqs", guard.DeadLetterQueue)}},
 		allow(at("sns", guard.AlertTopic), "sns:Publish"),
 	}
 }
 
 // denied is a belt for the future: whatever a later version is allowed, remediate changes none of the guard's own roles, no boundary of ours
 // and no trail. What the guard may do has to be bounded by something that it cannot change.
-func denied(b icaconfig.Baseline) []icaconfig.Statement {
+func denied(b icaconfig.Baseline) []policy.Statement {
 	iam := func(resource string) string { return b.ARN("iam", "", resource) }
-	own := icaconfig.List{
+	own := []string{
 		iam("role/" + guard.RemediateFunction), iam("role/" + guard.ValidateFunction), iam("role/" + guard.RelayRole + "*"),
 		iam("policy/" + guard.RemediateFunction + "-*"), iam("policy/" + guard.ValidateFunction + "-*"), iam("policy/" + icaconfig.BoundaryPrefix + "*"),
 	}
-	statements := []icaconfig.Statement{
-		{Sid: "NotItself", Effect: "Deny", NotAction: icaconfig.Values{"iam:Get*", "iam:List*"}, Resource: own},
-		{Sid: "NotTheTrail", Effect: "Deny", Action: icaconfig.Values{
+	statements := []policy.Statement{
+		{Sid: "NotItself", Effect: "Deny", NotAction: policy.Values{"iam:Get*", "iam:List*"}, Resource: own},
+		{Sid: "NotTheTrail", Effect: "Deny", Action: policy.Values{
 			"cloudtrail:Create*", "cloudtrail:Delete*", "cloudtrail:Put*", "cloudtrail:Start*", "cloudtrail:Stop*", "cloudtrail:Update*",
-		}, Resource: icaconfig.List{"*"}},
+		}, Resource: []string{"*"}},
 	}
 	if bounded := boundedRoles(b); len(bounded) > 0 {
-		statements = append(statements, icaconfig.Statement{
-			Sid: "NotTheBoundary", Effect: "Deny", Action: icaconfig.Values{"iam:DeleteRolePermissionsBoundary"}, Resource: bounded,
+		statements = append(statements, policy.Statement{
+			Sid: "NotTheBoundary", Effect: "Deny", Action: policy.Values{"iam:DeleteRolePermissionsBoundary"}, Resource: bounded,
 		})
 	}
 	return statements
 }
 
 // boundedRoles lists ICA's roles that carry a boundary of ours.
-func boundedRoles(b icaconfig.Baseline) icaconfig.List {
-	var roles icaconfig.List
+func boundedRoles(b icaconfig.Baseline) []string {
+	var roles []string
 	for _, role := range b.Roles {
 		if role.Boundary.Ours {
 			roles = append(roles, role.ARN)
@@ -85,36 +87,31 @@ func boundedRoles(b icaconfig.Baseline) icaconfig.List {
 	return roles
 }
 
-func allow(resource string, actions ...string) icaconfig.Statement {
-	return icaconfig.Statement{Effect: "Allow", Action: actions, Resource: icaconfig.List{resource}}
+func allow(resource string, actions ...string) policy.Statement {
+	return policy.Statement{Effect: "Allow", Action: actions, Resource: []string{resource}}
 }
 
-// allowed turns the table's statements into a policy's. ARNs of buckets carry no account, so there a condition says whose bucket it has
+// allowed bounds the table's statements. ARNs of buckets carry no account, so there a condition says whose bucket it has
 // to be; those of keys do carry it, and a key may be another account's.
-func allowed(b icaconfig.Baseline, statements []guard.Statement) []icaconfig.Statement {
-	all := make([]icaconfig.Statement, len(statements))
+func allowed(b icaconfig.Baseline, statements []policy.Statement) []policy.Statement {
 	for i, s := range statements {
-		all[i] = icaconfig.Statement{Effect: "Allow", Action: s.Actions, Resource: s.Resources, Condition: icaconfig.Condition{}}
+		if !strings.HasPrefix(s.Resource[0], "arn:"+b.Partition+":s3:") {
+			continue
+		}
+		condition := policy.Condition{"StringEquals": {}}
 		for operator, keys := range s.Condition {
-			all[i].Condition[operator] = map[string]icaconfig.Values{}
-			for key, value := range keys {
-				all[i].Condition[operator][key] = icaconfig.Values{value}
-			}
+			condition[operator] = maps.Clone(keys)
 		}
-		if strings.HasPrefix(s.Resources[0], "arn:"+b.Partition+":s3:") {
-			if all[i].Condition["StringEquals"] == nil {
-				all[i].Condition["StringEquals"] = map[string]icaconfig.Values{}
-			}
-			all[i].Condition["StringEquals"]["aws:ResourceAccount"] = icaconfig.Values{b.Account}
-		}
+		condition["StringEquals"]["aws:ResourceAccount"] = policy.Values{b.Account}
+		statements[i].Condition = condition
 	}
-	return all
+	return statements
 }
 
 // packed spreads statements over policies: the first is the role's inline policy, the others are managed ones. A statement that does not
 // fit is cut between its resources.
-func packed(statements []icaconfig.Statement) [][]icaconfig.Statement {
-	policies := [][]icaconfig.Statement{nil}
+func packed(statements []policy.Statement) [][]policy.Statement {
+	policies := [][]policy.Statement{nil}
 	for _, s := range statements {
 		continued := false
 		for _, resource := range s.Resource {
@@ -139,22 +136,18 @@ func most(policy int) int {
 }
 
 // with is the policy with one more resource in its last statement, or with the statement begun.
-func with(policy []icaconfig.Statement, s icaconfig.Statement, resource string, continued bool) []icaconfig.Statement {
+func with(policy []policy.Statement, s policy.Statement, resource string, continued bool) []policy.Statement {
 	policy = slices.Clone(policy)
 	if continued {
 		last := &policy[len(policy)-1]
 		last.Resource = append(slices.Clone(last.Resource), resource)
 		return policy
 	}
-	s.Resource = icaconfig.List{resource}
+	s.Resource = []string{resource}
 	return append(policy, s)
 }
 
-func length(statements []icaconfig.Statement) int { return len(text(document(statements))) }
-
-func document(statements []icaconfig.Statement) icaconfig.Document {
-	return icaconfig.Document{Version: "2012-10-17", Statement: statements}
-}
+func length(statements []policy.Statement) int { return len(policy.New(statements...).JSON()) }
 
 // text marshals plain types of ours, which cannot fail.
 func text(value any) string {
@@ -165,6 +158,6 @@ func text(value any) string {
 	return string(data)
 }
 
-func policyDocument(statements ...icaconfig.Statement) awsiam.PolicyDocument {
-	return awsiam.PolicyDocument_FromJson(plain(document(statements)))
+func policyDocument(statements ...policy.Statement) awsiam.PolicyDocument {
+	return awsiam.PolicyDocument_FromJson(plain(policy.New(statements...)))
 }

@@ -154,7 +154,7 @@ func ownNeeds(a app, role string) map[string][]string {
 func checkDeclared(t *testing.T, a app) {
 	declared := map[string]bool{}
 	for _, s := range gates.Statements(a.baseline) {
-		for _, action := range s.Actions {
+		for _, action := range s.Action {
 			declared[action] = true
 		}
 	}

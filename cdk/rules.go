@@ -12,6 +12,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // addRelay lets what happens in another region reach the guard: rules, the role by which they put events on the home bus, and the queue
@@ -30,7 +31,7 @@ func addRelay(stack awscdk.Stack, b icaconfig.Baseline, region string) {
 
 // newRelayRole is a role that these rules alone can take, to put events where they point.
 func newRelayRole(stack awscdk.Stack, b icaconfig.Baseline, region string, rules []self.Rule) awsiam.Role {
-	put := icaconfig.Statement{Effect: "Allow", Action: icaconfig.Values{"events:PutEvents"}}
+	put := policy.Statement{Effect: "Allow", Action: policy.Values{"events:PutEvents"}}
 	for _, rule := range rules {
 		if !slices.Contains(put.Resource, rule.Target) {
 			put.Resource = append(put.Resource, rule.Target)

@@ -191,7 +191,7 @@ func (d storageEnv) bucketSids() []string {
 	}
 	var sids []string
 	for _, s := range document.Statements() {
-		sids = append(sids, s.Sid())
+		sids = append(sids, s.Sid)
 	}
 	return sids
 }

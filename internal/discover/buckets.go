@@ -12,6 +12,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // buckets reads the buckets that the roles name. A bucket that is not in our own list is another account's, or nobody's.
@@ -182,7 +183,7 @@ func (b *bucketSurveyor) policy(ctx context.Context) (action string, ok bool, er
 // allowed are the AWS principals that a bucket policy names in its Allow statements. What is not understood names nobody;
 // validate says what is wrong with it.
 func allowed(text string) []string {
-	var doc struct{ Statement []icaconfig.Statement }
+	var doc struct{ Statement []policy.Statement }
 	if json.Unmarshal([]byte(text), &doc) != nil {
 		return nil
 	}

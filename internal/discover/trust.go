@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // aboutEKS says that a trust policy, as IAM returns it, has to do with an OIDC provider of EKS, as ICA's are.
@@ -34,7 +35,7 @@ func trusts(encoded string) (all []Trust, prefixes []icaconfig.Secret, problem s
 		return nil, nil, notUnderstood
 	}
 	for i, raw := range list {
-		var s icaconfig.Statement
+		var s policy.Statement
 		if json.Unmarshal(raw, &s) != nil {
 			return nil, nil, notUnderstood
 		}
@@ -42,7 +43,7 @@ func trusts(encoded string) (all []Trust, prefixes []icaconfig.Secret, problem s
 		if len(hosts) == 0 {
 			continue
 		}
-		name := sessionName(raw, path(i))
+		name := sessionName(s, raw, path(i))
 		prefixes = append(prefixes, name.prefix)
 		for _, host := range hosts {
 			all = append(all, Trust{Host: host, Subject: subject(s, host), Query: name.query, Problem: name.problem})
@@ -66,7 +67,7 @@ func statementsOf(text string) (list []json.RawMessage, path func(int) string, o
 }
 
 // admitted are the providers of EKS whose tokens the statement lets in.
-func admitted(s icaconfig.Statement) []string {
+func admitted(s policy.Statement) []string {
 	web := func(action string) bool {
 		return strings.EqualFold(action, "sts:AssumeRoleWithWebIdentity") || strings.EqualFold(action, "sts:*") || action == "*"
 	}
@@ -82,7 +83,7 @@ func admitted(s icaconfig.Statement) []string {
 	return hosts
 }
 
-func subject(s icaconfig.Statement, host string) string {
+func subject(s policy.Statement, host string) string {
 	for _, keys := range s.Condition {
 		for key, values := range keys {
 			if strings.EqualFold(key, host+":sub") && len(values) > 0 {
@@ -101,17 +102,17 @@ type named struct {
 
 // sessionName finds the condition on the session name. The query is made after the document's own shape, as a statement, and
 // a value, may stand alone or in a list.
-func sessionName(statement json.RawMessage, path string) named {
-	var s struct {
+func sessionName(s policy.Statement, raw json.RawMessage, path string) named {
+	var shape struct {
 		Condition map[string]map[string]json.RawMessage
 	}
-	if json.Unmarshal(statement, &s) != nil {
+	if json.Unmarshal(raw, &shape) != nil {
 		return named{problem: notUnderstood}
 	}
 	for operator, keys := range s.Condition {
-		for key, raw := range keys {
+		for key, values := range keys {
 			if strings.EqualFold(key, "sts:RoleSessionName") {
-				return pattern(raw, fmt.Sprintf("%s.Condition.%q.%q", path, operator, key))
+				return pattern(values, shape.Condition[operator][key], fmt.Sprintf("%s.Condition.%q.%q", path, operator, key))
 			}
 		}
 	}
@@ -119,11 +120,7 @@ func sessionName(statement json.RawMessage, path string) named {
 }
 
 // pattern checks the value of the condition. No text of it holds the value.
-func pattern(raw json.RawMessage, query string) named {
-	var values icaconfig.Values
-	if json.Unmarshal(raw, &values) != nil || len(values) == 0 {
-		return named{problem: notUnderstood}
-	}
+func pattern(values policy.Values, raw json.RawMessage, query string) named {
 	if strings.HasPrefix(string(raw), "[") {
 		query += "[0]"
 	}

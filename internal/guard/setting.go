@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // Row is what a setting and a self check have in common: what events ask for it, and what it may read.
@@ -52,11 +53,8 @@ type Action struct {
 	// If limits the action to the storages that need it; nil: all.
 	If func(icaconfig.Storage) bool
 	// Condition is an IAM condition that bounds the action further; nil: none.
-	Condition func(icaconfig.Storage) Condition
+	Condition func(icaconfig.Storage) policy.Condition
 }
-
-// Condition is the condition block of an IAM statement: operator → key → value.
-type Condition map[string]map[string]string
 
 // Actions lists actions on one kind of resource.
 func Actions(kind *Kind, names ...string) []Action {
@@ -76,7 +74,7 @@ func OnlyIf(needed func(icaconfig.Storage) bool, actions []Action) []Action {
 }
 
 // WithCondition bounds actions by a condition.
-func WithCondition(condition func(icaconfig.Storage) Condition, actions []Action) []Action {
+func WithCondition(condition func(icaconfig.Storage) policy.Condition, actions []Action) []Action {
 	for i := range actions {
 		actions[i].Condition = condition
 	}

@@ -1,28 +1,21 @@
 package guard
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// Statement is one IAM statement that a function needs.
-type Statement struct {
-	Actions   []string
-	Resources []string
-	Condition Condition
-}
-
 // ReadStatements allow what a check needs, on the storages' own resources only.
-func ReadStatements(rows []Row, storages []icaconfig.Storage) []Statement {
+func ReadStatements(rows []Row, storages []icaconfig.Storage) []policy.Statement {
 	return statements(rows, storages, func(r Row, _ icaconfig.Storage) []Action { return r.Reads })
 }
 
 // WriteStatements allow what restoring needs, and only where the storage's mode is enforce.
-func WriteStatements(settings []Setting, storages []icaconfig.Storage) []Statement {
+func WriteStatements(settings []Setting, storages []icaconfig.Storage) []policy.Statement {
 	return statements(settings, storages, func(s Setting, st icaconfig.Storage) []Action {
 		if s.Mode(st) != icaconfig.Enforce {
 			return nil
@@ -31,10 +24,34 @@ func WriteStatements(settings []Setting, storages []icaconfig.Storage) []Stateme
 	})
 }
 
-// statements makes one statement for each condition and resource, and joins those that allow the same, in a stable order.
-func statements[R any](rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action) []Statement {
-	type place struct{ resource, condition string }
-	byPlace := map[place][]string{}
+// statements joins the statements of all places that allow the same, in a stable order.
+func statements[R any](rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action) []policy.Statement {
+	joined := map[string]*policy.Statement{}
+	for at, s := range perPlace(rows, storages, actions) {
+		slices.Sort(s.Action)
+		s.Action = slices.Compact(s.Action)
+		key := strings.Join(s.Action, ",") + at.condition
+		if joined[key] == nil {
+			joined[key] = s
+		}
+		joined[key].Resource = append(joined[key].Resource, at.resource)
+	}
+	var out []policy.Statement
+	for _, key := range slices.Sorted(maps.Keys(joined)) {
+		slices.Sort(joined[key].Resource)
+		out = append(out, *joined[key])
+	}
+	return out
+}
+
+// place is a resource under a condition, as JSON, by which equal ones are found; "" for none.
+type place struct{ resource, condition string }
+
+// perPlace makes one statement for each place, as yet without its resource.
+func perPlace[R any](
+	rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action,
+) map[place]*policy.Statement {
+	all := map[place]*policy.Statement{}
 	for _, storage := range storages {
 		for _, row := range rows {
 			for _, action := range actions(row, storage) {
@@ -42,54 +59,17 @@ func statements[R any](rows []R, storages []icaconfig.Storage, actions func(R, i
 				if arn == "" || action.If != nil && !action.If(storage) {
 					continue
 				}
-				at := place{arn, action.conditionText(storage)}
-				byPlace[at] = append(byPlace[at], action.Name)
+				s, at := policy.Statement{Effect: "Allow"}, place{resource: arn}
+				if action.Condition != nil && action.Condition(storage) != nil {
+					s.Condition = action.Condition(storage)
+					at.condition = s.JSON()
+				}
+				if all[at] == nil {
+					all[at] = &s
+				}
+				all[at].Action = append(all[at].Action, action.Name)
 			}
 		}
 	}
-	joined := map[string]*Statement{}
-	for at, names := range byPlace {
-		slices.Sort(names)
-		names = slices.Compact(names)
-		key := strings.Join(names, ",") + at.condition
-		if joined[key] == nil {
-			joined[key] = &Statement{Actions: names, Condition: parseCondition(at.condition)}
-		}
-		joined[key].Resources = append(joined[key].Resources, at.resource)
-	}
-	var out []Statement
-	for _, key := range slices.Sorted(maps.Keys(joined)) {
-		slices.Sort(joined[key].Resources)
-		out = append(out, *joined[key])
-	}
-	return out
-}
-
-// conditionText is the condition as JSON, by which equal ones are found; "" for none.
-func (a Action) conditionText(s icaconfig.Storage) string {
-	if a.Condition == nil {
-		return ""
-	}
-	condition := a.Condition(s)
-	if len(condition) == 0 {
-		return ""
-	}
-	return text(condition)
-}
-
-func parseCondition(text string) Condition {
-	var condition Condition
-	if text != "" && json.Unmarshal([]byte(text), &condition) != nil {
-		panic("guard: a condition of ours does not parse: " + text)
-	}
-	return condition
-}
-
-// text is JSON. Marshalling a condition of ours cannot fail: it holds texts only.
-func text(c Condition) string {
-	data, err := json.Marshal(c)
-	if err != nil {
-		panic("guard: marshal a condition: " + err.Error())
-	}
-	return string(data)
+	return all
 }

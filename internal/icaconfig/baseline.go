@@ -1,6 +1,10 @@
 package icaconfig
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/icaguard/icaguard/internal/policy"
+)
 
 // SessionDuration is the role's maximum session duration in seconds. Source: Illumina, "IAM Role Method": "If the role time is not set
 // to 12 hours, the storage configuration will not go online."
@@ -55,8 +59,8 @@ func (s *Shared) use(storage string, mode Mode) {
 // OwnDocuments are the user's documents in place of ours, filled in; what is empty is ours. Those of the bucket and the role that can be
 // told without knowing more stand there: Bucket.CORS and Role.Own.
 type OwnDocuments struct {
-	Trust        Document // PREFIX still stands for the session-name prefix
-	CrossAccount []Statement
+	Trust        policy.Document // PREFIX still stands for the session-name prefix
+	CrossAccount []policy.Statement
 }
 
 // Key is a KMS key that buckets are encrypted with.
@@ -107,8 +111,8 @@ type Role struct {
 	Tags               map[string]string // the file's, and our marker
 	Prefix             SessionNamePrefix
 	Policy             Policy
-	Buckets            []*Bucket // all that the role serves, in the order of the file
-	Own                Document  // the user's own permission policy for all buckets; without statements: ours
+	Buckets            []*Bucket       // all that the role serves, in the order of the file
+	Own                policy.Document // the user's own permission policy for all buckets; without statements: ours
 }
 
 // Format prints the role's name alone. With a verb that does not fit, as %s, fmt prints what a pointer leads to without calling any method
@@ -134,7 +138,7 @@ const (
 // Policy is the role's customer managed policy, at path "/"; its document covers all buckets of the role.
 type Policy struct {
 	Name, ARN string
-	Document  Document // what the template carries: the versioned variant under versioning: enabled, else the unversioned
+	Document  policy.Document // what the template carries: the versioned variant under versioning: enabled, else the unversioned
 }
 
 // Provider is the OIDC provider in IAM that stands for ICA in one region.

@@ -15,7 +15,7 @@ func TestSharedRole(t *testing.T) {
 		t.Errorf("modes %s, role %s and %s: one observing storage must make the shared role observe",
 			b.Storages[0].Mode, b.Storages[0].Role.Mode, b.Storages[1].Role.Mode)
 	}
-	if n := len(b.Storages[1].Role.Policy.Document.Statement); n != 4 {
+	if n := len(b.Storages[1].Role.Policy.Document.Statements()); n != 4 {
 		t.Errorf("%d statements, want 2 for each of 2 buckets", n)
 	}
 }
@@ -74,7 +74,7 @@ func TestOwnerRefuses(t *testing.T) {
 
 func TestProviderOverrides(t *testing.T) {
 	s := mustBaseline(t, mustParse(t, strings.Replace(plain, "icaRegion: US", "icaRegion: IN", 1)+"    oidcProvider: {namespace: aps3}\n")).Storages[0]
-	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" || !strings.Contains(s.TrustPolicy("PREFIX").Statement[0].Condition["StringLike"][s.Provider.Host+":sub"][0], "irsa-aps3-gds*") {
+	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" || !strings.Contains(s.TrustPolicy("PREFIX").Statements()[0].Condition["StringLike"][s.Provider.Host+":sub"][0], "irsa-aps3-gds*") {
 		t.Errorf("%+v", s.Region)
 	}
 }
@@ -116,7 +116,7 @@ func TestSeveralStorages(t *testing.T) {
 	if !b.Storages[1].Key.CrossAccountCopy || len(b.Storages[1].Key.Roles) != 1 || len(b.Storages[1].KeyStatements()) != 1 || len(c.KeyStatements()) != 0 {
 		t.Errorf("a key has one policy for all its storages: %+v", b.Storages[1].Key)
 	}
-	if got := a.Role.Policy.Document; !slices.Contains(got.Statement[0].Action, "s3:ListBucketVersions") || slices.Contains(got.Statement[2].Action, "s3:ListBucketVersions") {
+	if got := a.Role.Policy.Document; !slices.Contains(got.Statements()[0].Action, "s3:ListBucketVersions") || slices.Contains(got.Statements()[2].Action, "s3:ListBucketVersions") {
 		t.Error("each bucket has its own variant in the template")
 	}
 	if a.Role.Boundary != (Boundary{ARN: "arn:aws:iam::123456789012:policy/icaguard-boundary-Illumina_ICA_Role", Ours: true, Name: "icaguard-boundary-Illumina_ICA_Role"}) ||

@@ -2,6 +2,9 @@ package icaconfig
 
 import (
 	"slices"
+	"strings"
+
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 const policyVersion = "2012-10-17"
@@ -24,18 +27,28 @@ func CORS() CORSRule {
 	}
 }
 
+// MatchesOrigin says that an origin which a CORS rule allows lets pages of the origin in. S3 takes one * in it, for any text
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html, AllowedOrigins element).
+func MatchesOrigin(allowed, origin string) bool {
+	before, after, wildcard := strings.Cut(allowed, "*")
+	if !wildcard {
+		return allowed == origin
+	}
+	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
+}
+
 // TrustPolicy is the role's trust policy for ICA's prefix (one that passed CheckPrefix, or a CloudFormation reference to it). The document
 // shows the prefix: mask it before printing.
-func (s Storage) TrustPolicy(prefix string) Document {
-	if len(s.Own.Trust.Statement) > 0 {
-		return s.Own.Trust.filled(map[string]string{"PREFIX": prefix})
+func (s Storage) TrustPolicy(prefix string) policy.Document {
+	if !s.Own.Trust.Empty() {
+		return filled(s.Own.Trust, map[string]string{"PREFIX": prefix})
 	}
 	ns := s.Region.Namespace
-	return document(Statement{
+	return policy.New(policy.Statement{
 		Effect:    "Allow",
-		Principal: Principal{"Federated": {s.Provider.ARN}},
-		Action:    Values{"sts:AssumeRoleWithWebIdentity"},
-		Condition: Condition{
+		Principal: policy.Principal{"Federated": {s.Provider.ARN}},
+		Action:    policy.Values{"sts:AssumeRoleWithWebIdentity"},
+		Condition: policy.Condition{
 			"StringEquals": {s.Provider.Host + ":aud": {s.Provider.Audience}},
 			"StringLike": {
 				s.Provider.Host + ":sub": {"system:serviceaccount:" + ns + ":irsa-" + ns + "-gds*"},
@@ -47,22 +60,22 @@ func (s Storage) TrustPolicy(prefix string) Document {
 
 // PermissionPolicy is what ICA may do with the buckets of the role: two statements for each, and one for all keys. versioned says which
 // buckets are versioned or suspended. The user's own policy has no variants.
-func (r *Role) PermissionPolicy(versioned func(*Bucket) bool) Document {
-	if len(r.Own.Statement) > 0 {
+func (r *Role) PermissionPolicy(versioned func(*Bucket) bool) policy.Document {
+	if !r.Own.Empty() {
 		return r.Own
 	}
-	var statements []Statement
+	var statements []policy.Statement
 	for _, b := range r.Buckets {
 		statements = append(statements,
-			Statement{Effect: "Allow", Action: bucketActions(versioned(b)), Resource: List{b.ARN}},
-			Statement{Effect: "Allow", Action: objectActions(versioned(b), b.ObjectTags), Resource: List{b.objects()}})
+			policy.Statement{Effect: "Allow", Action: bucketActions(versioned(b)), Resource: []string{b.ARN}},
+			policy.Statement{Effect: "Allow", Action: objectActions(versioned(b), b.ObjectTags), Resource: []string{b.objects()}})
 	}
-	return document(append(statements, r.keyUse()...)...)
+	return policy.New(append(statements, r.keyUse()...)...)
 }
 
 // keyUse is a statement of its own, so that S3's actions do not get the keys' ARNs; none where no bucket has a key.
-func (r *Role) keyUse() []Statement {
-	var keys List
+func (r *Role) keyUse() []policy.Statement {
+	var keys []string
 	for _, b := range r.Buckets {
 		if b.KMSKeyARN != "" {
 			keys = appendNew(keys, b.KMSKeyARN)
@@ -71,20 +84,20 @@ func (r *Role) keyUse() []Statement {
 	if keys == nil {
 		return nil
 	}
-	return []Statement{{Effect: "Allow", Action: keyActions(), Resource: keys}}
+	return []policy.Statement{{Effect: "Allow", Action: keyActions(), Resource: keys}}
 }
 
 // BoundaryDocument is the permissions boundary of ours: the most that any variant of the permission policy permits on the role's buckets
 // and keys, and what the user's own policy permits. So a change of versioning or tags needs no other boundary.
-func (r *Role) BoundaryDocument() Document {
-	buckets := Statement{Effect: "Allow", Action: bucketActions(true)}
-	objects := Statement{Effect: "Allow", Action: objectActions(true, true)}
+func (r *Role) BoundaryDocument() policy.Document {
+	buckets := policy.Statement{Effect: "Allow", Action: bucketActions(true)}
+	objects := policy.Statement{Effect: "Allow", Action: objectActions(true, true)}
 	for _, b := range r.Buckets {
 		buckets.Resource = append(buckets.Resource, b.ARN)
 		objects.Resource = append(objects.Resource, b.objects())
 	}
-	allowed := slices.DeleteFunc(slices.Clone(r.Own.Statement), func(s Statement) bool { return s.Effect != "Allow" })
-	return document(slices.Concat([]Statement{buckets, objects}, r.keyUse(), allowed)...)
+	allowed := slices.DeleteFunc(r.Own.Statements(), policy.Statement.IsDeny)
+	return policy.New(slices.Concat([]policy.Statement{buckets, objects}, r.keyUse(), allowed)...)
 }
 
 // Sids of our statements in documents that others own too.
@@ -95,8 +108,8 @@ const (
 )
 
 // BucketStatements are ours in the bucket policy; ICA itself needs none. versioned: the bucket is versioned or suspended.
-func (s Storage) BucketStatements(versioned bool) []Statement {
-	var ours []Statement
+func (s Storage) BucketStatements(versioned bool) []policy.Statement {
+	var ours []policy.Statement
 	if s.Bucket.RequireTLS {
 		ours = append(ours, s.Bucket.requireTLS())
 	}
@@ -111,44 +124,44 @@ func (s Storage) BucketStatements(versioned bool) []Statement {
 }
 
 // requireTLS is usual practice in AWS; ICA's calls use TLS anyway.
-func (b *Bucket) requireTLS() Statement {
-	return Statement{
-		Sid: SidRequireTLS, Effect: "Deny", Principal: Everyone(), Action: Values{"s3:*"}, Resource: List{b.ARN, b.ARN + "/*"},
-		Condition: Condition{"Bool": {"aws:SecureTransport": {"false"}}},
+func (b *Bucket) requireTLS() policy.Statement {
+	return policy.Statement{
+		Sid: SidRequireTLS, Effect: "Deny", Principal: policy.Everyone(), Action: policy.Values{"s3:*"}, Resource: []string{b.ARN, b.ARN + "/*"},
+		Condition: policy.Condition{"Bool": {"aws:SecureTransport": {"false"}}},
 	}
 }
 
-func (s Storage) crossAccountCopy(versioned bool) Statement {
-	actions := Values{"s3:PutObject", "s3:DeleteObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload", "s3:GetObject"}
-	return Statement{
-		Sid: SidCrossAccountCopy, Effect: "Allow", Principal: Principal{"AWS": {s.CrossAccount}},
+func (s Storage) crossAccountCopy(versioned bool) policy.Statement {
+	actions := []string{"s3:PutObject", "s3:DeleteObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload", "s3:GetObject"}
+	return policy.Statement{
+		Sid: SidCrossAccountCopy, Effect: "Allow", Principal: policy.Principal{"AWS": {s.CrossAccount}},
 		Action:   append(actions, versionAndTagActions(versioned, s.Bucket.ObjectTags)...),
-		Resource: List{s.Bucket.ARN, s.Bucket.ARN + "/*"},
+		Resource: []string{s.Bucket.ARN, s.Bucket.ARN + "/*"},
 	}
 }
 
 // KeyStatements are ours in the key policy, whatever else stands there: cross-account copy, if a storage with this key asks for it.
-func (s Storage) KeyStatements() []Statement {
+func (s Storage) KeyStatements() []policy.Statement {
 	if s.Key == nil || !s.Key.CrossAccountCopy {
 		return nil
 	}
-	return []Statement{{
-		Sid: SidCrossAccountCopy, Effect: "Allow", Principal: Principal{"AWS": {s.CrossAccount}}, Action: keyActions(), Resource: List{"*"},
+	return []policy.Statement{{
+		Sid: SidCrossAccountCopy, Effect: "Allow", Principal: policy.Principal{"AWS": {s.CrossAccount}}, Action: keyActions(), Resource: []string{"*"},
 	}}
 }
 
 // KeyRoleStatement lets the roles use the key. It is for key policies that do not let the account's IAM policies decide (the usual root
 // statement); where they do, it is not needed and not put. Without a key it names nobody.
-func (s Storage) KeyRoleStatement() Statement {
-	var roles Values
+func (s Storage) KeyRoleStatement() policy.Statement {
+	var roles []string
 	if s.Key != nil {
 		roles = slices.Clone(s.Key.Roles)
 	}
-	return Statement{Sid: SidRole, Effect: "Allow", Principal: Principal{"AWS": roles}, Action: keyActions(), Resource: List{"*"}}
+	return policy.Statement{Sid: SidRole, Effect: "Allow", Principal: policy.Principal{"AWS": roles}, Action: keyActions(), Resource: []string{"*"}}
 }
 
-func bucketActions(versioned bool) Values {
-	actions := Values{"s3:PutBucketNotification", "s3:ListBucket", "s3:GetBucketNotification", "s3:GetBucketLocation"}
+func bucketActions(versioned bool) []string {
+	actions := []string{"s3:PutBucketNotification", "s3:ListBucket", "s3:GetBucketNotification", "s3:GetBucketLocation"}
 	if versioned {
 		// Illumina also prints s3:ListObjectVersions, which is no IAM action.
 		actions = append(actions, "s3:ListBucketVersions", "s3:GetBucketVersioning")
@@ -156,13 +169,13 @@ func bucketActions(versioned bool) Values {
 	return actions
 }
 
-func objectActions(versioned, tags bool) Values {
-	actions := Values{"s3:PutObject", "s3:GetObject", "s3:RestoreObject", "s3:DeleteObject"}
+func objectActions(versioned, tags bool) []string {
+	actions := []string{"s3:PutObject", "s3:GetObject", "s3:RestoreObject", "s3:DeleteObject"}
 	return append(actions, versionAndTagActions(versioned, tags)...)
 }
 
-func versionAndTagActions(versioned, tags bool) Values {
-	var actions Values
+func versionAndTagActions(versioned, tags bool) []string {
+	var actions []string
 	if versioned {
 		actions = append(actions, "s3:GetObjectVersion", "s3:DeleteObjectVersion")
 	}
@@ -175,7 +188,7 @@ func versionAndTagActions(versioned, tags bool) Values {
 	return actions
 }
 
-func keyActions() Values { return Values{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"} }
+func keyActions() []string { return []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"} }
 
 // objects is the ARN pattern of what ICA may touch in the bucket.
 func (b *Bucket) objects() string {

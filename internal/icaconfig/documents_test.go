@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 func TestRegionsAreThoseOfIllumina(t *testing.T) {
@@ -114,12 +116,12 @@ func TestDocumentsOfAllDescribedRegions(t *testing.T) {
 }
 
 // withinBoundary: whatever the policy permits, the boundary permits too, else the role could not do it.
-func withinBoundary(t *testing.T, permissions, boundary Document) {
+func withinBoundary(t *testing.T, permissions, boundary policy.Document) {
 	t.Helper()
-	for _, s := range permissions.Statement {
+	for _, s := range permissions.Statements() {
 		for _, action := range s.Action {
 			for _, resource := range s.Resource {
-				if !slices.ContainsFunc(boundary.Statement, func(b Statement) bool {
+				if !slices.ContainsFunc(boundary.Statements(), func(b policy.Statement) bool {
 					return slices.Contains(b.Action, action) && slices.Contains(b.Resource, resource)
 				}) {
 					t.Errorf("the boundary lacks %s on %s", action, resource)
@@ -245,17 +247,30 @@ func decoded(t *testing.T, text string) any {
 	return v
 }
 
+func TestMatchesOrigin(t *testing.T) {
+	const page = "https://ica.illumina.com"
+	for allowed, want := range map[string]bool{
+		page: true, "*": true, "https://*": true, "https://*.illumina.com": true, page + "*": true, "https://ica.*illumina.com": true,
+		"": false, "http://*": false, "https://*.example.org": false, "https://ica": false, "HTTPS://ica.illumina.com": false,
+		"https://ica.illumina.*.illumina.com": false, // what stands before and after the * does not overlap
+	} {
+		if MatchesOrigin(allowed, page) != want {
+			t.Errorf("%q: %v, want %v", allowed, !want, want)
+		}
+	}
+}
+
 func TestDocumentReadsWhatItWrites(t *testing.T) {
 	s := variant{true, true, true, true}.in(t, Regions()[0])
-	for _, doc := range []Document{
-		s.TrustPolicy("PREFIX"), s.Role.Policy.Document, s.Role.BoundaryDocument(), document(s.BucketStatements(true)...),
-		document(append(s.KeyStatements(), s.KeyRoleStatement())...),
+	for _, doc := range []policy.Document{
+		s.TrustPolicy("PREFIX"), s.Role.Policy.Document, s.Role.BoundaryDocument(), policy.New(s.BucketStatements(true)...),
+		policy.New(append(s.KeyStatements(), s.KeyRoleStatement())...),
 	} {
 		data, err := json.Marshal(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var back Document
+		var back policy.Document
 		if err := json.Unmarshal(data, &back); err != nil {
 			t.Fatal(err)
 		}

@@ -31,33 +31,24 @@ func DocumentFiles(f *File) []string {
 // userFiles are the user's own documents by the name of their file, read and parsed once.
 type userFiles struct {
 	texts    map[string][]byte
-	policies map[string]Document
+	policies map[string]policy.Document
 	cors     map[string]CORSRule
 }
 
 // readDocument reads a policy document of the user's strictly: unknown keys, keys that stand twice and other versions are errors.
-func readDocument(text []byte) (Document, error) {
-	parsed, err := policy.Parse(string(text))
+func readDocument(text []byte) (policy.Document, error) {
+	doc, err := policy.Parse(string(text))
 	if err != nil {
-		return Document{}, errors.New(strings.TrimPrefix(err.Error(), "policy: parse: "))
+		return policy.Document{}, errors.New(strings.TrimPrefix(err.Error(), "policy: parse: "))
 	}
-	doc := document()
-	for _, s := range parsed.Statements() {
-		var statement Statement
-		if err := json.Unmarshal([]byte(s.JSON()), &statement); err != nil {
-			return Document{}, err
-		}
-		doc.Statement = append(doc.Statement, statement)
-	}
-	var head struct{ Version string }
-	if err := json.Unmarshal(text, &head); err != nil || head.Version != policyVersion {
-		return Document{}, fmt.Errorf("its Version %q is not used here; write %q", head.Version, policyVersion)
+	if doc.Version() != policyVersion {
+		return policy.Document{}, fmt.Errorf("its Version %q is not used here; write %q", doc.Version(), policyVersion)
 	}
 	return doc, nil
 }
 
 // readStatements also takes a plain list of statements, as people paste them.
-func readStatements(text []byte) (Document, error) {
+func readStatements(text []byte) (policy.Document, error) {
 	if list := bytes.TrimSpace(text); bytes.HasPrefix(list, []byte("[")) {
 		text = slices.Concat([]byte(`{"Version":"`+policyVersion+`","Statement":`), list, []byte("}"))
 	}
@@ -73,49 +64,22 @@ func readCORS(text []byte) (CORSRule, error) {
 	if len(rules) != 1 {
 		return CORSRule{}, fmt.Errorf("it has %d rules; give one, that of ICA, and leave the lab's own on the bucket, where they are kept", len(rules))
 	}
-	if err := knownOnce(rules[0], "ID", "AllowedHeaders", "AllowedMethods", "AllowedOrigins", "ExposeHeaders", "MaxAgeSeconds"); err != nil {
-		return CORSRule{}, err
+	if _, err := policy.Object(rules[0], "ID", "AllowedHeaders", "AllowedMethods", "AllowedOrigins", "ExposeHeaders", "MaxAgeSeconds"); err != nil {
+		return CORSRule{}, fmt.Errorf("in the rule: %w", err)
 	}
 	var rule CORSRule
 	err := json.Unmarshal(rules[0], &rule)
 	return rule, err
 }
 
-// knownOnce refuses what encoding/json would take: other keys, the same key twice or in other case.
-func knownOnce(object []byte, known ...string) error {
-	dec := json.NewDecoder(bytes.NewReader(object))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		return errors.New("the rule is not an object")
-	}
-	for seen := map[string]bool{}; dec.More(); {
-		token, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		switch key := fmt.Sprint(token); {
-		case !slices.Contains(known, key):
-			return fmt.Errorf("key %s is unknown; known are %s", quoted(key), strings.Join(known, ", "))
-		case seen[key]:
-			return fmt.Errorf("key %s stands twice", key)
-		default:
-			seen[key] = true
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // own fills in what is the storage's alone.
 func (f *File) own(s *StorageSpec, o Owner) OwnDocuments {
 	var own OwnDocuments
 	if doc, ok := f.files.policies[s.Documents.TrustPolicy]; ok {
-		own.Trust = doc.filled(s.placeholders(o))
+		own.Trust = filled(doc, s.placeholders(o))
 	}
 	if doc, ok := f.files.policies[s.Documents.CrossAccountStatements]; ok {
-		own.CrossAccount = doc.filled(s.placeholders(o)).Statement
+		own.CrossAccount = filled(doc, s.placeholders(o)).Statements()
 	}
 	return own
 }
@@ -128,33 +92,25 @@ func (f *File) cors(s *StorageSpec) CORSRule {
 }
 
 // ownPermissions is the user's policy, once for each bucket of the role.
-func (f *File) ownPermissions(sharing []*StorageSpec, o Owner) Document {
+func (f *File) ownPermissions(sharing []*StorageSpec, o Owner) policy.Document {
 	doc, ok := f.files.policies[sharing[0].Documents.PermissionPolicy]
 	if !ok {
-		return Document{}
+		return policy.Document{}
 	}
-	all, seen := document(), map[string]bool{}
+	var all []policy.Statement
+	seen := map[string]bool{}
 	for i, s := range sharing {
-		for _, statement := range doc.filled(s.placeholders(o)).Statement {
-			if seen[statement.text()] {
+		for _, statement := range filled(doc, s.placeholders(o)).Statements() {
+			if seen[statement.JSON()] {
 				continue
 			}
 			if statement.Sid != "" && i > 0 {
 				statement.Sid += strconv.Itoa(i + 1) // IAM wants each Sid once
 			}
-			all.Statement, seen[statement.text()] = append(all.Statement, statement), true
+			all, seen[statement.JSON()] = append(all, statement), true
 		}
 	}
-	return all
-}
-
-// text is equal for equal statements.
-func (s Statement) text() string {
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic("icaconfig: statement: " + err.Error()) // plain data always marshals
-	}
-	return string(text)
+	return policy.New(all...)
 }
 
 // placeholders are those of the storage. PREFIX is known only when the document is used.
@@ -167,18 +123,19 @@ func (s *StorageSpec) placeholders(o Owner) map[string]string {
 }
 
 // filled puts values for placeholders. Without a folder BUCKET/FOLDER/* is BUCKET/*; without a key what names KEY_ARN is left out.
-func (d Document) filled(values map[string]string) Document {
-	out := document()
-	for _, s := range d.Statement {
+func filled(doc policy.Document, values map[string]string) policy.Document {
+	var all []policy.Statement
+	for _, s := range doc.Statements() {
 		s.Resource = slices.DeleteFunc(fillAll(s.Resource, values), func(r string) bool { return r == "" })
 		s.NotResource = fillAll(s.NotResource, values)
 		s.Principal = fillPrincipal(s.Principal, values)
 		s.NotPrincipal = fillPrincipal(s.NotPrincipal, values)
 		s.Condition = fillCondition(s.Condition, values)
-		out.Statement = append(out.Statement, s)
+		if s.Resource == nil || len(s.Resource) > 0 {
+			all = append(all, s)
+		}
 	}
-	out.Statement = slices.DeleteFunc(out.Statement, func(s Statement) bool { return s.Resource != nil && len(s.Resource) == 0 })
-	return out
+	return policy.New(all...)
 }
 
 // placeholder is what may be one: a word of letters and digits, or the only one with another character.
@@ -208,24 +165,24 @@ func fillAll[T ~[]string](texts T, values map[string]string) T {
 	return out
 }
 
-func fillPrincipal(p Principal, values map[string]string) Principal {
+func fillPrincipal(p policy.Principal, values map[string]string) policy.Principal {
 	if p == nil {
 		return nil
 	}
-	out := Principal{}
+	out := policy.Principal{}
 	for kind, names := range p {
 		out[kind] = fillAll(names, values)
 	}
 	return out
 }
 
-func fillCondition(c Condition, values map[string]string) Condition {
+func fillCondition(c policy.Condition, values map[string]string) policy.Condition {
 	if c == nil {
 		return nil
 	}
-	out := Condition{}
+	out := policy.Condition{}
 	for _, operator := range slices.Sorted(maps.Keys(c)) {
-		out[operator] = map[string]Values{}
+		out[operator] = map[string]policy.Values{}
 		for key, list := range c[operator] {
 			out[operator][fill(key, values)] = fillAll(list, values)
 		}

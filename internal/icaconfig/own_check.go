@@ -2,7 +2,6 @@ package icaconfig
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,7 +62,7 @@ func (u *userFiles) readCORS(name string, text []byte) (err error) {
 // readDocuments reads the user's own documents, dir is nil where there is no place to read them from. A file that several keys name is
 // read once for each key, as another key wants another document.
 func (d *decoder) readDocuments(f *File, dir fs.FS) {
-	f.files = userFiles{texts: map[string][]byte{}, policies: map[string]Document{}, cors: map[string]CORSRule{}}
+	f.files = userFiles{texts: map[string][]byte{}, policies: map[string]policy.Document{}, cors: map[string]CORSRule{}}
 	type place struct{ key, name string }
 	done, keys := map[place]error{}, ownKeys()
 	for i, s := range f.Storages {
@@ -177,7 +176,7 @@ func (r *Role) wrongPermissions() []string {
 			within = appendNew(within, b.KMSKeyARN)
 		}
 	}
-	all := slices.Concat(r.Own.wrongSids(), r.Own.each(func(s Statement) []string {
+	all := slices.Concat(wrongSids(r.Own), each(r.Own, func(s policy.Statement) []string {
 		switch {
 		case s.Principal != nil || s.NotPrincipal != nil:
 			return []string{"a role's permission policy has no Principal"}
@@ -194,8 +193,8 @@ func (r *Role) wrongPermissions() []string {
 	return all
 }
 
-func misses(doc Document, resource, written string) []string {
-	if parsed, err := doc.parsed(); err == nil && policy.Grants(parsed, resource) {
+func misses(doc policy.Document, resource, written string) []string {
+	if policy.Grants(doc, resource) {
 		return nil
 	}
 	return []string{"it permits nothing on " + resource + "; name it as " + written}
@@ -205,7 +204,7 @@ func misses(doc Document, resource, written string) []string {
 // another one, as Illumina's page of tomorrow may say.
 func (s Storage) wrongTrust() []string {
 	admits := false
-	all := s.Own.Trust.each(func(st Statement) []string {
+	all := each(s.Own.Trust, func(st policy.Statement) []string {
 		if st.Effect != "Allow" {
 			return nil
 		}
@@ -215,15 +214,14 @@ func (s Storage) wrongTrust() []string {
 	if !admits {
 		all = append(all, "it admits nobody: no statement has the Effect Allow")
 	}
-	bare := document()
-	for _, st := range s.Own.Trust.Statement {
-		st.Resource, st.NotResource = nil, nil // said already
-		bare.Statement = append(bare.Statement, st)
+	bare := s.Own.Trust.Statements()
+	for i := range bare {
+		bare[i].Resource, bare[i].NotResource = nil, nil // said already
 	}
-	return slices.Concat(all, s.Own.Trust.wrongSids(), widens(bare))
+	return slices.Concat(all, wrongSids(s.Own.Trust), widens(policy.New(bare...)))
 }
 
-func (s Storage) wrongAdmission(st Statement) []string {
+func (s Storage) wrongAdmission(st policy.Statement) []string {
 	var all []string
 	expect := func(ok bool, what string) {
 		if !ok {
@@ -232,42 +230,32 @@ func (s Storage) wrongAdmission(st Statement) []string {
 	}
 	host, c := s.Provider.Host, st.Condition
 	account := "system:serviceaccount:" + s.Region.Namespace + ":"
-	subjects := slices.Concat(c.values("StringLike", host+":sub"), c.values("StringEquals", host+":sub"))
+	subjects := slices.Concat(c.Values("StringLike", host+":sub"), c.Values("StringEquals", host+":sub"))
 	others := func(sub string) bool {
 		return !strings.HasPrefix(sub, account) || strings.Trim(sub[len(account):], "*?") == ""
 	}
 	action := func(a string) bool {
 		return !strings.EqualFold(a, "sts:AssumeRoleWithWebIdentity") && !strings.EqualFold(a, "sts:TagSession")
 	}
-	expect(len(st.Principal) == 1 && slices.Equal(st.Principal["Federated"], Values{s.Provider.ARN}),
+	expect(len(st.Principal) == 1 && slices.Equal(st.Principal["Federated"], policy.Values{s.Provider.ARN}),
 		`Principal must be {"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"}`)
 	expect(len(st.Action) > 0 && !slices.ContainsFunc(st.Action, action), "Action must be sts:AssumeRoleWithWebIdentity")
 	expect(st.Resource == nil && st.NotResource == nil, "a trust policy has no Resource")
-	expect(slices.Equal(c.values("StringEquals", host+":aud"), Values{s.Provider.Audience}),
+	expect(slices.Equal(c.Values("StringEquals", host+":aud"), policy.Values{s.Provider.Audience}),
 		`Condition must have "StringEquals": {"PROVIDER:aud": "`+s.Provider.Audience+`"}`)
 	expect(len(subjects) > 0 && !slices.ContainsFunc(subjects, others),
 		`Condition must have "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-gds*"}, or another service account of the namespace`)
-	expect(slices.Equal(c.values("StringLike", "sts:RoleSessionName"), Values{"PREFIX-*"}),
+	expect(slices.Equal(c.Values("StringLike", "sts:RoleSessionName"), policy.Values{"PREFIX-*"}),
 		`Condition must have "StringLike": {"sts:RoleSessionName": "PREFIX-*"}, with the word PREFIX: without it every ICA tenant of the region could take the role`)
 	return all
 }
 
-// values are those under an operator and a key; IAM does not tell keys apart by capitals.
-func (c Condition) values(operator, key string) Values {
-	for k, values := range c[operator] {
-		if strings.EqualFold(k, key) {
-			return values
-		}
-	}
-	return nil
-}
-
 // wrongCrossAccount: the statements let Illumina's roles use this bucket and nobody anything else.
 func (s Storage) wrongCrossAccount() []string {
-	doc := document(s.Own.CrossAccount...)
+	doc := policy.New(s.Own.CrossAccount...)
 	illumina := strings.TrimSuffix(s.CrossAccount, s.Region.CrossAccountRole)
 	sids := map[string]bool{SidRequireTLS: true}
-	all := doc.each(func(st Statement) []string {
+	all := each(doc, func(st policy.Statement) []string {
 		stranger := func(name string) bool { return !strings.HasPrefix(name, illumina) }
 		var wrong []string
 		if st.Effect != "Allow" {
@@ -287,7 +275,7 @@ func (s Storage) wrongCrossAccount() []string {
 	})
 	all = append(all, widens(doc, s.Bucket.ARN, s.Bucket.ARN+"/*")...)
 	all = append(all, misses(doc, s.Bucket.objects(), "arn:PARTITION:s3:::BUCKET/*")...)
-	if n := doc.size(); n > mostOfBucketPolicy {
+	if n := size(doc); n > mostOfBucketPolicy {
 		all = append(all, fmt.Sprintf("the statements have %d characters, but a bucket policy has at most %d", n, mostOfBucketPolicy))
 	}
 	return all
@@ -308,7 +296,7 @@ func (r CORSRule) wrong() []string {
 		}
 	}
 	origin := CORS().AllowedOrigins[0]
-	if !slices.ContainsFunc(r.AllowedOrigins, func(o string) bool { return originMatches(o, origin) }) {
+	if !slices.ContainsFunc(r.AllowedOrigins, func(o string) bool { return MatchesOrigin(o, origin) }) {
 		all = append(all, "AllowedOrigins: "+origin+" is missing")
 	}
 	if slices.Contains(r.AllowedOrigins, "*") {
@@ -317,21 +305,12 @@ func (r CORSRule) wrong() []string {
 	return all
 }
 
-// originMatches: S3 allows one * in an origin (Amazon S3 User Guide, elements of a CORS configuration).
-func originMatches(pattern, origin string) bool {
-	before, after, wildcard := strings.Cut(pattern, "*")
-	if !wildcard {
-		return pattern == origin
-	}
-	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
-}
-
 var sid = regexp.MustCompile(`^[A-Za-z0-9]*$`)
 
 // wrongSids: IAM wants each Sid once, of letters and digits (IAM: Sid).
-func (d Document) wrongSids() []string {
+func wrongSids(doc policy.Document) []string {
 	seen := map[string]bool{"": true}
-	return d.each(func(s Statement) []string {
+	return each(doc, func(s policy.Statement) []string {
 		taken := seen[s.Sid] && s.Sid != ""
 		seen[s.Sid] = true
 		if taken || !sid.MatchString(s.Sid) {
@@ -342,9 +321,9 @@ func (d Document) wrongSids() []string {
 }
 
 // each collects what is wrong with each statement.
-func (d Document) each(wrong func(Statement) []string) []string {
+func each(doc policy.Document, wrong func(policy.Statement) []string) []string {
 	var all []string
-	for i, s := range d.Statement {
+	for i, s := range doc.Statements() {
 		for _, what := range wrong(s) {
 			all = append(all, fmt.Sprintf("%v: %s", policy.Place{Number: i + 1, Sid: s.Sid}, what))
 		}
@@ -352,34 +331,22 @@ func (d Document) each(wrong func(Statement) []string) []string {
 	return all
 }
 
-func widens(doc Document, within ...string) []string {
-	parsed, err := doc.parsed()
-	if err != nil {
+// widens also finds condition keys that became the same when placeholders were filled in.
+func widens(doc policy.Document, within ...string) []string {
+	if _, err := readDocument([]byte(doc.JSON())); err != nil && !doc.Empty() {
 		return []string{err.Error()}
 	}
 	var all []string
-	for _, f := range policy.Widens(parsed, within...) {
+	for _, f := range policy.Widens(doc, within...) {
 		all = append(all, f.String())
 	}
 	return all
 }
 
-func (d Document) parsed() (policy.Document, error) {
-	text, err := json.Marshal(d)
-	if err != nil {
-		return policy.Document{}, err
-	}
-	return policy.Parse(string(text))
-}
-
 // size is in characters; AWS does not count white space.
-func (d Document) size() int {
-	text, err := json.Marshal(d)
-	if err != nil {
-		return 0 // plain data always marshals
-	}
+func size(doc policy.Document) int {
 	count := 0
-	for _, r := range string(text) {
+	for _, r := range doc.JSON() {
 		if !unicode.IsSpace(r) {
 			count++
 		}
@@ -392,7 +359,7 @@ func (d Document) size() int {
 func (d *decoder) checkSizes(i int, l *linker, first bool) {
 	s := l.storages[i]
 	sharing := l.serves[s.Role]
-	if n := s.TrustPolicy(strings.Repeat("x", longestPrefix)).size(); n > mostOfTrustPolicy {
+	if n := size(s.TrustPolicy(strings.Repeat("x", longestPrefix))); n > mostOfTrustPolicy {
 		d.document(at(i, "documents.trustPolicy"), sharing[0].Documents.TrustPolicy, tooLong("it", n, mostOfTrustPolicy))
 	}
 	for _, kind := range []string{"permission policy", "permissions boundary"} {
@@ -426,9 +393,9 @@ func tooLong(what string, has, most int) string {
 // managedSize is the size of one of the role's managed policies in its largest variant.
 func (r *Role) managedSize(kind string) int {
 	if kind == "permission policy" {
-		return r.PermissionPolicy(func(*Bucket) bool { return true }).size()
+		return size(r.PermissionPolicy(func(*Bucket) bool { return true }))
 	}
-	return r.BoundaryDocument().size()
+	return size(r.BoundaryDocument())
 }
 
 // fitting counts how many storages, from the first, the role could serve.

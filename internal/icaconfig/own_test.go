@@ -87,7 +87,7 @@ func TestOwnPolicyOfSharedRole(t *testing.T) {
     documents: {permissionPolicy: p.json}
 `
 	b := mustBaseline(t, mustParseIn(t, ownFiles(""), fmt.Sprintf(both, keyIn("us-east-1"))))
-	got := compact(t, b.Storages[1].Role.Policy.Document.Statement)
+	got := compact(t, b.Storages[1].Role.Policy.Document.Statements())
 	for what, n := range map[string]int{
 		`"arn:aws:s3:::bucket-a"`: 1, `"arn:aws:s3:::bucket-b"`: 1, `"arn:aws:s3:::bucket-b/*"`: 1, keyIn("us-east-1"): 1, "s3:DeleteBucket": 1,
 		`"arn:aws:s3:::bucket-a/b\"UCKET FOLDER/*"`: 1, // what is put in is not filled in again
@@ -164,6 +164,7 @@ func badDocuments() []struct {
 		{"prefix without a hyphen", "t.json", []string{`PREFIX-*`, "PREFIX*"}},
 		{"a literal prefix", "t.json", []string{`PREFIX`, testPrefix}},
 		{"session name ignoring case", "t.json", []string{`"StringLike"`, `"StringLikeIfExists"`}},
+		{"condition key twice once filled in", "t.json", []string{`PREFIX-*"`, `PREFIX-*", "aws:NS": "x", "aws:USE1": "y"`}},
 		{"admits nobody", "t.json", []string{`Allow`, "Deny"}},
 		{"second statement for others", "t.json", []string{`"Statement": {`, `"Statement": [{"Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": "sts:AssumeRole"}, {`, "}}}}", "}}}]}"}},
 		{"trust too long", "t.json", []string{`irsa-NS-new`, "irsa-" + strings.Repeat("x", 1800)}},

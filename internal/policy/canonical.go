@@ -27,17 +27,18 @@ func (s Statement) facts() map[fact]spelling {
 		title := strings.Join(strings.Fields(f.element+" "+f.operator+" "+key), " ")
 		all[f] = spelling{title, value}
 	}
-	add(fact{element: "Effect", value: s.effect}, "", s.effect)
-	for _, p := range s.principals.names {
-		add(fact{element: element(s.principals.not, "Principal"), operator: p.kind, value: p.canonical()}, "", show("", p.name))
+	add(fact{element: "Effect", value: s.Effect}, "", s.Effect)
+	who, actions, resources := s.principals(), s.actions(), s.resources()
+	for _, p := range who.names {
+		add(fact{element: element(who.not, "Principal"), operator: p.kind, value: p.canonical()}, "", show("", p.name))
 	}
-	for _, a := range s.actions.values {
-		add(fact{element: element(s.actions.not, "Action"), value: lower(a)}, "", show("", a))
+	for _, a := range actions.values {
+		add(fact{element: element(actions.not, "Action"), value: lower(a)}, "", show("", a))
 	}
-	for _, r := range s.resources.values {
-		add(fact{element: element(s.resources.not, "Resource"), value: r}, "", show("", r))
+	for _, r := range resources.values {
+		add(fact{element: element(resources.not, "Resource"), value: r}, "", show("", r))
 	}
-	for _, c := range s.conditions {
+	for _, c := range s.conditions() {
 		f := fact{element: "Condition", operator: c.operator, key: lower(c.key)}
 		if len(c.values) == 0 {
 			add(f, c.key, "without values")

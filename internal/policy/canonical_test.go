@@ -114,7 +114,7 @@ func FuzzEqual(f *testing.F) {
 		y, errY := Parse(`{"Version":"2012-10-17","Statement":` + b + `}`)
 		if errX == nil && errY == nil {
 			checkPair(t, x, y)
-			if Covers(x.statements[0], y.statements[0]) && x.statements[0].effect != y.statements[0].effect {
+			if Covers(x.Statements()[0], y.Statements()[0]) && x.Statements()[0].Effect != y.Statements()[0].Effect {
 				t.Error("an Allow covers a Deny")
 			}
 		}
@@ -130,6 +130,7 @@ func FuzzMutation(f *testing.F) {
 		build := func() map[string]any { return randomDocument(rand.New(rand.NewPCG(seed, 1))) }
 		r := rand.New(rand.NewPCG(mutation, 2))
 		a := must(t, written(t, build()))
+		checkWritten(t, a)
 		if same := must(t, written(t, disguise(build(), r))); !Equal(a, same) {
 			t.Fatalf("a look-alike differs:\n%s\n%s\n%v", a.JSON(), same.JSON(), Diff(a, same))
 		}

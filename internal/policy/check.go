@@ -19,7 +19,7 @@ func (f Finding) String() string { return f.Statement.String() + ": " + f.Text }
 // policy), or to nobody in particular: wildcards in principals or actions, NotPrincipal, NotAction, NotResource, other resources.
 func Widens(d Document, within ...string) []Finding {
 	return d.find(func(s Statement) []string {
-		if s.effect != allow {
+		if s.Effect != allow {
 			return nil
 		}
 		return slices.Concat(s.widePrincipals(), s.wideActions(), s.wideResources(within))
@@ -37,10 +37,10 @@ func (d Document) find(of func(Statement) []string) []Finding {
 }
 
 func (s Statement) widePrincipals() (texts []string) {
-	if s.principals.not {
+	if s.principals().not {
 		return []string{"Allow with NotPrincipal admits everyone else: name who may, under Principal"}
 	}
-	for _, p := range s.principals.names {
+	for _, p := range s.principals().names {
 		if strings.ContainsAny(p.name, "*?") {
 			texts = append(texts, "Principal "+show("", p.name)+" admits more than one: name who may")
 		}
@@ -49,10 +49,10 @@ func (s Statement) widePrincipals() (texts []string) {
 }
 
 func (s Statement) wideActions() (texts []string) {
-	if s.actions.not {
+	if s.actions().not {
 		return []string{"Allow with NotAction permits everything else: name the actions"}
 	}
-	for _, a := range s.actions.values {
+	for _, a := range s.actions().values {
 		if strings.ContainsAny(a, "*?") {
 			texts = append(texts, "Action "+a+" permits more than one: name the actions")
 		}
@@ -61,10 +61,10 @@ func (s Statement) wideActions() (texts []string) {
 }
 
 func (s Statement) wideResources(within []string) (texts []string) {
-	if s.resources.not {
+	if s.resources().not {
 		return []string{"Allow with NotResource covers everything else: name the resources"}
 	}
-	for _, r := range s.resources.values {
+	for _, r := range s.resources().values {
 		_, variable := valuePattern(r, true)
 		inside := func(w string) bool { return matchResource(w, r) == yes }
 		if variable || !slices.ContainsFunc(within, inside) {
@@ -76,8 +76,9 @@ func (s Statement) wideResources(within []string) (texts []string) {
 
 // Grants says that some Allow statement is, at least in part, about the resource (an ARN with or without wildcards).
 func Grants(d Document, resource string) bool {
-	return slices.ContainsFunc(d.statements, func(s Statement) bool {
-		return s.effect == allow && len(s.resources.values) > 0 && s.resources.matches(resource, matchResource) > no
+	return slices.ContainsFunc(d.statements, func(s entry) bool {
+		on := s.resources()
+		return s.Effect == allow && len(on.values) > 0 && on.matches(resource, matchResource) > no
 	})
 }
 
@@ -85,7 +86,7 @@ func Grants(d Document, resource string) bool {
 // could take the role through them. The findings do not show the pattern.
 func LacksSessionName(trust Document, pattern string) []Finding {
 	return trust.find(func(s Statement) []string {
-		if s.effect != allow || slices.ContainsFunc(s.conditions, func(c condition) bool { return c.asksFor(pattern) }) {
+		if s.Effect != allow || slices.ContainsFunc(s.conditions(), func(c condition) bool { return c.asksFor(pattern) }) {
 			return nil
 		}
 		return []string{`no condition StringLike sts:RoleSessionName keeps to the prefix: others could take the role`}
@@ -106,14 +107,14 @@ func (c condition) asksFor(name string) bool {
 // those with which a holder grants itself the rest. Conditions are not considered.
 func AdministratorLike(d Document) []Finding {
 	return d.find(func(s Statement) []string {
-		if s.effect != allow || !s.onEverything() {
+		if s.Effect != allow || !s.onEverything() {
 			return nil
 		}
-		if s.actions.not {
+		if s.actions().not {
 			return []string{"it permits all actions but some on all resources"}
 		}
 		var power []string
-		for _, a := range s.actions.values {
+		for _, a := range s.actions().values {
 			if slices.ContainsFunc(selfGranting(), func(g string) bool { return matchAction(a, g) == yes }) {
 				power = append(power, a)
 			}
@@ -127,10 +128,10 @@ func AdministratorLike(d Document) []Finding {
 
 // onEverything says that the statement reaches the roles and policies of the account whatever their names are.
 func (s Statement) onEverything() bool {
-	if s.resources.not {
+	if s.resources().not {
 		return true
 	}
-	return slices.ContainsFunc(s.resources.values, func(r string) bool {
+	return slices.ContainsFunc(s.resources().values, func(r string) bool {
 		arn := arnParts(r)
 		if arn == nil {
 			return wildcards(r).overlaps(wildcards("arn:*:iam::*:role/*"))
@@ -160,9 +161,9 @@ type DeletedPrincipal struct {
 func DeletedPrincipals(d Document) []DeletedPrincipal {
 	var all []DeletedPrincipal
 	for _, s := range d.placed() {
-		for _, p := range s.principals.names {
+		for _, p := range s.principals().names {
 			if deletedID(p.name) {
-				all = append(all, DeletedPrincipal{s.Place, p.name, s.principals.not})
+				all = append(all, DeletedPrincipal{s.Place, p.name, s.principals().not})
 			}
 		}
 	}

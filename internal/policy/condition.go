@@ -164,7 +164,7 @@ func (p pattern) lower() pattern {
 // Those of sts:RoleSessionName are not to be printed.
 func (s Statement) ConditionValues(key string) []string {
 	var values []string
-	for _, c := range s.conditions {
+	for _, c := range s.conditions() {
 		if lower(c.key) == lower(key) {
 			values = append(values, c.values...)
 		}

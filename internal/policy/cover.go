@@ -10,11 +10,11 @@ func Covers(have, need Statement) bool {
 	if Same(have, need) {
 		return true
 	}
-	return have.effect == need.effect &&
-		have.principals.cover(need.principals) &&
-		have.actions.cover(need.actions, func(h, n string) bool { return matchAction(h, n) == yes }) &&
-		have.resources.cover(need.resources, func(h, n string) bool { return h == n || matchResource(h, n) == yes }) &&
-		weaker(have.conditions, need.conditions)
+	return have.Effect == need.Effect &&
+		have.principals().cover(need.principals()) &&
+		have.actions().cover(need.actions(), func(h, n string) bool { return matchAction(h, n) == yes }) &&
+		have.resources().cover(need.resources(), func(h, n string) bool { return h == n || matchResource(h, n) == yes }) &&
+		weaker(have.conditions(), need.conditions())
 }
 
 func (l list) cover(need list, match func(have, need string) bool) bool {
@@ -48,6 +48,11 @@ func weaker(have, need []condition) bool {
 	return !slices.ContainsFunc(have, func(h condition) bool { return !slices.ContainsFunc(need, h.same) })
 }
 
+// alone is a statement of nothing else.
+func (c condition) alone() Statement {
+	return Statement{Condition: Condition{c.operator: {c.key: c.values}}}
+}
+
 func (c condition) same(o condition) bool {
-	return Same(Statement{conditions: []condition{c}}, Statement{conditions: []condition{o}})
+	return Same(c.alone(), o.alone())
 }

@@ -32,8 +32,8 @@ func (h Hit) String() string { return h.Statement.String() + " " + h.Why }
 func (d Document) Calls() []Calls {
 	var all []Calls
 	for _, s := range d.statements {
-		if s.effect == allow {
-			all = append(all, Calls{s.actions.orAll(), s.resources.orAll()})
+		if s.Effect == allow {
+			all = append(all, Calls{s.actions().orAll(), s.resources().orAll()})
 		}
 	}
 	return all
@@ -51,7 +51,7 @@ func (l list) orAll() []string {
 func Denies(d Document, who Caller, calls []Calls) []Hit {
 	var all []Hit
 	for _, s := range d.placed() {
-		if s.effect != deny {
+		if s.Effect != deny {
 			continue
 		}
 		if hit, ok := s.hits(who, calls); ok {
@@ -68,8 +68,8 @@ type reason struct {
 }
 
 func (s placed) hits(who Caller, calls []Calls) (Hit, bool) {
-	reasons := []reason{s.reaches(calls), s.principals.include(who)}
-	for _, c := range s.conditions {
+	reasons := []reason{s.reaches(calls), s.principals().include(who)}
+	for _, c := range s.conditions() {
 		if c.key != "" {
 			reasons = append(reasons, who.meets(c))
 		}
@@ -98,9 +98,9 @@ func (s placed) hits(who Caller, calls []Calls) (Hit, bool) {
 func (s Statement) reaches(calls []Calls) reason {
 	best, hit := no, []string{}
 	for _, c := range calls {
-		on := s.resources.matchesAny(c.Resources, matchResource)
+		on := s.resources().matchesAny(c.Resources, matchResource)
 		for _, a := range c.Actions {
-			if v := min(on, s.actions.matches(a, matchAction)); v > no {
+			if v := min(on, s.actions().matches(a, matchAction)); v > no {
 				best = max(best, v)
 				hit = append(hit, a)
 			}
@@ -210,12 +210,12 @@ func (c Caller) sessionsARN() string {
 func (s Statement) exception(who Caller) string {
 	const key = "aws:PrincipalArn"
 	add := fmt.Sprintf(`add "ArnNotLike": {%q: %q} to its Condition`, key, who.RoleARN)
-	for _, c := range s.conditions {
+	for _, c := range s.conditions() {
 		if lower(c.key) == lower(key) && slices.Contains([]string{"ArnNotLike", "ArnNotEquals", "StringNotLike", "StringNotEquals"}, c.operator) {
 			add = fmt.Sprintf("add %q to the values of its condition %s %s", who.RoleARN, c.operator, c.key)
 		}
 	}
-	if s.principals.not {
+	if s.principals().not {
 		return `replace NotPrincipal by "Principal": "*", and ` + add + " besides the ARNs of all that it spares now"
 	}
 	return add

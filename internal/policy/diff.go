@@ -73,10 +73,10 @@ func withoutSame(want, got []placed) (restWant, restGot []placed) {
 func closest(g placed, wanted, present []placed) int {
 	best, most := -1, 0
 	for i, w := range wanted {
-		if w.sid != "" && w.sid == g.sid {
+		if w.Sid != "" && w.Sid == g.Sid {
 			return i
 		}
-		taken := w.sid != "" && slices.ContainsFunc(present, func(p placed) bool { return p.sid == w.sid })
+		taken := w.Sid != "" && slices.ContainsFunc(present, func(p placed) bool { return p.Sid == w.Sid })
 		if n := common(g.Statement, w.Statement); n > most && !taken {
 			best, most = i, n
 		}
@@ -127,14 +127,14 @@ func (f fact) samePlace(o fact) bool {
 
 // summary is the statement in one line: "Allow s3:GetObject, s3:PutObject on arn:aws:s3:::lab/*".
 func (s Statement) summary() string {
-	text := s.effect + " " + s.actions.summary("all actions but ")
-	if len(s.resources.values) > 0 {
-		text += " on " + s.resources.summary("all but ")
+	text := s.Effect + " " + s.actions().summary("all actions but ")
+	if len(s.resources().values) > 0 {
+		text += " on " + s.resources().summary("all but ")
 	}
-	if len(s.principals.names) > 0 {
-		text += " to " + s.principals.summary()
+	if len(s.principals().names) > 0 {
+		text += " to " + s.principals().summary()
 	}
-	for _, c := range s.conditions {
+	for _, c := range s.conditions() {
 		if c.key != "" {
 			text += " if " + c.summary()
 		}

@@ -1,8 +1,10 @@
-// Package policy reads, compares, merges and questions IAM policy documents: identity, trust and resource policies.
+// Package policy reads, writes, compares, merges and questions IAM policy documents: identity, trust and resource
+// policies.
 //
-// Invariant: doubt is never in favour of access. What is not understood does not parse; what parses and is not known to mean the same is
-// different; a Deny that may hit does hit; an Allow grants only what is certain. Statements keep the bytes they were read with, so that
-// those of others are written back untouched, and nothing of this package prints the value of a sts:RoleSessionName condition.
+// Invariant: doubt is never in favour of access. What is not understood does not parse; what parses and is not known to
+// mean the same is different; a Deny that may hit does hit; an Allow grants only what is certain. A document keeps the
+// bytes it was read with, so that statements of others are written back untouched, and nothing of this package prints
+// the value of a sts:RoleSessionName condition.
 //
 // Sources named in comments are chapters of AWS's IAM User Guide ("IAM: …") and S3 User Guide ("S3: …").
 package policy
@@ -12,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,46 +30,24 @@ const (
 type Document struct {
 	version    string
 	id         json.RawMessage // nil: none
-	statements []Statement
+	statements []entry
 }
 
-// Statement is one statement of a Document.
-type Statement struct {
-	raw        json.RawMessage // as it was read
-	sid        string
-	effect     string
-	principals principals
-	actions    list
-	resources  list
-	conditions []condition
+// entry is a statement and its bytes. Those of others are what was read, and are written back untouched.
+type entry struct {
+	Statement
+	raw string
 }
 
-const (
-	allow = "Allow"
-	deny  = "Deny"
-)
+func entryOf(s Statement) entry { return entry{s, s.JSON()} }
 
-// list is Action or NotAction, Resource or NotResource. It is absent if it has no values.
-type list struct {
-	not    bool
-	values []string
-}
-
-// principals is Principal or NotPrincipal, absent if it has no names.
-type principals struct {
-	not   bool
-	names []principal
-}
-
-// principal is one name under a kind (AWS, Federated, Service, CanonicalUser); "Principal": "*" has the kind "".
-type principal struct{ kind, name string }
-
-func (p principal) everyone() bool { return p.name == "*" && (p.kind == "" || p.kind == "AWS") }
-
-// condition is one key under one operator with its values. A Condition without operators, which AWS's console writes, is one without all three.
-type condition struct {
-	operator, key string
-	values        []string
+// New is the document of statements of ours.
+func New(statements ...Statement) Document {
+	d := Document{version: versionCurrent}
+	for _, s := range statements {
+		d.statements = append(d.statements, entryOf(s))
+	}
+	return d
 }
 
 // Place says which statement of a document is meant.
@@ -102,49 +81,58 @@ func (d Document) JSON() string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(s.raw)
+		b.WriteString(s.raw)
 	}
 	b.WriteString("]}")
 	return b.String()
 }
 
-// Statements returns the statements in their order.
-func (d Document) Statements() []Statement { return slices.Clone(d.statements) }
+// MarshalJSON is JSON; "there is no policy" has no statements there.
+func (d Document) MarshalJSON() ([]byte, error) {
+	if d.Empty() {
+		return []byte(`{"Version":"","Statement":null}`), nil
+	}
+	return []byte(d.JSON()), nil
+}
+
+// UnmarshalJSON is Parse.
+func (d *Document) UnmarshalJSON(data []byte) (err error) {
+	*d, err = Parse(string(data))
+	return err
+}
+
+// Version is 2012-10-17 or 2008-10-17; "" if there is no policy.
+func (d Document) Version() string { return d.version }
+
+// Statements returns the statements in their order. They share their lists and maps with the document: copy what you
+// change.
+func (d Document) Statements() []Statement {
+	all := make([]Statement, len(d.statements))
+	for i, s := range d.statements {
+		all[i] = s.Statement
+	}
+	return all
+}
 
 // Empty says that there is no statement, so no policy.
 func (d Document) Empty() bool { return len(d.statements) == 0 }
 
 // placed is a statement and where it stands.
 type placed struct {
-	Place
+	Place Place
 	Statement
 }
 
 func (d Document) placed() []placed {
 	all := make([]placed, len(d.statements))
 	for i, s := range d.statements {
-		all[i] = placed{Place{i + 1, s.sid}, s}
+		all[i] = placed{Place{i + 1, s.Sid}, s.Statement}
 	}
 	return all
 }
-
-// Sid is the statement's name, "" if it has none.
-func (s Statement) Sid() string { return s.sid }
-
-// JSON is the statement as it was read. It shows session name prefixes: use Mask for people.
-func (s Statement) JSON() string { return string(s.raw) }
 
 // Format prints the document masked, whatever the verb.
 func (d Document) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Mask(d.JSON())) }
 
 // LogValue masks the document for slog.
 func (d Document) LogValue() slog.Value { return slog.StringValue(Mask(d.JSON())) }
-
-// Format prints the statement masked, whatever the verb.
-func (s Statement) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Mask(s.JSON())) }
-
-// LogValue masks the statement for slog.
-func (s Statement) LogValue() slog.Value { return slog.StringValue(Mask(s.JSON())) }
-
-// IsDeny says that the statement's effect is Deny.
-func (s Statement) IsDeny() bool { return s.effect == deny }

@@ -59,7 +59,7 @@ func maskJSON(text string) string {
 			}
 			replace(dec.InputOffset()-int64(len(value)), dec.InputOffset(), maskValue(lower(s), value))
 		} else if safe := maskString(s); safe != s {
-			replace(start, end, quote(safe))
+			replace(start, end, encoded(safe))
 		}
 	}
 }
@@ -74,21 +74,13 @@ var (
 // maskValue masks the value under a key that tells a session. Of aws:userid the role's id, before the colon, stays.
 func maskValue(key string, value json.RawMessage) string {
 	if key != userIDKey {
-		return quote(masked)
+		return encoded(masked)
 	}
 	return userID.ReplaceAllString(string(value), `"$1:`+masked+`"`)
 }
 
 // gap is the length of what can stand between two JSON tokens.
 func gap(text string) int64 { return int64(len(text) - len(strings.TrimLeft(text, " \t\r\n,:"))) }
-
-func quote(s string) string {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return strings.TrimSuffix(b.String(), "\n")
-}
 
 // maskString masks a string within JSON, which may itself hold a document.
 func maskString(s string) string {

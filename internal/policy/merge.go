@@ -1,9 +1,9 @@
 package policy
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Merge puts our statements into a document that others own too. Theirs, the Id and the version stay as they are, in their order.
@@ -20,9 +20,9 @@ func Merge(present Document, ours []Statement) (Document, []Difference, error) {
 	}
 	var all []Difference
 	for _, need := range ours {
-		if merged.version != versionCurrent && bytes.Contains(need.raw, []byte("${")) {
+		if merged.version != versionCurrent && strings.Contains(need.JSON(), "${") {
 			return Document{}, nil, fmt.Errorf("policy: merge: Sid %q of ours has a policy variable, which version %s does not know: "+
-				"change the document's Version to %s after checking its other statements", need.sid, merged.version, versionCurrent)
+				"change the document's Version to %s after checking its other statements", need.Sid, merged.version, versionCurrent)
 		}
 		changes, err := merged.require(need)
 		if err != nil {
@@ -40,12 +40,12 @@ func Merge(present Document, ours []Statement) (Document, []Difference, error) {
 func (d *Document) require(need Statement) ([]Difference, error) {
 	var ours []placed
 	for _, s := range d.placed() {
-		if need.sid != "" && s.sid == need.sid {
+		if need.Sid != "" && s.Sid == need.Sid {
 			ours = append(ours, s)
 		}
 	}
 	for _, s := range ours {
-		if s.effect == deny && need.effect == allow {
+		if s.Effect == deny && need.Effect == allow {
 			return nil, fmt.Errorf("%v is a Deny, and an explicit Deny is never removed: give it another Sid or delete it", s.Place)
 		}
 	}
@@ -56,22 +56,22 @@ func (d *Document) require(need Statement) ([]Difference, error) {
 }
 
 func (d *Document) add(need Statement) []Difference {
-	if slices.ContainsFunc(d.statements, func(have Statement) bool { return Covers(have, need) }) {
+	if slices.ContainsFunc(d.statements, func(have entry) bool { return Covers(have.Statement, need) }) {
 		return nil
 	}
-	d.statements = append(d.statements, need)
-	return []Difference{missing(placed{Place{len(d.statements), need.sid}, need})}
+	d.statements = append(d.statements, entryOf(need))
+	return []Difference{missing(placed{Place{len(d.statements), need.Sid}, need})}
 }
 
 // correct leaves one statement under our Sid, the wanted one, where the first stood.
 func (d *Document) correct(need Statement, ours []placed) []Difference {
 	var all []Difference
 	if first := ours[0]; !Same(first.Statement, need) {
-		d.statements[first.Number-1] = need
+		d.statements[first.Place.Number-1] = entryOf(need)
 		all = differences(first.Place, need, first.Statement)
 	}
 	for _, more := range slices.Backward(ours[1:]) {
-		d.statements = slices.Delete(d.statements, more.Number-1, more.Number)
+		d.statements = slices.Delete(d.statements, more.Place.Number-1, more.Place.Number)
 		all = append(all, Difference{Statement: more.Place, Element: "statement", Found: more.summary()})
 	}
 	return all
@@ -79,6 +79,6 @@ func (d *Document) correct(need Statement, ours []placed) []Difference {
 
 // Without returns the document without the statements that have one of the Sids.
 func (d Document) Without(sids ...string) Document {
-	rest := slices.DeleteFunc(d.Statements(), func(s Statement) bool { return s.sid != "" && slices.Contains(sids, s.sid) })
+	rest := slices.DeleteFunc(slices.Clone(d.statements), func(s entry) bool { return s.Sid != "" && slices.Contains(sids, s.Sid) })
 	return Document{version: d.version, id: d.id, statements: rest}
 }

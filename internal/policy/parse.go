@@ -1,12 +1,10 @@
 package policy
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -27,7 +25,7 @@ func parse(text string) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	top, err := object(raw, "Version", "Id", "Statement")
+	top, err := Object(raw, "Version", "Id", "Statement")
 	if err != nil {
 		return Document{}, err
 	}
@@ -80,7 +78,7 @@ func version(raw json.RawMessage) (string, error) {
 }
 
 // statements reads a list of statements, or one that stands alone.
-func statements(raw json.RawMessage) ([]Statement, error) {
+func statements(raw json.RawMessage) ([]entry, error) {
 	if raw == nil {
 		return nil, errors.New("no Statement")
 	}
@@ -88,10 +86,11 @@ func statements(raw json.RawMessage) ([]Statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("in Statement: %w", err)
 	}
-	all := make([]Statement, len(items))
+	all := make([]entry, len(items))
 	for i, item := range items {
+		all[i].raw = string(item)
 		if err := all[i].read(item); err != nil {
-			return nil, fmt.Errorf("%v: %w", Place{i + 1, all[i].sid}, err)
+			return nil, fmt.Errorf("%v: %w", Place{i + 1, all[i].Sid}, err)
 		}
 	}
 	return all, nil
@@ -99,32 +98,33 @@ func statements(raw json.RawMessage) ([]Statement, error) {
 
 // read sets the Sid first, so that errors can name it.
 func (s *Statement) read(raw json.RawMessage) error {
-	m, err := object(raw, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+	m, err := Object(raw, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
 	if err != nil {
 		return err
 	}
-	s.raw = raw
 	if m["Sid"] != nil {
-		if s.sid, err = str(m["Sid"]); err != nil {
+		if s.Sid, err = str(m["Sid"]); err != nil {
 			return fmt.Errorf("in Sid: %w", err)
 		}
 	}
-	if s.effect, err = effect(m["Effect"]); err != nil {
+	if s.Effect, err = effect(m["Effect"]); err != nil {
 		return err
 	}
-	if s.principals, err = readPrincipals(m); err != nil {
+	if s.Principal, s.NotPrincipal, err = either(m, "Principal", readPrincipal); err != nil {
 		return err
 	}
-	if s.actions, err = readList(m, "Action"); err != nil {
+	if s.Action, s.NotAction, err = either(m, "Action", readTexts); err != nil {
 		return err
 	}
-	if len(s.actions.values) == 0 {
+	if s.Action == nil && s.NotAction == nil {
 		return errors.New("no Action and no NotAction")
 	}
-	if s.resources, err = readList(m, "Resource"); err != nil {
+	if s.Resource, s.NotResource, err = either(m, "Resource", readTexts); err != nil {
 		return err
 	}
-	s.conditions, err = conditions(m["Condition"])
+	if m["Condition"] != nil {
+		s.Condition, err = readCondition(m["Condition"])
+	}
 	return err
 }
 
@@ -142,223 +142,85 @@ func effect(raw json.RawMessage) (string, error) {
 	return e, nil
 }
 
-// either picks the element or its Not… form; both together are an error, and both may be absent.
-func either(m map[string]json.RawMessage, name string) (raw json.RawMessage, key string, err error) {
-	plain, not := m[name], m["Not"+name]
+// either reads the element or its Not… form; both together are an error, and both may be absent.
+func either[T any](
+	m map[string]json.RawMessage, name string, read func(key string, raw json.RawMessage) (T, error),
+) (plain, not T, err error) {
 	switch {
-	case plain != nil && not != nil:
-		return nil, "", fmt.Errorf("it has both %s and Not%s", name, name)
-	case not != nil:
-		return not, "Not" + name, nil
+	case m[name] != nil && m["Not"+name] != nil:
+		err = fmt.Errorf("it has both %s and Not%s", name, name)
+	case m["Not"+name] != nil:
+		not, err = read("Not"+name, m["Not"+name])
+	case m[name] != nil:
+		plain, err = read(name, m[name])
 	}
-	return plain, name, nil
+	return plain, not, err
 }
 
-func readList(m map[string]json.RawMessage, name string) (list, error) {
-	raw, key, err := either(m, name)
-	if raw == nil || err != nil {
-		return list{}, err
-	}
-	values, err := values(raw, str)
+func readTexts(key string, raw json.RawMessage) ([]string, error) {
+	texts, err := values(raw, str)
 	if err != nil {
-		return list{}, fmt.Errorf("in %s: %w", key, err)
+		return nil, fmt.Errorf("in %s: %w", key, err)
 	}
-	return list{not: key != name, values: values}, nil
+	return texts, nil
 }
 
-// readPrincipals accepts "*" or kinds with names, as AWS's grammar does; kinds that it does not know are kept as they are.
-func readPrincipals(m map[string]json.RawMessage) (principals, error) {
-	raw, key, err := either(m, "Principal")
-	if raw == nil || err != nil {
-		return principals{}, err
-	}
-	p := principals{not: key != "Principal"}
+// readPrincipal accepts "*" or kinds with names, as AWS's grammar does; kinds that it does not know are kept as they
+// are.
+func readPrincipal(key string, raw json.RawMessage) (Principal, error) {
 	if raw[0] == '"' {
-		name, err := str(raw)
-		if err != nil || name != "*" {
-			return principals{}, fmt.Errorf(`in %s: it is text other than "*": write {"AWS": …}`, key)
+		if name, err := str(raw); err != nil || name != "*" {
+			return nil, fmt.Errorf(`in %s: it is text other than "*": write {"AWS": …}`, key)
 		}
-		p.names = []principal{{"", "*"}}
-		return p, nil
+		return Everyone(), nil
 	}
 	kinds, err := members(raw)
 	if err != nil {
-		return principals{}, fmt.Errorf("in %s: %w", key, err)
+		return nil, fmt.Errorf("in %s: %w", key, err)
 	}
+	p := Principal{}
 	for _, kind := range kinds {
-		names, err := values(kind.value, str)
-		if err != nil {
-			return principals{}, fmt.Errorf("in %s %s: %w", key, kind.key, err)
-		}
-		for _, name := range names {
-			p.names = append(p.names, principal{kind.key, name})
+		if p[kind.key], err = readTexts(key+" "+kind.key, kind.value); err != nil {
+			return nil, err
 		}
 	}
-	if len(p.names) == 0 {
-		return principals{}, fmt.Errorf("in %s: it is empty", key)
+	if len(p) == 0 {
+		return nil, fmt.Errorf("in %s: it is empty", key)
 	}
 	return p, nil
 }
 
-// conditions reads operator → key → values. Keys that differ only in case are the same key (IAM: Condition), so they stand twice.
-func conditions(raw json.RawMessage) ([]condition, error) {
-	if raw == nil {
-		return nil, nil
-	}
+// readCondition reads operator → key → values.
+func readCondition(raw json.RawMessage) (Condition, error) {
 	operators, err := members(raw)
 	if err != nil {
 		return nil, fmt.Errorf("in Condition: %w", err)
 	}
-	if len(operators) == 0 {
-		return []condition{{}}, nil
-	}
-	var all []condition
+	c := Condition{}
 	for _, operator := range operators {
-		under, err := conditionKeys(operator)
-		if err != nil {
+		if c[operator.key], err = readConditionKeys(operator.value); err != nil {
 			return nil, fmt.Errorf("in Condition %s: %w", operator.key, err)
 		}
-		all = append(all, under...)
 	}
-	return all, nil
+	return c, nil
 }
 
-func conditionKeys(operator member) ([]condition, error) {
-	keys, err := members(operator.value)
+// readConditionKeys: keys that differ only in case are the same key (IAM: Condition), so they stand twice.
+func readConditionKeys(raw json.RawMessage) (map[string]Values, error) {
+	keys, err := members(raw)
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
-		return []condition{{operator: operator.key}}, nil
-	}
-	var all []condition
+	all := map[string]Values{}
 	for _, key := range keys {
-		if slices.ContainsFunc(all, func(c condition) bool { return lower(c.key) == lower(key.key) }) {
-			return nil, fmt.Errorf("key %s stands twice", key.key)
+		for other := range all {
+			if lower(other) == lower(key.key) {
+				return nil, fmt.Errorf("key %s stands twice", key.key)
+			}
 		}
-		values, err := values(key.value, scalar)
-		if err != nil {
+		if all[key.key], err = values(key.value, scalar); err != nil {
 			return nil, fmt.Errorf("%s: %w", key.key, err)
 		}
-		all = append(all, condition{operator.key, key.key, values})
 	}
 	return all, nil
-}
-
-// member is a key of a JSON object with its value as it was read.
-type member struct {
-	key   string
-	value json.RawMessage
-}
-
-// members reads a JSON object in its order. Keys that stand twice are an error: encoding/json would silently take the last one, AWS another.
-func members(raw json.RawMessage) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		return nil, fmt.Errorf("it is %s, not an object", kindOf(raw))
-	}
-	var all []member
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		m := member{key: fmt.Sprint(token)}
-		if strings.ContainsRune(m.key, utf8.RuneError) {
-			return nil, errors.New("a key has a character that is not Unicode")
-		}
-		if slices.ContainsFunc(all, func(o member) bool { return o.key == m.key }) {
-			return nil, fmt.Errorf("key %.60q stands twice", m.key)
-		}
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-	return all, nil
-}
-
-// object reads a JSON object that may have only these keys. What is absent is nil.
-func object(raw json.RawMessage, allowed ...string) (map[string]json.RawMessage, error) {
-	all, err := members(raw)
-	if err != nil {
-		return nil, err
-	}
-	m := make(map[string]json.RawMessage, len(all))
-	for _, one := range all {
-		if !slices.Contains(allowed, one.key) {
-			return nil, fmt.Errorf("key %.60q is unknown", one.key)
-		}
-		m[one.key] = one.value
-	}
-	return m, nil
-}
-
-// items are the elements of a JSON list, or the one value that stands without a list.
-func items(raw json.RawMessage) ([]json.RawMessage, error) {
-	if raw[0] != '[' {
-		return []json.RawMessage{raw}, nil
-	}
-	var all []json.RawMessage
-	if err := json.Unmarshal(raw, &all); err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, errors.New("it is empty")
-	}
-	return all, nil
-}
-
-func values(raw json.RawMessage, one func(json.RawMessage) (string, error)) ([]string, error) {
-	items, err := items(raw)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]string, len(items))
-	for i, item := range items {
-		if all[i], err = one(item); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// str reads one JSON string. Half a surrogate pair is an error: encoding/json reads each as the same replacement character.
-func str(raw json.RawMessage) (string, error) {
-	if raw[0] != '"' {
-		return "", fmt.Errorf("it is %s, not text", kindOf(raw))
-	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return "", err
-	}
-	if strings.ContainsRune(s, utf8.RuneError) {
-		return "", errors.New("it has a character that is not Unicode")
-	}
-	return s, nil
-}
-
-// scalar reads text, a number or a truth value as text: quotation marks are optional for the latter two (IAM: Grammar).
-func scalar(raw json.RawMessage) (string, error) {
-	switch kindOf(raw) {
-	case "a number", "true or false":
-		return string(raw), nil
-	}
-	return str(raw)
-}
-
-func kindOf(raw json.RawMessage) string {
-	switch raw[0] {
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	case '"':
-		return "text"
-	case 't', 'f':
-		return "true or false"
-	case 'n':
-		return "null"
-	}
-	return "a number"
 }

@@ -67,7 +67,7 @@ func (r Request) aboutVersioning() []string {
 func applyPermissions(r Request) []string {
 	role := r.Storage.Role
 	var lines []string
-	if len(role.Own.Statement) == 0 {
+	if role.Own.Empty() {
 		lines = r.aboutVersioning()
 	}
 	lines = append(lines, comment("A policy holds five versions; if AWS says LimitExceeded, delete an old one first.")...)

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // Request says what to render for whom.
@@ -121,11 +122,6 @@ func indented(body any) string {
 	return b.String()
 }
 
-// statements is a policy document of these statements.
-func statements(list ...icaconfig.Statement) icaconfig.Document {
-	return icaconfig.Document{Version: "2012-10-17", Statement: list}
-}
-
 func corsBody(r Request) (any, error) {
 	return map[string][]icaconfig.CORSRule{"CORSRules": {r.Storage.Bucket.CORS}}, nil
 }
@@ -157,7 +153,7 @@ func bucketPolicyBody(r Request) (any, error) {
 	if len(ours) == 0 {
 		return nil, fmt.Errorf("%w: ICA needs no bucket policy, and ica.yaml asks neither for crossAccountCopy nor for requireTLS", ErrNone)
 	}
-	return statements(ours...), nil
+	return policy.New(ours...), nil
 }
 
 // keyPolicyBody is a list, not a policy: a key policy of these statements alone would lock the account out.
@@ -165,7 +161,7 @@ func keyPolicyBody(r Request) (any, error) {
 	if r.Storage.Key == nil {
 		return nil, fmt.Errorf("%w: ica.yaml names no bucket.kmsKeyArn", ErrNone)
 	}
-	return append([]icaconfig.Statement{r.Storage.KeyRoleStatement()}, r.Storage.KeyStatements()...), nil
+	return append([]policy.Statement{r.Storage.KeyRoleStatement()}, r.Storage.KeyStatements()...), nil
 }
 
 func boundaryBody(r Request) (any, error) {

@@ -76,9 +76,9 @@ func renderSCP(t *testing.T, all []icaconfig.Storage) (string, policy.Document) 
 func changes(all []icaconfig.Storage) []policy.Calls {
 	var calls []policy.Calls
 	for _, s := range guard.WriteStatements(settings.All(), all) {
-		s.Actions = slices.DeleteFunc(s.Actions, func(a string) bool { return strings.HasPrefix(a, "ssm:") })
-		for _, action := range s.Actions {
-			calls = append(calls, policy.Calls{Actions: []string{action}, Resources: s.Resources})
+		s.Action = slices.DeleteFunc(s.Action, func(a string) bool { return strings.HasPrefix(a, "ssm:") })
+		for _, action := range s.Action {
+			calls = append(calls, policy.Calls{Actions: []string{action}, Resources: s.Resource})
 		}
 	}
 	return calls

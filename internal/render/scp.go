@@ -19,16 +19,16 @@ const mostOfSCP = 5120
 // scpBody denies everybody but the guard and CloudFormation what changes the settings. Both the actions and the resources
 // come from the table of settings, so a setting that is added is covered.
 func scpBody(r Request) (any, error) {
-	var all []icaconfig.Statement
+	var all []policy.Statement
 	for _, s := range append([]icaconfig.Storage{r.Storage}, r.Others...) {
 		for _, statement := range denials(s, r.Account) {
 			all = merged(all, statement)
 		}
 	}
-	if body := statements(all...); len(indented(body)) <= mostOfSCP {
+	if body := policy.New(all...); len(indented(body)) <= mostOfSCP {
 		return body, nil
 	}
-	return compact(statements(all...))
+	return compact(policy.New(all...))
 }
 
 // compact saves the white space.
@@ -44,7 +44,7 @@ func compact(body any) (json.RawMessage, error) {
 }
 
 // merged adds a statement, or only its resources where another has the same actions and exceptions.
-func merged(all []icaconfig.Statement, s icaconfig.Statement) []icaconfig.Statement {
+func merged(all []policy.Statement, s policy.Statement) []policy.Statement {
 	for i := range all {
 		if same := indented(all[i].Action) == indented(s.Action) && indented(all[i].Condition) == indented(s.Condition); same {
 			all[i].Resource = slices.Compact(slices.Sorted(slices.Values(append(all[i].Resource, s.Resource...))))
@@ -55,12 +55,12 @@ func merged(all []icaconfig.Statement, s icaconfig.Statement) []icaconfig.Statem
 }
 
 // denials are the statements for one storage, one for each service, and one for what ICA's own role has to be able to do.
-func denials(s icaconfig.Storage, account string) []icaconfig.Statement {
-	guards := icaconfig.Values{
+func denials(s icaconfig.Storage, account string) []policy.Statement {
+	guards := policy.Values{
 		"arn:aws:iam::" + account + ":role/" + guard.RemediateFunction,
 		"arn:aws:iam::" + account + ":role/cdk-*-cfn-exec-role-*", // CloudFormation's, as cdk bootstrap makes it
 	}
-	var all []icaconfig.Statement
+	var all []policy.Statement
 	for _, service := range []string{"s3", "iam", "kms"} {
 		ours, icas := split(changing(service, s), s)
 		all = append(all, deny(ours, resources(service, s), guards)...)
@@ -69,23 +69,19 @@ func denials(s icaconfig.Storage, account string) []icaconfig.Statement {
 	return all
 }
 
-func deny(actions, on []string, but icaconfig.Values) []icaconfig.Statement {
+func deny(actions, on []string, but policy.Values) []policy.Statement {
 	if len(actions) == 0 {
 		return nil
 	}
-	return []icaconfig.Statement{{
-		Effect: "Deny", Action: actions, Resource: on, Condition: icaconfig.Condition{"ArnNotLike": {"aws:PrincipalArn": but}},
+	return []policy.Statement{{
+		Effect: "Deny", Action: actions, Resource: on, Condition: policy.Condition{"ArnNotLike": {"aws:PrincipalArn": but}},
 	}}
 }
 
 // split tells the actions that ICA itself uses: it puts its notification on the bucket.
 func split(actions []string, s icaconfig.Storage) (ours, icas []string) {
-	document, err := policy.Parse(indented(s.Role.Policy.Document))
-	if err != nil {
-		panic(fmt.Sprintf("render: a document of ours does not parse: %v", err))
-	}
 	var allowed []string
-	for _, calls := range document.Calls() {
+	for _, calls := range s.Role.Policy.Document.Calls() {
 		allowed = append(allowed, calls.Actions...)
 	}
 	for _, action := range actions {

@@ -20,6 +20,7 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // Prefix is the RoleSessionName prefix of every lab. No output of a test may hold it: tools/check-secrets.sh requests.
@@ -85,7 +86,7 @@ func (l *Lab) makeRole() {
 	l.must(l.IAM(Stranger).AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
 }
 
-func (l *Lab) makePolicy(name string, document icaconfig.Document) {
+func (l *Lab) makePolicy(name string, document policy.Document) {
 	l.t.Helper()
 	l.must(l.IAM(Stranger).CreatePolicy(l.t.Context(), &iam.CreatePolicyInput{PolicyName: &name, PolicyDocument: l.text(document)}))
 }

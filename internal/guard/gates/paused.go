@@ -15,6 +15,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // Pause keeps the guard from restoring until it ends. It is an SSM parameter, PauseParameters and the storage's name, so that
@@ -133,7 +134,7 @@ func (p *Pauses) load(ctx context.Context) (active []Pause, err error) {
 }
 
 // Statements allow what the gates read: the state of our own stacks, and the pauses.
-func Statements(b icaconfig.Baseline) []guard.Statement {
+func Statements(b icaconfig.Baseline) []policy.Statement {
 	var stacks, pauses []string
 	for _, s := range b.Stacks {
 		// CloudFormation ends a stack's ARN with an id that nobody knows in advance.
@@ -142,8 +143,11 @@ func Statements(b icaconfig.Baseline) []guard.Statement {
 	for _, name := range pauseNames(b) {
 		pauses = append(pauses, b.ARN("ssm", b.HomeRegion, "parameter"+name))
 	}
-	return []guard.Statement{
-		{Actions: []string{"cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks"}, Resources: stacks},
-		{Actions: []string{"ssm:GetParameters"}, Resources: pauses},
+	return []policy.Statement{
+		{
+			Effect: "Allow", Resource: stacks,
+			Action: policy.Values{"cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks"},
+		},
+		{Effect: "Allow", Action: policy.Values{"ssm:GetParameters"}, Resource: pauses},
 	}
 }

@@ -102,18 +102,10 @@ func faultOfRequest(ours types.CORSRule, got []types.CORSRule, origin, method st
 	return fmt.Sprintf("rule %d answers first and lacks header %s", at+1, strings.Join(missing, ", "))
 }
 
-// answers reports whether S3 would use the rule for this origin and method. An origin may hold one "*".
+// answers reports whether S3 would use the rule for this origin and method.
 func answers(r types.CORSRule, origin, method string) bool {
 	return slices.Contains(r.AllowedMethods, method) &&
-		slices.ContainsFunc(r.AllowedOrigins, func(pattern string) bool { return matchesOrigin(pattern, origin) })
-}
-
-func matchesOrigin(pattern, origin string) bool {
-	before, after, wildcard := strings.Cut(pattern, "*")
-	if !wildcard {
-		return pattern == origin
-	}
-	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
+		slices.ContainsFunc(r.AllowedOrigins, func(pattern string) bool { return icaconfig.MatchesOrigin(pattern, origin) })
 }
 
 // lacking lists the headers of need that are not in have. Header names ignore case; "*" is needed and had as such.

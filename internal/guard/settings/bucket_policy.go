@@ -83,14 +83,14 @@ func wantBucketPolicy(s icaconfig.Storage, got bucketPolicyState) sharedPolicy {
 	callers := []caller{{
 		who:    "ICA's role",
 		Caller: policy.Caller{RoleARN: s.Role.ARN, RoleID: got.RoleID, ResourceAccount: account},
-		calls:  parsed(s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned })).Calls(),
+		calls:  s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned }).Calls(),
 	}}
 	ours := s.BucketStatements(versioned)
 	if s.Bucket.CrossAccountCopy {
 		callers = append(callers, caller{
 			who:    "ICA's copies between accounts",
 			Caller: policy.Caller{RoleARN: s.CrossAccount, ResourceAccount: account},
-			calls:  statementsOf(ours).Calls(),
+			calls:  policy.New(ours...).Calls(),
 		})
 	}
 	return sharedPolicy{ours: ours, limit: maxBucketPolicy, callers: append(callers, ownCallers(s, guard.OnBucket, account)...)}

@@ -1,8 +1,6 @@
 package settings
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,46 +27,28 @@ func newDocument(text *string) document {
 
 func (d document) parse() (policy.Document, error) { return policy.Parse(string(d)) }
 
-// text is a document as AWS takes it. Marshalling our own plain documents cannot fail.
-func text(document any) string {
-	data, err := json.Marshal(document)
-	if err != nil {
-		panic(fmt.Sprintf("guard: marshal document: %v", err))
-	}
-	return string(data)
-}
-
-// parsed is a document of ours in the form in which documents are compared. Ours are checked when they are configured.
-func parsed(document any) policy.Document {
-	p, err := policy.Parse(text(document))
-	if err != nil {
-		panic(fmt.Sprintf("guard: a document of ours does not parse: %v", err))
-	}
-	return p
-}
-
 // diffDocument compares a document that is ours as a whole. One that does not parse is drift: doubt is.
-func diffDocument(want any, got document) []guard.Diff {
+func diffDocument(want policy.Document, got document) []guard.Diff {
 	present, err := got.parse()
 	if err != nil {
 		return []guard.Diff{{Path: "document", Expected: "as ICA needs it", Found: "does not parse: " + err.Error()}}
 	}
-	return differences(policy.Diff(parsed(want), present))
+	return differences(policy.Diff(want, present))
 }
 
 // foreignDenies finds Deny statements that the wanted document does not have. Somebody put them there to keep ICA, or
 // whoever took the role, out; an explicit Deny is never undone, so the whole document is left to people.
-func foreignDenies(want any, got document) []guard.Finding {
+func foreignDenies(want policy.Document, got document) []guard.Finding {
 	present, err := got.parse()
 	if err != nil {
 		return nil
 	}
-	ours := parsed(want).Statements()
+	ours := want.Statements()
 	var found []guard.Finding
 	for i, s := range present.Statements() {
 		known := slices.ContainsFunc(ours, func(o policy.Statement) bool { return policy.Same(o, s) })
 		if s.IsDeny() && !known {
-			place := policy.Place{Number: i + 1, Sid: s.Sid()}
+			place := policy.Place{Number: i + 1, Sid: s.Sid}
 			found = append(found, guard.Finding{
 				What:        place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
 				Remediation: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the rest",

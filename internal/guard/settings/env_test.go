@@ -333,3 +333,12 @@ func storage(name, bucket, role string) icaconfig.Storage {
 		Provider: &icaconfig.Provider{Shared: shared, ARN: "provider-of-" + name},
 	}
 }
+
+// text is the JSON of plain data of ours, which always marshals.
+func text(plain any) string {
+	data, err := json.Marshal(plain)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}

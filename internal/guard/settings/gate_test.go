@@ -375,15 +375,15 @@ func TestGateStatements(t *testing.T) {
 		}
 	}
 	for _, s := range gates.Statements(w.engine.Baseline) {
-		for _, action := range s.Actions {
+		for _, action := range s.Action {
 			if !used[action] {
 				t.Errorf("%s is allowed and not used", action)
 			}
 			delete(used, action)
 		}
-		for _, resource := range s.Resources {
+		for _, resource := range s.Resource {
 			if !strings.Contains(resource, ":123456789012:stack/icaguard-") && !strings.Contains(resource, ":parameter/icaguard/pause/") {
-				t.Errorf("%v on %s", s.Actions, resource)
+				t.Errorf("%v on %s", s.Action, resource)
 			}
 		}
 	}

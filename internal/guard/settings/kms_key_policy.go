@@ -113,18 +113,17 @@ func iamDecides(s icaconfig.Storage, got document) bool {
 		return false
 	}
 	root := s.KeyRoleStatement()
-	root.Principal = icaconfig.Principal{"AWS": {accountOf(s)}}
-	need := statementsOf([]icaconfig.Statement{root}).Statements()[0]
+	root.Principal = policy.Principal{"AWS": {accountOf(s)}}
 	all := present.Statements()
-	return slices.ContainsFunc(all, func(have policy.Statement) bool { return policy.Covers(have, need) }) &&
-		!slices.ContainsFunc(all, func(have policy.Statement) bool { return have.Sid() == icaconfig.SidRole })
+	return slices.ContainsFunc(all, func(have policy.Statement) bool { return policy.Covers(have, root) }) &&
+		!slices.ContainsFunc(all, func(have policy.Statement) bool { return have.Sid == icaconfig.SidRole })
 }
 
 // toPaste is statements as a person puts them into a policy.
-func toPaste(ours []icaconfig.Statement) string {
+func toPaste(ours []policy.Statement) string {
 	texts := make([]string, len(ours))
 	for i, s := range ours {
-		texts[i] = text(s)
+		texts[i] = s.JSON()
 	}
 	return strings.Join(texts, ", ")
 }

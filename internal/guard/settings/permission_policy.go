@@ -191,7 +191,7 @@ func (v policyVersion) number() int {
 
 // wantPolicy is the document for the buckets as they are now. A stranger's bucket is left out, as ICA would write the lab's data into it;
 // one that cannot be read keeps the variant that the present policy has for it, else gets the narrower one.
-func wantPolicy(s icaconfig.Storage, got managedPolicy) icaconfig.Document {
+func wantPolicy(s icaconfig.Storage, got managedPolicy) policy.Document {
 	role := *s.Role
 	role.Buckets = slices.DeleteFunc(slices.Clone(role.Buckets), func(b *icaconfig.Bucket) bool { return got.Buckets[b.Name].Foreign })
 	return role.PermissionPolicy(func(b *icaconfig.Bucket) bool {
@@ -212,7 +212,7 @@ func (m managedPolicy) grantsVersions(role icaconfig.Role, b *icaconfig.Bucket) 
 		return false
 	}
 	role.Buckets = []*icaconfig.Bucket{b}
-	for _, need := range parsed(role.PermissionPolicy(func(*icaconfig.Bucket) bool { return true })).Statements()[:2] { // of the bucket and its objects
+	for _, need := range role.PermissionPolicy(func(*icaconfig.Bucket) bool { return true }).Statements()[:2] { // of the bucket and its objects
 		if !slices.ContainsFunc(present.Statements(), func(have policy.Statement) bool { return policy.Same(have, need) }) {
 			return false
 		}
@@ -296,11 +296,11 @@ func (m managedPolicy) notes(s icaconfig.Storage) guard.Comparison {
 func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got managedPolicy) error {
 	want := wantPolicy(s, got)
 	if len(got.Versions) == 0 {
-		_, err := iamClient(c).CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: &s.Role.Policy.Name, PolicyDocument: aws.String(text(want))})
+		_, err := iamClient(c).CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: &s.Role.Policy.Name, PolicyDocument: aws.String(want.JSON())})
 		return wrapPolicy("create", s, err)
 	}
 	others := got.Versions[1:]
-	equal := slices.IndexFunc(others, func(v policyVersion) bool { return v.equals(parsed(want)) })
+	equal := slices.IndexFunc(others, func(v policyVersion) bool { return v.equals(want) })
 	if equal >= 0 {
 		_, err := iamClient(c).SetDefaultPolicyVersion(ctx, &iam.SetDefaultPolicyVersionInput{
 			PolicyArn: &s.Role.Policy.ARN, VersionId: &others[equal].ID,
@@ -314,7 +314,7 @@ func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got ma
 		}
 	}
 	_, err := iamClient(c).CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{
-		PolicyArn: &s.Role.Policy.ARN, PolicyDocument: aws.String(text(want)), SetAsDefault: true,
+		PolicyArn: &s.Role.Policy.ARN, PolicyDocument: aws.String(want.JSON()), SetAsDefault: true,
 	})
 	if awserr.IsLimit(err) {
 		// There was room: another invocation has made a version since.

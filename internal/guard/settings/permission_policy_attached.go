@@ -10,6 +10,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // attachedPolicies are the ARNs of the managed policies attached to the role.
@@ -33,8 +34,8 @@ func permissionPolicyAttached() guard.Setting {
 }
 
 // ourPolicy lets the guard attach ICA's policy and no other.
-func ourPolicy(s icaconfig.Storage) guard.Condition {
-	return guard.Condition{"ArnEquals": {"iam:PolicyARN": s.Role.Policy.ARN}}
+func ourPolicy(s icaconfig.Storage) policy.Condition {
+	return policy.Condition{"ArnEquals": {"iam:PolicyARN": {s.Role.Policy.ARN}}}
 }
 
 func readAttached(ctx context.Context, c guard.Clients, s icaconfig.Storage) (attachedPolicies, error) {

@@ -139,7 +139,7 @@ func (w *env) setVersioning(status types.BucketVersioningStatus) {
 
 func (w *env) expectPolicy(versioned bool) {
 	w.t.Helper()
-	want := parsed(w.storage.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned }))
+	want := w.storage.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned })
 	got, err := readPolicy(w.t.Context(), w.engine.Clients, w.storage)
 	w.must(nil, err)
 	if len(got.Versions) == 0 || !got.Versions[0].equals(want) {

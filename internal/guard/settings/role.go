@@ -102,7 +102,7 @@ func createRole(ctx context.Context, c guard.Clients, s icaconfig.Storage) error
 		RoleName:                 &s.Role.Name,
 		Path:                     &s.Role.Path,
 		Description:              optional(s.Role.Description),
-		AssumeRolePolicyDocument: aws.String(text(s.TrustPolicy(prefix.Reveal()))),
+		AssumeRolePolicyDocument: aws.String(s.TrustPolicy(prefix.Reveal()).JSON()),
 		MaxSessionDuration:       &s.Role.MaxSessionDuration,
 		PermissionsBoundary:      optional(s.Role.Boundary.ARN),
 		Tags:                     iamTags(wantTags(s)),

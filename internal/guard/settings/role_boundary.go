@@ -9,6 +9,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // roleBoundaryARN is the ARN of the role's permissions boundary, "" for none.
@@ -32,11 +33,11 @@ func roleBoundary() guard.Setting {
 }
 
 // withBoundary lets the guard create the role, and set its boundary, with the configured boundary only.
-func withBoundary(s icaconfig.Storage) guard.Condition {
+func withBoundary(s icaconfig.Storage) policy.Condition {
 	if !wantsBoundary(s) {
 		return nil
 	}
-	return guard.Condition{"ArnEquals": {"iam:PermissionsBoundary": s.Role.Boundary.ARN}}
+	return policy.Condition{"ArnEquals": {"iam:PermissionsBoundary": {s.Role.Boundary.ARN}}}
 }
 
 func wantsBoundary(s icaconfig.Storage) bool { return s.Role.Boundary.ARN != "" }

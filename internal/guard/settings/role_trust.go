@@ -103,7 +103,7 @@ func openTrust(s icaconfig.Storage, got document) guard.Comparison {
 
 func putRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleTrust) error {
 	_, err := iamClient(c).UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
-		RoleName: &s.Role.Name, PolicyDocument: aws.String(text(s.TrustPolicy(got.Prefix.Reveal()))),
+		RoleName: &s.Role.Name, PolicyDocument: aws.String(s.TrustPolicy(got.Prefix.Reveal()).JSON()),
 	})
 	if err != nil {
 		return fmt.Errorf("update trust policy of role %s: %w", s.Role.Name, err)

@@ -18,7 +18,7 @@ import (
 // sharedPolicy is what must be true of a resource's policy that others own too: ours is in it, and no Deny of it hits
 // those who rely on the resource. What others wrote is never changed, only told.
 type sharedPolicy struct {
-	ours    []icaconfig.Statement
+	ours    []policy.Statement
 	limit   int // bytes that AWS takes
 	callers []caller
 }
@@ -40,14 +40,6 @@ func parseShared(got document) (policy.Document, error) {
 	return got.parse()
 }
 
-// statementsOf are statements of ours in the form in which policies are merged and questioned.
-func statementsOf(ours []icaconfig.Statement) policy.Document {
-	if len(ours) == 0 {
-		return policy.Document{}
-	}
-	return parsed(icaconfig.Document{Version: "2012-10-17", Statement: ours})
-}
-
 // compare is about the policy as it will be with ours in it.
 func (p sharedPolicy) compare(got document) guard.Comparison {
 	present, err := parseShared(got)
@@ -55,7 +47,7 @@ func (p sharedPolicy) compare(got document) guard.Comparison {
 		return guard.Alert("the policy cannot be read as one, so icaguard writes nothing over it: "+err.Error(),
 			"correct the policy by hand; its statements belong to others too")
 	}
-	merged, changes, err := policy.Merge(present, statementsOf(p.ours).Statements())
+	merged, changes, err := policy.Merge(present, p.ours)
 	v := guard.Comparison{Diffs: differences(changes)}
 	size := len(merged.JSON())
 	switch {
@@ -74,7 +66,7 @@ func (p sharedPolicy) merged(got document) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	merged, _, err := policy.Merge(present, statementsOf(p.ours).Statements())
+	merged, _, err := policy.Merge(present, p.ours)
 	return merged.JSON(), err
 }
 
@@ -118,11 +110,11 @@ func orphans(d policy.Document, restoring bool) guard.Comparison {
 func (p sharedPolicy) unasked(d policy.Document) guard.Comparison {
 	var v guard.Comparison
 	for _, s := range d.Statements() {
-		ofUs := slices.Contains([]string{icaconfig.SidCrossAccountCopy, icaconfig.SidRequireTLS}, s.Sid())
-		asked := slices.ContainsFunc(p.ours, func(o icaconfig.Statement) bool { return o.Sid == s.Sid() })
+		ofUs := slices.Contains([]string{icaconfig.SidCrossAccountCopy, icaconfig.SidRequireTLS}, s.Sid)
+		asked := slices.ContainsFunc(p.ours, func(o policy.Statement) bool { return o.Sid == s.Sid })
 		if ofUs && !asked {
 			v.Notes = append(v.Notes, guard.Finding{
-				What:        "Sid " + s.Sid() + " is in the policy, but ica.yaml does not ask for it",
+				What:        "Sid " + s.Sid + " is in the policy, but ica.yaml does not ask for it",
 				Remediation: "remove the statement, or ask for it in ica.yaml",
 			})
 		}
