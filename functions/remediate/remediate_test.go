@@ -51,6 +51,9 @@ func TestRemediate(t *testing.T) {
 		"stack events of no interest":  testOtherStackEvents,
 		"found by an audit":            testFoundByAudit,
 		"request id":                   testRequestID,
+		"shared role":                  testSharedRole,
+		"odd numbers among good":       testOddNumbers,
+		"odd gate tries":               testOddGateTries,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

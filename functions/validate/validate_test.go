@@ -49,6 +49,7 @@ func TestValidate(t *testing.T) {
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
 		"schedule": testScheduledAudit, "schedule in observe": testScheduledAuditObserve, "schedule of IAM": testScheduledAuditIAM, "unknown schedule": testUnknownSchedule,
 		"event about the guard": testGuardChanged, "summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
+		"shared role": testSharedRole,
 	} {
 		t.Run(name, func(t *testing.T) {
 			mode := icaconfig.Enforce
@@ -156,7 +157,7 @@ func testGone(w *env) {
 		w.t.Errorf("want the role missing: %+v", o)
 	}
 	if o := got["role-session-duration"]; o.Status != guard.Unknown || o.RootCause != "role" {
-		w.t.Errorf("want unknown, told by the role's own setting: %+v", o)
+		w.t.Errorf("want unknown, reported by the role's own setting: %+v", o)
 	}
 }
 
@@ -180,16 +181,16 @@ func testJSON(w *env) {
 	}
 }
 
-// testOwn: the guard itself stands in the report as a storage of its own, held while its stacks change.
+// testOwn: the guard itself stands in the report as a storage of its own, deferred while its stacks change.
 func testOwn(w *env) {
 	w.Inject(localaws.Fault{Operation: "DescribeTable", Kind: localaws.Gone})
 	o := w.audit(1)["guard-ledger"]
-	if o.Storage != "icaguard" || o.Status != guard.ActionRequired || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].Remediation, "make repair") {
+	if !slices.Equal(o.Storages, []string{"icaguard"}) || o.Status != guard.ActionRequired || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].Remediation, "make repair") {
 		w.t.Errorf("want an alert about the guard itself: %+v", o)
 	}
 	w.PlayStacks("UPDATE_IN_PROGRESS")
 	if o := w.audit(1)["guard-ledger"]; o.Status != guard.Deferred || !strings.Contains(o.Problem, "UPDATE_IN_PROGRESS") {
-		w.t.Errorf("want it held: %+v", o)
+		w.t.Errorf("want it deferred: %+v", o)
 	}
 }
 
@@ -215,8 +216,8 @@ func testScheduledAudit(w *env) {
 	if got := w.invoke(everything); got.ExitCode != 1 {
 		w.t.Errorf("exit code %d, want 1", got.ExitCode)
 	}
-	if calls := testlab.Operations(w.Calls(), "sqs"); slices.Index(calls, "SendMessage") < 0 || len(calls)-slices.Index(calls, "SendMessage") != 2 {
-		w.t.Errorf("calls of SQS %v, want two requests put on the queue", calls)
+	if calls := testlab.Operations(w.Calls(), "sqs"); slices.Index(calls, "SendMessageBatch") != len(calls)-1 {
+		w.t.Errorf("calls of SQS %v, want the requests put on the queue at once, last of all", calls)
 	}
 	w.ExpectBroken() // validate writes to nothing that is guarded
 	w.mail.Take()
@@ -226,7 +227,7 @@ func testScheduledAudit(w *env) {
 	function := testlab.Start(w.t, remediate)
 	_, err := localaws.Drain(w.t.Context(), localaws.PollerConfig{
 		SQS: w.sqs(), QueueURL: w.queueURL, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-requests", Function: function,
-		Observe: func(b localaws.Batch) { w.expectMissed(b) },
+		Observe: func(b localaws.Batch) { w.expectFound(b) },
 	})
 	w.must(err)
 	w.must(function.Close())
@@ -234,25 +235,26 @@ func testScheduledAudit(w *env) {
 	if got := w.mail.Take(); len(got) != 2 {
 		w.t.Errorf("%d mails, want one for each restore: %+v", len(got), got)
 	}
-	missed := slices.DeleteFunc(testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.FoundByAudit })
+	found := slices.DeleteFunc(testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.FoundByAudit })
 	want := testlab.Metric{Namespace: "icaguard", Name: report.FoundByAudit, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1}
-	if !slices.Equal(missed, []testlab.Metric{want, want}) {
-		w.t.Errorf("measured %+v, want %+v twice", missed, want)
+	if !slices.Equal(found, []testlab.Metric{want, want}) {
+		w.t.Errorf("measured %+v, want %+v twice", found, want)
 	}
 }
 
-// expectMissed wants requests that say where they come from.
-func (w *env) expectMissed(b localaws.Batch) {
+// expectFound wants requests that say where they come from.
+func (w *env) expectFound(b localaws.Batch) {
 	w.t.Helper()
 	var settings []string
 	for _, message := range b.Messages {
 		m, err := guard.ParseMessage([]byte(message.Body))
 		w.must(err)
-		if m.Request == nil || !m.Request.FoundByAudit || m.Request.Storage != w.Storage.Name || m.Request.Reason == "" {
-			w.t.Errorf("not a check of what was missed: %s", message.Body)
+		request, ok := m.(guard.Request)
+		if !ok || !request.FoundByAudit || !slices.Contains([]string{w.Storage.Bucket.ARN, w.Storage.Role.ARN}, request.Resource) || request.Reason == "" {
+			w.t.Errorf("not a request of what the audit found: %s", message.Body)
 			continue
 		}
-		settings = append(settings, m.Request.Setting)
+		settings = append(settings, request.Setting)
 	}
 	slices.Sort(settings)
 	if !slices.Equal(settings, []string{"bucket-cors", "role-session-duration"}) {
@@ -263,8 +265,8 @@ func (w *env) expectMissed(b localaws.Batch) {
 func testScheduledAuditObserve(w *env) {
 	w.Break()
 	w.invoke(everything)
-	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessage") || !slices.Contains(calls, "Publish") {
-		w.t.Errorf("calls %v, want people told and nothing put on the queue", calls)
+	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessageBatch") || !slices.Contains(calls, "Publish") {
+		w.t.Errorf("calls %v, want people notified and nothing put on the queue", calls)
 	}
 	w.ExpectBroken()
 }
@@ -284,7 +286,7 @@ func testScheduledAuditIAM(w *env) {
 		}
 	}
 	calls := testlab.Operations(w.Calls())
-	if sent := slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return c != "SendMessage" }); len(sent) != 1 || slices.Contains(calls, "Publish") {
+	if sent := slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return c != "SendMessageBatch" }); len(sent) != 1 || slices.Contains(calls, "Publish") {
 		w.t.Errorf("calls %v, want the role put on the queue, and no mail every five minutes", calls)
 	}
 }
@@ -377,7 +379,7 @@ func testSummaries(w *env) {
 func testSummaryRefused(w *env) {
 	w.DeleteCORS()
 	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
-	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), everything, "report: publish to")
+	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), everything, "notify: publish to")
 	allow()
 	w.invoke(everything)
 	w.expectMail(1, w.oneAmiss(), "critical")
@@ -386,7 +388,7 @@ func testSummaryRefused(w *env) {
 // testLedgerAway: where nobody remembers, what needs attention is told every time, and nothing else; the audit itself stands.
 func testLedgerAway(w *env) {
 	back := w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
-	if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: recall summary of icaguard") {
+	if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: get summary of icaguard") {
 		w.t.Errorf("warnings %v", got.Warnings)
 	}
 	w.expectMail(1, w.oneAmiss(), "critical") // what ICA put as notification cannot be known without it
@@ -401,7 +403,7 @@ func testLedgerAway(w *env) {
 	w.ShortenSession(testlab.Stranger)
 	w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Throttled})
 	for range 2 {
-		if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: write remembered#summary of icaguard") {
+		if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: write recorded#summary of icaguard") {
 			w.t.Errorf("warnings %v", got.Warnings)
 		}
 		w.expectMail(1, w.oneAmiss(), "critical")
@@ -426,5 +428,38 @@ func testMetrics(w *env) {
 	}
 	if !slices.Equal(got, want) {
 		w.t.Errorf("measured %+v, want %+v", got, want)
+	}
+}
+
+// testSharedRole: where only watching is allowed, a role that two storages share stays broken for both, and each is counted as unhealthy.
+func testSharedRole(w *env) {
+	name := w.Storage.Name + "-shared"
+	text := "mode: observe\nalerts: {emails: [storage-oncall@example.org]}\nstorages:\n"
+	for _, suffix := range []string{"", "-2"} {
+		text += fmt.Sprintf("  - name: %[1]s%[2]s\n    icaRegion: US\n    bucket: {name: %[1]s%[2]s-ica, folder: ica}\n"+
+			"    role: {name: %[1]s-role, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n", name, suffix)
+	}
+	w.Lab = testlab.NewFrom(w.t, w.Local, text)
+	w.Sharing()
+	for _, unhealthy := range []float64{0, 1} {
+		var log bytes.Buffer
+		w.config = w.configOf(guard.ValidateFunction, "validate")
+		w.config.Log = &log
+		function := testlab.Start(w.t, w.config)
+		var r report.Report
+		testlab.Invoke(w.t, function, everything, &r)
+		w.must(function.Close())
+		want := []testlab.Metric{
+			{Namespace: "icaguard", Name: report.Unhealthy, Unit: "Count", Dimensions: "Storage=" + name, Value: unhealthy},
+			{Namespace: "icaguard", Name: report.Unhealthy, Unit: "Count", Dimensions: "Storage=" + name + "-2", Value: unhealthy},
+			{Namespace: "icaguard", Name: report.Unhealthy, Unit: "Count", Dimensions: "Storage=icaguard", Value: 0},
+		}
+		if got := testlab.Metrics(w.t, log.String()); !slices.Equal(got, want) {
+			w.t.Errorf("measured %+v, want %+v: %+v", got, want, r)
+		}
+		if got := len(slices.DeleteFunc(r.Outcomes, func(o guard.Outcome) bool { return o.Resource != w.Storage.Role.ARN || o.Status == guard.InSync })); float64(got) != unhealthy {
+			w.t.Errorf("%d outcomes of the role are not in sync, want %v: one, whoever shares it", got, unhealthy)
+		}
+		w.ShortenSession(testlab.Stranger)
 	}
 }

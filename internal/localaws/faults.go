@@ -28,6 +28,7 @@ const (
 	Lost         Kind = "lost"          // the connection breaks after the call was done
 	Gone         Kind = "gone"          // the resource does not exist: it was deleted, or the read is stale
 	Malformed    Kind = "malformed"     // 200 with a body that does not parse, nothing was done
+	Empty        Kind = "empty"         // 200 without a body, nothing was done
 )
 
 // Fault is what the recorder does to calls.
@@ -80,6 +81,8 @@ func (f Fault) answer(call request, who Identity) answer {
 		return gone(call)
 	case Malformed:
 		return answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte("<Broken><answer")}
+	case Empty:
+		return answer{Status: http.StatusOK, Header: http.Header{}}
 	case Slow, Cut, Lost: // moto answers, or nobody
 	}
 	return answer{}

@@ -114,12 +114,12 @@ func (b *env) faultsWithoutAnAnswer(t *testing.T) {
 	for _, test := range []struct {
 		kind localaws.Kind
 		done bool
-	}{{localaws.Cut, false}, {localaws.Malformed, false}, {localaws.Lost, true}} {
+	}{{localaws.Cut, false}, {localaws.Malformed, false}, {localaws.Empty, false}, {localaws.Lost, true}} {
 		name := string(test.kind)
 		remove := b.Recorder().Inject(localaws.Fault{Operation: "CreateRole", Kind: test.kind})
 		err := create(name)
 		var api smithy.APIError
-		if err == nil || errors.As(err, &api) && test.kind != localaws.Malformed {
+		if (err == nil) != (test.kind == localaws.Empty) || errors.As(err, &api) && test.kind != localaws.Malformed {
 			t.Errorf("%s: error %v", name, err)
 		}
 		remove()

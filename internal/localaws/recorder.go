@@ -209,7 +209,7 @@ func (e exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fault.Kind != Malformed { // that call was not done, and did not fail in AWS's eyes
+	if fault.Kind != Malformed && fault.Kind != Empty { // that call was not done, and did not fail in AWS's eyes
 		e.recorder.record(req.Context(), call, got)
 	}
 	if fault.Kind == Lost {

@@ -35,7 +35,8 @@ type Lab struct {
 	Storage icaconfig.Storage
 	Config  string // path of its ica.yaml
 
-	t testing.TB
+	t        testing.TB
+	storages []icaconfig.Storage // of its ica.yaml
 }
 
 const config = `mode: %[2]s
@@ -79,9 +80,18 @@ func Configure(t testing.TB, local *localaws.AWS, text string) *Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	baseline := file.Baseline(owner)
-	l.Storage = baseline.Storages[0]
+	l.storages = file.Baseline(owner).Storages
+	l.Storage = l.storages[0]
 	return l
+}
+
+// Sharing makes what the second storage of the ica.yaml has for itself: its bucket. It shares all else with the first.
+func (l *Lab) Sharing() *Lab {
+	l.t.Helper()
+	second := *l
+	second.Storage = l.storages[1]
+	second.makeBucket()
+	return &second
 }
 
 // IAM is a client for the user of an access key.

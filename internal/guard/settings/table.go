@@ -18,6 +18,7 @@ func All() []guard.Setting {
 		bucketCORS(),
 		bucketLifecycle(),
 		bucketObjectLock(),
+		bucketRequestPayment(),
 		kmsKeyState(),
 		oidcProvider(),
 		role(),
