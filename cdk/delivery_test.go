@@ -127,7 +127,7 @@ func checkGuardChangedRule(t *testing.T, a app) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		about := event.Source != "aws.iam" || strings.HasSuffix(file, ".icaguard.json") // of the others there are none about anybody else
-		want := about && event.ErrorCode == "" && slices.ContainsFunc(self.All(), func(s guard.Setting) bool {
+		want := about && event.ErrorCode == "" && slices.ContainsFunc(self.All(), func(s guard.SelfCheck) bool {
 			return slices.Contains([]string{"guard-rules", "guard-queue", "guard-function", "guard-role"}, s.ID) &&
 				slices.ContainsFunc(s.Triggers, func(tr guard.Trigger) bool {
 					return tr.Source == event.Source && slices.Contains(tr.Events, event.Name)

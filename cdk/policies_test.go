@@ -8,6 +8,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 )
 
 // statementsOf are the statements of a role's own policies.
@@ -167,7 +168,7 @@ func checkDeclared(t *testing.T, a app) {
 		add(setting.Reads)
 	}
 	checkActions(t, a, guard.ValidateFunction, declared)
-	for _, setting := range self.AllRows() {
+	for _, setting := range settings.All() {
 		add(setting.Writes)
 	}
 	checkActions(t, a, guard.RemediateFunction, declared)

@@ -33,19 +33,25 @@ type Document struct {
 	statements []entry
 }
 
-// entry is a statement and its bytes. Those of others are what was read, and are written back untouched.
+// entry is a statement of a document, with its bytes if it was read: those of others are written back untouched.
 type entry struct {
 	Statement
-	raw string
+	raw string // "": ours
 }
 
-func entryOf(s Statement) entry { return entry{s, s.JSON()} }
+// JSON is what was read, or else as ours are written.
+func (e entry) JSON() string {
+	if e.raw != "" {
+		return e.raw
+	}
+	return e.Statement.JSON()
+}
 
 // New is the document of statements of ours.
 func New(statements ...Statement) Document {
-	d := Document{version: versionCurrent}
-	for _, s := range statements {
-		d.statements = append(d.statements, entryOf(s))
+	d := Document{version: versionCurrent, statements: make([]entry, len(statements))}
+	for i, s := range statements {
+		d.statements[i].Statement = s
 	}
 	return d
 }
@@ -81,7 +87,7 @@ func (d Document) JSON() string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(s.raw)
+		b.WriteString(s.JSON())
 	}
 	b.WriteString("]}")
 	return b.String()

@@ -26,7 +26,7 @@ func (d Document) WithoutActions(actions ...string) (Document, []string) {
 		kept := s.Statement
 		kept.Action = slices.DeleteFunc(slices.Clone(s.Action), isIdle)
 		if len(kept.Action) > 0 {
-			rest.statements = append(rest.statements, entryOf(kept))
+			rest.statements = append(rest.statements, entry{Statement: kept})
 		}
 	}
 	return rest, found

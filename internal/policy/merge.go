@@ -59,7 +59,7 @@ func (d *Document) add(need Statement) []Difference {
 	if slices.ContainsFunc(d.statements, func(have entry) bool { return Covers(have.Statement, need) }) {
 		return nil
 	}
-	d.statements = append(d.statements, entryOf(need))
+	d.statements = append(d.statements, entry{Statement: need})
 	return []Difference{missing(placed{Place{len(d.statements), need.Sid}, need})}
 }
 
@@ -67,7 +67,7 @@ func (d *Document) add(need Statement) []Difference {
 func (d *Document) correct(need Statement, ours []placed) []Difference {
 	var all []Difference
 	if first := ours[0]; !Same(first.Statement, need) {
-		d.statements[first.Place.Number-1] = entryOf(need)
+		d.statements[first.Place.Number-1] = entry{Statement: need}
 		all = differences(first.Place, need, first.Statement)
 	}
 	for _, more := range slices.Backward(ours[1:]) {
