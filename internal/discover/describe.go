@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
 // Description is an ica.yaml for what was found, and what to do beside it.
@@ -160,7 +161,7 @@ func (d *describer) storage(shared *sharedRole, u use) error {
 // faultsOf says why icaconfig would refuse the file. An error is none of the storages' fault.
 func faultsOf(text string) ([]string, error) {
 	_, err := icaconfig.Parse("ica.yaml", []byte(text))
-	var faults icaconfig.Faults
+	var faults yamlspec.Faults
 	if err == nil || !errors.As(err, &faults) {
 		return nil, err
 	}

@@ -6,12 +6,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
+// checker adds to what decoding found.
+type checker struct{ *yamlspec.Decoder }
+
 // check applies the rules that one key alone cannot show. Values that were refused before are empty here and pass.
-func (d *decoder) check(f *File) {
+func (d checker) check(f *File) {
 	if f.Storages != nil && len(f.Storages) == 0 {
-		d.fault("storages", "is an empty list")
+		d.Fault("storages", "is an empty list")
 	}
 	d.checkEmails(f)
 	d.checkTags(f)
@@ -27,11 +32,11 @@ func (d *decoder) check(f *File) {
 }
 
 // checkEmails refuses a second subscription of one address to the topic, which AWS would silently merge.
-func (d *decoder) checkEmails(f *File) {
+func (d checker) checkEmails(f *File) {
 	for i, mail := range f.Alerts.Emails {
 		first := slices.IndexFunc(f.Alerts.Emails[:i], func(m string) bool { return strings.EqualFold(m, mail) })
 		if mail != "" && first >= 0 {
-			d.fault(fmt.Sprintf("alerts.emails[%d]", i), "is there already, "+d.line(fmt.Sprintf("alerts.emails[%d]", first)))
+			d.Fault(fmt.Sprintf("alerts.emails[%d]", i), "is there already, "+d.Line(fmt.Sprintf("alerts.emails[%d]", first)))
 		}
 	}
 }
@@ -40,62 +45,55 @@ func (d *decoder) checkEmails(f *File) {
 const mostTags = 49
 
 // checkTags holds the limits that all services share. IAM tells tag keys apart without regard to case, S3 does not.
-func (d *decoder) checkTags(f *File) {
+func (d checker) checkTags(f *File) {
 	if len(f.Tags) > mostTags {
-		d.fault("tags", fmt.Sprintf("has %d tags", len(f.Tags)))
+		d.Fault("tags", fmt.Sprintf("has %d tags", len(f.Tags)))
 	}
 	seen := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(f.Tags)) {
-		at := tagPath(key)
-		if !formats["tagKey"].match(key) {
-			d.fault(at, quoted(key)+" is not a tag's key")
+		at := yamlspec.PairPath("tags", key)
+		if !formats["tagKey"].Match(key) {
+			d.Fault(at, yamlspec.Quoted(key)+" is not a tag's key")
 		}
 		if strings.EqualFold(key, MarkerTag) {
-			d.fault(at, quoted(key)+" is the tag with which icaguard marks what it manages")
+			d.Fault(at, yamlspec.Quoted(key)+" is the tag with which icaguard marks what it manages")
 		}
-		if value := f.Tags[key]; !formats["tagValue"].match(value) {
-			d.fault(at, quoted(value)+" is not a tag's value")
+		if value := f.Tags[key]; !formats["tagValue"].Match(value) {
+			d.Fault(at, yamlspec.Quoted(value)+" is not a tag's value")
 		}
 		if twin, ok := seen[strings.ToLower(key)]; ok {
-			d.fault(at, "differs from "+quoted(twin)+" only by capitals, which IAM refuses")
+			d.Fault(at, "differs from "+yamlspec.Quoted(twin)+" only by capitals, which IAM refuses")
 		}
 		seen[strings.ToLower(key)] = key
 	}
 }
 
-func tagPath(key string) string {
-	if key != "" && !strings.ContainsFunc(key, notInWord) {
-		return "tags." + key
-	}
-	return "tags." + quoted(key)
-}
-
-func (d *decoder) checkPrefixes(f *File) {
+func (d checker) checkPrefixes(f *File) {
 	for i, s := range f.Storages {
 		path := at(i, "role.sessionNamePrefix")
-		if !d.written(path) || d.faulty(path) {
+		if !d.Written(path) || d.Faulty(path) {
 			continue
 		}
 		if err := checkPrefix(s.Role.SessionNamePrefix); err != nil {
-			d.fault(path, err.Error())
+			d.Fault(path, err.Error())
 		}
 	}
 }
 
-func (d *decoder) checkUnique(f *File, key string, id func(*StorageSpec) string) {
+func (d checker) checkUnique(f *File, key string, id func(*StorageSpec) string) {
 	for i, j := range f.sharedFirst(id) {
 		if j < i {
 			v := id(&f.Storages[i])
-			d.limit(at(i, key), quoted(v)+" is that of another storage, "+d.line(at(j, key)), "a name that no other storage has", "name: "+v+"-2")
+			d.Limit(at(i, key), yamlspec.Quoted(v)+" is that of another storage, "+d.Line(at(j, key)), "a name that no other storage has", "name: "+v+"-2")
 		}
 	}
 }
 
 // checkRegions refuses regions for which nobody knows what the role has to trust.
-func (d *decoder) checkRegions(f *File) {
+func (d checker) checkRegions(f *File) {
 	for i, s := range f.Storages {
-		if r := s.region(); s.ICARegion != "" && !r.described() && !d.faulty(at(i, "oidcProvider.id")) && !d.faulty(at(i, "oidcProvider.namespace")) {
-			d.limit(at(i, "icaRegion"), fmt.Sprintf("Illumina's page has no OIDC provider for %s (%s): ask Illumina support for its id and namespace, and give both",
+		if r := s.region(); s.ICARegion != "" && !r.described() && !d.Faulty(at(i, "oidcProvider.id")) && !d.Faulty(at(i, "oidcProvider.namespace")) {
+			d.Limit(at(i, "icaRegion"), fmt.Sprintf("Illumina's page has no OIDC provider for %s (%s): ask Illumina support for its id and namespace, and give both",
 				r.ID, r.Name), r.ID+" with oidcProvider.id and oidcProvider.namespace", "oidcProvider: {id: <id>, namespace: <namespace>}")
 		}
 	}
@@ -118,7 +116,7 @@ func roleKeys() map[string]func(*StorageSpec) string {
 	}
 }
 
-func (d *decoder) checkRoles(f *File) {
+func (d checker) checkRoles(f *File) {
 	firsts, keys := f.sharedFirst((*StorageSpec).roleID), roleKeys()
 	for i, s := range f.Storages {
 		if j := firsts[i]; j < i {
@@ -126,7 +124,7 @@ func (d *decoder) checkRoles(f *File) {
 				"the same in both, or another role.name", "role: {name: "+s.Role.Name+"_2}")
 		}
 		if s.Role.Existing && s.Role.Strict {
-			d.limit(at(i, "role.strict"), "policies of others are never taken from an adopted role; they are reported", "false with role.existing: true", "strict: false")
+			d.Limit(at(i, "role.strict"), "policies of others are never taken from an adopted role; they are reported", "false with role.existing: true", "strict: false")
 		}
 	}
 }
@@ -140,7 +138,7 @@ func providerKeys() map[string]func(*StorageSpec) string {
 	}
 }
 
-func (d *decoder) checkProviders(f *File) {
+func (d checker) checkProviders(f *File) {
 	firsts, keys := f.sharedFirst((*StorageSpec).providerID), providerKeys()
 	for i, s := range f.Storages {
 		if j := firsts[i]; j < i {
@@ -158,17 +156,17 @@ func keyKeys() map[string]func(*StorageSpec) string {
 }
 
 // checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS).
-func (d *decoder) checkKeys(f *File) {
+func (d checker) checkKeys(f *File) {
 	firsts, keys := f.sharedFirst((*StorageSpec).keyID), keyKeys()
 	for i, s := range f.Storages {
 		path := at(i, "bucket.kmsKeyArn")
 		switch {
-		case d.faulty(path) || s.ICARegion == "":
+		case d.Faulty(path) || s.ICARegion == "":
 			continue
 		case s.Bucket.KMSKeyARN == "" && s.KMS.Restore:
-			d.limit(at(i, "kms.restore"), "no key is named in bucket.kmsKeyArn, so there is nothing to restore", "false without a key", "restore: false")
+			d.Limit(at(i, "kms.restore"), "no key is named in bucket.kmsKeyArn, so there is nothing to restore", "false without a key", "restore: false")
 		case s.Bucket.KMSKeyARN != "" && keyRegion(&s) != s.region().AWS:
-			d.limit(path, fmt.Sprintf("the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
+			d.Limit(path, fmt.Sprintf("the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
 				keyRegion(&s), s.ICARegion, s.region().AWS), "a key in "+s.region().AWS, "kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(&s), s.region().AWS, 1))
 		}
 		if j := firsts[i]; j < i {
@@ -183,48 +181,30 @@ func keyRegion(s *StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN,
 func keyAccount(s *StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[4] }
 
 // agree refuses keys in which storage i differs from the earlier storage j. It prints no values: one of them is a secret.
-func (d *decoder) agree(f *File, i, j int, keys map[string]func(*StorageSpec) string, who, allowed, example string) {
+func (d checker) agree(f *File, i, j int, keys map[string]func(*StorageSpec) string, who, allowed, example string) {
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		mine, other := at(i, key), at(j, key)
-		derived := !d.written(mine) && !d.written(other) // differs only because role.existing differs, which is refused itself
-		if derived || d.faulty(mine) || d.faulty(other) || keys[key](&f.Storages[i]) == keys[key](&f.Storages[j]) {
+		derived := !d.Written(mine) && !d.Written(other) // differs only because role.existing differs, which is refused itself
+		if derived || d.Faulty(mine) || d.Faulty(other) || keys[key](&f.Storages[i]) == keys[key](&f.Storages[j]) {
 			continue
 		}
-		d.limit(mine, fmt.Sprintf("%s must agree, but this differs from %s, %s", who, other, d.line(other)),
+		d.Limit(mine, fmt.Sprintf("%s must agree, but this differs from %s, %s", who, other, d.Line(other)),
 			allowed, example)
 	}
 }
 
 // checkPolicies refuses one policy for two roles: it belongs to its role and covers the role's buckets.
-func (d *decoder) checkPolicies(f *File) {
+func (d checker) checkPolicies(f *File) {
 	roles, policies := f.sharedFirst((*StorageSpec).roleID), f.sharedFirst((*StorageSpec).policyID)
 	for i, s := range f.Storages {
 		if s.Role.Name == "" || roles[i] < i {
 			continue
 		}
 		if j := policies[i]; j < i {
-			d.limit(at(i, "role.policyName"), fmt.Sprintf("%s is the policy of another role, %s", quoted(s.Role.PolicyName), d.line(at(j, "role.policyName"))),
+			d.Limit(at(i, "role.policyName"), fmt.Sprintf("%s is the policy of another role, %s", yamlspec.Quoted(s.Role.PolicyName), d.Line(at(j, "role.policyName"))),
 				"a name that no other role's policy has", "policyName: "+s.Role.PolicyName+"-2")
 		}
 	}
 }
-
-// limit reports a key whose value is well formed but does not fit here; so what fits is not what its tags say.
-func (d *decoder) limit(path, what, allowed, example string) {
-	p := d.where(path)
-	d.add(Fault{Key: path, Line: p.line, Column: p.column, What: what, Allowed: allowed, Example: example})
-}
-
-func (d *decoder) written(path string) bool {
-	_, ok := d.at[path]
-	return ok
-}
-
-// faulty says whether a key was refused already, so that one mistake gives one fault.
-func (d *decoder) faulty(path string) bool {
-	return slices.ContainsFunc(d.faults, func(f Fault) bool { return f.Key == path })
-}
-
-func (d *decoder) line(path string) string { return fmt.Sprintf("line %d", d.where(path).line) }
 
 func at(storage int, key string) string { return fmt.Sprintf("storages[%d].%s", storage, key) }

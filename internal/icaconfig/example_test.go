@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"regexp"
 	"testing"
+
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
 // TestExample holds ica.example.yaml against the code: it is valid, and with every #key taken from its comment it means the same. So
@@ -19,13 +21,13 @@ func TestExample(t *testing.T) {
 		t.Errorf("warnings: %q", w)
 	}
 	full := mustParse(t, uncommented(string(data)))
-	for _, k := range Keys() {
+	for _, k := range spec().Keys() {
 		path := regexp.MustCompile(`\[\]`).ReplaceAllString(k.Path, "[0]")
-		if _, ok := full.src.at[path]; !ok {
+		if !full.src.Written(path) {
 			t.Errorf("%s is not in the example", k.Path)
 		}
 	}
-	short.src, full.src, short.digest, full.digest = source{}, source{}, "", "" // the texts differ
+	short.src, full.src, short.digest, full.digest = yamlspec.Source{}, yamlspec.Source{}, "", "" // the texts differ
 	if !reflect.DeepEqual(short, full) {
 		t.Errorf("a documented default is not the real one:\n%+v\n%+v", short, full)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
 // edit is a bad file made from plain: old → new, pairwise, or only the text to put at its end.
@@ -194,7 +196,7 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%s: accepted", tc.name)
 			continue
 		}
-		var faults Faults
+		var faults yamlspec.Faults
 		if !errors.As(err, &faults) || len(faults) == 0 {
 			t.Errorf("%s: %T is not Faults", tc.name, err)
 		}
@@ -223,7 +225,7 @@ storages:
   - bucket: []
 `
 	_, err := Parse("ica.yaml", []byte(text))
-	var faults Faults
+	var faults yamlspec.Faults
 	if !errors.As(err, &faults) {
 		t.Fatal(err)
 	}
@@ -239,7 +241,7 @@ storages:
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	var one Fault
+	var one yamlspec.Fault
 	if !errors.As(err, &one) || one != faults[0] {
 		t.Error("errors.As does not reach a single fault")
 	}
@@ -289,7 +291,7 @@ func TestAuditEvery(t *testing.T) {
 		for n := range 2000 {
 			text, every := strconv.Itoa(n)+unit, time.Duration(n)*one
 			wanted := every >= 5*time.Minute && every <= 24*time.Hour
-			if formats["duration"].match(text) != wanted {
+			if formats["duration"].Match(text) != wanted {
 				t.Errorf("%s: taken %t, want %t", text, !wanted, wanted)
 			}
 			if got := (&File{Audit: text}).auditEvery(); got != every {
@@ -354,7 +356,7 @@ func FuzzParse(f *testing.F) {
 			file.Warnings()
 			return
 		}
-		var faults Faults
+		var faults yamlspec.Faults
 		if !errors.As(err, &faults) || len(faults) == 0 || file != nil {
 			t.Errorf("%T: %v", err, err)
 		}

@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
+
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
 // Mode says what the guard does about drift.
@@ -21,17 +24,8 @@ const (
 	Observe Mode = "observe" // report it, change nothing
 )
 
-// File is ica.yaml as the user wrote it, with defaults applied. The tags of it and of the structs below are the only list of keys:
-//
-//	yaml      the key
-//	help      one line for people
-//	required  the key has no default
-//	default   its default; without this tag the empty value
-//	adopted   the default beside `existing: true`, where that is another one
-//	derived   in words, where the default comes from if it depends on other keys
-//	allowed   the values, separated by |
-//	format    else the row of formats() that a text, each text of a list or each pair of a mapping has to match
-//	example   an example value; else the one of the format
+// File is ica.yaml as the user wrote it, with defaults applied. The tags of it and of the structs below, as package yamlspec takes them,
+// are the only list of keys.
 type File struct {
 	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
@@ -43,7 +37,7 @@ type File struct {
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
 
-	src    source
+	src    yamlspec.Source
 	files  userFiles
 	digest string
 }
@@ -111,7 +105,14 @@ type DocumentsSpec struct {
 	CORS                   string `yaml:"cors" help:"the bucket's CORS rule" format:"document"`
 }
 
-// Load reads and checks the file at path, and the user's own documents beside it. The error is Faults if the file was read and cannot be used.
+// spec is how ica.yaml is read.
+func spec() *yamlspec.Spec {
+	return &yamlspec.Spec{
+		Of: reflect.TypeFor[File](), Formats: formats, Describes: "one account", IfEmpty: "copy ica.example.yaml and fill it in",
+	}
+}
+
+// Load reads and checks the file at path, and the user's own documents beside it. The error is yamlspec.Faults if the file was read and cannot be used.
 func Load(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -127,15 +128,17 @@ func Load(path string) (*File, error) {
 func Parse(name string, data []byte) (*File, error) { return ParseIn(nil, name, data) }
 
 // ParseIn checks the text of an ica.yaml and the user's own documents, which stand in dir; name stands for the file in messages. The error
-// is always Faults, with everything that is wrong.
+// is always yamlspec.Faults, with everything that is wrong.
 func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
-	d, f := decode(name, data)
+	f := &File{}
+	d := checker{spec().Decode(name, data, f)}
+	f.src = d.Source
+	f.derive()
 	d.check(f)
 	d.readDocuments(f, dir)
 	d.checkDocuments(f)
-	if len(d.faults) > 0 {
-		d.faults.sort()
-		return nil, d.faults
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
 	f.digest = digestOf(f, data)
 	return f, nil
@@ -145,7 +148,7 @@ func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 func (f *File) auditEvery() time.Duration {
 	every, err := time.ParseDuration(f.Audit)
 	if err != nil {
-		return 0 // the row duration of formats() takes nothing that fails here
+		return 0 // the row duration of formats takes nothing that fails here
 	}
 	return every
 }
@@ -171,7 +174,7 @@ func (f *File) derive() {
 func (f *File) Warnings() []string {
 	var all []string
 	warn := func(key, text string) {
-		all = append(all, fmt.Sprintf("%s:%d: %s: %s", f.src.name, f.src.where(key).line, key, text))
+		all = append(all, fmt.Sprintf("%s:%d: %s: %s", f.src.Name(), f.src.Where(key).Line, key, text))
 	}
 	if len(f.Alerts.Emails) == 0 {
 		warn("alerts.emails", "nobody gets a mail about what no program may repair; give at least one address, for example emails: [storage-oncall@example.org]")
@@ -207,6 +210,6 @@ func (f *File) warnings(s StorageSpec) []warning {
 	doubt := s.region().Doubt
 	warn(doubt != "", "icaRegion", doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace")
 	warn(prefixOf(s.Role.SessionNamePrefix).Literal != "", "role.sessionNamePrefix", "a literal prefix also stands in the template and in the Lambda's file; "+
-		"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats["prefix"].example)
+		"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats["prefix"].Example)
 	return all
 }

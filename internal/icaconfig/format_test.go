@@ -10,14 +10,14 @@ import (
 func TestFormatsAreTheirPatterns(t *testing.T) {
 	texts := textsAroundLimits()
 	for name, f := range formats {
-		if f.pattern == "" {
+		if f.Pattern == "" {
 			continue
 		}
-		pattern, refused, taken := regexp.MustCompile(`^(?:`+f.pattern+`)$`), regexp.MustCompile(f.refused), 0
-		for _, text := range append(texts, f.example) {
+		pattern, refused, taken := regexp.MustCompile(`^(?:`+f.Pattern+`)$`), regexp.MustCompile(f.Refused), 0
+		for _, text := range append(texts, f.Example) {
 			most := map[string]int{"parameter": 900}[name] // SSM counts the ARN too, which no pattern of a name can say
-			want := (most == 0 || len(text) <= most) && pattern.MatchString(text) && (f.refused == "" || !refused.MatchString(text))
-			if f.match(text) != want {
+			want := (most == 0 || len(text) <= most) && pattern.MatchString(text) && (f.Refused == "" || !refused.MatchString(text))
+			if f.Match(text) != want {
 				t.Errorf("%s: %.80q of %d bytes: match %v, the pattern says %v", name, text, len(text), !want, want)
 			}
 			if want {

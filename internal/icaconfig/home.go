@@ -121,19 +121,19 @@ func (f *File) keyRegions(account string) []string {
 }
 
 // checkIAMAudit refuses the audit of IAM where IAM's events are heard anyway.
-func (d *decoder) checkIAMAudit(f *File) {
-	if !f.auditsIAM() || d.faulty("iamEvents") {
+func (d checker) checkIAMAudit(f *File) {
+	if !f.auditsIAM() || d.Faulty("iamEvents") {
 		return
 	}
 	for i, s := range f.Storages {
 		if s.region().AWS == IAMRegion {
-			d.limit("iamEvents", fmt.Sprintf("audit has no use: storage %s stands in %s, where IAM's events are heard, %s", s.Name, IAMRegion, d.line(at(i, "icaRegion"))),
+			d.Limit("iamEvents", fmt.Sprintf("audit has no use: storage %s stands in %s, where IAM's events are heard, %s", s.Name, IAMRegion, d.Line(at(i, "icaRegion"))),
 				"relay", "iamEvents: relay")
 			return
 		}
 	}
 	if f.HomeRegion == IAMRegion {
-		d.limit("iamEvents", "audit has no use: the guard's home is "+IAMRegion+", where IAM's events are heard", "relay", "iamEvents: relay")
+		d.Limit("iamEvents", "audit has no use: the guard's home is "+IAMRegion+", where IAM's events are heard", "relay", "iamEvents: relay")
 	}
 }
 

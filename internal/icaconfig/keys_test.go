@@ -9,11 +9,11 @@ import (
 
 func TestFormatsMatchTheirExamples(t *testing.T) {
 	for name, f := range formats {
-		if f.noun == "" {
+		if f.Noun == "" {
 			t.Errorf("%s has no noun", name)
 		}
-		if example := strings.Trim(f.example, `"`); f.pattern != "" && example != "" && !f.match(example) {
-			t.Errorf("%s: the example %s does not match", name, f.example)
+		if example := strings.Trim(f.Example, `"`); f.Pattern != "" && example != "" && !f.Match(example) {
+			t.Errorf("%s: the example %s does not match", name, f.Example)
 		}
 	}
 }
@@ -34,7 +34,7 @@ func TestTags(t *testing.T) {
 		if field.Tag.Get("format") != "" && !ok {
 			t.Errorf("%s: no format %q", field.Name, field.Tag.Get("format"))
 		}
-		if def := field.Tag.Get("default"); def != "" && format.pattern != "" && !format.match(def) {
+		if def := field.Tag.Get("default"); ok && def != "" && format.Pattern != "" && !format.Match(def) {
 			t.Errorf("%s: default %q does not match its format", field.Name, def)
 		}
 	})
@@ -68,7 +68,7 @@ func stripQuoted(tag string) string {
 
 func TestKeys(t *testing.T) {
 	var b strings.Builder
-	for _, k := range Keys() {
+	for _, k := range spec().Keys() {
 		fmt.Fprintf(&b, "%s (%s)\n  help: %s\n  allowed: %s\n  default: %s\n  adopted: %s\n  example: %s\n  required: %t\n",
 			k.Path, k.Type, k.Help, k.Allowed, k.Default, k.Adopted, k.Example, k.Required)
 	}

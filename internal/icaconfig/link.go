@@ -14,11 +14,11 @@ type Owner struct{ account, partition string }
 // the file asks for, which keeps a deploy with the wrong credentials from touching anything, and for partitions in which ICA does not exist.
 func (f *File) Owner(account, partition string) (Owner, error) {
 	switch {
-	case !formats["account"].match(account):
+	case !formats["account"].Match(account):
 		return Owner{}, fmt.Errorf("config: baseline: %q is not an AWS account id: 12 digits are needed", account)
 	case f.Account != "" && f.Account != account:
 		return Owner{}, fmt.Errorf("config: baseline: %s:%d asks for account %s, but the credentials are those of %s: use the other credentials, or correct account",
-			f.src.name, f.src.where("account").line, f.Account, account)
+			f.src.Name(), f.src.Where("account").Line, f.Account, account)
 	case partition != partitionWithICA:
 		return Owner{}, fmt.Errorf("config: baseline: ICA does not exist in AWS partition %q: use an account of partition %q", partition, partitionWithICA)
 	}

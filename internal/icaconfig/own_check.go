@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/icaguard/icaguard/internal/policy"
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
 // Limits in characters without white space (IAM and AWS STS quotas; Amazon S3 User Guide for the bucket policy, in bytes).
@@ -61,7 +62,7 @@ func (u *userFiles) readCORS(name string, text []byte) (err error) {
 
 // readDocuments reads the user's own documents, dir is nil where there is no place to read them from. A file that several keys name is
 // read once for each key, as another key wants another document.
-func (d *decoder) readDocuments(f *File, dir fs.FS) {
+func (d checker) readDocuments(f *File, dir fs.FS) {
 	f.files = userFiles{texts: map[string][]byte{}, policies: map[string]policy.Document{}, cors: map[string]CORSRule{}}
 	type place struct{ key, name string }
 	done, keys := map[place]error{}, ownKeys()
@@ -107,34 +108,31 @@ func readBeside(dir fs.FS, name string) ([]byte, error) {
 }
 
 // document reports what is wrong in a file, at the key that names the file.
-func (d *decoder) document(path, file, what string) {
-	p := d.where(path)
-	d.add(Fault{Key: path, Line: p.line, Column: p.column, What: file + ": " + what})
-}
+func (d checker) document(path, file, what string) { d.Limit(path, file+": "+what, "", "") }
 
 // checkDocuments holds the user's own documents against what they must keep, and all documents against AWS's limits. Of storages that
 // share a role none is checked after a fault of one, as their documents are the role's.
-func (d *decoder) checkDocuments(f *File) {
+func (d checker) checkDocuments(f *File) {
 	roles := f.sharedFirst((*StorageSpec).roleID)
 	unsound := d.unsound(roles)
 	l := f.linked(Owner{cmp.Or(f.Account, accountToCheck), partitionWithICA}, func(i int) bool { return unsound[roles[i]] })
 	for i := range f.Storages {
-		before := len(d.faults)
+		before := len(d.Faults)
 		d.checkAskedFor(i, &f.Storages[i])
-		if !unsound[roles[i]] && len(d.faults) == before {
+		if !unsound[roles[i]] && len(d.Faults) == before {
 			d.checkOwn(i, f.Storages[i].Documents, l.storages[i], roles[i] == i)
 			d.checkSizes(i, l, roles[i] == i)
 		}
-		if len(d.faults) > before {
+		if len(d.Faults) > before {
 			unsound[roles[i]] = true
 		}
 	}
 }
 
 // unsound tells by the first storage of a role whether one that has it has a fault.
-func (d *decoder) unsound(roles []int) map[int]bool {
+func (d checker) unsound(roles []int) map[int]bool {
 	found := map[int]bool{}
-	for _, f := range d.faults {
+	for _, f := range d.Faults {
 		number, _, ok := strings.Cut(strings.TrimPrefix(f.Key, "storages["), "]")
 		if i, err := strconv.Atoi(number); ok && err == nil && i < len(roles) {
 			found[roles[i]] = true
@@ -143,14 +141,14 @@ func (d *decoder) unsound(roles []int) map[int]bool {
 	return found
 }
 
-func (d *decoder) checkAskedFor(i int, s *StorageSpec) {
-	if s.Documents.CrossAccountStatements != "" && !s.Bucket.CrossAccountCopy && !d.faulty(at(i, "bucket.crossAccountCopy")) {
-		d.limit(at(i, "documents.crossAccountStatements"), "they are put only with bucket.crossAccountCopy: true", "left out, or with crossAccountCopy: true", "crossAccountCopy: true")
+func (d checker) checkAskedFor(i int, s *StorageSpec) {
+	if s.Documents.CrossAccountStatements != "" && !s.Bucket.CrossAccountCopy && !d.Faulty(at(i, "bucket.crossAccountCopy")) {
+		d.Limit(at(i, "documents.crossAccountStatements"), "they are put only with bucket.crossAccountCopy: true", "left out, or with crossAccountCopy: true", "crossAccountCopy: true")
 	}
 }
 
 // checkOwn reports a role's documents once, at the first storage that has the role.
-func (d *decoder) checkOwn(i int, files DocumentsSpec, s Storage, first bool) {
+func (d checker) checkOwn(i int, files DocumentsSpec, s Storage, first bool) {
 	report := func(key, file string, wrong func() []string) {
 		if file == "" {
 			return
@@ -287,7 +285,7 @@ func (r CORSRule) wrong() []string {
 	methods := CORS().AllowedMethods
 	for _, m := range r.AllowedMethods {
 		if !slices.Contains(methods, m) {
-			all = append(all, fmt.Sprintf("AllowedMethods: %s is none of %s", quoted(m), strings.Join(methods, ", ")))
+			all = append(all, fmt.Sprintf("AllowedMethods: %s is none of %s", yamlspec.Quoted(m), strings.Join(methods, ", ")))
 		}
 	}
 	for _, m := range methods {
@@ -356,7 +354,7 @@ func size(doc policy.Document) int {
 
 // checkSizes refuses what AWS would refuse at deploy, and at any later change of versioning. A role's policies are checked once, at the
 // first storage that has the role.
-func (d *decoder) checkSizes(i int, l *linker, first bool) {
+func (d checker) checkSizes(i int, l *linker, first bool) {
 	s := l.storages[i]
 	sharing := l.serves[s.Role]
 	if n := size(s.TrustPolicy(strings.Repeat("x", longestPrefix))); n > mostOfTrustPolicy {
@@ -369,7 +367,7 @@ func (d *decoder) checkSizes(i int, l *linker, first bool) {
 	}
 }
 
-func (d *decoder) checkManagedSize(i int, l *linker, kind string) {
+func (d checker) checkManagedSize(i int, l *linker, kind string) {
 	role := l.storages[i].Role
 	sharing := l.serves[role]
 	n := role.managedSize(kind)
@@ -381,7 +379,7 @@ func (d *decoder) checkManagedSize(i int, l *linker, kind string) {
 		d.document(at(i, "documents.permissionPolicy"), sharing[0].Documents.PermissionPolicy, tooLong("the "+kind+" made of it", n, mostOfManagedPolicy))
 		return
 	}
-	d.limit(at(i, "role.name"), fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
+	d.Limit(at(i, "role.name"), fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
 		fmt.Sprintf("%d characters in IAM, which is enough for %d of these storages; use a second role for the others", mostOfManagedPolicy, fit),
 		"role: {name: "+sharing[0].Role.Name+"_2}")
 }

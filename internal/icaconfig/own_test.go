@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
 // The user's own documents as good as they can be; the tests edit them.
@@ -195,7 +197,7 @@ func TestBadDocuments(t *testing.T) {
 	var all strings.Builder
 	expect := func(name, key, file string, err error) {
 		t.Helper()
-		var faults Faults
+		var faults yamlspec.Faults
 		if !errors.As(err, &faults) {
 			t.Errorf("%s: accepted (%v)", name, err)
 			return

@@ -89,8 +89,8 @@ func checkPrefix(text Secret) error {
 		}
 		return nil
 	}
-	if !formats["parameter"].match(name) {
-		return errors.New("what follows ssm: is not a parameter's name, which has " + formats["parameter"].allowed)
+	if !formats["parameter"].Match(name) {
+		return errors.New("what follows ssm: is not a parameter's name, which has " + formats["parameter"].Allowed)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package icaconfig
+package yamlspec
 
 import (
 	"cmp"
@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// Fault is one thing in ica.yaml that cannot be used: where it stands, what is wrong, what is allowed there, and an example.
-// No field ever holds the value of a literal session-name prefix.
+// Fault is one thing in the file that cannot be used: where it stands, what is wrong, what is allowed there, and an example.
 type Fault struct {
 	File         string
 	Line, Column int
-	Key          string // path as "storages[0].bucket.name"; "" for the file as a whole
+	Key          string // path as "servers[0].disk.size"; "" for the file as a whole
 	What         string
 	Allowed      string // "" where What says it all
 	Example      string // "" where nothing fits on a line

@@ -1,4 +1,4 @@
-package icaconfig
+package yamlspec
 
 import (
 	"bytes"
@@ -17,54 +17,35 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// position is a place in the file, both counted from 1.
-type position struct{ line, column int }
+// Decoder reads one file and collects its faults, those of the tags and, by Fault and Limit, those that only code can find.
+type Decoder struct {
+	Source
+	Faults Faults
 
-// source says where each key of a file stands. It holds no values, so that printing a File shows no secret.
-type source struct {
-	name string
-	at   map[string]position // path → where its value stands, for keys that were written
+	spec *Spec
+	rows map[string]Key // made when the first fault asks
 }
 
-// where is the place of a key's value, or of what it would stand in if it was left out.
-func (s source) where(path string) position {
-	for ; path != ""; path = parent(path) {
-		if p, ok := s.at[path]; ok {
-			return p
-		}
-	}
-	return position{1, 1}
-}
-
-// decoder walks YAML nodes and the tags of File side by side and collects faults.
-type decoder struct {
-	source
-	rows   map[string]FileKey // made when the first fault asks
-	faults Faults
-}
-
-// decode gives the File that the text describes, as far as it can be read. Values with a fault are left empty.
-func decode(name string, data []byte) (*decoder, *File) {
-	d := &decoder{source: source{name: name, at: map[string]position{}}}
-	f := &File{src: d.source}
+// Decode fills the struct that into points to as far as the text can be read. Values with a fault are left empty.
+func (s *Spec) Decode(name string, data []byte, into any) *Decoder {
+	d := &Decoder{Source: Source{name: name, at: map[string]Position{}}, spec: s}
 	if root := d.root(data); root != nil {
-		d.structure("", root, reflect.ValueOf(f).Elem())
+		d.structure("", root, reflect.ValueOf(into).Elem())
 	}
-	f.derive()
-	return d, f
+	return d
 }
 
 // root reads the one YAML document of the text, nil if there is none to go on with.
-func (d *decoder) root(data []byte) *yaml.Node {
+func (d *Decoder) root(data []byte) *yaml.Node {
 	if bad, p := unreadable(data); bad {
-		d.add(Fault{Line: p.line, Column: p.column, What: "a character that is not UTF-8 text; save the file as UTF-8 without control characters"})
+		d.add(Fault{Line: p.Line, Column: p.Column, What: "a character that is not UTF-8 text; save the file as UTF-8 without control characters"})
 		return nil
 	}
 	reader := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	switch err := reader.Decode(&doc); {
 	case errors.Is(err, io.EOF), err == nil && isNull(doc.Content[0]):
-		d.add(Fault{Line: 1, Column: 1, What: "the file is empty; copy ica.example.yaml and fill it in"})
+		d.add(Fault{Line: 1, Column: 1, What: "the file is empty; " + d.spec.IfEmpty})
 		return nil
 	case err != nil:
 		d.syntax(data, err)
@@ -72,7 +53,7 @@ func (d *decoder) root(data []byte) *yaml.Node {
 	}
 	switch err := reader.Decode(&second); {
 	case err == nil:
-		d.add(Fault{Line: second.Line, Column: max(second.Column, 1), What: "a second YAML document (after ---) begins here; one file describes one account"})
+		d.add(Fault{Line: second.Line, Column: max(second.Column, 1), What: "a second YAML document (after ---) begins here; one file describes " + d.spec.Describes})
 	case !errors.Is(err, io.EOF):
 		d.syntax(data, err)
 	}
@@ -85,9 +66,9 @@ var (
 	anchorOfYAML = regexp.MustCompile(`(?s)^unknown anchor '(.*)' referenced$`)
 )
 
-// syntax reports what the YAML parser found. Its messages quote the text in one case, the name of an anchor, which could be a prefix;
+// syntax reports what the YAML parser found. Its messages quote the text in one case, the name of an anchor, which could be a secret;
 // there it does not say the line either.
-func (d *decoder) syntax(data []byte, err error) {
+func (d *Decoder) syntax(data []byte, err error) {
 	f := Fault{Line: 1, Column: 1, What: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := lineOfYAML.FindStringSubmatch(f.What); m != nil {
 		f.Line, _ = strconv.Atoi(m[1])
@@ -95,14 +76,14 @@ func (d *decoder) syntax(data []byte, err error) {
 	}
 	if m := anchorOfYAML.FindStringSubmatch(f.What); m != nil {
 		p := placeOf(data, max(bytes.Index(data, []byte("*"+m[1])), 0))
-		f.Line, f.Column, f.What = p.line, p.column, "a value begins with *, which YAML reads as an alias; write it in quotes"
+		f.Line, f.Column, f.What = p.Line, p.Column, "a value begins with *, which YAML reads as an alias; write it in quotes"
 	}
 	f.What = "not YAML: " + f.What + " (look at indentation and quotes around this line)"
 	d.add(f)
 }
 
 // unreadable finds the first character that YAML does not allow, whose place the parser does not tell.
-func unreadable(data []byte) (bool, position) {
+func unreadable(data []byte) (bool, Position) {
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
 		control := r < ' ' && !strings.ContainsRune("\t\n\r", r) || r >= 0x7f && r < 0xa0 && r != 0x85
@@ -111,63 +92,19 @@ func unreadable(data []byte) (bool, position) {
 		}
 		i += size
 	}
-	return false, position{}
+	return false, Position{}
 }
 
-func placeOf(data []byte, offset int) position {
+func placeOf(data []byte, offset int) Position {
 	before := data[:offset]
-	return position{
-		line:   bytes.Count(before, []byte("\n")) + 1,
-		column: utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1,
-	}
-}
-
-func (d *decoder) add(f Fault) {
-	f.File = d.name
-	f.Line = max(f.Line, 1)
-	d.faults = append(d.faults, f)
-}
-
-// fault reports a key, with what its tags allow.
-func (d *decoder) fault(path, what string) {
-	d.faultAt(path, d.where(path), what)
-}
-
-func (d *decoder) faultAt(path string, p position, what string) {
-	k := d.key(path)
-	f := Fault{Key: path, Line: p.line, Column: p.column, What: what, Allowed: k.Allowed}
-	if k.Example != "" {
-		f.Example = strings.TrimPrefix(k.Path[strings.LastIndex(k.Path, ".")+1:]+": ", ": ") + k.Example
-	}
-	d.add(f)
-}
-
-// keys has a row for each key of the file. A file without faults needs none.
-func (d *decoder) keys() map[string]FileKey {
-	if d.rows == nil {
-		d.rows = map[string]FileKey{}
-		for _, k := range append(Keys(), mappingsOf("", reflect.TypeFor[File]())...) {
-			d.rows[k.Path] = k
-		}
-	}
-	return d.rows
-}
-
-var index = regexp.MustCompile(`\[\d+\]`)
-
-// key finds a path's row: "storages[2].name" is that of "storages[].name", "tags.owner" that of "tags".
-func (d *decoder) key(path string) FileKey {
-	general := index.ReplaceAllString(path, "[]")
-	for {
-		if k, ok := d.keys()[general]; ok || general == "" {
-			return k
-		}
-		general = parent(general)
+	return Position{
+		Line:   bytes.Count(before, []byte("\n")) + 1,
+		Column: utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1,
 	}
 }
 
 // structure fills v from a mapping; n is nil where the mapping was left out and only defaults apply.
-func (d *decoder) structure(path string, n *yaml.Node, v reflect.Value) {
+func (d *Decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 	given := map[string]*yaml.Node{}
 	if n != nil && !isNull(n) {
 		if n.Kind != yaml.MappingNode {
@@ -189,7 +126,7 @@ func (d *decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 		case field.Type.Kind() == reflect.Struct:
 			d.structure(at, nil, v.Field(i))
 		case field.Tag.Get("required") != "":
-			d.fault(at, "is missing")
+			d.Fault(at, "is missing")
 		default:
 			setText(v.Field(i), defaultOf(v, field))
 		}
@@ -198,7 +135,7 @@ func (d *decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 
 // entries gives the known keys of a mapping and reports the others. A key with nothing behind it counts as left out.
 // known is nil where every key is allowed.
-func (d *decoder) entries(path string, n *yaml.Node, known []string) map[string]*yaml.Node {
+func (d *Decoder) entries(path string, n *yaml.Node, known []string) map[string]*yaml.Node {
 	given := map[string]*yaml.Node{}
 	lines := map[string]int{}
 	for pair := range slices.Chunk(n.Content, 2) {
@@ -222,7 +159,7 @@ func (d *decoder) entries(path string, n *yaml.Node, known []string) map[string]
 	return given
 }
 
-func (d *decoder) unknown(path string, key *yaml.Node, known []string) {
+func (d *Decoder) unknown(path string, key *yaml.Node, known []string) {
 	what := "unknown key"
 	if near := closest(key.Value, known); near != "" {
 		what += "; did you mean " + near + "?"
@@ -236,7 +173,7 @@ func (d *decoder) unknown(path string, key *yaml.Node, known []string) {
 }
 
 // elsewhere finds the only other place where a key of that name is known: wrong indentation is YAML's commonest mistake.
-func (d *decoder) elsewhere(name string) string {
+func (d *Decoder) elsewhere(name string) string {
 	homes := map[string]bool{}
 	for path := range d.keys() {
 		for ; path != ""; path = parent(path) {
@@ -252,8 +189,8 @@ func (d *decoder) elsewhere(name string) string {
 }
 
 // value fills the field with this tag from a node.
-func (d *decoder) value(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) {
-	d.at[path] = position{n.Line, n.Column}
+func (d *Decoder) value(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) {
+	d.at[path] = Position{n.Line, n.Column}
 	if !d.plain(path, n) {
 		return
 	}
@@ -267,20 +204,20 @@ func (d *decoder) value(path string, n *yaml.Node, target reflect.Value, tag ref
 	case reflect.Bool, reflect.String:
 		d.scalar(path, n, target, tag)
 	default:
-		panic("icaconfig: no rule for fields of type " + target.Type().String()) // a mistake in File, found by any test
+		panic("yamlspec: no rule for fields of type " + target.Type().String()) // a mistake in the struct, found by any test
 	}
 }
 
 // plain refuses anchors and aliases: a value must stand where it is used, or its line means nothing to who reads a fault.
-func (d *decoder) plain(path string, n *yaml.Node) bool {
+func (d *Decoder) plain(path string, n *yaml.Node) bool {
 	if n.Kind != yaml.AliasNode && n.Anchor == "" {
 		return true
 	}
-	d.fault(path, "YAML anchors (&) and aliases (*) are not used in this file; write the value out, in quotes if it begins with & or *")
+	d.Fault(path, "YAML anchors (&) and aliases (*) are not used in this file; write the value out, in quotes if it begins with & or *")
 	return false
 }
 
-func (d *decoder) list(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) {
+func (d *Decoder) list(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) {
 	if n.Kind != yaml.SequenceNode {
 		d.wrongType(path, n, reflect.Slice)
 		return
@@ -288,7 +225,7 @@ func (d *decoder) list(path string, n *yaml.Node, target reflect.Value, tag refl
 	target.Set(reflect.MakeSlice(target.Type(), len(n.Content), len(n.Content)))
 	for i, item := range n.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		d.at[at] = position{item.Line, item.Column}
+		d.at[at] = Position{item.Line, item.Column}
 		switch {
 		case !d.plain(at, item):
 		case target.Type().Elem().Kind() == reflect.Struct:
@@ -299,7 +236,7 @@ func (d *decoder) list(path string, n *yaml.Node, target reflect.Value, tag refl
 	}
 }
 
-func (d *decoder) pairs(path string, n *yaml.Node, target reflect.Value) {
+func (d *Decoder) pairs(path string, n *yaml.Node, target reflect.Value) {
 	if n.Kind != yaml.MappingNode {
 		d.wrongType(path, n, reflect.Map)
 		return
@@ -307,8 +244,8 @@ func (d *decoder) pairs(path string, n *yaml.Node, target reflect.Value) {
 	given := d.entries(path, n, nil)
 	target.Set(reflect.MakeMapWithSize(target.Type(), len(given)))
 	for name, item := range given {
-		at := tagPath(name)
-		d.at[at] = position{item.Line, item.Column}
+		at := PairPath(path, name)
+		d.at[at] = Position{item.Line, item.Column}
 		text := reflect.New(target.Type().Elem()).Elem()
 		if d.plain(at, item) && d.scalar(at, item, text, "") {
 			target.SetMapIndex(reflect.ValueOf(name), text)
@@ -318,7 +255,7 @@ func (d *decoder) pairs(path string, n *yaml.Node, target reflect.Value) {
 
 // scalar fills a text or a bool and says whether it could. Numbers are taken as the text that stands there, so that an account
 // number without quotes keeps its leading zero.
-func (d *decoder) scalar(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) bool {
+func (d *Decoder) scalar(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) bool {
 	isBool := n.ShortTag() == "!!bool"
 	if n.Kind != yaml.ScalarNode || isNull(n) || isBool != (target.Kind() == reflect.Bool) {
 		d.wrongType(path, n, target.Kind())
@@ -327,24 +264,24 @@ func (d *decoder) scalar(path string, n *yaml.Node, target reflect.Value, tag re
 	if isBool {
 		return setText(target, strings.ToLower(n.Value))
 	}
-	if what := mismatch(n.Value, tag); what != "" {
-		d.fault(path, what)
+	if what := d.spec.mismatch(n.Value, tag); what != "" {
+		d.Fault(path, what)
 		return false
 	}
 	return setText(target, n.Value)
 }
 
 // mismatch says what is wrong with a text, "" if nothing is. An empty text is the same as none.
-func mismatch(text string, tag reflect.StructTag) string {
+func (s *Spec) mismatch(text string, tag reflect.StructTag) string {
 	if values := tag.Get("allowed"); values != "" {
 		return notAmong(text, strings.Split(values, "|"))
 	}
-	f := formats[tag.Get("format")]
+	f := s.format(tag)
 	optional := tag.Get("required") == "" && tag.Get("default") == ""
-	if f.pattern == "" || text == "" && optional || f.match(text) {
+	if f.Pattern == "" || text == "" && optional || f.Match(text) {
 		return ""
 	}
-	return fmt.Sprintf("%s is not %s", quoted(text), f.noun)
+	return fmt.Sprintf("%s is not %s", Quoted(text), f.Noun)
 }
 
 func notAmong(text string, values []string) string {
@@ -352,17 +289,17 @@ func notAmong(text string, values []string) string {
 		return ""
 	}
 	if near := closest(text, values); near != "" {
-		return fmt.Sprintf("%s is not known; did you mean %s?", quoted(text), near)
+		return fmt.Sprintf("%s is not known; did you mean %s?", Quoted(text), near)
 	}
-	return quoted(text) + " is not known"
+	return Quoted(text) + " is not known"
 }
 
-func (d *decoder) wrongType(path string, n *yaml.Node, want reflect.Kind) {
+func (d *Decoder) wrongType(path string, n *yaml.Node, want reflect.Kind) {
 	what := "is " + kindOf(n) + ", not " + typeName(want)
 	if path == "" {
 		what = "the file " + what
 	}
-	d.faultAt(path, position{n.Line, n.Column}, what)
+	d.faultAt(path, Position{n.Line, n.Column}, what)
 }
 
 func kindOf(n *yaml.Node) string {
@@ -415,57 +352,4 @@ func setText(target reflect.Value, text string) bool {
 		target.SetString(text)
 	}
 	return true
-}
-
-// shown is the part of an unknown key that may be printed: in {sessionNamePrefix:abc} YAML takes the prefix for a part of the key.
-func shown(key string) string {
-	if end := strings.IndexFunc(key, notInWord); end >= 0 {
-		return key[:end] + "…"
-	}
-	return key
-}
-
-// notInWord: what keys of ica.yaml, and most of tags, are not made of.
-func notInWord(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
-}
-
-// quoted is a value as a message shows it, on one line and not too long.
-func quoted(text string) string {
-	if r := []rune(text); len(r) > 80 {
-		text = string(r[:80]) + "…"
-	}
-	return strconv.Quote(text)
-}
-
-// closest finds the word that was probably meant, "" if none is near.
-func closest(word string, known []string) string {
-	best, least := "", 3
-	for _, k := range known {
-		if n := edits(strings.ToLower(word), strings.ToLower(k)); n < least && n < len(k)/2+1 {
-			best, least = k, n
-		}
-	}
-	return best
-}
-
-// edits counts the letters to insert, delete or replace between two words (Levenshtein).
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

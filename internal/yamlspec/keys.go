@@ -1,13 +1,13 @@
-package icaconfig
+package yamlspec
 
 import (
 	"reflect"
 	"strings"
 )
 
-// FileKey is one key of ica.yaml, as the tags of File say.
-type FileKey struct {
-	Path     string // "storages[].bucket.name"
+// Key is one key of the file, as the tags say.
+type Key struct {
+	Path     string // "servers[].disk.size"
 	Type     string // "text", "true or false", "a list", "a mapping"
 	Help     string
 	Allowed  string // in words, "" where the type says it all
@@ -18,10 +18,10 @@ type FileKey struct {
 }
 
 // Keys lists every key that holds a value, in the order of the file.
-func Keys() []FileKey { return keysOf("", reflect.TypeFor[File]()) }
+func (s *Spec) Keys() []Key { return s.keysOf("", s.Of) }
 
-func keysOf(path string, t reflect.Type) []FileKey {
-	var keys []FileKey
+func (s *Spec) keysOf(path string, t reflect.Type) []Key {
+	var keys []Key
 	for field := range t.Fields() {
 		name := field.Tag.Get("yaml")
 		if name == "" {
@@ -30,47 +30,48 @@ func keysOf(path string, t reflect.Type) []FileKey {
 		at := join(path, name)
 		switch {
 		case field.Type.Kind() == reflect.Struct:
-			keys = append(keys, keysOf(at, field.Type)...)
+			keys = append(keys, s.keysOf(at, field.Type)...)
 		case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
-			keys = append(keys, newKey(at, field))
-			keys = append(keys, keysOf(at+"[]", field.Type.Elem())...)
+			keys = append(keys, s.Key(at, field))
+			keys = append(keys, s.keysOf(at+"[]", field.Type.Elem())...)
 		default:
-			keys = append(keys, newKey(at, field))
+			keys = append(keys, s.Key(at, field))
 		}
 	}
 	return keys
 }
 
 // mappingsOf lists the rows of the keys that hold other keys; faults need them, people read the keys inside.
-func mappingsOf(path string, t reflect.Type) []FileKey {
-	all := []FileKey{{Path: path, Allowed: "the keys " + strings.Join(keyNames(t), ", "), Example: "{" + firstExample(t) + "}"}}
+func (s *Spec) mappingsOf(path string, t reflect.Type) []Key {
+	all := []Key{{Path: path, Allowed: "the keys " + strings.Join(keyNames(t), ", "), Example: "{" + s.firstExample(t) + "}"}}
 	for field := range t.Fields() {
 		at := join(path, field.Tag.Get("yaml"))
 		switch {
 		case field.Tag.Get("yaml") == "":
 		case field.Type.Kind() == reflect.Struct:
-			all = append(all, mappingsOf(at, field.Type)...)
+			all = append(all, s.mappingsOf(at, field.Type)...)
 		case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
-			all = append(all, mappingsOf(at+"[]", field.Type.Elem())...)
+			all = append(all, s.mappingsOf(at+"[]", field.Type.Elem())...)
 		}
 	}
 	return all
 }
 
-func firstExample(t reflect.Type) string {
-	k := newKey("", t.Field(0))
+func (s *Spec) firstExample(t reflect.Type) string {
+	k := s.Key("", t.Field(0))
 	return t.Field(0).Tag.Get("yaml") + ": " + k.Example
 }
 
-func newKey(path string, field reflect.StructField) FileKey {
+// Key is the key of a field that stands at path.
+func (s *Spec) Key(path string, field reflect.StructField) Key {
 	tag := field.Tag
-	format := formats[tag.Get("format")]
-	k := FileKey{
+	format := s.format(tag)
+	k := Key{
 		Path: path, Type: typeName(field.Type.Kind()), Help: tag.Get("help"), Adopted: tag.Get("adopted"),
 		Required: tag.Get("required") != "", Allowed: strings.ReplaceAll(tag.Get("allowed"), "|", ", "), Example: tag.Get("example"),
 	}
-	if format.noun != "" {
-		k.Allowed = format.allowed
+	if format.Noun != "" {
+		k.Allowed = format.Allowed
 	}
 	if field.Type.Kind() == reflect.Bool {
 		k.Allowed = "true, false"
@@ -84,12 +85,12 @@ func newKey(path string, field reflect.StructField) FileKey {
 	return k
 }
 
-func exampleOf(field reflect.StructField, format format) string {
+func exampleOf(field reflect.StructField, format *Format) string {
 	switch {
-	case format.example != "" && field.Type.Kind() == reflect.Slice:
-		return "[" + format.example + "]"
-	case format.example != "":
-		return format.example
+	case format.Example != "" && field.Type.Kind() == reflect.Slice:
+		return "[" + format.Example + "]"
+	case format.Example != "":
+		return format.Example
 	case field.Type.Kind() == reflect.Bool:
 		return "true"
 	}

@@ -1,59 +1,65 @@
-package icaconfig
+// Package jsonschema makes the JSON Schema (draft 2020-12) of a file that yamlspec reads, so that editors complete and check it. It is a
+// little stricter than yamlspec, which also takes numbers without quotes and keys with nothing behind them; what needs more than one key
+// only code checks. The product does not link it: the schema is a file in the repository, which a test keeps.
+package jsonschema
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"regexp"
 	"strings"
+
+	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
-// Schema is the JSON Schema of ica.yaml (draft 2020-12), made from the tags of File, so that editors complete and check the file. It is a
-// little stricter than Parse, which also takes numbers without quotes and keys with nothing behind them; what needs more than one key
-// (sharing, names that may stand once) only Parse checks.
-func Schema() []byte {
-	root := schemaOf(reflect.TypeFor[File]())
+// Of is the schema of a kind of file.
+func Of(spec *yamlspec.Spec, title, description string) []byte {
+	root := maker{spec}.structure(spec.Of)
 	root.Schema = "https://json-schema.org/draft/2020-12/schema"
-	root.Title = "ica.yaml"
-	root.Description = "What ICA needs in one AWS account; read by icaguard"
+	root.Title = title
+	root.Description = description
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(root); err != nil {
-		panic("icaconfig: schema: " + err.Error()) // plain data always marshals
+		panic("jsonschema: " + err.Error()) // plain data always marshals
 	}
 	return buf.Bytes()
 }
 
-// schema is the part of JSON Schema that ica.yaml needs.
-type schema struct {
+type maker struct{ *yamlspec.Spec }
+
+// Schema is the part of JSON Schema that such files need.
+type Schema struct {
 	Schema        string             `json:"$schema,omitempty"`
 	Title         string             `json:"title,omitempty"`
 	Description   string             `json:"description,omitempty"`
 	Type          string             `json:"type,omitempty"`
 	Enum          []string           `json:"enum,omitempty"`
 	Pattern       string             `json:"pattern,omitempty"`
-	Not           *schema            `json:"not,omitempty"`
+	Not           *Schema            `json:"not,omitempty"`
 	Default       any                `json:"default,omitempty"`
 	Examples      []any              `json:"examples,omitempty"`
 	MinItems      int                `json:"minItems,omitempty"`
 	MaxProperties int                `json:"maxProperties,omitempty"`
-	Items         *schema            `json:"items,omitempty"`
-	PropertyNames *schema            `json:"propertyNames,omitempty"`
-	Properties    map[string]*schema `json:"properties,omitempty"`
+	Items         *Schema            `json:"items,omitempty"`
+	PropertyNames *Schema            `json:"propertyNames,omitempty"`
+	Properties    map[string]*Schema `json:"properties,omitempty"`
 	Required      []string           `json:"required,omitempty"`
 	Additional    any                `json:"additionalProperties,omitempty"` // false, or the schema of all values
 }
 
-func schemaOf(t reflect.Type) *schema {
-	s := &schema{Type: "object", Properties: map[string]*schema{}, Additional: false}
+func (m maker) structure(t reflect.Type) *Schema {
+	s := &Schema{Type: "object", Properties: map[string]*Schema{}, Additional: false}
 	for field := range t.Fields() {
 		name := field.Tag.Get("yaml")
 		if name == "" {
 			continue
 		}
-		s.Properties[name] = schemaOfField(field)
+		s.Properties[name] = m.field(field)
 		if needed(field) {
 			s.Required = append(s.Required, name)
 		}
@@ -74,62 +80,65 @@ func needed(field reflect.StructField) bool {
 	return false
 }
 
-func schemaOfField(field reflect.StructField) *schema {
-	var s *schema
+func (m maker) field(field reflect.StructField) *Schema {
+	var s *Schema
 	switch field.Type.Kind() {
 	case reflect.Struct:
-		s = schemaOf(field.Type)
+		s = m.structure(field.Type)
 	case reflect.Slice:
-		s = &schema{Type: "array", Items: schemaOfText(field.Tag, false)}
+		s = &Schema{Type: "array", Items: m.text(field.Tag, false)}
 		if field.Type.Elem().Kind() == reflect.Struct {
-			s.Items, s.MinItems = schemaOf(field.Type.Elem()), 1
+			s.Items, s.MinItems = m.structure(field.Type.Elem()), 1
 		}
 	case reflect.Map:
-		s = &schema{
-			Type: "object", MaxProperties: mostTags,
-			PropertyNames: schemaOfText(`format:"tagKey"`, false), Additional: schemaOfText(`format:"tagValue"`, false),
-		}
+		s = m.pairs(m.Formats[field.Tag.Get("format")].Pairs)
 	case reflect.Bool:
-		s = &schema{Type: "boolean", Default: field.Tag.Get("default") == "true"}
+		s = &Schema{Type: "boolean", Default: field.Tag.Get("default") == "true"}
 	default:
 		optional := field.Tag.Get("required") == "" && field.Tag.Get("default") == ""
-		s = schemaOfText(field.Tag, optional)
+		s = m.text(field.Tag, optional)
 		if text := field.Tag.Get("default"); text != "" {
 			s.Default = text
 		}
 	}
-	s.Description = describe(field)
+	s.Description = m.describe(field)
 	return s
 }
 
-// schemaOfText is what a text must check like; an optional one may be empty.
-func schemaOfText(tag reflect.StructTag, optional bool) *schema {
-	s := &schema{Type: "string"}
+func (m maker) pairs(p *yamlspec.Pairs) *Schema {
+	return &Schema{
+		Type: "object", MaxProperties: p.Most, PropertyNames: ofFormat(m.Formats[p.Keys], false), Additional: ofFormat(m.Formats[p.Values], false),
+	}
+}
+
+// text is what a text must check like; an optional one may be empty.
+func (m maker) text(tag reflect.StructTag, optional bool) *Schema {
 	if values := tag.Get("allowed"); values != "" {
-		s.Enum = strings.Split(values, "|")
-		return s
+		return &Schema{Type: "string", Enum: strings.Split(values, "|")}
 	}
-	name := tag.Get("format")
-	f := formats[name]
-	pattern := f.pattern
-	switch name {
-	case "prefix": // as checkPrefix says
-		pattern = parameterScheme + formats["parameter"].pattern + `|[A-Za-z0-9_+=,.@-]{8,62}`
-	case "icaRegion":
-		s.Enum = regionIDs()
-		return s
+	if f := m.Formats[tag.Get("format")]; f != nil {
+		return ofFormat(f, optional)
 	}
+	return &Schema{Type: "string"}
+}
+
+func ofFormat(f *yamlspec.Format, optional bool) *Schema {
+	if f.Values != nil {
+		return &Schema{Type: "string", Enum: f.Values}
+	}
+	s := &Schema{Type: "string"}
+	pattern := cmp.Or(f.Pattern, f.Editors)
 	if pattern != "" {
 		s.Pattern = forEditors("^(" + pattern + ")$")
 	}
 	if optional && pattern != "" {
 		s.Pattern = forEditors("^(" + pattern + ")?$")
 	}
-	if f.refused != "" {
-		s.Not = &schema{Pattern: forEditors(f.refused)}
+	if f.Refused != "" {
+		s.Not = &Schema{Pattern: forEditors(f.Refused)}
 	}
-	if f.example != "" {
-		s.Examples = []any{strings.Trim(f.example, `"`)}
+	if f.Example != "" {
+		s.Examples = []any{strings.Trim(f.Example, `"`)}
 	}
 	return s
 }
@@ -143,8 +152,8 @@ func forEditors(pattern string) string {
 }
 
 // describe is what an editor shows at the key.
-func describe(field reflect.StructField) string {
-	k := newKey("", field)
+func (m maker) describe(field reflect.StructField) string {
+	k := m.Key("", field)
 	text := k.Help
 	if field.Type.Kind() == reflect.Struct || field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
 		return text
