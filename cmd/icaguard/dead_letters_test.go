@@ -25,7 +25,7 @@ func TestDeadLettersMisuse(t *testing.T) {
 }
 
 func testDeadLetters(t *testing.T, a *account) {
-	d, _ := newProbed(t, a, "buried")
+	d, _ := newProbed(t, a, "given-up")
 	if got := d.run("dead-letters"); got.code != 2 || !strings.Contains(got.stderr,
 		"icaguard: dead-letters: find queue icaguard-dead-letters in eu-central-1: ") || !strings.Contains(got.stderr, "is icaguard deployed in account "+a.Account()+"? make deploy") {
 		t.Errorf("want the region without a queue:\n%s", got.transcript())
@@ -80,13 +80,13 @@ func (d *guardedEnv) refuse(client *sqs.Client, queue *string) {
 func (d *guardedEnv) giveUp() {
 	d.t.Helper()
 	url := aws.String(d.account.queues[guard.DeadLetterQueue])
-	body, err := guard.Encode(guard.Request{Storage: "buried", Setting: "role-trust"})
+	body, err := guard.Encode(guard.Request{Resource: "arn:aws:iam::123456789012:role/given-up-role", Setting: "role-trust"})
 	d.must(nil, err)
 	d.must(d.account.sqs.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: &body}))
 	// What Lambda leaves behind of an audit that failed.
 	d.must(d.account.sqs.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String(
 		`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"audit":"everything"},` +
-			`"responsePayload":{"errorMessage":"report: publish: AccessDenied","errorType":"wrapError"}}`)}))
+			`"responsePayload":{"errorMessage":"notify: publish: AccessDenied","errorType":"wrapError"}}`)}))
 	for range 2 {
 		out, err := d.account.sqs.ReceiveMessage(d.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
 		d.must(out, err)

@@ -71,7 +71,7 @@ func TestOnLocalAWS(t *testing.T) {
 func testValidate(t *testing.T, local *localaws.AWS) {
 	d := newStorageEnv(t, local, "in-sync")
 	d.PlayStacks("") // nobody has deployed yet
-	d.golden("validate-clean", "validate")
+	d.golden("validate-in-sync", "validate")
 
 	d = newStorageEnv(t, local, "drifted")
 	d.PlayStacks("")
@@ -178,25 +178,34 @@ func (d storageEnv) otherAccount() string {
 }
 
 func testRequest(t *testing.T, local *localaws.AWS) {
-	d := newStorageEnv(t, local, "looked-at")
+	d := newStorageEnv(t, local, "checked")
 	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: find the guard's queue icaguard-requests in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
 		"is icaguard deployed in account "+local.Account()+"? make deploy")
-	queue := newQueue(t, local)
-	d.expectFailure([]string{"reconcile", "--storage", "lokked-at"}, `--storage "lokked-at": no such name: the configuration has looked-at`)
+	queue := newRequestQueue(t, local)
+	d.expectFailure([]string{"reconcile", "--storage", "chekked"}, `--storage "chekked": no such name: the configuration has checked`)
 	d.expectFailure([]string{"reconcile", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
 	queue.expect(t)
 
 	d.golden("reconcile", "reconcile", "--all")
 	queue.expect(t, guard.Request{Reason: "icaguard reconcile"})
-	d.mustRun("reconcile", "--storage", "looked-at")
+	d.mustRun("reconcile", "--storage", "checked")
 	d.mustRun("reconcile", "--setting", "bucket-cors")
-	d.mustRun("reconcile", "--storage", "looked-at", "--setting", "role-session-duration")
+	d.mustRun("reconcile", "--storage", "checked", "--setting", "role-session-duration")
+	d.mustRun("reconcile", "--storage", "checked", "--setting", "guard-ledger")
+	const reason = "icaguard reconcile"
 	queue.expect(t,
-		guard.Request{Storage: "looked-at", Reason: "icaguard reconcile"},
-		guard.Request{Setting: "bucket-cors", Reason: "icaguard reconcile"},
-		guard.Request{Storage: "looked-at", Setting: "role-session-duration", Reason: "icaguard reconcile"})
+		guard.Request{Resource: d.Storage.Bucket.ARN, Reason: reason}, // all that the storage depends on
+		guard.Request{Resource: d.Storage.Provider.ARN, Reason: reason},
+		guard.Request{Resource: d.Storage.Role.ARN, Reason: reason},
+		guard.Request{Resource: d.Storage.Role.Policy.ARN, Reason: reason},
+		guard.Request{Setting: "bucket-cors", Reason: reason},
+		guard.Request{Resource: d.Storage.Role.ARN, Setting: "role-session-duration", Reason: reason},
+		guard.Request{Setting: "guard-ledger", Reason: reason}) // the guard's own is nobody's storage
+	d.expectFailure([]string{"reconcile", "--storage", "checked", "--setting", "kms-key-state"},
+		"reconcile: nothing to check: storage checked has nothing that setting kms-key-state is about")
+	queue.expect(t)
 
-	d.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
+	d.Inject(localaws.Fault{Operation: "SendMessageBatch", Kind: localaws.Denied})
 	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: queue: send to http", "AccessDenied")
 }
 
@@ -217,24 +226,24 @@ func (d *env) mustRun(args ...string) {
 	}
 }
 
-// queue is that of the deployed guard.
-type queue struct {
+// requestQueue is that of the deployed guard.
+type requestQueue struct {
 	sqs *sqs.Client
 	url *string
 }
 
-func newQueue(t *testing.T, local *localaws.AWS) queue {
+func newRequestQueue(t *testing.T, local *localaws.AWS) requestQueue {
 	t.Helper()
 	client := sqs.NewFromConfig(local.DirectConfig(testlab.Region))
 	out, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(guard.RequestQueue)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return queue{client, out.QueueUrl}
+	return requestQueue{client, out.QueueUrl}
 }
 
 // expect takes all messages of the queue, which have to be these requests.
-func (q queue) expect(t *testing.T, want ...guard.Request) {
+func (q requestQueue) expect(t *testing.T, want ...guard.Request) {
 	t.Helper()
 	out, err := q.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: q.url, MaxNumberOfMessages: 10})
 	if err != nil {
@@ -243,10 +252,11 @@ func (q queue) expect(t *testing.T, want ...guard.Request) {
 	var got []guard.Request
 	for _, m := range out.Messages {
 		message, err := guard.ParseMessage([]byte(aws.ToString(m.Body)))
-		if err != nil || message.Request == nil {
+		request, ok := message.(guard.Request)
+		if err != nil || !ok {
 			t.Fatalf("no request: %v: %s", err, aws.ToString(m.Body))
 		}
-		got = append(got, *message.Request)
+		got = append(got, request)
 		if _, err := q.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 			t.Fatal(err)
 		}
@@ -277,8 +287,8 @@ func (d *env) copyEvent(name, sample string, oldNew ...string) string {
 func testReplay(t *testing.T, local *localaws.AWS) {
 	d := newStorageEnv(t, local, "replayed")
 	role, cors := d.event("aws.iam.UpdateRole.json"), d.event("aws.s3.DeleteBucketCors.json")
-	d.golden("replay-clean", "replay", role)
-	d.golden("replay-clean-enforce", "replay", "--enforce", role)
+	d.golden("replay-in-sync", "replay", role)
+	d.golden("replay-in-sync-enforce", "replay", "--enforce", role)
 	d.Break()
 	d.golden("replay-drift", "replay", role)
 	d.golden("replay-drift-bucket", "replay", cors)

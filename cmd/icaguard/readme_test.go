@@ -24,7 +24,7 @@ func TestREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(data)
-	for name, text := range map[string]string{"settings": settingsTable(settings.All()), "self checks": settingsTable(self.All()), "documents": documentsTable()} {
+	for name, text := range map[string]string{"settings": settingsTable(guard.RowsOf(settings.All())), "self checks": settingsTable(guard.RowsOf(self.All())), "documents": documentsTable()} {
 		want = between(t, want, name, text)
 	}
 	if want == string(data) {
@@ -49,10 +49,10 @@ func between(t *testing.T, page, name, text string) string {
 	return before + "<!-- " + name + " -->\n" + text + "<!-- /" + name + " -->" + after
 }
 
-func settingsTable(settings []guard.Setting) string {
+func settingsTable(rows []guard.Row) string {
 	var b strings.Builder
 	b.WriteString("| setting | what is guarded | effect of a break | events |\n|---|---|---|---|\n")
-	for _, s := range settings {
+	for _, s := range rows {
 		var events []string
 		for _, trigger := range s.Triggers {
 			events = append(events, trigger.Events...)

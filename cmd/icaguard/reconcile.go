@@ -39,7 +39,11 @@ What the guard finds stands in the log group ` + remediateLog + `; what people s
 			if err := s.checkRequest(storage, setting); err != nil {
 				return err
 			}
-			if err := s.sendRequests(cmd.Context(), s.requests("icaguard reconcile", storage, setting), 0); err != nil {
+			requests := s.requests("icaguard reconcile", storage, setting)
+			if len(requests) == 0 {
+				return fmt.Errorf("reconcile: %w: storage %s has nothing that setting %s is about", errNothing, storage, setting)
+			}
+			if err := s.sendRequests(cmd.Context(), requests, 0); err != nil {
 				return err
 			}
 			s.printAsked(cmd.OutOrStdout())
@@ -54,6 +58,8 @@ What the guard finds stands in the log group ` + remediateLog + `; what people s
 	cmd.MarkFlagsMutuallyExclusive("all", "setting")
 	return cmd
 }
+
+var errNothing = errors.New("nothing to check")
 
 // checkRequest: the guard checks itself too, so its own rows may be asked for.
 func (s session) checkRequest(storage, setting string) error {
@@ -80,11 +86,23 @@ const remediateLog = "/aws/lambda/" + guard.RemediateFunction
 func (s session) requests(reason, storage, setting string) []guard.Request {
 	requests := []guard.Request{{Setting: setting}}
 	if storage != "" {
-		e := guard.Engine{Baseline: s.baseline, Settings: settings.All()}
-		requests = e.RequestsFor(storage, slices.DeleteFunc([]string{setting}, func(id string) bool { return id == "" })...)
+		engine := &guard.Engine{Baseline: s.baseline, Settings: settings.All()}
+		requests = requestsFor(engine, storage, slices.DeleteFunc([]string{setting}, func(id string) bool { return id == "" })...)
 	}
 	for i := range requests {
 		requests[i].Reason = reason
+	}
+	return requests
+}
+
+// requestsFor asks for all that a storage depends on, or for the settings with these ids. Those of the guard itself are nobody's storage's:
+// they are asked for where they are named.
+func requestsFor(e *guard.Engine, storage string, asked ...string) []guard.Request {
+	requests := e.RequestsFor(storage, asked...)
+	for _, id := range ids(guard.RowsOf(self.All())) {
+		if slices.Contains(asked, id) {
+			requests = append(requests, guard.Request{Setting: id})
+		}
 	}
 	return requests
 }

@@ -238,10 +238,10 @@ func (d storageEnv) apply(document string, alternative bool) {
 	d.mustSh(script)
 }
 
-// statuses is what validate finds, by storage and setting.
 // withNotes is in-sync where something is worth knowing.
 const withNotes guard.Status = "in-sync, with notes"
 
+// statuses is what validate finds, by storage and setting.
 func (d *env) statuses() map[string]guard.Status {
 	d.t.Helper()
 	a := d.run("validate", "--json")
@@ -251,9 +251,11 @@ func (d *env) statuses() map[string]guard.Status {
 	}
 	statuses := map[string]guard.Status{}
 	for _, o := range got.Outcomes {
-		statuses[o.Storage+" "+o.Setting] = o.Status
 		if o.Status == guard.InSync && len(o.Notes) > 0 {
-			statuses[o.Storage+" "+o.Setting] = withNotes
+			o.Status = withNotes
+		}
+		for _, storage := range o.Storages {
+			statuses[storage+" "+o.Setting] = o.Status
 		}
 	}
 	return statuses

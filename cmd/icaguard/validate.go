@@ -92,7 +92,7 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 // requests asks for the scope. A storage alone is asked for without the guard, which is nobody's storage.
 func (a auditScope) requests(e *guard.Engine) []guard.Request {
 	if a.storage != "" {
-		requests := e.RequestsFor(a.storage, a.settings...)
+		requests := requestsFor(e, a.storage, a.settings...)
 		if len(requests) == 0 {
 			return []guard.Request{{Resource: "nothing"}}
 		}

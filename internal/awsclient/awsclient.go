@@ -6,16 +6,23 @@ package awsclient
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	transport "github.com/aws/smithy-go/endpoints"
 	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/icaguard/icaguard/internal/awserr"
 )
 
 // callTimeout bounds one HTTP exchange. AWS answers configuration calls in well under a second; with three tries a
@@ -33,7 +40,31 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("aws config: load: %w", err)
 	}
-	return cfg, nil
+	return Checked(cfg), nil
+}
+
+// Checked makes every client of the configuration refuse an answer without a body to a call that reads: taken for "there is nothing", it
+// could make a restore replace what others own. An answer of AWS always has one.
+func Checked(cfg aws.Config) aws.Config {
+	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefuseEmptyAnswers", refuseEmpty), middleware.After)
+	})
+	return cfg
+}
+
+func refuseEmpty(
+	ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	answer, isHTTP := out.RawResponse.(*smithyhttp.Response)
+	if err == nil && isHTTP && answer.StatusCode == http.StatusOK && answer.ContentLength == 0 && reads(awsmiddleware.GetOperationName(ctx)) {
+		err = awserr.ErrBroken
+	}
+	return out, metadata, err
+}
+
+func reads(operation string) bool {
+	return slices.ContainsFunc([]string{"Get", "List", "Describe"}, func(verb string) bool { return strings.HasPrefix(operation, verb) })
 }
 
 // S3 makes a client for one region. A custom endpoint has no wildcard DNS name, so buckets go into the path there.

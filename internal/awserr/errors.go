@@ -116,6 +116,15 @@ func MayHaveArrived(err error) bool {
 	return Classify(err) == Transient && !errors.As(err, new(passing))
 }
 
+// Brief is the error without what differs from one answer to the next, such as request ids: for what is compared or told again.
+func Brief(err error) string {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return err.Error()
+	}
+	return api.ErrorCode() + ": " + api.ErrorMessage()
+}
+
 // IsLimit reports whether the call would have gone past one of IAM's quotas
 // (https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html).
 func IsLimit(err error) bool {

@@ -62,6 +62,9 @@ func readCORS(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]type
 	if err != nil {
 		return nil, fmt.Errorf("get cors of bucket %s: %w", s.Bucket.Name, err)
 	}
+	if len(out.CORSRules) == 0 { // S3 takes none for an error of its own, see API_GetBucketCors
+		return nil, fmt.Errorf("get cors of bucket %s: %w", s.Bucket.Name, awserr.ErrBroken)
+	}
 	return out.CORSRules, nil
 }
 

@@ -58,7 +58,7 @@ func readPublicAccess(ctx context.Context, c guard.Clients, s icaconfig.Storage)
 	got := publicAccess{Bucket: bucket}
 	// What is only reported must not keep the bucket's own block from being restored.
 	if got.Account, err = readAccountBlocks(ctx, c, s); err != nil {
-		got.AccountUnknown = err.Error()
+		got.AccountUnknown = awserr.Brief(err)
 	}
 	return got, nil
 }

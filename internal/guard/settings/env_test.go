@@ -154,7 +154,7 @@ func (w *env) configure(text string) {
 		w.t.Fatal(err)
 	}
 	baseline := file.Baseline(owner)
-	cfg := w.local.Config("us-east-1", w.key)
+	cfg := awsclient.Checked(w.local.Config("us-east-1", w.key))
 	cfg.RetryMaxAttempts = 1 // faults are to be seen by the engine, not by the SDK's own retries
 	w.storage = baseline.Storages[0]
 	w.engine = guard.Engine{

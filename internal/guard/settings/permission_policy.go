@@ -144,7 +144,7 @@ func bucketStateOf(ctx context.Context, c guard.Clients, region, bucket string) 
 			return bucketState{Foreign: true}, nil
 		}
 	}
-	return bucketState{Unreadable: err.Error()}, nil
+	return bucketState{Unreadable: awserr.Brief(err)}, nil
 }
 
 func policyVersionOf(ctx context.Context, c guard.Clients, s icaconfig.Storage, id string) (policyVersion, error) {
