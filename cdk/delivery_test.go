@@ -109,7 +109,7 @@ func checkStackRules(t *testing.T, a app) {
 	}
 }
 
-// checkGuardChangedRule: what somebody does to the guard's rules, queues and functions is told past the queue; what CloudFormation does, and what is done to
+// checkGuardChangedRule: what somebody does to the guard's rules, queues and functions is reported without the queue; what CloudFormation does, and what is done to
 // others, is not.
 func checkGuardChangedRule(t *testing.T, a app) {
 	pattern := rulesOf(a.home(), "EventPattern")[self.GuardChangedRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)

@@ -1,4 +1,5 @@
-// Package awsclient sets up the AWS SDK as every part of icaguard uses it: the configuration, and clients for S3, whose endpoints differ.
+// Package awsclient sets up the AWS SDK as every part of icaguard uses it: the configuration, and clients for S3, whose
+// endpoints differ.
 //
 // Invariant: nothing here makes a call to AWS.
 package awsclient
@@ -43,7 +44,8 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	return Checked(cfg), nil
 }
 
-// Checked makes every client of the configuration refuse an answer without a body to a call that reads: taken for "there is nothing", it
+// Checked makes every client of the configuration refuse an answer without a body to a call that reads: taken for
+// "there is nothing", it
 // could make a restore replace what others own. An answer of AWS always has one.
 func Checked(cfg aws.Config) aws.Config {
 	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), func(stack *middleware.Stack) error {
@@ -57,14 +59,18 @@ func refuseEmpty(
 ) (middleware.DeserializeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleDeserialize(ctx, in)
 	answer, isHTTP := out.RawResponse.(*smithyhttp.Response)
-	if err == nil && isHTTP && answer.StatusCode == http.StatusOK && answer.ContentLength == 0 && reads(awsmiddleware.GetOperationName(ctx)) {
+	if err == nil && isHTTP && answer.StatusCode == http.StatusOK && answer.ContentLength == 0 &&
+		reads(awsmiddleware.GetOperationName(ctx)) {
 		err = awserr.ErrBroken
 	}
 	return out, metadata, err
 }
 
 func reads(operation string) bool {
-	return slices.ContainsFunc([]string{"Get", "List", "Describe"}, func(verb string) bool { return strings.HasPrefix(operation, verb) })
+	return slices.ContainsFunc(
+		[]string{"Get", "List", "Describe"},
+		func(verb string) bool { return strings.HasPrefix(operation, verb) },
+	)
 }
 
 // S3 makes a client for one region. A custom endpoint has no wildcard DNS name, so buckets go into the path there.

@@ -50,7 +50,8 @@ func Classify(err error) Class {
 	switch api.ErrorCode() {
 	case "NoSuchBucket", "NoSuchEntity", "NoSuchEntityException", "NotFoundException",
 		// The services in which the guard itself lives: SQS (by its two protocols), SNS, CloudTrail, all others.
-		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NotFound", "TrailNotFoundException", "ResourceNotFoundException":
+		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NotFound", "TrailNotFoundException",
+		"ResourceNotFoundException":
 		return Gone
 	case "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "Forbidden",
 		"AuthorizationError", "AuthorizationErrorException": // SNS
@@ -139,7 +140,8 @@ var ErrBroken = errors.New("the answer is broken")
 // may or may not have arrived, and the next one may well succeed.
 func classifyTransport(err error) Class {
 	var operation *smithy.OperationError
-	if errors.As(err, &operation) || errors.Is(err, ErrBroken) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if errors.As(err, &operation) || errors.Is(err, ErrBroken) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, context.Canceled) {
 		return Transient
 	}
 	return Final

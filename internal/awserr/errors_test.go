@@ -11,7 +11,10 @@ import (
 
 func TestClassify(t *testing.T) {
 	api := func(code, message string) error {
-		return fmt.Errorf("read: %w", &smithy.OperationError{ServiceID: "IAM", Err: &smithy.GenericAPIError{Code: code, Message: message}})
+		return fmt.Errorf(
+			"read: %w",
+			&smithy.OperationError{ServiceID: "IAM", Err: &smithy.GenericAPIError{Code: code, Message: message}},
+		)
 	}
 	for _, c := range []struct {
 		name string
@@ -20,7 +23,10 @@ func TestClassify(t *testing.T) {
 	}{
 		{"bucket gone", api("NoSuchBucket", ""), Gone},
 		{"role gone", api("NoSuchEntity", ""), Gone},
-		{"denied by nothing in particular", api("AccessDenied", "because no identity-based policy allows the iam:GetRole action"), Denied},
+		{
+			"denied by nothing in particular", api("AccessDenied", "because no identity-based policy allows the iam:GetRole action"),
+			Denied,
+		},
 		{"denied by an SCP", api("AccessDenied", "with an explicit deny in a service control policy"), ExplicitDeny},
 		{"throttled", api("Throttling", "Rate exceeded"), Transient},
 		{"slow down", api("SlowDown", ""), Transient},

@@ -1,8 +1,11 @@
-// Package cloudtrail turns the bytes of an event into what happened and who did it: CloudTrail's records, as EventBridge delivers them or
+// Package cloudtrail turns the bytes of an event into what happened and who did it: CloudTrail's records, as
+// EventBridge delivers them or
 // bare, and CloudFormation's own events about stacks.
 //
-// Invariant: an event says where to check and who acted, never what to write. The name of a session of ICA's role, which bears the
-// session-name prefix, leaves this package masked. A field of an unforeseen type is left out; it never takes the rest of its event along.
+// Invariant: an event says where to check and who acted, never what to write. The name of a session of ICA's role,
+// which bears the
+// session-name prefix, leaves this package masked. A field of an unforeseen type is left out; it never takes the rest
+// of its event along.
 package cloudtrail
 
 import (
@@ -115,11 +118,12 @@ func (f fields) within(name string) fields {
 // envelope's own fields.
 func (f fields) event() Event {
 	return Event{
-		ID:         f.text("eventID"),
-		RequestID:  f.text("requestID"),
-		Source:     eventBridgeSource(f.text("eventSource")),
-		Name:       f.text("eventName"),
-		Account:    cmp.Or(f.account("recipientAccountId"), f.within("userIdentity").account("accountId")), // old records have no recipient
+		ID:        f.text("eventID"),
+		RequestID: f.text("requestID"),
+		Source:    eventBridgeSource(f.text("eventSource")),
+		Name:      f.text("eventName"),
+		// old records have no recipient
+		Account:    cmp.Or(f.account("recipientAccountId"), f.within("userIdentity").account("accountId")),
 		Region:     f.text("awsRegion"),
 		Time:       parseTime(f.text("eventTime")),
 		Actor:      f.actor(),

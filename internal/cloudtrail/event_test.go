@@ -58,7 +58,8 @@ func TestNoEvent(t *testing.T) {
 
 func TestOddParametersParse(t *testing.T) {
 	for _, parameters := range []string{`null`, `""`, `[]`, `{"bucketName":["x"]}`, `{"bucketName":{"a":1}}`} {
-		event, err := Parse([]byte(`{"detail":{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","requestParameters":` + parameters + `}}`))
+		event, err := Parse([]byte(`{"detail":{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","requestParameters":` +
+			parameters + `}}`))
 		if err != nil {
 			t.Errorf("%s: %v", parameters, err)
 			continue
@@ -71,7 +72,8 @@ func TestOddParametersParse(t *testing.T) {
 	}
 }
 
-// TestOddTypes: a field of an unforeseen type is left out, and nothing else of its event: an event that is lost is a drift that is not found.
+// TestOddTypes: a field of an unforeseen type is left out, and nothing else of its event: an event that is lost is a
+// drift that is not found.
 func TestOddTypes(t *testing.T) {
 	const record = `{"eventID":"1","requestID":"2","eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","awsRegion":"us-east-1",` +
 		`"eventTime":"2026-01-15T09:12:33Z","recipientAccountId":"123456789012","sourceIPAddress":"198.51.100.7",` +
@@ -102,9 +104,12 @@ func TestOddTypes(t *testing.T) {
 		"a number for the identity": {
 			`{"arn":"arn:aws:iam::123456789012:user/who","accountId":"123456789012"}`, `7`, func(e *Event) { e.Actor.ARN = "unknown" },
 		},
-		"a number for the user":       {`"arn:aws:iam::123456789012:user/who"`, `7`, func(e *Event) { e.Actor.ARN = "123456789012" }},
-		"text for the session":        {`{"arn"`, `{"sessionContext":"x","arn"`, func(*Event) {}},
-		"text for the session's role": {`{"arn"`, `{"sessionContext":{"sessionIssuer":"x","webIdFederationData":""},"arn"`, func(*Event) {}},
+		"a number for the user": {`"arn:aws:iam::123456789012:user/who"`, `7`, func(e *Event) { e.Actor.ARN = "123456789012" }},
+		"text for the session":  {`{"arn"`, `{"sessionContext":"x","arn"`, func(*Event) {}},
+		"text for the session's role": {
+			`{"arn"`, `{"sessionContext":{"sessionIssuer":"x","webIdFederationData":""},"arn"`,
+			func(*Event) {},
+		},
 		"text for the resources":      {`[{"ARN":"arn:aws:s3:::b"}]`, `"x"`, func(e *Event) { e.Resources = nil }},
 		"one resource that is text":   {`[{"ARN"`, `["x",7,null,{"ARN":3},{"ARN"`, func(*Event) {}},
 		"a number for the parameters": {`{"bucketName":"b"}`, `7`, func(*Event) {}},
@@ -119,7 +124,8 @@ func TestOddTypes(t *testing.T) {
 			`"accountId":"123456789012"},"requestParameters":{"bucketName":"b"},"resources":[{"ARN":"arn:aws:s3:::b"}]}`,
 			`"accountId":123456789012},"recipientAccountId":null}`, func(e *Event) { e.Resources = nil },
 		},
-		"a list for the account": {`"recipientAccountId":"123456789012"`, `"recipientAccountId":[]`, func(*Event) {}}, // the identity has it
+		// the identity has it
+		"a list for the account": {`"recipientAccountId":"123456789012"`, `"recipientAccountId":[]`, func(*Event) {}},
 		"no account at all": {
 			`"accountId":"123456789012"},"requestParameters":{"bucketName":"b"},"resources":[{"ARN":"arn:aws:s3:::b"}]}`,
 			`"accountId":{}},"recipientAccountId":true}`, func(e *Event) { e.Account, e.Resources = "", nil },
@@ -140,7 +146,8 @@ func TestOddTypes(t *testing.T) {
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Event{}, "Parameters")); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}
-			if hasParameters := strings.Contains(odd, `{"bucketName":"b"}`); hasParameters != slices.Equal(got.Named("bucketName"), []string{"b"}) {
+			if hasParameters := strings.Contains(odd, `{"bucketName":"b"}`); hasParameters != slices.Equal(got.Named("bucketName"),
+				[]string{"b"}) {
 				t.Errorf("%s: parameters %s", name, got.Parameters)
 			}
 		}

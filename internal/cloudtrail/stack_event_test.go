@@ -39,7 +39,8 @@ func TestStackEvent(t *testing.T) {
 		}
 	}
 	for _, status := range []string{`7`, `"x"`, `{"status":7}`, `null`} {
-		e, err := ParseStackEvent([]byte(`{"stack-id":"arn:aws:cloudformation:us-east-1:123456789012:stack/s/1","status-details":` + status + `}`))
+		e, err := ParseStackEvent([]byte(`{"stack-id":"arn:aws:cloudformation:us-east-1:123456789012:stack/s/1","status-details":` +
+			status + `}`))
 		if want := (StackEvent{Stack: "s", Region: "us-east-1"}); err != nil || e != want || e.Ended() {
 			t.Errorf("status %s: %+v %v, want %+v", status, e, err, want)
 		}
@@ -48,8 +49,9 @@ func TestStackEvent(t *testing.T) {
 
 func TestStackEventEnded(t *testing.T) {
 	for status, ended := range map[string]bool{
-		"CREATE_COMPLETE": true, "UPDATE_COMPLETE": true, "UPDATE_ROLLBACK_COMPLETE": true, "ROLLBACK_COMPLETE": true, "UPDATE_ROLLBACK_FAILED": true,
-		"DELETE_FAILED": true, "IMPORT_COMPLETE": true,
+		"CREATE_COMPLETE": true, "UPDATE_COMPLETE": true, "UPDATE_ROLLBACK_COMPLETE": true, "ROLLBACK_COMPLETE": true,
+		"UPDATE_ROLLBACK_FAILED": true,
+		"DELETE_FAILED":          true, "IMPORT_COMPLETE": true,
 		"UPDATE_IN_PROGRESS": false, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": false, "DELETE_COMPLETE": false, "": false,
 	} {
 		if (StackEvent{Status: status}).Ended() != ended {

@@ -53,7 +53,13 @@ func (l *surveyor) buckets(ctx context.Context) error {
 
 func (l *surveyor) bucket(ctx context.Context, name string) (Bucket, error) {
 	place, ok, err := ask(l, "s3:GetBucketLocation", name, func() (string, error) {
-		out, err := awsclient.S3(l.cfg, l.cfg.Region).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name, ExpectedBucketOwner: &l.found.ID})
+		out, err := awsclient.S3(
+			l.cfg,
+			l.cfg.Region,
+		).GetBucketLocation(
+			ctx,
+			&s3.GetBucketLocationInput{Bucket: &name, ExpectedBucketOwner: &l.found.ID},
+		)
 		if err != nil {
 			return "", err
 		}
@@ -63,7 +69,10 @@ func (l *surveyor) bucket(ctx context.Context, name string) (Bucket, error) {
 		return Bucket{Unread: []string{"s3:GetBucketLocation"}}, err
 	}
 	b := bucketSurveyor{l, awsclient.S3(l.cfg, place), name, Bucket{Region: place}}
-	for _, read := range []func(context.Context) (action string, ok bool, err error){b.versioning, b.encryption, b.cors, b.publicAccess, b.policy} {
+	for _, read := range []func(context.Context) (action string, ok bool, err error){
+		b.versioning, b.encryption, b.cors,
+		b.publicAccess, b.policy,
+	} {
 		action, ok, err := read(ctx)
 		if err != nil {
 			return Bucket{}, err
@@ -161,7 +170,8 @@ func (b *bucketSurveyor) publicAccess(ctx context.Context) (action string, ok bo
 			return false, err
 		}
 		is := out.PublicAccessBlockConfiguration
-		return aws.ToBool(is.BlockPublicAcls) && aws.ToBool(is.BlockPublicPolicy) && aws.ToBool(is.IgnorePublicAcls) && aws.ToBool(is.RestrictPublicBuckets), nil
+		return aws.ToBool(is.BlockPublicAcls) && aws.ToBool(is.BlockPublicPolicy) && aws.ToBool(is.IgnorePublicAcls) &&
+			aws.ToBool(is.RestrictPublicBuckets), nil
 	})
 	b.got.PublicAccess = ok && !blocked
 	return action, ok, err

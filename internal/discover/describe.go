@@ -59,14 +59,17 @@ func (d *describer) leaveOut(format string, args ...any) {
 }
 
 func (d *describer) mentioned(host string) bool {
-	return slices.ContainsFunc(d.LeftOut, func(text string) bool { return strings.Contains(text, host) }) || strings.Contains(d.body, host)
+	return slices.ContainsFunc(d.LeftOut, func(text string) bool { return strings.Contains(text, host) }) ||
+		strings.Contains(d.body, host)
 }
 
 func (d *describer) head() string {
 	lines := []string{
 		"# yaml-language-server: $schema=./ica.schema.json",
-		"# What stands in AWS account " + d.account.ID + " for ICA, as icaguard init found it. All of it exists already, so its storages are in mode",
-		"# observe: icaguard reports what differs and changes nothing. Lines that begin with \"# ?\" say where it was in doubt. Then run:",
+		"# What stands in AWS account " + d.account.ID + " for ICA, as icaguard init found it. All of it exists already, so its " +
+			"storages are in mode",
+		"# observe: icaguard reports what differs and changes nothing. Lines that begin with \"# ?\" say where it was in doubt. " +
+			"Then run:",
 		"# icaguard validate",
 	}
 	for _, text := range d.LeftOut {
@@ -93,7 +96,13 @@ func (d *describer) role(r Role) error {
 		d.leaveOut("role %s trusts %s, and ICA is not in that AWS region", r.Name, trust.Host)
 		return nil
 	case !where.known && namespace == "":
-		d.leaveOut("role %s trusts %s, which Illumina's page does not have, for %q, which is not ICA's form: it may be that of an EKS cluster of your own", r.Name, trust.Host, trust.Subject)
+		d.leaveOut(
+			"role %s trusts %s, which Illumina's page does not have, for %q, which is not ICA's form: it may be that of an EKS cluster "+
+				"of your own",
+			r.Name,
+			trust.Host,
+			trust.Subject,
+		)
 		return nil
 	}
 	all, vague := r.uses()

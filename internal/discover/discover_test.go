@@ -44,31 +44,72 @@ func doubtful() Account {
 	role := func(name string, trust []Trust, policies ...Policy) Role {
 		return Role{Name: name, Path: "/", SessionDuration: icaconfig.SessionDuration, Trust: trust, Policies: policies}
 	}
-	several := role("Several", trust(us, "use1"), managed("several", "arn:aws:s3:::a.b", "arn:aws:s3:::a.b/one/*", "arn:aws:s3:::a.b/two/*"),
-		managed("also", "arn:aws:s3:::a-b", "arn:aws:s3:::a-b/*", "arn:aws:s3:::a-b/folder/*", "arn:aws:s3:::a-b/dir*"))
-	several.Path, several.Description, several.Boundary = "/science/", "who: \"ICA\"\nsince: 2021", "arn:aws:iam::123456789012:policy/limits"
+	several := role(
+		"Several",
+		trust(us, "use1"),
+		managed("several", "arn:aws:s3:::a.b", "arn:aws:s3:::a.b/one/*", "arn:aws:s3:::a.b/two/*"),
+		managed("also", "arn:aws:s3:::a-b", "arn:aws:s3:::a-b/*", "arn:aws:s3:::a-b/folder/*", "arn:aws:s3:::a-b/dir*"),
+	)
+	several.Path, several.Description, several.Boundary = "/science/", "who: \"ICA\"\nsince: 2021",
+		"arn:aws:iam::123456789012:policy/limits"
 	several.Trust = append(several.Trust, Trust{Host: in, Subject: "*"})
-	open := role("Open", []Trust{{Host: us, Subject: "system:serviceaccount:use1:irsa-use1-gds*", Problem: "no prefix"}}, managed("several", "arn:aws:s3:::all"))
+	open := role(
+		"Open",
+		[]Trust{{Host: us, Subject: "system:serviceaccount:use1:irsa-use1-gds*", Problem: "no prefix"}},
+		managed("several", "arn:aws:s3:::all"),
+	)
 	open.SessionDuration = 3600
 	unknown := role("Unknown", trust(strings.Replace(us, "10FB", "FFFF", 1), "use1"), managed("unknown", "arn:aws:s3:::unknown"))
-	inline := role("Inline", trust(in, "aps9"), Policy{Name: "inline", Calls: managed("", "arn:aws:s3:::mumbai/ica/*").Calls}, Policy{Name: "odd", ARN: "arn:aws:iam::123456789012:policy/x/odd", Problem: "Version missing"})
+	inline := role(
+		"Inline",
+		trust(in, "aps9"),
+		Policy{Name: "inline", Calls: managed("", "arn:aws:s3:::mumbai/ica/*").Calls},
+		Policy{Name: "odd", ARN: "arn:aws:iam::123456789012:policy/x/odd", Problem: "Version missing"},
+	)
 	return Account{
 		ID: "123456789012", Providers: []string{us, ae, "oidc.eks.us-west-2.amazonaws.com/id/00"},
 		Roles: []Role{
-			several, open, unknown, inline,
+			several,
+			open,
+			unknown,
+			inline,
 			role("Emirates", trust(ae, "mec1"), managed("emirates", "arn:aws:s3:::"+strings.Repeat("long-name.", 6)+"x/ica/*")),
-			role("Keys", trust(us, "use1"), managed("keys", "arn:aws:s3:::keys", "arn:aws:s3:::keys/ica/*", "arn:aws:s3:::elsewhere", "arn:aws:s3:::strangers")),
+			role(
+				"Keys",
+				trust(us, "use1"),
+				managed("keys", "arn:aws:s3:::keys", "arn:aws:s3:::keys/ica/*", "arn:aws:s3:::elsewhere", "arn:aws:s3:::strangers"),
+			),
 			role("icaguard-boundary", trust(us, "use1"), managed("icaguard-boundary-x", "arn:aws:s3:::refused")),
 			role("Oregon", trust("oidc.eks.us-west-2.amazonaws.com/id/00", "usw2"), managed("oregon", "arn:aws:s3:::oregon")),
 			{Name: "Odd", Problem: notUnderstood},
 		},
 		Buckets: map[string]Bucket{
-			"a.b": {Region: "us-east-1", Versioning: "Suspended", PublicAccess: true, Principals: []string{"arn:aws:iam::079623148045:role/ica_use1_crossacct"}},
-			"a-b": inUS(), "all": inUS(), "unknown": inUS(), "refused": inUS(), "strangers": {Foreign: true},
+			"a.b": {
+				Region:       "us-east-1",
+				Versioning:   "Suspended",
+				PublicAccess: true,
+				Principals:   []string{"arn:aws:iam::079623148045:role/ica_use1_crossacct"},
+			},
+			"a-b":                                 inUS(),
+			"all":                                 inUS(),
+			"unknown":                             inUS(),
+			"refused":                             inUS(),
+			"strangers":                           {Foreign: true},
 			"mumbai":                              {Region: "ap-south-1", Algorithm: "aws:kms", CORS: true},
 			strings.Repeat("long-name.", 6) + "x": {Unread: []string{"s3:GetBucketLocation"}},
-			"keys":                                {Region: "us-east-1", Versioning: "Enabled", Algorithm: "aws:kms", Key: key, CORS: true},
-			"elsewhere":                           {Region: "eu-west-1", Algorithm: "aws:kms", Key: foreignKey, Unread: []string{"s3:GetBucketCORS"}},
+			"keys": {
+				Region:     "us-east-1",
+				Versioning: "Enabled",
+				Algorithm:  "aws:kms",
+				Key:        key,
+				CORS:       true,
+			},
+			"elsewhere": {
+				Region:    "eu-west-1",
+				Algorithm: "aws:kms",
+				Key:       foreignKey,
+				Unread:    []string{"s3:GetBucketCORS"},
+			},
 		},
 	}
 }
@@ -97,7 +138,8 @@ func TestSlug(t *testing.T) {
 	var names []string
 	text := "storages:\n"
 	for _, bucket := range []string{
-		"all", "lab.data", "lab-data", "a-b-c", "0.1-x", strings.Repeat("a", 63), strings.Repeat("a", 62), strings.Repeat("a", 31) + "." + strings.Repeat("b", 31),
+		"all", "lab.data", "lab-data", "a-b-c", "0.1-x", strings.Repeat("a", 63), strings.Repeat("a", 62), strings.Repeat("a", 31) +
+			"." + strings.Repeat("b", 31),
 		strings.Repeat("a", 29) + ".-x" + strings.Repeat("b", 9), "lab.data-2", "lab-data.2",
 	} {
 		name := slug(bucket, names)
@@ -105,7 +147,11 @@ func TestSlug(t *testing.T) {
 			t.Errorf("%s: the name %s is taken", bucket, name)
 		}
 		names = append(names, name)
-		text += fmt.Sprintf("  - {name: %q, icaRegion: US, bucket: {name: bucket-%d}, role: {sessionNamePrefix: \"ssm:/x\"}}\n", name, len(names))
+		text += fmt.Sprintf(
+			"  - {name: %q, icaRegion: US, bucket: {name: bucket-%d}, role: {sessionNamePrefix: \"ssm:/x\"}}\n",
+			name,
+			len(names),
+		)
 	}
 	if _, err := icaconfig.Parse("ica.yaml", []byte(text)); err != nil {
 		t.Errorf("icaconfig refuses a name of %q:\n%v", names, err)
@@ -115,7 +161,8 @@ func TestSlug(t *testing.T) {
 // TestTrustsKeepThePrefix: whatever the document checks like, no text that is made of it holds the prefix.
 func TestTrustsKeepThePrefix(t *testing.T) {
 	const prefix = "Secret-prefix_1"
-	statement := `{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::1:oidc-provider/` + us + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":%s}`
+	statement := `{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::1:oidc-provider/` + us +
+		`"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":%s}`
 	for condition, want := range map[string]string{
 		`{"StringLike":{"sts:RoleSessionName":"` + prefix + `-*"}}`:                       "",
 		`{"StringEquals":{"sts:rolesessionname":["` + prefix + `"]}}`:                     "does not end with -*",

@@ -31,16 +31,36 @@ func (e *entry) choosePolicy(taken map[string]string) {
 	all := e.role.naming()
 	if len(all) == 0 {
 		e.policyName = e.role.Name + "-policy"
-		e.doubt(true, "no managed policy of yours on the role names buckets; icaguard keeps ICA's permissions in one, which it would create as %s under enforce", e.policyName)
+		e.doubt(
+			true,
+			"no managed policy of yours on the role names buckets; icaguard keeps ICA's permissions in one, which it would create as "+
+				"%s under enforce",
+			e.policyName,
+		)
 		return
 	}
 	e.policyName = all[0].Name
 	for _, other := range all[1:] {
-		e.doubt(true, "policy %s names buckets too; under enforce icaguard would keep ICA's permissions in %s alone, and report the other", other.Name, e.policyName)
+		e.doubt(
+			true,
+			"policy %s names buckets too; under enforce icaguard would keep ICA's permissions in %s alone, and report the other",
+			other.Name,
+			e.policyName,
+		)
 	}
-	e.doubt(!strings.HasSuffix(all[0].ARN, ":policy/"+e.policyName), "policy %s stands at a path, icaguard's stand at /: under enforce it would create another of this name", all[0].ARN)
+	e.doubt(
+		!strings.HasSuffix(all[0].ARN, ":policy/"+e.policyName),
+		"policy %s stands at a path, icaguard's stand at /: under enforce it would create another of this name",
+		all[0].ARN,
+	)
 	if other, ok := taken[strings.ToLower(e.policyName)]; ok {
-		e.doubt(true, "policy %s is also that of role %s, and each role needs its own: under enforce icaguard would create %s-2", e.policyName, other, e.policyName)
+		e.doubt(
+			true,
+			"policy %s is also that of role %s, and each role needs its own: under enforce icaguard would create %s-2",
+			e.policyName,
+			other,
+			e.policyName,
+		)
 		e.policyName += "-2"
 	}
 }
@@ -50,13 +70,27 @@ func (e *entry) doubtRole(a Account) {
 	trust, id := e.role.Trust[0], e.region
 	e.doubt(!id.known, "Illumina's page does not have provider %s: ask Illumina support whether it is ICA's", trust.Host)
 	e.doubt(id.known && id.Doubt != "", "%s", id.Doubt)
-	e.doubt(!slices.Contains(a.Providers, trust.Host) && !slices.ContainsFunc(a.Denied, func(d Denied) bool { return d.Action == "iam:ListOpenIDConnectProviders" }),
-		"the trust policy names provider %s, which is not in this account", trust.Host)
+	e.doubt(
+		!slices.Contains(a.Providers, trust.Host) &&
+			!slices.ContainsFunc(a.Denied, func(d Denied) bool { return d.Action == "iam:ListOpenIDConnectProviders" }),
+		"the trust policy names provider %s, which is not in this account",
+		trust.Host,
+	)
 	for _, other := range e.role.Trust[1:] {
-		e.doubt(true, "the trust policy also lets in tokens of %s for %q; icaguard knows one provider and one subject for a role", other.Host, other.Subject)
+		e.doubt(
+			true,
+			"the trust policy also lets in tokens of %s for %q; icaguard knows one provider and one subject for a role",
+			other.Host,
+			other.Subject,
+		)
 	}
 	e.doubt(trust.Problem != "", "%s", trust.Problem)
-	e.doubt(e.role.SessionDuration != icaconfig.SessionDuration, "the role's sessions last at most %d s, ICA needs %d s", e.role.SessionDuration, icaconfig.SessionDuration)
+	e.doubt(
+		e.role.SessionDuration != icaconfig.SessionDuration,
+		"the role's sessions last at most %d s, ICA needs %d s",
+		e.role.SessionDuration,
+		icaconfig.SessionDuration,
+	)
 	for _, p := range e.role.Policies {
 		e.doubt(p.Problem != "", "policy %s of the role: %s", p.Name, p.Problem)
 		e.doubt(p.ARN == "" && p.Problem == "", "inline policy %s of the role is not icaguard's to keep; it is reported", p.Name)
@@ -70,23 +104,47 @@ func (e *entry) doubtBucket() {
 		e.doubt(true, "%s gave no answer: the default stands in place of what is there", action)
 	}
 	e.doubt(b.Region == "", "the bucket's AWS region is not known; an ICA project in %s needs it in %s", e.region.ID, e.region.AWS)
-	e.doubt(b.Region != "" && b.Region != e.region.AWS, "the bucket is in %s, an ICA project in %s needs it in %s", b.Region, e.region.ID, e.region.AWS)
+	e.doubt(
+		b.Region != "" && b.Region != e.region.AWS,
+		"the bucket is in %s, an ICA project in %s needs it in %s",
+		b.Region,
+		e.region.ID,
+		e.region.AWS,
+	)
 	whole := len(e.folders) > 0 && e.folders[0] == ""
-	e.doubt(len(e.folders) > 1 && whole, "the role may use the whole bucket, and folders by name (%s): is it to be one of them?", strings.Join(e.folders[min(1, len(e.folders)):], ", "))
-	e.doubt(len(e.folders) > 1 && !whole, "the role may use several folders (%s); a storage has one, and the first was taken", strings.Join(e.folders, ", "))
+	e.doubt(
+		len(e.folders) > 1 && whole,
+		"the role may use the whole bucket, and folders by name (%s): is it to be one of them?",
+		strings.Join(e.folders[min(1, len(e.folders)):], ", "),
+	)
+	e.doubt(
+		len(e.folders) > 1 && !whole,
+		"the role may use several folders (%s); a storage has one, and the first was taken",
+		strings.Join(e.folders, ", "),
+	)
 	e.doubt(len(e.folders) == 0, "the role's policies name the bucket, but no folder or object in it")
 	e.doubt(b.Versioning == "Suspended", "versioning was enabled once and is suspended: ICA needs the permissions for versions")
 	e.doubt(b.PublicAccess, "public access is not blocked altogether; Illumina advises it: publicAccessBlock: true")
-	e.doubt(b.Region != "" && !b.CORS && !slices.Contains(b.Unread, "s3:GetBucketCORS"), "no CORS rule of the bucket is for ICA's pages: uploads from the browser fail")
+	e.doubt(
+		b.Region != "" && !b.CORS && !slices.Contains(b.Unread, "s3:GetBucketCORS"),
+		"no CORS rule of the bucket is for ICA's pages: uploads from the browser fail",
+	)
 	e.doubtKeys()
 }
 
 func (e *entry) doubtKeys() {
 	keys, key := e.role.keys(), e.bucket.Key
 	e.doubt(key != "" && !slices.Contains(keys, key), "the bucket encrypts with a key that the role's policies do not name")
-	e.doubt(key == "" && strings.HasPrefix(e.bucket.Algorithm, "aws:kms") && !slices.Contains(e.bucket.Unread, "kms:DescribeKey"), "the bucket encrypts with AWS's own key alias/aws/s3; Illumina's role that copies between accounts can never use it")
+	e.doubt(
+		key == "" && strings.HasPrefix(e.bucket.Algorithm, "aws:kms") && !slices.Contains(e.bucket.Unread, "kms:DescribeKey"),
+		"the bucket encrypts with AWS's own key alias/aws/s3; Illumina's role that copies between accounts can never use it",
+	)
 	for _, other := range keys {
-		e.doubt(other != key && e.first && e.buckets == 1, "the role's policies also name key %s, with which the bucket does not encrypt; what was encrypted with it needs it", other)
+		e.doubt(
+			other != key && e.first && e.buckets == 1,
+			"the role's policies also name key %s, with which the bucket does not encrypt; what was encrypted with it needs it",
+			other,
+		)
 	}
 }
 
@@ -100,7 +158,10 @@ func (e *entry) folder() string {
 
 // crossAccount says that Illumina's role that copies between accounts is let in.
 func (e *entry) crossAccount() bool {
-	return slices.ContainsFunc(e.bucket.Principals, func(arn string) bool { return strings.HasSuffix(arn, ":role/"+e.region.CrossAccountRole) })
+	return slices.ContainsFunc(
+		e.bucket.Principals,
+		func(arn string) bool { return strings.HasSuffix(arn, ":role/"+e.region.CrossAccountRole) },
+	)
 }
 
 // command creates the parameter from the trust policy, and shows the prefix to nobody; nil if the trust policy has none.
@@ -117,7 +178,10 @@ func (e *entry) command() []string {
 
 func (e *entry) aboutPrefix() []string {
 	if e.command() == nil {
-		return []string{"# ICA shows the RoleSessionName prefix once, when the storage credential is generated. Put it into this parameter, as a String."}
+		return []string{
+			"# ICA shows the RoleSessionName prefix once, when the storage credential is generated. Put it into this parameter, as a " +
+				"String.",
+		}
 	}
 	lines := []string{"# The prefix stands in the role's trust policy. This copies it into the parameter, without showing it:"}
 	for _, line := range e.command() {

@@ -39,11 +39,17 @@ func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 func adviceFor(o Outcome, remediation string) string {
 	switch awserr.Classify(o.err) {
 	case awserr.Gone:
-		return fmt.Sprintf("%s does not exist: if it was deleted, create it again now (a bucket's name can be taken by anyone), then: icaguard reconcile --all", o.Resource)
+		return fmt.Sprintf(
+			"%s does not exist: if it was deleted, create it again now (a bucket's name can be taken by anyone), then: icaguard "+
+				"reconcile --all",
+			o.Resource,
+		)
 	case awserr.ExplicitDeny:
-		return "a policy of your organisation, a boundary or a bucket policy forbids the call; icaguard never works around one. Ask its owner for an exception"
+		return "a policy of your organisation, a boundary or a bucket policy forbids the call; icaguard never works around one. Ask " +
+			"its owner for an exception"
 	case awserr.Denied:
-		return "icaguard lacks a permission, or the bucket belongs to another account: compare its role with the deployed template, then: icaguard reconcile --all"
+		return "icaguard lacks a permission, or the bucket belongs to another account: compare its role with the deployed template, " +
+			"then: icaguard reconcile --all"
 	case awserr.Transient:
 		return "AWS did not answer properly; look at the AWS Health Dashboard, then: icaguard reconcile --all"
 	case awserr.Final:

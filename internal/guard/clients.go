@@ -6,7 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Clients is what rows call AWS with. Each row makes the SDK client that it needs; they share the configuration's HTTP connections.
+// Clients is what rows call AWS with. Each row makes the SDK client that it needs; they share the configuration's HTTP
+// connections.
 type Clients struct {
 	Config aws.Config
 	// Account is sent as ExpectedBucketOwner with every S3 call: a bucket deleted and taken by a stranger is never touched.

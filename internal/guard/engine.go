@@ -55,16 +55,18 @@ func (e *Engine) Sorted(outcomes []Outcome) []Outcome {
 	return sorted
 }
 
-// Handle reconciles what the requests ask for, coalesced: many asking for one thing are one check. Each outcome is reported as soon as it
-// is known; report may be called from several goroutines. What has to come later is on the queue when Handle returns. It returns the error
+// Handle reconciles what the requests ask for, coalesced: many asking for one thing are one check. Each outcome is
+// reported as soon as it
+// is known; report may be called from several goroutines. What has to come later is on the queue when Handle returns.
+// It returns the error
 // of each message that has to come again, by the message's id.
 func (e *Engine) Handle(ctx context.Context, requests []Request, report func(context.Context, Result)) map[string]error {
-	run := e.newRun(ctx, requests)
-	run.each(func(ctx context.Context, j job) {
-		outcome := run.try(j, func() Outcome { return j.row.reconcile(ctx, run, j) })
-		report(run.ctx, Result{Request: j.request, Outcome: run.conclude(j, outcome)})
+	run := e.newRun(requests)
+	run.each(ctx, func(work context.Context, j job) {
+		outcome := run.try(j, func() Outcome { return j.row.reconcile(work, run, j) })
+		report(ctx, Result{Request: j.request, Outcome: run.conclude(j, outcome)})
 	})
-	return run.post()
+	return run.post(ctx)
 }
 
 // Result is what came of a request.
@@ -78,13 +80,13 @@ func (e *Engine) Audit(ctx context.Context, requests ...Request) []Outcome {
 	if len(requests) == 0 {
 		requests = []Request{{}}
 	}
-	run := e.newRun(ctx, requests)
+	run := e.newRun(requests)
 	outcomes := make([]Outcome, len(run.jobs))
 	for i, j := range run.jobs { // of what is not reached in time
 		outcomes[i] = advised(j.Target, j.outcome().failed(Unknown, errNotReached))
 	}
-	run.each(func(ctx context.Context, j job) {
-		outcome := run.try(j, func() Outcome { return j.row.audit(ctx, run, j) })
+	run.each(ctx, func(work context.Context, j job) {
+		outcome := run.try(j, func() Outcome { return j.row.audit(work, run, j) })
 		outcomes[j.index] = advised(j.Target, outcome)
 	})
 	return outcomes
@@ -143,7 +145,8 @@ func (s Setting) check(ctx context.Context, r *run, j job) (Plan, Outcome) {
 	return plan, outcome
 }
 
-// record lets a setting record what the events that caused the check show, if any did. Failing that, the check goes on and says so.
+// record lets a setting record what the events that caused the check show, if any did. Failing that, the check goes on
+// and says so.
 func (s Setting) record(ctx context.Context, r *run, j job) (recordError string) {
 	if s.Record == nil || r.Clients.Store == nil {
 		return ""
@@ -184,7 +187,8 @@ var (
 	errUnsettled = awserr.Passing(errors.New("the document changes with every read: somebody is writing it"))
 )
 
-// refused is the outcome of a write that failed. Before people are told that they have to act, it is read once more: another invocation may
+// refused is the outcome of a write that failed. Before people are told that they have to act, it is read once more:
+// another invocation may
 // have restored the same.
 func (s Setting) refused(ctx context.Context, r *run, j job, outcome Outcome, err error) Outcome {
 	outcome.wrote = awserr.MayHaveArrived(err)

@@ -56,7 +56,7 @@ func on(kind *Kind, id string, check func(icaconfig.Storage) (Comparison, error)
 			return kind.ARN(s), err
 		},
 		Compare: func(s icaconfig.Storage, _ string) Comparison {
-			found, _ := check(s) //nolint:errcheck // Read returned it
+			found, _ := check(s) // Read returned the error
 			return found
 		},
 		Put: func(context.Context, Clients, icaconfig.Storage, string) error {
@@ -126,13 +126,25 @@ func TestManyRequestsForOneThingAreOneJob(t *testing.T) {
 	}
 }
 
-// TestUnits: a provider comes first; each storage's unit has what it is the first to depend on, in the table's order, and waits for the units
+// TestUnits: a provider comes first; each storage's unit has what it is the first to depend on, in the table's order,
+// and waits for the units
 // that hold its role or key.
 func TestUnits(t *testing.T) {
-	e := newEngine(storages("a one key", "b two", "c one", "d three key"), nil,
-		on(OnBucket, "cors", inSync), on(OnKey, "key", inSync), on(OnProvider, "provider", inSync), on(OnRole, "role", inSync), on(OnBucket, "policy", inSync))
+	e := newEngine(
+		storages("a one key", "b two", "c one", "d three key"),
+		nil,
+		on(
+			OnBucket,
+			"cors",
+			inSync,
+		),
+		on(OnKey, "key", inSync),
+		on(OnProvider, "provider", inSync),
+		on(OnRole, "role", inSync),
+		on(OnBucket, "policy", inSync),
+	)
 	e.Self = []SelfCheck{{Row: Row{ID: "guard", On: OnAccount}}}
-	shared, rest := e.newRun(t.Context(), []Request{{}}).units()
+	shared, rest := e.newRun([]Request{{}}).units()
 	describe := func(units []*unit) []string {
 		var lines []string
 		for _, u := range units {
@@ -147,7 +159,13 @@ func TestUnits(t *testing.T) {
 	if diff := cmp.Diff([]string{"provider after : provider"}, describe(shared)); diff != "" {
 		t.Error(diff)
 	}
-	want := []string{"a after : cors key role policy", "b after : cors role policy", "c after a: cors policy", "d after a: cors role policy", "icaguard after : guard"}
+	want := []string{
+		"a after : cors key role policy",
+		"b after : cors role policy",
+		"c after a: cors policy",
+		"d after a: cors role policy",
+		"icaguard after : guard",
+	}
 	if diff := cmp.Diff(want, describe(rest)); diff != "" {
 		t.Errorf("units (-want +got):\n%s", diff)
 	}
@@ -167,7 +185,13 @@ func TestOneJobNeverEndsTheOthers(t *testing.T) {
 	for _, o := range outcomes {
 		got = append(got, o.Setting+" "+string(o.Status))
 	}
-	if want := []string{"first action-required", "first in-sync", "second in-sync", "second in-sync"}; !slices.Equal(got, want) || len(failed) != 0 {
+	if want := []string{
+		"first action-required",
+		"first in-sync",
+		"second in-sync",
+		"second in-sync",
+	}; !slices.Equal(got, want) ||
+		len(failed) != 0 {
 		t.Errorf("outcomes %v, failed %v; want %v", got, failed, want)
 	}
 	if !strings.Contains(outcomes[0].Problem, "first: internal error, please report it: index out of range at ") {
@@ -178,10 +202,17 @@ func TestOneJobNeverEndsTheOthers(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotReachedComesAgain: it is one message for what carries nothing of its own on one resource, and one for each that does.
+// TestWhatIsNotReachedComesAgain: it is one message for what carries nothing of its own on one resource, and one for
+// each that does.
 func TestWhatIsNotReachedComesAgain(t *testing.T) {
 	queue := &posted{}
-	e := newEngine(storages("a one", "b two"), queue, on(OnBucket, "cors", inSync), on(OnBucket, "policy", inSync), on(OnRole, "role", inSync))
+	e := newEngine(
+		storages("a one", "b two"),
+		queue,
+		on(OnBucket, "cors", inSync),
+		on(OnBucket, "policy", inSync),
+		on(OnRole, "role", inSync),
+	)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // less than the reserve
 	defer cancel()
 	event := Request{Resource: "one", Setting: "role", Events: []Event{{EventID: "1"}}, Messages: []string{"2"}}
@@ -198,7 +229,13 @@ func TestWhatIsNotReachedComesAgain(t *testing.T) {
 		t.Errorf("posted %q, want %q", got, want)
 	}
 	queue.err = errors.New("refused")
-	if _, failed := handle(ctx, e, Request{Messages: []string{"1"}}, event); len(failed) != 2 || !strings.Contains(failed["2"].Error(), "role: requeue: refused") {
+	if _, failed := handle(
+		ctx,
+		e,
+		Request{Messages: []string{"1"}},
+		event,
+	); len(failed) != 2 ||
+		!strings.Contains(failed["2"].Error(), "role: requeue: refused") {
 		t.Errorf("failed %v: want the messages that asked for what the queue did not take", failed)
 	}
 	for _, o := range e.Audit(ctx) {
@@ -230,7 +267,7 @@ func TestSecondChecksArePostedOnce(t *testing.T) {
 	if len(queue.requests) != 1 {
 		t.Fatalf("%d second checks for three events in three seconds", len(queue.requests))
 	}
-	if jobs := e.newRun(t.Context(), []Request{queue.requests[0].Request}).jobs; len(jobs[0].request.Events) != 3 {
+	if jobs := e.newRun([]Request{queue.requests[0].Request}).jobs; len(jobs[0].request.Events) != 3 {
 		t.Errorf("the second check knows of %d events, want all three", len(jobs[0].request.Events))
 	}
 	now = now.Add(secondCheck)
@@ -284,7 +321,9 @@ func TestExitCode(t *testing.T) {
 
 // TestErrorsThatQuoteTheTrustPolicyShowNoPrefix: IAM may quote in an error what it was sent.
 func TestErrorsThatQuoteTheTrustPolicyShowNoPrefix(t *testing.T) {
-	err := errors.New(`update trust policy: value {"Condition":{"StringLike":{"sts:RoleSessionName":"prefix-that-must-not-show-*"}}} failed to satisfy constraint`)
+	err := errors.New(
+		`update trust policy: value {"Condition":{"StringLike":{"sts:RoleSessionName":"prefix-that-must-not-show-*"}}} failed to satisfy constraint`,
+	)
 	o := (Outcome{on: OnRole}).failed(RestoreFailed, err)
 	if strings.Contains(o.Problem, "prefix-that") || !strings.Contains(o.Problem, "update trust policy") {
 		t.Error("the problem shows the prefix, or nothing at all")

@@ -44,7 +44,8 @@ func askGates(ctx context.Context, gates []Gate, t Target) (Hold, error) {
 	return Hold{}, errors.Join(errs...)
 }
 
-// admit decides what an answer of the gates means for a restore: it waits while the Hold has a reason; else it goes on, and skipped says
+// admit decides what an answer of the gates means for a restore: it waits while the Hold has a reason; else it goes on,
+// and skipped says
 // why it does so without an answer.
 func admit(tries int, hold Hold, unknown error) (wait Hold, skipped string) {
 	switch {
@@ -52,7 +53,11 @@ func admit(tries int, hold Hold, unknown error) (wait Hold, skipped string) {
 		return hold, ""
 	case tries+1 < gateTries:
 		delays := [gateTries - 1]time.Duration{5 * time.Second, 15 * time.Second}
-		return Hold{Reason: fmt.Sprintf("it is not known whether acting has to wait: %v", unknown), Again: delays[tries], unknown: true}, ""
+		return Hold{
+			Reason:  fmt.Sprintf("it is not known whether acting has to wait: %v", unknown),
+			Again:   delays[tries],
+			unknown: true,
+		}, ""
 	}
 	return Hold{}, fmt.Sprintf("asked %d times in vain whether acting had to wait, so it did not: %v", gateTries, unknown)
 }

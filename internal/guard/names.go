@@ -29,10 +29,12 @@ const (
 	EnvTopicARN      = "ICAGUARD_TOPIC_ARN"
 )
 
-// FunctionPolicy is the name of the n-th managed policy of a function's role, from 1: for what does not fit into its inline policy.
+// FunctionPolicy is the name of the n-th managed policy of a function's role, from 1: for what does not fit into its
+// inline policy.
 func FunctionPolicy(function string, n int) string { return fmt.Sprintf("%s-%d", function, n) }
 
-// CloudFormation is the source address of calls that it makes (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-api-logging-cloudtrail.html).
+// CloudFormation is the source address of calls that it makes
+// (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-api-logging-cloudtrail.html).
 const CloudFormation = "cloudformation.amazonaws.com"
 
 // PauseAll names the pause of every storage.

@@ -25,7 +25,8 @@ const (
 	tooLong = time.Hour
 )
 
-// next decides what follows an attempt at a request: nothing, another one after a delay, or a person's action. It is the only place that
+// next decides what follows an attempt at a request: nothing, another one after a delay, or a person's action. It is
+// the only place that
 // decides so.
 func next(r Request, o Outcome, now time.Time) Next {
 	n := Next{Status: o.Status, Request: r}
@@ -74,7 +75,8 @@ func (n Next) again(after time.Duration, reason string) Next {
 	return n
 }
 
-// deferral carries from attempt to attempt since when it waits. Waiting is no failed attempt: what fails when it is over has all its tries.
+// deferral carries from attempt to attempt since when it waits. Waiting is no failed attempt: what fails when it is
+// over has all its tries.
 func (n Next) deferral(o Outcome, now time.Time) Next {
 	r := &n.Request
 	if r.DeferredSince.IsZero() || r.DeferredSince.After(now) {
@@ -90,8 +92,10 @@ func (n Next) deferral(o Outcome, now time.Time) Next {
 	return n
 }
 
-// mayPass reports whether the error of an attempt may be over at the next one. What icaguard creates again will be there then; a bucket or
-// key that is gone stays gone. A write that misses something (a policy to attach, a boundary to set) is this setting's own trouble.
+// mayPass reports whether the error of an attempt may be over at the next one. What icaguard creates again will be
+// there then; a bucket or
+// key that is gone stays gone. A write that misses something (a policy to attach, a boundary to set) is this setting's
+// own trouble.
 func mayPass(o Outcome) bool {
 	switch awserr.Classify(o.err) {
 	case awserr.Transient, awserr.Denied:

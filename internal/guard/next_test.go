@@ -29,32 +29,95 @@ func TestNext(t *testing.T) {
 		outcome Outcome
 		want    want
 	}{
-		"in sync after a stranger's event":             {Request{Events: stranger}, Outcome{Status: InSync}, want{InSync, 15 * time.Second, 1}},
-		"in sync at the second check":                  {Request{Events: stranger, Attempt: 1}, Outcome{Status: InSync}, want{InSync, 0, 1}},
-		"in sync after our own echo":                   {Request{}, Outcome{Status: InSync}, want{InSync, 0, 0}},
-		"restored":                                     {Request{Events: stranger}, Outcome{Status: Restored}, want{Restored, 0, 0}},
-		"drifted in observe":                           {Request{Events: stranger}, Outcome{Status: Drifted}, want{Drifted, 0, 0}},
-		"a person is needed":                           {Request{}, Outcome{Status: ActionRequired}, want{ActionRequired, 0, 0}},
-		"not known":                                    {Request{}, of(Unknown, context.DeadlineExceeded, OnBucket), want{Unknown, 5 * time.Second, 1}},
-		"not known for the fifth time":                 {Request{Attempt: 4}, of(Unknown, denied, OnBucket), want{Unknown, 2 * time.Minute, 5}},
-		"not known for the last time":                  {Request{Attempt: 5}, of(Unknown, denied, OnBucket), want{ActionRequired, 0, 5}},
-		"forged attempts":                              {Request{Attempt: maxCount}, of(Unknown, denied, OnBucket), want{ActionRequired, 0, maxCount}},
-		"an explicit deny":                             {Request{}, of(Unknown, explicit, OnBucket), want{ActionRequired, 0, 0}},
-		"a bucket that is gone":                        {Request{}, of(Unknown, aws("NoSuchBucket"), OnBucket), want{ActionRequired, 0, 0}},
-		"a role that is gone and will be recreated":    {Request{}, of(Unknown, gone, OnRole), want{Unknown, 5 * time.Second, 1}},
-		"a write that misses something on a role":      {Request{}, of(RestoreFailed, gone, OnRole), want{RestoreFailed, 5 * time.Second, 1}},
-		"a write that misses its bucket":               {Request{}, of(RestoreFailed, aws("NoSuchBucket"), OnBucket), want{ActionRequired, 0, 0}},
-		"a write that AWS calls malformed":             {Request{}, of(RestoreFailed, aws("MalformedPolicyDocument"), OnRole), want{ActionRequired, 0, 0}},
-		"not restored":                                 {Request{Attempt: 1}, of(RestoreFailed, aws("Throttling"), OnRole), want{RestoreFailed, 15 * time.Second, 2}},
-		"somebody is writing it":                       {Request{}, of(RestoreFailed, fmt.Errorf("x: %w", errUnsettled), OnBucket), want{RestoreFailed, 5 * time.Second, 1}},
-		"no backup of what would be removed":           {Request{}, of(RestoreFailed, fmt.Errorf("x: %w: y", errNoBackup), OnRole), want{RestoreFailed, 5 * time.Second, 1}},
-		"an internal error":                            {Request{}, of(Unknown, fmt.Errorf("x: %w", errPanicked), OnRole), want{ActionRequired, 0, 0}},
-		"written, and does not read back":              {Request{Attempt: 2}, Outcome{Status: Unverified}, want{Unverified, 30 * time.Second, 3}},
-		"does not read back for good":                  {Request{Attempt: 5}, Outcome{Status: Unverified}, want{Unverified, 0, 5}},
-		"deferred by a pause":                          {Request{}, Outcome{}.deferred(Hold{Reason: "paused"}), want{Deferred, 0, 1}},
-		"deferred by a deploy":                         {Request{}, Outcome{}.deferred(Hold{Reason: "deploying", Again: time.Minute}), want{Deferred, time.Minute, 1}},
-		"deferred after attempts":                      {Request{Attempt: 3}, Outcome{}.deferred(Hold{Reason: "deploying", Again: time.Minute}), want{Deferred, time.Minute, 3}},
-		"an error that passes, whatever its code says": {Request{}, of(RestoreFailed, awserr.Passing(aws("LimitExceeded")), OnPolicy), want{RestoreFailed, 5 * time.Second, 1}},
+		"in sync after a stranger's event": {Request{Events: stranger}, Outcome{Status: InSync}, want{
+			InSync,
+			15 * time.Second, 1,
+		}},
+		"in sync at the second check": {Request{Events: stranger, Attempt: 1}, Outcome{Status: InSync}, want{
+			InSync,
+			0, 1,
+		}},
+		"in sync after our own echo": {Request{}, Outcome{Status: InSync}, want{InSync, 0, 0}},
+		"restored":                   {Request{Events: stranger}, Outcome{Status: Restored}, want{Restored, 0, 0}},
+		"drifted in observe":         {Request{Events: stranger}, Outcome{Status: Drifted}, want{Drifted, 0, 0}},
+		"a person is needed":         {Request{}, Outcome{Status: ActionRequired}, want{ActionRequired, 0, 0}},
+		"not known": {Request{}, of(Unknown, context.DeadlineExceeded, OnBucket), want{
+			Unknown,
+			5 * time.Second, 1,
+		}},
+		"not known for the fifth time": {Request{Attempt: 4}, of(Unknown, denied, OnBucket), want{
+			Unknown,
+			2 * time.Minute, 5,
+		}},
+		"not known for the last time": {Request{Attempt: 5}, of(Unknown, denied, OnBucket), want{
+			ActionRequired, 0,
+			5,
+		}},
+		"forged attempts": {
+			Request{Attempt: maxCount},
+			of(Unknown, denied, OnBucket),
+			want{ActionRequired, 0, maxCount},
+		},
+		"an explicit deny": {Request{}, of(Unknown, explicit, OnBucket), want{ActionRequired, 0, 0}},
+		"a bucket that is gone": {Request{}, of(Unknown, aws("NoSuchBucket"), OnBucket), want{
+			ActionRequired,
+			0, 0,
+		}},
+		"a role that is gone and will be recreated": {Request{}, of(Unknown, gone, OnRole), want{Unknown, 5 * time.Second, 1}},
+		"a write that misses something on a role": {Request{}, of(RestoreFailed, gone, OnRole), want{
+			RestoreFailed,
+			5 * time.Second, 1,
+		}},
+		"a write that misses its bucket": {
+			Request{},
+			of(RestoreFailed, aws("NoSuchBucket"), OnBucket),
+			want{ActionRequired, 0, 0},
+		},
+		"a write that AWS calls malformed": {
+			Request{},
+			of(RestoreFailed, aws("MalformedPolicyDocument"), OnRole),
+			want{ActionRequired, 0, 0},
+		},
+		"not restored": {
+			Request{Attempt: 1},
+			of(RestoreFailed, aws("Throttling"), OnRole),
+			want{RestoreFailed, 15 * time.Second, 2},
+		},
+		"somebody is writing it": {
+			Request{},
+			of(RestoreFailed, fmt.Errorf("x: %w", errUnsettled), OnBucket),
+			want{RestoreFailed, 5 * time.Second, 1},
+		},
+		"no backup of what would be removed": {
+			Request{},
+			of(RestoreFailed, fmt.Errorf("x: %w: y", errNoBackup), OnRole),
+			want{RestoreFailed, 5 * time.Second, 1},
+		},
+		"an internal error": {
+			Request{},
+			of(Unknown, fmt.Errorf("x: %w", errPanicked), OnRole),
+			want{ActionRequired, 0, 0},
+		},
+		"written, and does not read back": {Request{Attempt: 2}, Outcome{Status: Unverified}, want{
+			Unverified,
+			30 * time.Second, 3,
+		}},
+		"does not read back for good": {Request{Attempt: 5}, Outcome{Status: Unverified}, want{Unverified, 0, 5}},
+		"deferred by a pause":         {Request{}, Outcome{}.deferred(Hold{Reason: "paused"}), want{Deferred, 0, 1}},
+		"deferred by a deploy": {
+			Request{},
+			Outcome{}.deferred(Hold{Reason: "deploying", Again: time.Minute}),
+			want{Deferred, time.Minute, 1},
+		},
+		"deferred after attempts": {Request{Attempt: 3}, Outcome{}.deferred(Hold{
+			Reason: "deploying",
+			Again:  time.Minute,
+		}), want{Deferred, time.Minute, 3}},
+		"an error that passes, whatever its code says": {
+			Request{},
+			of(RestoreFailed, awserr.Passing(aws("LimitExceeded")), OnPolicy),
+			want{RestoreFailed, 5 * time.Second, 1},
+		},
 	} {
 		n := next(c.request, c.outcome, now)
 		if got := (want{n.Status, n.After, n.Request.Attempt}); got != c.want {
@@ -81,15 +144,24 @@ func TestNextCarriesTheDeferral(t *testing.T) {
 		"since a time that is yet to be": {Request{DeferredSince: now.Add(time.Hour)}, now, false},
 	} {
 		n := next(c.request, held, now)
-		if !n.Request.DeferredSince.Equal(c.since) || n.DeferredTooLong != c.reported || n.Request.DeferralReported != (c.reported || c.request.DeferralReported) {
+		if !n.Request.DeferredSince.Equal(c.since) || n.DeferredTooLong != c.reported ||
+			n.Request.DeferralReported != (c.reported || c.request.DeferralReported) {
 			t.Errorf("%s: %+v", name, n)
 		}
 	}
-	over := next(Request{DeferredSince: now, DeferralReported: true, GateTries: 2}, Outcome{Status: Unknown, err: context.DeadlineExceeded}, now).Request
+	over := next(
+		Request{DeferredSince: now, DeferralReported: true, GateTries: 2},
+		Outcome{Status: Unknown, err: context.DeadlineExceeded},
+		now,
+	).Request
 	if !over.DeferredSince.IsZero() || over.DeferralReported || over.GateTries != 0 {
 		t.Errorf("when it is over, it is forgotten: %+v", over)
 	}
-	wrote := next(Request{}, Outcome{Status: RestoreFailed, err: context.DeadlineExceeded, wrote: true, Diffs: []Diff{{Path: "x"}}}, now).Request
+	wrote := next(
+		Request{},
+		Outcome{Status: RestoreFailed, err: context.DeadlineExceeded, wrote: true, Diffs: []Diff{{Path: "x"}}},
+		now,
+	).Request
 	if len(wrote.Wrote) != 1 {
 		t.Error("what was written without reading it back is carried along")
 	}
@@ -122,7 +194,10 @@ func TestAdmit(t *testing.T) {
 func TestMergedRequestsKeepTheirDeferral(t *testing.T) {
 	early, late := time.Unix(100, 0).UTC(), time.Unix(200, 0).UTC()
 	waiting := Request{Attempt: 1, DeferredSince: early, DeferralReported: true, GateTries: 2}
-	for name, other := range map[string]Request{"a new event": {}, "one that waits for less long": {Attempt: 1, DeferredSince: late, GateTries: 1}} {
+	for name, other := range map[string]Request{"a new event": {}, "one that waits for less long": {
+		Attempt:       1,
+		DeferredSince: late, GateTries: 1,
+	}} {
 		for _, merged := range []Request{waiting.merge(other), other.merge(waiting)} {
 			if !merged.DeferredSince.Equal(early) || !merged.DeferralReported || merged.GateTries != 2 || merged.Attempt != other.Attempt {
 				t.Errorf("%s: %+v", name, merged)
@@ -137,7 +212,8 @@ func TestMergedRequestsKeepTheirDeferral(t *testing.T) {
 		t.Fatal(err)
 	}
 	message, err := ParseMessage([]byte(body))
-	if got, isRequest := message.(Request); err != nil || !isRequest || !got.DeferredSince.Equal(early) || !got.DeferralReported || got.GateTries != 2 {
+	if got, isRequest := message.(Request); err != nil || !isRequest || !got.DeferredSince.Equal(early) || !got.DeferralReported ||
+		got.GateTries != 2 {
 		t.Errorf("on the queue it forgets its deferral: %s", body)
 	}
 }
@@ -145,11 +221,15 @@ func TestMergedRequestsKeepTheirDeferral(t *testing.T) {
 // TestForgedNumbersAreClamped: whoever may send to the queue may write any number (a negative one ended a batch once).
 func TestForgedNumbersAreClamped(t *testing.T) {
 	for number, want := range map[string]count{
-		"-1": 0, "-200000000": 0, "3": 3, "100": maxCount, "101": maxCount, "9223372036854775808": maxCount, "1e400": maxCount, "-1e400": 0,
-		"2.9": 2, `"7"`: 0, "null": 0, "true": 0, "[]": 0,
+		"-1": 0, "-200000000": 0, "3": 3, "100": maxCount, "101": maxCount, "9223372036854775808": maxCount, "1e400": maxCount,
+		"-1e400": 0,
+		"2.9":    2, `"7"`: 0, "null": 0, "true": 0, "[]": 0,
 	} {
-		message, err := ParseMessage([]byte(`{"icaguard":"request","request":{"setting":"x","attempt":` + number + `,"gateTries":` + number + `}}`))
-		if got, isRequest := message.(Request); err != nil || !isRequest || got.Attempt != want || got.GateTries != want || got.Setting != "x" {
+		message, err := ParseMessage(
+			[]byte(`{"icaguard":"request","request":{"setting":"x","attempt":` + number + `,"gateTries":` + number + `}}`),
+		)
+		if got, isRequest := message.(Request); err != nil || !isRequest || got.Attempt != want || got.GateTries != want ||
+			got.Setting != "x" {
 			t.Errorf("%s: %+v %v, want %d", number, message, err, want)
 		}
 	}

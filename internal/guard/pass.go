@@ -2,7 +2,8 @@ package guard
 
 import "sync"
 
-// pass remembers the documents that were read in one pass over many jobs: rows that need the same answer (GetRole, GetBucketVersioning)
+// pass remembers the documents that were read in one pass over many jobs: rows that need the same answer (GetRole,
+// GetBucketVersioning)
 // share it. A write drops them all, and what decides about a write or proves one is always read anew.
 type pass struct {
 	mu   sync.Mutex
@@ -34,7 +35,8 @@ func (p *pass) entry(key string) *once {
 	return p.read[key]
 }
 
-// ReadOnce reads the document that the key names, or answers what it was in this pass. An error is not remembered: the next row asks again.
+// ReadOnce reads the document that the key names, or answers what it was in this pass. An error is not remembered: the
+// next row asks again.
 func ReadOnce[T any](c Clients, key string, read func() (T, error)) (T, error) {
 	if c.pass == nil {
 		return read()

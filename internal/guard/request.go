@@ -10,7 +10,8 @@ import (
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 )
 
-// Request asks to check one setting of one resource. It is also the message on icaguard's own queue: an empty Resource or Setting there
+// Request asks to check one setting of one resource. It is also the message on icaguard's own queue: an empty Resource
+// or Setting there
 // means all of them.
 type Request struct {
 	Resource string  `json:"resource,omitempty"` // ARN
@@ -20,7 +21,8 @@ type Request struct {
 	Events   []Event `json:"events,omitempty"`
 	// FoundByAudit says that no event reported the drift.
 	FoundByAudit bool `json:"foundByAudit,omitempty"`
-	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long, GateTries how
+	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long,
+	// GateTries how
 	// often nobody could tell whether it has to.
 	DeferredSince    time.Time `json:"deferredSince,omitzero"`
 	DeferralReported bool      `json:"deferralReported,omitempty"`

@@ -37,7 +37,8 @@ func (r Row) heeds(e cloudtrail.Event, s icaconfig.Storage) bool {
 	return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.concerns(e, s) })
 }
 
-// Who is the actor as it may be shown. CloudTrail tells a web identity's session; should it ever not, a session of ICA's role is still
+// Who is the actor as it may be shown. CloudTrail tells a web identity's session; should it ever not, a session of
+// ICA's role is still
 // known by its issuer or its name.
 func Who(e cloudtrail.Event, b icaconfig.Baseline) cloudtrail.Actor {
 	for _, role := range b.Roles {
@@ -97,7 +98,8 @@ func (t Trigger) means(named, name string) bool {
 }
 
 // Sources lists the EventBridge sources of the rows with the event names received from each, sorted. Rule patterns hold
-// these and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong path never matches, and nobody notices.
+// these and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong path never matches, and
+// nobody notices.
 func Sources(rows []Row) map[string][]string {
 	sources := map[string][]string{}
 	for _, row := range rows {

@@ -17,7 +17,6 @@ import (
 // run is one pass of the engine over its jobs: the reads that they share, and what they leave for later.
 type run struct {
 	*Engine
-	ctx  context.Context //nolint:containedctx // of the whole pass; jobs work on a shorter one
 	jobs []job
 	pass *pass
 
@@ -37,14 +36,14 @@ type Queue interface {
 	Post(ctx context.Context, requests []Delayed) []error
 }
 
-func (e *Engine) newRun(ctx context.Context, requests []Request) *run {
+func (e *Engine) newRun(requests []Request) *run {
 	jobs := e.jobs(requests)
 	for i, j := range jobs {
 		if j.request.Attempt > 0 {
 			jobs[i].request.Events = newest(append(slices.Clip(j.request.Events), e.SecondChecks.take(j.key())...))
 		}
 	}
-	return &run{Engine: e, ctx: ctx, jobs: jobs, pass: newPass(), left: len(jobs)}
+	return &run{Engine: e, jobs: jobs, pass: newPass(), left: len(jobs)}
 }
 
 // maxUnits bounds how many units are worked on side by side, to stay below IAM's request rates.
@@ -57,14 +56,16 @@ type unit struct {
 	jobs  []job
 }
 
-// each does all jobs: first what the storages of a region share, then the storages side by side, in their order.
-func (r *run) each(do func(context.Context, job)) {
+// each does all jobs: first what the storages of a region share, then the storages side by side, in their order. What is not reached in the
+// context's time is left for later.
+func (r *run) each(ctx context.Context, do func(context.Context, job)) {
 	shared, storages := r.units()
-	r.sideBySide(shared, do)
-	r.sideBySide(storages, do)
+	r.sideBySide(ctx, shared, do)
+	r.sideBySide(ctx, storages, do)
 }
 
-// units splits the jobs: a unit for each provider, a unit for each storage with all that it is the first to depend on, in the order of
+// units splits the jobs: a unit for each provider, a unit for each storage with all that it is the first to depend on,
+// in the order of
 // restoring, and one for icaguard itself.
 func (r *run) units() (shared, storages []*unit) {
 	names := []string{SelfName}
@@ -104,7 +105,7 @@ func owners(s icaconfig.Storage) []string {
 }
 
 // sideBySide works on units, each after those that it needs. A unit needs only earlier ones, so none waits for ever.
-func (r *run) sideBySide(all []*unit, do func(context.Context, job)) {
+func (r *run) sideBySide(ctx context.Context, all []*unit, do func(context.Context, job)) {
 	done := map[string]chan struct{}{}
 	for _, u := range all {
 		done[u.name] = make(chan struct{})
@@ -120,7 +121,7 @@ func (r *run) sideBySide(all []*unit, do func(context.Context, job)) {
 				}
 			}
 			for _, j := range u.jobs {
-				r.inTime(j, do)
+				r.inTime(ctx, j, do)
 			}
 			return nil
 		})
@@ -129,14 +130,14 @@ func (r *run) sideBySide(all []*unit, do func(context.Context, job)) {
 }
 
 // inTime does a job, if there is time left for it besides posting what is not reached then.
-func (r *run) inTime(j job, do func(context.Context, job)) {
+func (r *run) inTime(ctx context.Context, j job, do func(context.Context, job)) {
 	r.mu.Lock()
 	left := r.left
 	r.left--
 	r.mu.Unlock()
-	deadline, limited := r.ctx.Deadline()
+	deadline, limited := ctx.Deadline()
 	if !limited {
-		do(r.ctx, j)
+		do(ctx, j)
 		return
 	}
 	deadline = deadline.Add(-reserve(left))
@@ -144,12 +145,13 @@ func (r *run) inTime(j job, do func(context.Context, job)) {
 		r.leave(Delayed{Request: j.request})
 		return
 	}
-	ctx, cancel := context.WithDeadline(r.ctx, deadline)
+	work, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	do(ctx, j)
+	do(work, j)
 }
 
-// reserve is kept of a function's time for posting and reporting. It grows with the work left: one batch of messages takes up to four
+// reserve is kept of a function's time for posting and reporting. It grows with the work left: one batch of messages
+// takes up to four
 // seconds where AWS is slow, and batches go out a few at a time.
 func reserve(left int) time.Duration {
 	const least, jobsInARound = 6 * time.Second, 200
@@ -187,13 +189,13 @@ func (r *run) conclude(j job, o Outcome) Outcome {
 }
 
 // post puts on the queue what comes later. It returns the errors of the messages that asked for what the queue did not take.
-func (r *run) post() map[string]error {
+func (r *run) post(ctx context.Context) map[string]error {
 	requests := together(r.next)
 	failed := map[string]error{}
 	if len(requests) == 0 {
 		return failed
 	}
-	for i, err := range r.Queue.Post(r.ctx, requests) {
+	for i, err := range r.Queue.Post(ctx, requests) {
 		if err == nil {
 			continue
 		}

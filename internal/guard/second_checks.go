@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// SecondChecks are the second checks that this process has posted and that are still to come: 100 events on one resource need one. Nothing
+// SecondChecks are the second checks that this process has posted and that are still to come: 100 events on one
+// resource need one. Nothing
 // but that post is spared by what it holds; what another process posted costs a read more.
 type SecondChecks struct {
 	mu  sync.Mutex
@@ -17,7 +18,8 @@ type dueCheck struct {
 	events []Event // that came after it was posted
 }
 
-// underWay reports whether a check is on its way that reads long enough after now, and then keeps the events for it. Otherwise the caller
+// underWay reports whether a check is on its way that reads long enough after now, and then keeps the events for it.
+// Otherwise the caller
 // posts one.
 func (s *SecondChecks) underWay(key string, events []Event, now time.Time) bool {
 	const spread = 3 * time.Second // a read that much later shows the change

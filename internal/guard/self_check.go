@@ -10,7 +10,8 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// SelfCheck is a row about icaguard's own resources. It is watched, never restored: CloudFormation owns them. What an event did to them can
+// SelfCheck is a row about icaguard's own resources. It is watched, never restored: CloudFormation owns them. What an
+// event did to them can
 // be an alert by itself.
 type SelfCheck struct {
 	Row
@@ -21,7 +22,11 @@ type SelfCheck struct {
 }
 
 // Watch joins a self check with its reader. Without one the row can be routed to and described, not checked.
-func Watch[T any](row SelfCheck, read func(context.Context, Clients, icaconfig.Storage) (T, error), compare func(icaconfig.Storage, T) Comparison) SelfCheck {
+func Watch[T any](
+	row SelfCheck,
+	read func(context.Context, Clients, icaconfig.Storage) (T, error),
+	compare func(icaconfig.Storage, T) Comparison,
+) SelfCheck {
 	row.compare = func(ctx context.Context, c Clients, s icaconfig.Storage) (Comparison, error) {
 		got, err := read(ctx, c, s)
 		if err != nil {
@@ -41,7 +46,8 @@ func (s SelfCheck) alarms(events []Event) []Event {
 
 func (s SelfCheck) audit(ctx context.Context, r *run, j job) Outcome { return s.reconcile(ctx, r, j) }
 
-// reconcile checks, and judges what events did. What a stranger did is an alert, what our own deploy did is not; while one runs, nobody can
+// reconcile checks, and judges what events did. What a stranger did is an alert, what our own deploy did is not; while
+// one runs, nobody can
 // tell yet what will be left.
 func (s SelfCheck) reconcile(ctx context.Context, r *run, j job) Outcome {
 	o := j.outcome()

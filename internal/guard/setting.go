@@ -1,8 +1,11 @@
-// Package guard is the domain of icaguard: when to check what, what counts as drift, what follows an attempt, who has to wait. The rows
+// Package guard is the domain of icaguard: when to check what, what counts as drift, what follows an attempt, who has
+// to wait. The rows
 // that say what is guarded stand in its subpackages settings and self.
 //
-// Invariants: an event only says where to check, never what to write (level-triggered). Event patterns, routes, IAM statements and docs are
-// derived from the rows. Nothing is called restored that was not read back. One job never ends another. This package calls no AWS service.
+// Invariants: an event only says where to check, never what to write (level-triggered). Event patterns, routes, IAM
+// statements and docs are
+// derived from the rows. Nothing is called restored that was not read back. One job never ends another. This package
+// calls no AWS service.
 package guard
 
 import (
@@ -31,7 +34,8 @@ type Row struct {
 type Setting struct {
 	Row
 	Writes []Action
-	// Record puts into the store what an event shows and no later check could: who put the present state. A check without an event comes
+	// Record puts into the store what an event shows and no later check could: who put the present state. A check without
+	// an event comes
 	// here too: the first check finds what was there before all events.
 	Record func(context.Context, Clients, icaconfig.Storage, []Event) error
 
@@ -161,7 +165,8 @@ type Spec[T any] struct {
 	Read func(context.Context, Clients, icaconfig.Storage) (T, error)
 	// Compare is pure.
 	Compare func(icaconfig.Storage, T) Comparison
-	// Put sees the observed state too, because AWS's writes replace or reset what they are not given. A setting that is only watched has
+	// Put sees the observed state too, because AWS's writes replace or reset what they are not given. A setting that is
+	// only watched has
 	// none.
 	Put      func(context.Context, Clients, icaconfig.Storage, T) error
 	Merges   bool

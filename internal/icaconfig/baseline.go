@@ -6,7 +6,8 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// SessionDuration is the role's maximum session duration in seconds. Source: Illumina, "IAM Role Method": "If the role time is not set
+// SessionDuration is the role's maximum session duration in seconds. Source: Illumina, "IAM Role Method": "If the role
+// time is not set
 // to 12 hours, the storage configuration will not go online."
 const SessionDuration int32 = 12 * 60 * 60
 
@@ -16,7 +17,8 @@ const Audience = "sts.amazonaws.com"
 // partitionWithICA is the only AWS partition in which ICA exists.
 const partitionWithICA = "aws"
 
-// Baseline is what must be true in one AWS account for ICA to work: desired state as plain data, nothing read from AWS. Each resource
+// Baseline is what must be true in one AWS account for ICA to work: desired state as plain data, nothing read from AWS.
+// Each resource
 // stands in it once, in the order in which the file first mentions it; storages refer to it, and it knows its storages.
 type Baseline struct {
 	Home
@@ -48,7 +50,8 @@ type Shared struct {
 	Mode     Mode     // the most careful of theirs
 }
 
-// use adds a storage. The mode is observe as soon as one storage observes: observe promises that nothing it depends on is changed.
+// use adds a storage. The mode is observe as soon as one storage observes: observe promises that nothing it depends on
+// is changed.
 func (s *Shared) use(storage string, mode Mode) {
 	s.Storages = append(s.Storages, storage)
 	if s.Mode == "" || mode == Observe {
@@ -56,7 +59,8 @@ func (s *Shared) use(storage string, mode Mode) {
 	}
 }
 
-// OwnDocuments are the user's documents in place of ours, filled in; what is empty is ours. Those of the bucket and the role that can be
+// OwnDocuments are the user's documents in place of ours, filled in; what is empty is ours. Those of the bucket and the
+// role that can be
 // told without knowing more stand there: Bucket.CORS and Role.Own.
 type OwnDocuments struct {
 	Trust        policy.Document // PREFIX still stands for the session-name prefix
@@ -115,7 +119,8 @@ type Role struct {
 	Own                policy.Document // the user's own permission policy for all buckets; without statements: ours
 }
 
-// Format prints the role's name alone. With a verb that does not fit, as %s, fmt prints what a pointer leads to without calling any method
+// Format prints the role's name alone. With a verb that does not fit, as %s, fmt prints what a pointer leads to without
+// calling any method
 // (badVerb in fmt/print.go), Secret's neither.
 func (r *Role) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("role " + r.Name)) }
 

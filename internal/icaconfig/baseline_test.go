@@ -7,8 +7,18 @@ import (
 )
 
 func TestSharedRole(t *testing.T) {
-	shared := strings.NewReplacer("Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", "/lab-test/", "/lab-prod/",
-		"      folder: ica\n", "").Replace(second)
+	shared := strings.NewReplacer(
+		"Test_Role",
+		"Illumina_ICA_Role",
+		"test-policy",
+		"illumina-ica-admin-policy",
+		"/lab-test/",
+		"/lab-prod/",
+		"      folder: ica\n",
+		"",
+	).Replace(
+		second,
+	)
 	b := mustBaseline(t, mustParse(t, plain+strings.Replace(shared, "icaRegion: US", "icaRegion: US\n    mode: observe", 1)))
 	golden(t, "testdata/golden/shared-role.json", indented(t, b))
 	if b.Storages[0].Mode != Enforce || b.Storages[0].Role.Mode != Observe || b.Storages[1].Role.Mode != Observe {
@@ -49,7 +59,12 @@ func TestDefaultsThatDepend(t *testing.T) {
 	if f.HomeRegion != "us-east-1" || !f.Storages[0].Bucket.RequireTLS || f.Storages[0].Role.Boundary != "icaguard" {
 		t.Errorf("%+v", f)
 	}
-	adopted := strings.Replace(strings.Replace(plain, "folder: ica", "existing: true\n      requireTLS: false", 1), "    role:", "    role:\n      existing: true\n      boundary: none", 1)
+	adopted := strings.Replace(
+		strings.Replace(plain, "folder: ica", "existing: true\n      requireTLS: false", 1),
+		"    role:",
+		"    role:\n      existing: true\n      boundary: none",
+		1,
+	)
 	f = mustParse(t, adopted)
 	if f.Storages[0].Bucket.RequireTLS || f.Storages[0].Role.Boundary != "none" {
 		t.Errorf("%+v", f)
@@ -59,7 +74,8 @@ func TestDefaultsThatDepend(t *testing.T) {
 func TestOwnerRefuses(t *testing.T) {
 	f := mustParse(t, plain)
 	for _, tc := range []struct{ account, partition, want string }{
-		{"210987654321", "aws", "config: baseline: ica.yaml:1 asks for account 123456789012, but the credentials are those of 210987654321: use the other credentials, or correct account"},
+		{"210987654321", "aws", "config: baseline: ica.yaml:1 asks for account 123456789012, but the credentials are those of " +
+			"210987654321: use the other credentials, or correct account"},
 		{"123456789012", "aws-cn", `config: baseline: ICA does not exist in AWS partition "aws-cn": use an account of partition "aws"`},
 		{"12", "aws", `config: baseline: "12" is not an AWS account id: 12 digits are needed`},
 	} {
@@ -67,14 +83,25 @@ func TestOwnerRefuses(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, tc.want)
 		}
 	}
-	if _, err := mustParse(t, strings.Replace(plain, "account: \"123456789012\"\n", "", 1)).Owner("210987654321", "aws"); err != nil {
+	if _, err := mustParse(
+		t,
+		strings.Replace(plain, "account: \"123456789012\"\n", "", 1),
+	).Owner(
+		"210987654321",
+		"aws",
+	); err != nil {
 		t.Errorf("without account: any account goes: %v", err)
 	}
 }
 
 func TestProviderOverrides(t *testing.T) {
-	s := mustBaseline(t, mustParse(t, strings.Replace(plain, "icaRegion: US", "icaRegion: IN", 1)+"    oidcProvider: {namespace: aps3}\n")).Storages[0]
-	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" || !strings.Contains(s.TrustPolicy("PREFIX").Statements()[0].Condition["StringLike"][s.Provider.Host+":sub"][0], "irsa-aps3-gds*") {
+	s := mustBaseline(t, mustParse(t, strings.Replace(plain, "icaRegion: US", "icaRegion: IN", 1)+"    oidcProvider: {namespace: "+
+		"aps3}\n")).Storages[0]
+	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" ||
+		!strings.Contains(
+			s.TrustPolicy("PREFIX").Statements()[0].Condition["StringLike"][s.Provider.Host+":sub"][0],
+			"irsa-aps3-gds*",
+		) {
 		t.Errorf("%+v", s.Region)
 	}
 }
@@ -87,19 +114,22 @@ tags: {owner: genomics}
 storages:
   - name: a
     icaRegion: US
-    bucket: {name: lab-a, versioning: enabled, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/k", crossAccountCopy: true, objectTags: true}
+    bucket: {name: lab-a, versioning: enabled, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/k",
+        crossAccountCopy: true, objectTags: true}
     role: {sessionNamePrefix: "ssm:/x/y", strict: true}
     kms: {restore: true}
   - name: b
     icaRegion: US
     mode: observe
-    bucket: {name: lab-b, folder: ica, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/k", publicAccessBlock: false, requireTLS: false, lifecycle: expected}
+    bucket: {name: lab-b, folder: ica, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/k", publicAccessBlock: false,
+        requireTLS: false, lifecycle: expected}
     role: {sessionNamePrefix: "ssm:/x/y", strict: true}
     kms: {restore: true}
   - name: c
     icaRegion: AE
     bucket: {name: lab-c, existing: true, versioning: never}
-    role: {name: C, path: /ica/, policyName: c, sessionNamePrefix: Xy12PrefixOfTest, boundary: "arn:aws:iam::123456789012:policy/org"}
+    role: {name: C, path: /ica/, policyName: c, sessionNamePrefix: Xy12PrefixOfTest,
+        boundary: "arn:aws:iam::123456789012:policy/org"}
     oidcProvider: {id: 10FBA7EDEB5930CCFC300EF5AC3DB2FE, namespace: mec1}
 `
 
@@ -113,13 +143,18 @@ func TestSeveralStorages(t *testing.T) {
 	if a.Provider.Mode != Observe || a.Key.Mode != Observe || c.Provider.Mode != Observe || a.Mode != Enforce {
 		t.Error("what is shared observes as soon as one storage does")
 	}
-	if !b.Storages[1].Key.CrossAccountCopy || len(b.Storages[1].Key.Roles) != 1 || len(b.Storages[1].KeyStatements()) != 1 || len(c.KeyStatements()) != 0 {
+	if !b.Storages[1].Key.CrossAccountCopy || len(b.Storages[1].Key.Roles) != 1 || len(b.Storages[1].KeyStatements()) != 1 ||
+		len(c.KeyStatements()) != 0 {
 		t.Errorf("a key has one policy for all its storages: %+v", b.Storages[1].Key)
 	}
-	if got := a.Role.Policy.Document; !slices.Contains(got.Statements()[0].Action, "s3:ListBucketVersions") || slices.Contains(got.Statements()[2].Action, "s3:ListBucketVersions") {
+	if got := a.Role.Policy.Document; !slices.Contains(got.Statements()[0].Action, "s3:ListBucketVersions") ||
+		slices.Contains(got.Statements()[2].Action, "s3:ListBucketVersions") {
 		t.Error("each bucket has its own variant in the template")
 	}
-	if a.Role.Boundary != (Boundary{ARN: "arn:aws:iam::123456789012:policy/icaguard-boundary-Illumina_ICA_Role", Ours: true, Name: "icaguard-boundary-Illumina_ICA_Role"}) ||
+	if a.Role.Boundary != (Boundary{
+		ARN: "arn:aws:iam::123456789012:policy/icaguard-boundary-Illumina_ICA_Role", Ours: true,
+		Name: "icaguard-boundary-Illumina_ICA_Role",
+	}) ||
 		c.Role.Boundary != (Boundary{ARN: "arn:aws:iam::123456789012:policy/org"}) {
 		t.Errorf("boundaries %+v and %+v", a.Role.Boundary, c.Role.Boundary)
 	}
@@ -130,7 +165,8 @@ func TestSeveralStorages(t *testing.T) {
 
 func TestSources(t *testing.T) {
 	for _, s := range Sources() {
-		if s.Document == "" || s.Why == "" || strings.Contains(s.Why, "\n") || strings.Trim(s.Sure, "abcdefghijklmnopqrstuvwxyz, ") != "" {
+		if s.Document == "" || s.Why == "" || strings.Contains(s.Why, "\n") ||
+			strings.Trim(s.Sure, "abcdefghijklmnopqrstuvwxyz, ") != "" {
 			t.Errorf("%+v", s)
 		}
 	}

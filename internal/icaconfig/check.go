@@ -84,7 +84,12 @@ func (d checker) checkUnique(f *File, key string, id func(*StorageSpec) string) 
 	for i, j := range f.sharedFirst(id) {
 		if j < i {
 			v := id(&f.Storages[i])
-			d.Limit(at(i, key), yamlspec.Quoted(v)+" is that of another storage, "+d.Line(at(j, key)), "a name that no other storage has", "name: "+v+"-2")
+			d.Limit(
+				at(i, key),
+				yamlspec.Quoted(v)+" is that of another storage, "+d.Line(at(j, key)),
+				"a name that no other storage has",
+				"name: "+v+"-2",
+			)
 		}
 	}
 }
@@ -92,9 +97,15 @@ func (d checker) checkUnique(f *File, key string, id func(*StorageSpec) string) 
 // checkRegions refuses regions for which nobody knows what the role has to trust.
 func (d checker) checkRegions(f *File) {
 	for i, s := range f.Storages {
-		if r := s.region(); s.ICARegion != "" && !r.described() && !d.Faulty(at(i, "oidcProvider.id")) && !d.Faulty(at(i, "oidcProvider.namespace")) {
-			d.Limit(at(i, "icaRegion"), fmt.Sprintf("Illumina's page has no OIDC provider for %s (%s): ask Illumina support for its id and namespace, and give both",
-				r.ID, r.Name), r.ID+" with oidcProvider.id and oidcProvider.namespace", "oidcProvider: {id: <id>, namespace: <namespace>}")
+		if r := s.region(); s.ICARegion != "" && !r.described() && !d.Faulty(at(i, "oidcProvider.id")) &&
+			!d.Faulty(at(i, "oidcProvider.namespace")) {
+			d.Limit(
+				at(i, "icaRegion"),
+				fmt.Sprintf("Illumina's page has no OIDC provider for %s (%s): ask Illumina support for its id and namespace, and give both",
+					r.ID, r.Name),
+				r.ID+" with oidcProvider.id and oidcProvider.namespace",
+				"oidcProvider: {id: <id>, namespace: <namespace>}",
+			)
 		}
 	}
 }
@@ -124,7 +135,12 @@ func (d checker) checkRoles(f *File) {
 				"the same in both, or another role.name", "role: {name: "+s.Role.Name+"_2}")
 		}
 		if s.Role.Existing && s.Role.Strict {
-			d.Limit(at(i, "role.strict"), "policies of others are never taken from an adopted role; they are reported", "false with role.existing: true", "strict: false")
+			d.Limit(
+				at(i, "role.strict"),
+				"policies of others are never taken from an adopted role; they are reported",
+				"false with role.existing: true",
+				"strict: false",
+			)
 		}
 	}
 }
@@ -164,10 +180,26 @@ func (d checker) checkKeys(f *File) {
 		case d.Faulty(path) || s.ICARegion == "":
 			continue
 		case s.Bucket.KMSKeyARN == "" && s.KMS.Restore:
-			d.Limit(at(i, "kms.restore"), "no key is named in bucket.kmsKeyArn, so there is nothing to restore", "false without a key", "restore: false")
+			d.Limit(
+				at(i, "kms.restore"),
+				"no key is named in bucket.kmsKeyArn, so there is nothing to restore",
+				"false without a key",
+				"restore: false",
+			)
 		case s.Bucket.KMSKeyARN != "" && keyRegion(&s) != s.region().AWS:
-			d.Limit(path, fmt.Sprintf("the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
-				keyRegion(&s), s.ICARegion, s.region().AWS), "a key in "+s.region().AWS, "kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(&s), s.region().AWS, 1))
+			d.Limit(
+				path,
+				fmt.Sprintf(
+					"the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
+					keyRegion(
+						&s,
+					),
+					s.ICARegion,
+					s.region().AWS,
+				),
+				"a key in "+s.region().AWS,
+				"kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(&s), s.region().AWS, 1),
+			)
 		}
 		if j := firsts[i]; j < i {
 			d.agree(f, i, j, keys, "storages that share a key", "the same in both", "kms: {restore: true} in both")
@@ -201,8 +233,12 @@ func (d checker) checkPolicies(f *File) {
 			continue
 		}
 		if j := policies[i]; j < i {
-			d.Limit(at(i, "role.policyName"), fmt.Sprintf("%s is the policy of another role, %s", yamlspec.Quoted(s.Role.PolicyName), d.Line(at(j, "role.policyName"))),
-				"a name that no other role's policy has", "policyName: "+s.Role.PolicyName+"-2")
+			d.Limit(
+				at(i, "role.policyName"),
+				fmt.Sprintf("%s is the policy of another role, %s", yamlspec.Quoted(s.Role.PolicyName), d.Line(at(j, "role.policyName"))),
+				"a name that no other role's policy has",
+				"policyName: "+s.Role.PolicyName+"-2",
+			)
 		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 
 const policyVersion = "2012-10-17"
 
-// CORSRule is one CORS rule of a bucket, its members named as S3's console takes them. The order of its lists has no meaning. Ours has
+// CORSRule is one CORS rule of a bucket, its members named as S3's console takes them. The order of its lists has no
+// meaning. Ours has
 // neither ID nor age.
 type CORSRule struct {
 	ID                                                            string `json:",omitempty"`
@@ -37,7 +38,8 @@ func MatchesOrigin(allowed, origin string) bool {
 	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
 }
 
-// TrustPolicy is the role's trust policy for ICA's prefix (one that passed CheckPrefix, or a CloudFormation reference to it). The document
+// TrustPolicy is the role's trust policy for ICA's prefix (one that passed CheckPrefix, or a CloudFormation reference
+// to it). The document
 // shows the prefix: mask it before printing.
 func (s Storage) TrustPolicy(prefix string) policy.Document {
 	if !s.Own.Trust.Empty() {
@@ -58,7 +60,8 @@ func (s Storage) TrustPolicy(prefix string) policy.Document {
 	})
 }
 
-// PermissionPolicy is what ICA may do with the buckets of the role: two statements for each, and one for all keys. versioned says which
+// PermissionPolicy is what ICA may do with the buckets of the role: two statements for each, and one for all keys.
+// versioned says which
 // buckets are versioned or suspended. The user's own policy has no variants.
 func (r *Role) PermissionPolicy(versioned func(*Bucket) bool) policy.Document {
 	if !r.Own.Empty() {
@@ -87,7 +90,8 @@ func (r *Role) keyUse() []policy.Statement {
 	return []policy.Statement{{Effect: "Allow", Action: keyActions(), Resource: keys}}
 }
 
-// BoundaryDocument is the permissions boundary of ours: the most that any variant of the permission policy permits on the role's buckets
+// BoundaryDocument is the permissions boundary of ours: the most that any variant of the permission policy permits on
+// the role's buckets
 // and keys, and what the user's own policy permits. So a change of versioning or tags needs no other boundary.
 func (r *Role) BoundaryDocument() policy.Document {
 	buckets := policy.Statement{Effect: "Allow", Action: bucketActions(true)}
@@ -126,7 +130,11 @@ func (s Storage) BucketStatements(versioned bool) []policy.Statement {
 // requireTLS is usual practice in AWS; ICA's calls use TLS anyway.
 func (b *Bucket) requireTLS() policy.Statement {
 	return policy.Statement{
-		Sid: SidRequireTLS, Effect: "Deny", Principal: policy.Everyone(), Action: policy.Values{"s3:*"}, Resource: []string{b.ARN, b.ARN + "/*"},
+		Sid:       SidRequireTLS,
+		Effect:    "Deny",
+		Principal: policy.Everyone(),
+		Action:    policy.Values{"s3:*"},
+		Resource:  []string{b.ARN, b.ARN + "/*"},
 		Condition: policy.Condition{"Bool": {"aws:SecureTransport": {"false"}}},
 	}
 }
@@ -140,24 +148,38 @@ func (s Storage) crossAccountCopy(versioned bool) policy.Statement {
 	}
 }
 
-// KeyStatements are ours in the key policy, whatever else stands there: cross-account copy, if a storage with this key asks for it.
+// KeyStatements are ours in the key policy, whatever else stands there: cross-account copy, if a storage with this key
+// asks for it.
 func (s Storage) KeyStatements() []policy.Statement {
 	if s.Key == nil || !s.Key.CrossAccountCopy {
 		return nil
 	}
-	return []policy.Statement{{
-		Sid: SidCrossAccountCopy, Effect: "Allow", Principal: policy.Principal{"AWS": {s.CrossAccount}}, Action: keyActions(), Resource: []string{"*"},
-	}}
+	return []policy.Statement{
+		{
+			Sid:       SidCrossAccountCopy,
+			Effect:    "Allow",
+			Principal: policy.Principal{"AWS": {s.CrossAccount}},
+			Action:    keyActions(),
+			Resource:  []string{"*"},
+		},
+	}
 }
 
-// KeyRoleStatement lets the roles use the key. It is for key policies that do not let the account's IAM policies decide (the usual root
+// KeyRoleStatement lets the roles use the key. It is for key policies that do not let the account's IAM policies decide
+// (the usual root
 // statement); where they do, it is not needed and not put. Without a key it names nobody.
 func (s Storage) KeyRoleStatement() policy.Statement {
 	var roles []string
 	if s.Key != nil {
 		roles = slices.Clone(s.Key.Roles)
 	}
-	return policy.Statement{Sid: SidRole, Effect: "Allow", Principal: policy.Principal{"AWS": roles}, Action: keyActions(), Resource: []string{"*"}}
+	return policy.Statement{
+		Sid:       SidRole,
+		Effect:    "Allow",
+		Principal: policy.Principal{"AWS": roles},
+		Action:    keyActions(),
+		Resource:  []string{"*"},
+	}
 }
 
 func bucketActions(versioned bool) []string {
@@ -201,17 +223,30 @@ func (b *Bucket) objects() string {
 // Source says how sure a document is.
 type Source struct {
 	Document string // cors, permission-policy, trust-policy, bucket-policy, key-policy, boundary
-	Sure     string // page: Illumina's "IAM Role Method"; illumina: another page of Illumina's help; lab: labs in production; derived: ours
-	Why      string
+	// page: Illumina's "IAM Role Method"; illumina: another page of Illumina's help; lab: labs in production; derived: ours
+	Sure string
+	Why  string
 }
 
 // Sources lists our documents and where each comes from.
 func Sources() []Source {
 	return []Source{
 		{"cors", "page", `verbatim, section 1 of "IAM Role Method"`},
-		{"permission-policy", "illumina, lab", "Illumina's SSE-KMS page; the actions on versions' tags as labs in production have them"},
-		{"trust-policy", "derived", `put together from the fields, the sub line and the "-*" that section 4 of "IAM Role Method" gives in words`},
-		{"bucket-policy", "page, lab", `cross-account copy is section 8 of "IAM Role Method" in words, the statement as labs in production have it; TLS only is AWS's usual practice`},
+		{
+			"permission-policy",
+			"illumina, lab",
+			"Illumina's SSE-KMS page; the actions on versions' tags as labs in production have them",
+		},
+		{
+			"trust-policy",
+			"derived",
+			`put together from the fields, the sub line and the "-*" that section 4 of "IAM Role Method" gives in words`,
+		},
+		{
+			"bucket-policy",
+			"page, lab",
+			`cross-account copy is section 8 of "IAM Role Method" in words, the statement as labs in production have it; TLS only is AWS's usual practice`,
+		},
 		{"key-policy", "illumina", "Illumina's SSE-KMS page"},
 		{"boundary", "derived", "all variants of the permission policy in one; Illumina asks for no boundary"},
 	}

@@ -103,8 +103,15 @@ func TestDocumentsOfAllDescribedRegions(t *testing.T) {
 				permissions := s.Role.PermissionPolicy(func(*Bucket) bool { return v.versioned })
 				same(t, "permission policy, "+v.String(), v.permissions(t, r), permissions)
 				same(t, "cross-account copy, "+v.String(), v.crossAccount(t, r), s.BucketStatements(v.versioned)[1])
-				fmt.Fprintf(&lines, "%v\n  permission-policy %s\n  bucket-policy     %s\n  key-policy        %s\n  key-policy, if IAM does not decide %s\n",
-					v, compact(t, permissions), compact(t, s.BucketStatements(v.versioned)), compact(t, s.KeyStatements()), compact(t, s.KeyRoleStatement()))
+				fmt.Fprintf(
+					&lines,
+					"%v\n  permission-policy %s\n  bucket-policy     %s\n  key-policy        %s\n  key-policy, if IAM does not decide %s\n",
+					v,
+					compact(t, permissions),
+					compact(t, s.BucketStatements(v.versioned)),
+					compact(t, s.KeyStatements()),
+					compact(t, s.KeyRoleStatement()),
+				)
 				withinBoundary(t, permissions, s.Role.BoundaryDocument())
 			}
 			golden(t, filepath.Join(dir, "variants.txt"), []byte(lines.String()))
@@ -172,7 +179,10 @@ func (v variant) permissions(t *testing.T, r Region) any {
 		s["Action"] = append(s["Action"].([]any), v.with(t, part)...)
 	}
 	if v.key {
-		doc["Statement"] = append(statements, map[string]any{"Effect": "Allow", "Action": additions(t)["key"], "Resource": []any{keyIn(r.AWS)}})
+		doc["Statement"] = append(
+			statements,
+			map[string]any{"Effect": "Allow", "Action": additions(t)["key"], "Resource": []any{keyIn(r.AWS)}},
+		)
 	}
 	return doc
 }
@@ -187,9 +197,18 @@ func (v variant) crossAccount(t *testing.T, r Region) any {
 // names is what ICA, AWS and people call the parts of the storage.
 func names(s Storage) map[string]string {
 	return map[string]string{
-		"region": s.Region.AWS, "namespace": s.Region.Namespace, "crossAccount": s.CrossAccount, "doubt": s.Region.Doubt,
-		"bucket": s.Bucket.ARN, "role": s.Role.ARN, "policy": s.Role.Policy.ARN, "boundary": s.Role.Boundary.ARN, "prefix": s.Role.Prefix.ARN,
-		"provider": s.Provider.ARN, "providerURL": s.Provider.URL, "providerAudience": s.Provider.Audience,
+		"region":           s.Region.AWS,
+		"namespace":        s.Region.Namespace,
+		"crossAccount":     s.CrossAccount,
+		"doubt":            s.Region.Doubt,
+		"bucket":           s.Bucket.ARN,
+		"role":             s.Role.ARN,
+		"policy":           s.Role.Policy.ARN,
+		"boundary":         s.Role.Boundary.ARN,
+		"prefix":           s.Role.Prefix.ARN,
+		"provider":         s.Provider.ARN,
+		"providerURL":      s.Provider.URL,
+		"providerAudience": s.Provider.Audience,
 	}
 }
 

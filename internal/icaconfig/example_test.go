@@ -9,7 +9,8 @@ import (
 	"github.com/icaguard/icaguard/internal/yamlspec"
 )
 
-// TestExample holds ica.example.yaml against the code: it is valid, and with every #key taken from its comment it means the same. So
+// TestExample holds ica.example.yaml against the code: it is valid, and with every #key taken from its comment it means
+// the same. So
 // the defaults that it documents are the real ones, and no key is missing.
 func TestExample(t *testing.T) {
 	data, err := os.ReadFile("../../ica.example.yaml")

@@ -49,7 +49,10 @@ func bad() []struct{ name, text string } {
 		{"unknown key, near, with a secret", edit("sessionNamePrefix: "+prefix, "sesionNamePrefix: "+testPrefix)},
 		{"unknown key at another place", edit("    icaRegion: US", "    icaRegion: US\n    folder: ica")},
 		{"unknown mapping at another place", "bucket: {name: x}\n" + plain},
-		{"secret glued to its key", edit("    role:\n      sessionNamePrefix: "+prefix, "    role: {sessionNamePrefix:"+testPrefix+"}")},
+		{
+			"secret glued to its key",
+			edit("    role:\n      sessionNamePrefix: "+prefix, "    role: {sessionNamePrefix:"+testPrefix+"}"),
+		},
 		{"missing storages", "account: \"123456789012\"\n"},
 		{"null storages", "storages:\n"},
 		{"no storage", "storages: []\n"},
@@ -61,7 +64,10 @@ func bad() []struct{ name, text string } {
 		{"missing bucket name", edit("      name: lab-prod-ica\n", "")},
 		{"missing prefix", edit("      sessionNamePrefix: "+prefix, "      path: /")},
 		{"null prefix", edit(prefix, "")},
-		{"text where a mapping belongs", edit("    bucket:\n      name: lab-prod-ica\n      folder: ica\n", "    bucket: lab-prod-ica\n")},
+		{
+			"text where a mapping belongs",
+			edit("    bucket:\n      name: lab-prod-ica\n      folder: ica\n", "    bucket: lab-prod-ica\n"),
+		},
 		{"secret where a mapping belongs", edit("    role:\n      sessionNamePrefix: "+prefix, "    role: "+testPrefix)},
 		{"list where text belongs", edit("lab-prod-ica", "[a, b]")},
 		{"mapping as a prefix", edit(prefix, "{"+testPrefix+": x}")},
@@ -134,9 +140,32 @@ func bad() []struct{ name, text string } {
 		{"empty prefix", edit(prefix, `""`)},
 		{"parameter without a slash", edit(prefix, "ssm:"+testPrefix)},
 		{"parameter of AWS", edit(prefix, "ssm:/aws/x")},
-		{"shared role, all differs", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "other-policy\n      path: /x/\n      description: x\n      existing: true\n")},
-		{"shared role, literal prefixes differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", prefix, testPrefix, "ssm:/ica/lab-test/session-name-prefix", testPrefix+"2")},
-		{"roles that differ by capitals", edit2("Test_Role", "illumina_ica_role", "test-policy", "illumina-ica-admin-policy", "lab-test/session", "lab-prod/session")},
+		{
+			"shared role, all differs",
+			edit2(
+				"Test_Role",
+				"Illumina_ICA_Role",
+				"test-policy\n",
+				"other-policy\n      path: /x/\n      description: x\n      existing: true\n",
+			),
+		},
+		{
+			"shared role, literal prefixes differ",
+			edit2(
+				"Test_Role",
+				"Illumina_ICA_Role",
+				"test-policy",
+				"illumina-ica-admin-policy",
+				prefix,
+				testPrefix,
+				"ssm:/ica/lab-test/session-name-prefix",
+				testPrefix+"2",
+			),
+		},
+		{
+			"roles that differ by capitals",
+			edit2("Test_Role", "illumina_ica_role", "test-policy", "illumina-ica-admin-policy", "lab-test/session", "lab-prod/session"),
+		},
 		{"provider adopted by one storage only", both + "    oidcProvider: {existing: true}\n"},
 		{"versioning", edit("folder: ica", "versioning: on")},
 		{"empty versioning", edit("folder: ica", "versioning: \"\"")},
@@ -149,9 +178,41 @@ func bad() []struct{ name, text string } {
 		{"shared key, restore differs", edit2("folder: ica\n", "kmsKeyArn: "+keyIn("us-east-1")+"\n") + "    kms: {restore: true}\n"},
 		{"strict with an adopted role", edit("    role:", "    role:\n      existing: true\n      strict: true")},
 		{"boundary", edit("    role:", "    role:\n      boundary: yes-please")},
-		{"shared role, strict and boundary differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n      strict: true\n      boundary: none\n", "lab-test/session", "lab-prod/session")},
-		{"shared role in two regions", edit2("name: lab-test\n    icaRegion: US", "name: lab-test\n    icaRegion: CA", "Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n", "lab-test/session", "lab-prod/session")},
-		{"shared role, documents differ", edit2("Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n", "lab-test/session", "lab-prod/session") + "    documents: {trustPolicy: my.json}\n"},
+		{
+			"shared role, strict and boundary differ",
+			edit2(
+				"Test_Role",
+				"Illumina_ICA_Role",
+				"test-policy\n",
+				"illumina-ica-admin-policy\n      strict: true\n      boundary: none\n",
+				"lab-test/session",
+				"lab-prod/session",
+			),
+		},
+		{
+			"shared role in two regions",
+			edit2(
+				"name: lab-test\n    icaRegion: US",
+				"name: lab-test\n    icaRegion: CA",
+				"Test_Role",
+				"Illumina_ICA_Role",
+				"test-policy\n",
+				"illumina-ica-admin-policy\n",
+				"lab-test/session",
+				"lab-prod/session",
+			),
+		},
+		{
+			"shared role, documents differ",
+			edit2(
+				"Test_Role",
+				"Illumina_ICA_Role",
+				"test-policy\n",
+				"illumina-ica-admin-policy\n",
+				"lab-test/session",
+				"lab-prod/session",
+			) + "    documents: {trustPolicy: my.json}\n",
+		},
 		{"documents without a folder", plain + "    documents: {cors: my-cors.json}\n"},
 		{"document in another folder", plain + "    documents: {cors: ../my-cors.json}\n"},
 		{"audit", "audit: hourly\n" + plain},
@@ -179,7 +240,13 @@ func manyTags(n int) string {
 func manyStorages(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "  - name: lab-%d\n    icaRegion: US\n    bucket: {name: lab-%d-ica}\n    role: {sessionNamePrefix: \"ssm:/ica/lab-prod/session-name-prefix\"}\n", i, i)
+		fmt.Fprintf(
+			&b,
+			"  - name: lab-%d\n    icaRegion: US\n    bucket: {name: lab-%d-ica}\n    role: {sessionNamePrefix: "+
+				"\"ssm:/ica/lab-prod/session-name-prefix\"}\n",
+			i,
+			i,
+		)
 	}
 	return b.String()
 }
@@ -234,9 +301,19 @@ storages:
 		got = append(got, fmt.Sprintf("%d:%d %s", f.Line, f.Column, f.Key))
 	}
 	want := []string{
-		"1:10 account", "2:1 colour", "3:8 audit", "5:11 storages[0].name", "6:16 storages[0].icaRegion", "7:20 storages[0].bucket.name",
-		"7:31 storages[0].bucket.folder", "9:13 storages[0].role.path", "10:26 storages[0].role.sessionNamePrefix",
-		"11:5 storages[1].name", "11:5 storages[1].icaRegion", "11:5 storages[1].role.sessionNamePrefix", "11:13 storages[1].bucket",
+		"1:10 account",
+		"2:1 colour",
+		"3:8 audit",
+		"5:11 storages[0].name",
+		"6:16 storages[0].icaRegion",
+		"7:20 storages[0].bucket.name",
+		"7:31 storages[0].bucket.folder",
+		"9:13 storages[0].role.path",
+		"10:26 storages[0].role.sessionNamePrefix",
+		"11:5 storages[1].name",
+		"11:5 storages[1].icaRegion",
+		"11:5 storages[1].role.sessionNamePrefix",
+		"11:13 storages[1].bucket",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -250,7 +327,8 @@ storages:
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ica.yaml")
 	_, err := Load(path)
-	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "config: read: ") || !strings.Contains(err.Error(), "copy ica.example.yaml") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "config: read: ") ||
+		!strings.Contains(err.Error(), "copy ica.example.yaml") {
 		t.Errorf("missing file: %v", err)
 	}
 	if _, err := Load(t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "config: read: ") {
@@ -266,8 +344,9 @@ func TestLoad(t *testing.T) {
 
 func TestSaneForms(t *testing.T) {
 	for name, text := range map[string]string{
-		"account without quotes":        edit(`"123456789012"`, "012345678901"),
-		"defaults":                      "audit: 1h\ntrail: existing\niamEvents: relay\n" + plain + "    kms: {restore: false}\n    documents: {}\n",
+		"account without quotes": edit(`"123456789012"`, "012345678901"),
+		"defaults": "audit: 1h\ntrail: existing\niamEvents: relay\n" + plain + "    kms: {restore: false}\n    " +
+			"documents: {}\n",
 		"other values":                  "audit: 90m\ntrail: create\n" + plain,
 		"keys with nothing behind them": "mode:\ntags:\nhomeRegion: ~\n" + plain + "    kms:\n    oidcProvider:\n",
 		"JSON":                          `{"storages":[{"name":"a","icaRegion":"US","bucket":{"name":"abc"},"role":{"sessionNamePrefix":"ssm:/a"}}]}`,
@@ -308,7 +387,19 @@ func TestAuditEvery(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	f := mustParse(t, edit("alerts:\n  emails: [storage-oncall@example.org]\n", "", "      folder: ica\n", "", "ssm:/ica/lab-prod/session-name-prefix", testPrefix, "icaRegion: US", "icaRegion: IN"))
+	f := mustParse(
+		t,
+		edit(
+			"alerts:\n  emails: [storage-oncall@example.org]\n",
+			"",
+			"      folder: ica\n",
+			"",
+			"ssm:/ica/lab-prod/session-name-prefix",
+			testPrefix,
+			"icaRegion: US",
+			"icaRegion: IN",
+		),
+	)
 	want := `ica.yaml:1: alerts.emails: nobody gets a mail about what no program may repair; give at least one address, for example emails: [storage-oncall@example.org]
 ica.yaml:6: storages[0].bucket.folder: ICA gets the whole bucket; Illumina advises a folder, for example folder: ica
 ica.yaml:4: storages[0].icaRegion: the page gives namespace aps1 (also Singapore's) but cross-account role aps3; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace

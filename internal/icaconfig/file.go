@@ -1,5 +1,7 @@
-// Package icaconfig turns ica.yaml into the Baseline: what ICA needs in an AWS account, as plain data. It reads one file and never AWS,
-// and the same file gives the same Baseline, byte for byte. A file with any fault gives no Baseline at all: no key and no value is
+// Package icaconfig turns ica.yaml into the Baseline: what ICA needs in an AWS account, as plain data. It reads one
+// file and never AWS,
+// and the same file gives the same Baseline, byte for byte. A file with any fault gives no Baseline at all: no key and
+// no value is
 // silently ignored.
 package icaconfig
 
@@ -24,7 +26,8 @@ const (
 	Observe Mode = "observe" // report it, change nothing
 )
 
-// File is ica.yaml as the user wrote it, with defaults applied. The tags of it and of the structs below, as package yamlspec takes them,
+// File is ica.yaml as the user wrote it, with defaults applied. The tags of it and of the structs below, as package
+// yamlspec takes them,
 // are the only list of keys.
 type File struct {
 	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
@@ -112,11 +115,15 @@ func spec() *yamlspec.Spec {
 	}
 }
 
-// Load reads and checks the file at path, and the user's own documents beside it. The error is yamlspec.Faults if the file was read and cannot be used.
+// Load reads and checks the file at path, and the user's own documents beside it. The error is yamlspec.Faults if the
+// file was read and cannot be used.
 func Load(path string) (*File, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("config: read: %w: copy ica.example.yaml there and fill it in, or name another file (--config, or CONFIG= for make)", err)
+		return nil, fmt.Errorf(
+			"config: read: %w: copy ica.example.yaml there and fill it in, or name another file (--config, or CONFIG= for make)",
+			err,
+		)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("config: read: %w: name a file that you may read", err)
@@ -124,10 +131,12 @@ func Load(path string) (*File, error) {
 	return ParseIn(os.DirFS(filepath.Dir(path)), path, data)
 }
 
-// Parse checks the text of an ica.yaml that stands alone: documents of the user's own are refused, as there is no place to read them from.
+// Parse checks the text of an ica.yaml that stands alone: documents of the user's own are refused, as there is no place
+// to read them from.
 func Parse(name string, data []byte) (*File, error) { return ParseIn(nil, name, data) }
 
-// ParseIn checks the text of an ica.yaml and the user's own documents, which stand in dir; name stands for the file in messages. The error
+// ParseIn checks the text of an ica.yaml and the user's own documents, which stand in dir; name stands for the file in
+// messages. The error
 // is always yamlspec.Faults, with everything that is wrong.
 func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 	f := &File{}
@@ -177,7 +186,11 @@ func (f *File) Warnings() []string {
 		all = append(all, fmt.Sprintf("%s:%d: %s: %s", f.src.Name(), f.src.Where(key).Line, key, text))
 	}
 	if len(f.Alerts.Emails) == 0 {
-		warn("alerts.emails", "nobody gets a mail about what no program may repair; give at least one address, for example emails: [storage-oncall@example.org]")
+		warn(
+			"alerts.emails",
+			"nobody gets a mail about what no program may repair; give at least one address, for example emails: "+
+				"[storage-oncall@example.org]",
+		)
 	}
 	for i, s := range f.Storages {
 		for _, w := range f.warnings(s) {
@@ -197,19 +210,43 @@ func (f *File) warnings(s StorageSpec) []warning {
 		}
 	}
 	warn(s.Bucket.Folder == "", "bucket.folder", "ICA gets the whole bucket; Illumina advises a folder, for example folder: ica")
-	warn(s.Bucket.Existing && !s.Role.Existing && s.Bucket.Versioning == string(VersioningAuto), "bucket.versioning",
-		"if this bucket is versioned, write versioning: enabled; else each deploy puts the unversioned permissions back until the guard checks")
-	warn(s.Bucket.Existing && s.Bucket.CrossAccountCopy, "bucket.crossAccountCopy",
-		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes stays Illumina's and copies fail with 403")
+	warn(
+		s.Bucket.Existing && !s.Role.Existing && s.Bucket.Versioning == string(VersioningAuto),
+		"bucket.versioning",
+		"if this bucket is versioned, write versioning: enabled; else each deploy puts the unversioned permissions back until the "+
+			"guard checks",
+	)
+	warn(
+		s.Bucket.Existing && s.Bucket.CrossAccountCopy,
+		"bucket.crossAccountCopy",
+		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes "+
+			"stays Illumina's and copies fail with 403",
+	)
 	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(&s) != f.Account, "bucket.kmsKeyArn",
 		"the key is in another account, whose events the guard cannot hear; what happens to it is found by the scheduled audit only")
-	warn(s.Role.Existing && !s.OIDCProvider.Existing, "oidcProvider.existing",
-		"an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set oidcProvider: {existing: true}")
-	warn(!s.Role.Existing && s.Role.Boundary == "none", "role.boundary",
-		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better leave the key out")
+	warn(
+		s.Role.Existing && !s.OIDCProvider.Existing,
+		"oidcProvider.existing",
+		"an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set "+
+			"oidcProvider: {existing: true}",
+	)
+	warn(
+		!s.Role.Existing && s.Role.Boundary == "none",
+		"role.boundary",
+		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better leave "+
+			"the key out",
+	)
 	doubt := s.region().Doubt
-	warn(doubt != "", "icaRegion", doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace")
-	warn(prefixOf(s.Role.SessionNamePrefix).Literal != "", "role.sessionNamePrefix", "a literal prefix also stands in the template and in the Lambda's file; "+
-		"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats["prefix"].Example)
+	warn(
+		doubt != "",
+		"icaRegion",
+		doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace",
+	)
+	warn(
+		prefixOf(s.Role.SessionNamePrefix).Literal != "",
+		"role.sessionNamePrefix",
+		"a literal prefix also stands in the template and in the Lambda's file; "+
+			"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats["prefix"].Example,
+	)
 	return all
 }

@@ -10,16 +10,20 @@ import (
 // parameterPattern is a name in SSM Parameter Store (SSM API, PutParameter).
 const parameterPattern = `(/[A-Za-z0-9_.-]+){1,15}`
 
-// formats is the table of all forms of text in ica.yaml. Rows without a pattern are checked in code (prefix: checkPrefix; tags: tagKey and tagValue).
-var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table that nobody changes, with patterns that are compiled once
+// formats is the table of all forms of text in ica.yaml. Rows without a pattern are checked in code (prefix:
+// checkPrefix; tags: tagKey and tagValue).
+// a table that nobody changes, with patterns that are compiled once
+var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals
 	"account": {
 		Noun: "an AWS account id", Pattern: `[0-9]{12}`,
 		Allowed: "12 digits, in quotes", Example: `"123456789012"`,
 	},
 	"awsRegion": {
 		// Only partition aws, whose regions the AWS SDKs recognise by these beginnings, and only the words that AWS uses.
-		Noun: "an AWS region", Pattern: `(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central|northeast|southeast|northwest|southwest)-[0-9]{1,2}`,
-		Allowed: "the id of a region of partition aws, in lowercase", Example: "us-east-1",
+		Noun:    "an AWS region",
+		Pattern: `(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central|northeast|southeast|northwest|southwest)-[0-9]{1,2}`,
+		Allowed: "the id of a region of partition aws, in lowercase",
+		Example: "us-east-1",
 	},
 	"icaRegion": {
 		Noun: "a region of ICA", Pattern: strings.Join(regionIDs(), "|"),
@@ -30,8 +34,11 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 		Allowed: "whole minutes or whole hours, from 5m to 24h", Example: "1h",
 	},
 	"email": {
-		Noun: "an e-mail address", Pattern: `[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}`, Fits: mailFits,
-		Allowed: "addresses of the form name@domain", Example: "storage-oncall@example.org",
+		Noun:    "an e-mail address",
+		Pattern: `[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}`,
+		Fits:    mailFits,
+		Allowed: "addresses of the form name@domain",
+		Example: "storage-oncall@example.org",
 	},
 	"storage": {
 		// "all" means every storage wherever a storage is named, for example in the pause parameter.
@@ -39,27 +46,40 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 		Allowed: "up to 32 lowercase letters, digits and hyphens, no hyphen at its ends, not the word all", Example: "lab-prod",
 	},
 	"bucket": { // Amazon S3 User Guide, general purpose bucket naming rules
-		Noun: "a bucket name", Pattern: `[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]`, Fits: yamlspec.UpTo(63),
+		Noun:    "a bucket name",
+		Pattern: `[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]`,
+		Fits:    yamlspec.UpTo(63),
 		Refused: `\.\.|^[0-9]+(\.[0-9]+){3}$|^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$`,
-		Allowed: "3 to 63 lowercase letters, digits, dots and hyphens, a letter or digit at its ends, no two dots in a row, no IP address, " +
+		Allowed: "3 to 63 lowercase letters, digits, dots and hyphens, a letter or digit at its ends, no two dots in a row, no IP " +
+			"address, " +
 			"none of S3's own beginnings (xn--, sthree-, amzn-s3-demo-) and endings (-s3alias, --ol-s3, .mrap, --x-s3, --table-s3)",
 		Example: "lab-prod-ica",
 	},
 	"folder": { // it becomes part of an IAM policy, which is Latin-1 and where * and ? are wildcards and ${ begins a variable
-		Noun: "a folder", Pattern: `[!-.0-~\x{a1}-\x{ff}]([ -~\x{a1}-\x{ff}]{0,898}[!-.0-~\x{a1}-\x{ff}])?`, Refused: `[*?]|\$\{|//|(^|/)\.{1,2}(/|$)`, Fits: yamlspec.UpTo(900),
-		Allowed: "a path in Latin-1 without / or space at its ends, no //, no . or .. as a part, no *, ? or ${", Example: "ica",
+		Noun:    "a folder",
+		Pattern: `[!-.0-~\x{a1}-\x{ff}]([ -~\x{a1}-\x{ff}]{0,898}[!-.0-~\x{a1}-\x{ff}])?`,
+		Refused: `[*?]|\$\{|//|(^|/)\.{1,2}(/|$)`,
+		Fits:    yamlspec.UpTo(900),
+		Allowed: "a path in Latin-1 without / or space at its ends, no //, no . or .. as a part, no *, ? or ${",
+		Example: "ica",
 	},
 	"kmsKey": {
-		Noun: "the ARN of a KMS key", Pattern: `arn:` + partitionWithICA + `:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`,
-		Allowed: "the ARN of a key, not of an alias", Example: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+		Noun:    "the ARN of a KMS key",
+		Pattern: `arn:` + partitionWithICA + `:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`,
+		Allowed: "the ARN of a key, not of an alias",
+		Example: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 	},
 	"role": { // IAM API, CreateRole
 		Noun: "a role name", Pattern: `[\w+=,.@-]{1,64}`, Fits: yamlspec.UpTo(64),
 		Allowed: "up to 64 letters, digits and _+=,.@-", Example: "Illumina_ICA_Role",
 	},
 	"path": { // IAM API, CreateRole; wildcards are refused because the path becomes part of an IAM resource
-		Noun: "a path", Pattern: `/|/[!-~]{1,510}/`, Refused: `[*?]|\$\{|//|^/aws-(service-role|reserved)/`, Fits: yamlspec.UpTo(512),
-		Allowed: "/ or up to 512 characters that begin and end with /, without spaces, //, *, ? or ${, not AWS's own /aws-service-role/ and /aws-reserved/",
+		Noun:    "a path",
+		Pattern: `/|/[!-~]{1,510}/`,
+		Refused: `[*?]|\$\{|//|^/aws-(service-role|reserved)/`,
+		Fits:    yamlspec.UpTo(512),
+		Allowed: "/ or up to 512 characters that begin and end with /, without spaces, //, *, ? or ${, not AWS's own " +
+			"/aws-service-role/ and /aws-reserved/",
 		Example: "/ica/",
 	},
 	"description": { // IAM API, CreateRole
@@ -75,12 +95,18 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 		Allowed: "icaguard, none, the ARN of a policy", Example: "icaguard",
 	},
 	"prefix": { // checked by checkPrefix, whose error keeps the value to itself
-		Noun: "a prefix", Allowed: "ssm: and a parameter's name that begins with /, or the prefix itself: 8 to 62 letters, digits and _+=,.@-",
-		Example: `"ssm:/ica/lab-prod/session-name-prefix"`, Editors: parameterScheme + parameterPattern + `|[A-Za-z0-9_+=,.@-]{8,62}`,
+		Noun:    "a prefix",
+		Allowed: "ssm: and a parameter's name that begins with /, or the prefix itself: 8 to 62 letters, digits and _+=,.@-",
+		Example: `"ssm:/ica/lab-prod/session-name-prefix"`,
+		Editors: parameterScheme + parameterPattern + `|[A-Za-z0-9_+=,.@-]{8,62}`,
 	},
 	"parameter": { // SSM API, PutParameter
-		Noun: "a parameter name", Pattern: parameterPattern, Refused: `^/([aA][wW][sS]|[sS][sS][mM])(/|$)`, Fits: yamlspec.UpTo(900),
-		Allowed: "1 to 15 parts of letters, digits and _.-, each after a /, the first not aws or ssm", Example: "/ica/lab-prod/session-name-prefix",
+		Noun:    "a parameter name",
+		Pattern: parameterPattern,
+		Refused: `^/([aA][wW][sS]|[sS][sS][mM])(/|$)`,
+		Fits:    yamlspec.UpTo(900),
+		Allowed: "1 to 15 parts of letters, digits and _.-, each after a /, the first not aws or ssm",
+		Example: "/ica/lab-prod/session-name-prefix",
 	},
 	"providerID": {
 		Noun: "an OIDC provider id", Pattern: `[0-9A-F]{32}`,
@@ -95,10 +121,18 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 		Allowed: "the name of a JSON file beside ica.yaml", Example: "my-document.json",
 	},
 	"tags": {
-		Noun: "tags", Allowed: "up to 49 pairs; keys of 1 to 128, values of up to 256 letters, digits, spaces and _.:/=+-@; no key begins with aws: or is icaguard",
-		Example: "{owner: genomics}", Pairs: &yamlspec.Pairs{Keys: "tagKey", Values: "tagValue", Most: mostTags},
+		Noun: "tags",
+		Allowed: "up to 49 pairs; keys of 1 to 128, values of up to 256 letters, digits, spaces and _.:/=+-@; no key begins with " +
+			"aws: or is icaguard",
+		Example: "{owner: genomics}",
+		Pairs:   &yamlspec.Pairs{Keys: "tagKey", Values: "tagValue", Most: mostTags},
 	},
-	"tagKey":   {Noun: "a tag's key", Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}`, Refused: `^[aA][wW][sS]:`, Fits: yamlspec.UpTo(128)},
+	"tagKey": {
+		Noun:    "a tag's key",
+		Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}`,
+		Refused: `^[aA][wW][sS]:`,
+		Fits:    yamlspec.UpTo(128),
+	},
 	"tagValue": {Noun: "a tag's value", Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}`, Fits: yamlspec.UpTo(256)},
 }
 

@@ -37,7 +37,17 @@ func textsAroundLimits() []string {
 		for n := max(0, around-4); n < around+4; n++ {
 			for _, letter := range []string{"a", "A", "7", "é", "日", "-"} {
 				run := strings.Repeat(letter, n)
-				all = append(all, run, "a"+run+"a", "/"+run, "/"+run+"/", run+"@example.org", "x@"+run+".org", "x@example."+run, "x@a."+run+".org")
+				all = append(
+					all,
+					run,
+					"a"+run+"a",
+					"/"+run,
+					"/"+run+"/",
+					run+"@example.org",
+					"x@"+run+".org",
+					"x@example."+run,
+					"x@a."+run+".org",
+				)
 			}
 		}
 	}

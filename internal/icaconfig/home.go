@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// IAMRegion is where CloudTrail's events of IAM appear, wherever the caller is. Source: "AWS service events in EventBridge", global services.
+// IAMRegion is where CloudTrail's events of IAM appear, wherever the caller is. Source: "AWS service events in
+// EventBridge", global services.
 const IAMRegion = "us-east-1"
 
 // Home is the guard itself: where it runs and how it hears. Storages carry copies of it.
@@ -26,7 +27,8 @@ type Home struct {
 	KeyRegions         []string      // AWS regions of KMS keys in this account, sorted
 }
 
-// IAMAuditEvery is how often IAM is audited where its events do not get home: a change of the role is then found after five minutes rather
+// IAMAuditEvery is how often IAM is audited where its events do not get home: a change of the role is then found after
+// five minutes rather
 // than after seconds.
 const IAMAuditEvery = 5 * time.Minute
 
@@ -82,7 +84,8 @@ func (f *File) home(o Owner) Home {
 
 func (f *File) auditsIAM() bool { return f.IAMEvents == "audit" }
 
-// stacks lists what is deployed where. CloudFormation refuses a stack without resources, so at home, where the guard stack hears everything,
+// stacks lists what is deployed where. CloudFormation refuses a stack without resources, so at home, where the guard
+// stack hears everything,
 // a storage stack needs a bucket to create.
 func (f *File) stacks() []Stack {
 	var all []Stack
@@ -127,13 +130,27 @@ func (d checker) checkIAMAudit(f *File) {
 	}
 	for i, s := range f.Storages {
 		if s.region().AWS == IAMRegion {
-			d.Limit("iamEvents", fmt.Sprintf("audit has no use: storage %s stands in %s, where IAM's events are heard, %s", s.Name, IAMRegion, d.Line(at(i, "icaRegion"))),
-				"relay", "iamEvents: relay")
+			d.Limit(
+				"iamEvents",
+				fmt.Sprintf(
+					"audit has no use: storage %s stands in %s, where IAM's events are heard, %s",
+					s.Name,
+					IAMRegion,
+					d.Line(at(i, "icaRegion")),
+				),
+				"relay",
+				"iamEvents: relay",
+			)
 			return
 		}
 	}
 	if f.HomeRegion == IAMRegion {
-		d.Limit("iamEvents", "audit has no use: the guard's home is "+IAMRegion+", where IAM's events are heard", "relay", "iamEvents: relay")
+		d.Limit(
+			"iamEvents",
+			"audit has no use: the guard's home is "+IAMRegion+", where IAM's events are heard",
+			"relay",
+			"iamEvents: relay",
+		)
 	}
 }
 

@@ -18,8 +18,16 @@ func labs(head string, storages ...string) string {
 		if existing != "" {
 			adopted = ", existing: true"
 		}
-		text += fmt.Sprintf("  - {name: lab-%d, icaRegion: %s, bucket: {name: lab-%d-bucket%s}, role: {name: Role%d, policyName: policy-%d, sessionNamePrefix: \"ssm:/p\"}}\n",
-			i, region, i, adopted, i, i)
+		text += fmt.Sprintf(
+			"  - {name: lab-%d, icaRegion: %s, bucket: {name: lab-%d-bucket%s}, role: {name: Role%d, policyName: policy-%d, "+
+				"sessionNamePrefix: \"ssm:/p\"}}\n",
+			i,
+			region,
+			i,
+			adopted,
+			i,
+			i,
+		)
 	}
 	return text
 }
@@ -29,15 +37,33 @@ func TestStacks(t *testing.T) {
 		text string
 		want []string
 	}{
-		"one region":                    {labs("", "US"), []string{"icaguard-storage-us-east-1", "icaguard-guard"}},
-		"adopted, at home":              {labs("", "US existing"), []string{"icaguard-guard"}},
-		"adopted, away from home":       {labs("homeRegion: us-east-1\n", "EU existing"), []string{"icaguard-storage-eu-central-1", "icaguard-guard"}},
-		"two regions":                   {labs("", "US", "EU", "EU"), []string{"icaguard-storage-us-east-1", "icaguard-storage-eu-central-1", "icaguard-guard"}},
-		"home without storages":         {labs("homeRegion: us-east-1\n", "EU"), []string{"icaguard-storage-eu-central-1", "icaguard-guard"}},
-		"us-east-1 holds IAM's relay":   {labs("", "EU"), []string{"icaguard-storage-eu-central-1", "icaguard-relay", "icaguard-guard"}},
-		"us-east-1 forbidden":           {labs("iamEvents: audit\n", "EU"), []string{"icaguard-storage-eu-central-1", "icaguard-guard"}},
-		"adopted, with IAM's relay":     {labs("", "EU existing"), []string{"icaguard-relay", "icaguard-guard"}},
-		"a storage in IAM's own region": {labs("homeRegion: eu-central-1\n", "EU", "US existing"), []string{"icaguard-storage-eu-central-1", "icaguard-storage-us-east-1", "icaguard-guard"}},
+		"one region":       {labs("", "US"), []string{"icaguard-storage-us-east-1", "icaguard-guard"}},
+		"adopted, at home": {labs("", "US existing"), []string{"icaguard-guard"}},
+		"adopted, away from home": {labs("homeRegion: us-east-1\n", "EU existing"), []string{
+			"icaguard-storage-eu-central-1",
+			"icaguard-guard",
+		}},
+		"two regions": {labs("", "US", "EU", "EU"), []string{
+			"icaguard-storage-us-east-1",
+			"icaguard-storage-eu-central-1", "icaguard-guard",
+		}},
+		"home without storages": {labs("homeRegion: us-east-1\n", "EU"), []string{
+			"icaguard-storage-eu-central-1",
+			"icaguard-guard",
+		}},
+		"us-east-1 holds IAM's relay": {labs("", "EU"), []string{
+			"icaguard-storage-eu-central-1", "icaguard-relay",
+			"icaguard-guard",
+		}},
+		"us-east-1 forbidden": {labs("iamEvents: audit\n", "EU"), []string{
+			"icaguard-storage-eu-central-1",
+			"icaguard-guard",
+		}},
+		"adopted, with IAM's relay": {labs("", "EU existing"), []string{"icaguard-relay", "icaguard-guard"}},
+		"a storage in IAM's own region": {
+			labs("homeRegion: eu-central-1\n", "EU", "US existing"),
+			[]string{"icaguard-storage-eu-central-1", "icaguard-storage-us-east-1", "icaguard-guard"},
+		},
 	} {
 		b := mustBaseline(t, mustParse(t, c.text))
 		var got []string
@@ -61,7 +87,11 @@ func TestAuditOfIAMIsRefusedWhereIAMIsHeard(t *testing.T) {
 		labs("iamEvents: audit\n", "EU", "US"):                  "audit has no use: storage lab-1 stands in us-east-1",
 		labs("homeRegion: us-east-1\niamEvents: audit\n", "EU"): "audit has no use: the guard's home is us-east-1",
 	} {
-		if _, err := Parse("ica.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "iamEvents: relay") {
+		if _, err := Parse(
+			"ica.yaml",
+			[]byte(text),
+		); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "iamEvents: relay") {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -69,7 +99,12 @@ func TestAuditOfIAMIsRefusedWhereIAMIsHeard(t *testing.T) {
 
 // TestDigest: every text that a deploy is made from changes it, and nothing else does.
 func TestDigest(t *testing.T) {
-	text := strings.Replace(plain, "storages:\n  - name: lab-prod\n", "storages:\n  - name: lab-prod\n    documents: {cors: cors.json}\n", 1)
+	text := strings.Replace(
+		plain,
+		"storages:\n  - name: lab-prod\n",
+		"storages:\n  - name: lab-prod\n    documents: {cors: cors.json}\n",
+		1,
+	)
 	cors := `[{"AllowedHeaders":["*"],"AllowedMethods":["HEAD","GET","PUT","POST","DELETE"],"AllowedOrigins":["https://ica.illumina.com"],"ExposeHeaders":["ETag","x-amz-meta-custom-header"]}]`
 	digest := func(name, text, cors string) string {
 		t.Helper()

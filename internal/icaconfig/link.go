@@ -10,17 +10,29 @@ import (
 // Owner is an account that a file may be used for; only File.Owner makes one.
 type Owner struct{ account, partition string }
 
-// Owner is the AWS account (12 digits) and partition that everything but Illumina's own is in. It fails if the account is not the one that
-// the file asks for, which keeps a deploy with the wrong credentials from touching anything, and for partitions in which ICA does not exist.
+// Owner is the AWS account (12 digits) and partition that everything but Illumina's own is in. It fails if the account
+// is not the one that
+// the file asks for, which keeps a deploy with the wrong credentials from touching anything, and for partitions in
+// which ICA does not exist.
 func (f *File) Owner(account, partition string) (Owner, error) {
 	switch {
 	case !formats["account"].Match(account):
 		return Owner{}, fmt.Errorf("config: baseline: %q is not an AWS account id: 12 digits are needed", account)
 	case f.Account != "" && f.Account != account:
-		return Owner{}, fmt.Errorf("config: baseline: %s:%d asks for account %s, but the credentials are those of %s: use the other credentials, or correct account",
-			f.src.Name(), f.src.Where("account").Line, f.Account, account)
+		return Owner{}, fmt.Errorf(
+			"config: baseline: %s:%d asks for account %s, but the credentials are those of %s: use the other credentials, or correct "+
+				"account",
+			f.src.Name(),
+			f.src.Where("account").Line,
+			f.Account,
+			account,
+		)
 	case partition != partitionWithICA:
-		return Owner{}, fmt.Errorf("config: baseline: ICA does not exist in AWS partition %q: use an account of partition %q", partition, partitionWithICA)
+		return Owner{}, fmt.Errorf(
+			"config: baseline: ICA does not exist in AWS partition %q: use an account of partition %q",
+			partition,
+			partitionWithICA,
+		)
 	}
 	return Owner{account, partition}, nil
 }
@@ -33,8 +45,13 @@ func (o Owner) iam(name string) string {
 func (f *File) Baseline(o Owner) Baseline {
 	l := f.linked(o, func(int) bool { return false })
 	return Baseline{
-		Home: l.home, Tags: maps.Clone(f.Tags), Buckets: l.buckets.all, Keys: l.keys.all, Providers: l.providers.all, Roles: l.roles.all,
-		Storages: l.storages,
+		Home:      l.home,
+		Tags:      maps.Clone(f.Tags),
+		Buckets:   l.buckets.all,
+		Keys:      l.keys.all,
+		Providers: l.providers.all,
+		Roles:     l.roles.all,
+		Storages:  l.storages,
 	}
 }
 
@@ -95,7 +112,12 @@ func (p *pool[T]) get(id string, derive func() T) *T {
 
 func (f *File) linked(o Owner, leftOut func(i int) bool) *linker {
 	l := &linker{
-		file: f, owner: o, home: f.home(o), tags: f.marked(), serves: map[*Role][]*StorageSpec{}, storages: make([]Storage, len(f.Storages)),
+		file:     f,
+		owner:    o,
+		home:     f.home(o),
+		tags:     f.marked(),
+		serves:   map[*Role][]*StorageSpec{},
+		storages: make([]Storage, len(f.Storages)),
 	}
 	for i := range f.Storages {
 		if !leftOut(i) {
@@ -132,10 +154,19 @@ func (l *linker) link(s *StorageSpec) Storage {
 
 func (f *File) bucket(s *StorageSpec, o Owner) Bucket {
 	return Bucket{
-		Name: s.Bucket.Name, ARN: "arn:" + o.partition + ":s3:::" + s.Bucket.Name, Folder: s.Bucket.Folder, Existing: s.Bucket.Existing, CORS: f.cors(s),
-		Versioning: Versioning(s.Bucket.Versioning), PublicAccessBlock: s.Bucket.PublicAccessBlock, RequireTLS: s.Bucket.RequireTLS,
-		ObjectTags: s.Bucket.ObjectTags, CrossAccountCopy: s.Bucket.CrossAccountCopy, LifecycleExpected: s.Bucket.Lifecycle == "expected",
-		EnforceOwnership: !s.Bucket.Existing, KMSKeyARN: s.Bucket.KMSKeyARN,
+		Name:              s.Bucket.Name,
+		ARN:               "arn:" + o.partition + ":s3:::" + s.Bucket.Name,
+		Folder:            s.Bucket.Folder,
+		Existing:          s.Bucket.Existing,
+		CORS:              f.cors(s),
+		Versioning:        Versioning(s.Bucket.Versioning),
+		PublicAccessBlock: s.Bucket.PublicAccessBlock,
+		RequireTLS:        s.Bucket.RequireTLS,
+		ObjectTags:        s.Bucket.ObjectTags,
+		CrossAccountCopy:  s.Bucket.CrossAccountCopy,
+		LifecycleExpected: s.Bucket.Lifecycle == "expected",
+		EnforceOwnership:  !s.Bucket.Existing,
+		KMSKeyARN:         s.Bucket.KMSKeyARN,
 	}
 }
 
@@ -172,7 +203,10 @@ func (f *File) prefix(s *StorageSpec, o Owner) SessionNamePrefix {
 	prefix := prefixOf(s.Role.SessionNamePrefix)
 	if prefix.Parameter != "" {
 		// A name with a slash at its beginning keeps only one (AWS: "Parameter ARNs").
-		prefix.ARN = "arn:" + o.partition + ":ssm:" + f.HomeRegion + ":" + o.account + ":parameter/" + strings.TrimPrefix(prefix.Parameter, "/")
+		prefix.ARN = "arn:" + o.partition + ":ssm:" + f.HomeRegion + ":" + o.account + ":parameter/" + strings.TrimPrefix(
+			prefix.Parameter,
+			"/",
+		)
 	}
 	return prefix
 }

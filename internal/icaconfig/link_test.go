@@ -17,7 +17,8 @@ func TestResourcesAreThereOnce(t *testing.T) {
 		"providers": {len(b.Providers), 2, b.Providers[0], one.Provider, b.Providers[0], two.Provider, b.Providers[1], three.Provider},
 		"keys":      {len(b.Keys), 1, b.Keys[0], one.Key, b.Keys[0], two.Key, (*Key)(nil), three.Key},
 		"buckets of the roles": {
-			len(b.Roles[0].Buckets), 2, b.Roles[0].Buckets[0], one.Bucket, b.Roles[0].Buckets[1], two.Bucket, b.Roles[1].Buckets[0], three.Bucket,
+			len(b.Roles[0].Buckets), 2, b.Roles[0].Buckets[0], one.Bucket, b.Roles[0].Buckets[1], two.Bucket, b.Roles[1].Buckets[0],
+			three.Bucket,
 		},
 	} {
 		for pair := range slices.Chunk(got, 2) {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// textOf is an ica.yaml of so many tags and storages. Four storages share a role, twelve a region, and every second has a key with the
+// textOf is an ica.yaml of so many tags and storages. Four storages share a role, twelve a region, and every second has
+// a key with the
 // next.
 func textOf(tags, storages int) string {
 	var text strings.Builder
@@ -54,7 +55,8 @@ func allocated(t *testing.T, tags, storages int) (parsing, deriving float64) {
 	return parsing, testing.AllocsPerRun(5, func() { f.Baseline(o) })
 }
 
-// TestLoadingIsCheap: the functions read and derive the file at each cold start, so nothing is compiled or derived twice. A storage has ten
+// TestLoadingIsCheap: the functions read and derive the file at each cold start, so nothing is compiled or derived
+// twice. A storage has ten
 // keys here, and YAML alone takes ten allocations for each.
 func TestLoadingIsCheap(t *testing.T) {
 	for _, size := range []struct{ tags, storages int }{{0, 1}, {48, 1}, {0, 12}, {0, 48}} {

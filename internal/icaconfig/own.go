@@ -55,16 +55,28 @@ func readStatements(text []byte) (policy.Document, error) {
 	return readDocument(text)
 }
 
-// readCORS reads a list of rules as S3's console takes them. It is one rule, as ICA needs no other: rules of others stay on the bucket anyway.
+// readCORS reads a list of rules as S3's console takes them. It is one rule, as ICA needs no other: rules of others
+// stay on the bucket anyway.
 func readCORS(text []byte) (CORSRule, error) {
 	var rules []json.RawMessage
 	if err := json.Unmarshal(text, &rules); err != nil {
 		return CORSRule{}, fmt.Errorf("it is not a list in JSON, as S3's console takes CORS rules: %w", err)
 	}
 	if len(rules) != 1 {
-		return CORSRule{}, fmt.Errorf("it has %d rules; give one, that of ICA, and leave the lab's own on the bucket, where they are kept", len(rules))
+		return CORSRule{}, fmt.Errorf(
+			"it has %d rules; give one, that of ICA, and leave the lab's own on the bucket, where they are kept",
+			len(rules),
+		)
 	}
-	if _, err := policy.Object(rules[0], "ID", "AllowedHeaders", "AllowedMethods", "AllowedOrigins", "ExposeHeaders", "MaxAgeSeconds"); err != nil {
+	if _, err := policy.Object(
+		rules[0],
+		"ID",
+		"AllowedHeaders",
+		"AllowedMethods",
+		"AllowedOrigins",
+		"ExposeHeaders",
+		"MaxAgeSeconds",
+	); err != nil {
 		return CORSRule{}, fmt.Errorf("in the rule: %w", err)
 	}
 	var rule CORSRule
@@ -122,7 +134,8 @@ func (s *StorageSpec) placeholders(o Owner) map[string]string {
 	}
 }
 
-// filled puts values for placeholders. Without a folder BUCKET/FOLDER/* is BUCKET/*; without a key what names KEY_ARN is left out.
+// filled puts values for placeholders. Without a folder BUCKET/FOLDER/* is BUCKET/*; without a key what names KEY_ARN
+// is left out.
 func filled(doc policy.Document, values map[string]string) policy.Document {
 	var all []policy.Statement
 	for _, s := range doc.Statements() {

@@ -40,7 +40,11 @@ func ownKeys() []ownKey {
 	return []ownKey{
 		{"documents.permissionPolicy", func(s DocumentsSpec) string { return s.PermissionPolicy }, (*userFiles).readPolicy},
 		{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, (*userFiles).readPolicy},
-		{"documents.crossAccountStatements", func(s DocumentsSpec) string { return s.CrossAccountStatements }, (*userFiles).readStatements},
+		{
+			"documents.crossAccountStatements",
+			func(s DocumentsSpec) string { return s.CrossAccountStatements },
+			(*userFiles).readStatements,
+		},
 		{"documents.cors", func(s DocumentsSpec) string { return s.CORS }, (*userFiles).readCORS},
 	}
 }
@@ -60,7 +64,8 @@ func (u *userFiles) readCORS(name string, text []byte) (err error) {
 	return err
 }
 
-// readDocuments reads the user's own documents, dir is nil where there is no place to read them from. A file that several keys name is
+// readDocuments reads the user's own documents, dir is nil where there is no place to read them from. A file that
+// several keys name is
 // read once for each key, as another key wants another document.
 func (d checker) readDocuments(f *File, dir fs.FS) {
 	f.files = userFiles{texts: map[string][]byte{}, policies: map[string]policy.Document{}, cors: map[string]CORSRule{}}
@@ -110,7 +115,8 @@ func readBeside(dir fs.FS, name string) ([]byte, error) {
 // document reports what is wrong in a file, at the key that names the file.
 func (d checker) document(path, file, what string) { d.Limit(path, file+": "+what, "", "") }
 
-// checkDocuments holds the user's own documents against what they must keep, and all documents against AWS's limits. Of storages that
+// checkDocuments holds the user's own documents against what they must keep, and all documents against AWS's limits. Of
+// storages that
 // share a role none is checked after a fault of one, as their documents are the role's.
 func (d checker) checkDocuments(f *File) {
 	roles := f.sharedFirst((*StorageSpec).roleID)
@@ -143,7 +149,12 @@ func (d checker) unsound(roles []int) map[int]bool {
 
 func (d checker) checkAskedFor(i int, s *StorageSpec) {
 	if s.Documents.CrossAccountStatements != "" && !s.Bucket.CrossAccountCopy && !d.Faulty(at(i, "bucket.crossAccountCopy")) {
-		d.Limit(at(i, "documents.crossAccountStatements"), "they are put only with bucket.crossAccountCopy: true", "left out, or with crossAccountCopy: true", "crossAccountCopy: true")
+		d.Limit(
+			at(i, "documents.crossAccountStatements"),
+			"they are put only with bucket.crossAccountCopy: true",
+			"left out, or with crossAccountCopy: true",
+			"crossAccountCopy: true",
+		)
 	}
 }
 
@@ -198,7 +209,8 @@ func misses(doc policy.Document, resource, written string) []string {
 	return []string{"it permits nothing on " + resource + "; name it as " + written}
 }
 
-// wrongTrust: who may take the role stays ICA of this region, with this account's prefix. The service account behind the namespace may be
+// wrongTrust: who may take the role stays ICA of this region, with this account's prefix. The service account behind
+// the namespace may be
 // another one, as Illumina's page of tomorrow may say.
 func (s Storage) wrongTrust() []string {
 	admits := false
@@ -241,10 +253,14 @@ func (s Storage) wrongAdmission(st policy.Statement) []string {
 	expect(st.Resource == nil && st.NotResource == nil, "a trust policy has no Resource")
 	expect(slices.Equal(c.Values("StringEquals", host+":aud"), policy.Values{s.Provider.Audience}),
 		`Condition must have "StringEquals": {"PROVIDER:aud": "`+s.Provider.Audience+`"}`)
-	expect(len(subjects) > 0 && !slices.ContainsFunc(subjects, others),
-		`Condition must have "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-gds*"}, or another service account of the namespace`)
-	expect(slices.Equal(c.Values("StringLike", "sts:RoleSessionName"), policy.Values{"PREFIX-*"}),
-		`Condition must have "StringLike": {"sts:RoleSessionName": "PREFIX-*"}, with the word PREFIX: without it every ICA tenant of the region could take the role`)
+	expect(
+		len(subjects) > 0 && !slices.ContainsFunc(subjects, others),
+		`Condition must have "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-gds*"}, or another service account of the namespace`,
+	)
+	expect(
+		slices.Equal(c.Values("StringLike", "sts:RoleSessionName"), policy.Values{"PREFIX-*"}),
+		`Condition must have "StringLike": {"sts:RoleSessionName": "PREFIX-*"}, with the word PREFIX: without it every ICA tenant of the region could take the role`,
+	)
 	return all
 }
 
@@ -352,7 +368,8 @@ func size(doc policy.Document) int {
 	return count
 }
 
-// checkSizes refuses what AWS would refuse at deploy, and at any later change of versioning. A role's policies are checked once, at the
+// checkSizes refuses what AWS would refuse at deploy, and at any later change of versioning. A role's policies are
+// checked once, at the
 // first storage that has the role.
 func (d checker) checkSizes(i int, l *linker, first bool) {
 	s := l.storages[i]
@@ -376,12 +393,23 @@ func (d checker) checkManagedSize(i int, l *linker, kind string) {
 	}
 	fit := l.fitting(role, kind)
 	if fit == 0 {
-		d.document(at(i, "documents.permissionPolicy"), sharing[0].Documents.PermissionPolicy, tooLong("the "+kind+" made of it", n, mostOfManagedPolicy))
+		d.document(
+			at(i, "documents.permissionPolicy"),
+			sharing[0].Documents.PermissionPolicy,
+			tooLong("the "+kind+" made of it", n, mostOfManagedPolicy),
+		)
 		return
 	}
-	d.Limit(at(i, "role.name"), fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
-		fmt.Sprintf("%d characters in IAM, which is enough for %d of these storages; use a second role for the others", mostOfManagedPolicy, fit),
-		"role: {name: "+sharing[0].Role.Name+"_2}")
+	d.Limit(
+		at(i, "role.name"),
+		fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
+		fmt.Sprintf(
+			"%d characters in IAM, which is enough for %d of these storages; use a second role for the others",
+			mostOfManagedPolicy,
+			fit,
+		),
+		"role: {name: "+sharing[0].Role.Name+"_2}",
+	)
 }
 
 func tooLong(what string, has, most int) string {

@@ -17,13 +17,16 @@ import (
 // The user's own documents as good as they can be; the tests edit them.
 const (
 	ownPermissions = `{"Version": "2012-10-17", "Statement": [
-  {"Sid": "Bucket", "Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": "arn:PARTITION:s3:::BUCKET"},
-  {"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:PARTITION:s3:::BUCKET/FOLDER/*"], "Condition": {"Bool": {"aws:SecureTransport": true}, "StringLike": {"s3:prefix": ["", "FOLDER/*"]}}},
+  {"Sid": "Bucket", "Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"],
+    "Resource": "arn:PARTITION:s3:::BUCKET"},
+  {"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:PARTITION:s3:::BUCKET/FOLDER/*"],
+    "Condition": {"Bool": {"aws:SecureTransport": true}, "StringLike": {"s3:prefix": ["", "FOLDER/*"]}}},
   {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "KEY_ARN"},
   {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}
 ]}`
 	ownTrust = `{"Version": "2012-10-17", "Statement": {
-  "Effect": "Allow", "Principal": {"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"}, "Action": "sts:AssumeRoleWithWebIdentity",
+  "Effect": "Allow", "Principal": {"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"},
+    "Action": "sts:AssumeRoleWithWebIdentity",
   "Condition": {"StringEquals": {"PROVIDER:aud": "sts.amazonaws.com"},
     "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-new*", "sts:RoleSessionName": "PREFIX-*"}}}}`
 	ownStatements = `[{"Sid": "Mine", "Effect": "Allow", "Principal": {"AWS": "CROSSACCT"}, "Action": ["s3:GetObject", "s3:GetObjectAttributes"],
@@ -43,7 +46,10 @@ func ownYAML() string {
 // ownFiles are the documents, one of them edited: old → new, pairwise.
 func ownFiles(name string, pairs ...string) fstest.MapFS {
 	files := fstest.MapFS{}
-	for file, text := range map[string]string{"p.json": ownPermissions, "t.json": ownTrust, "s.json": ownStatements, "c.json": ownCORS} {
+	for file, text := range map[string]string{
+		"p.json": ownPermissions, "t.json": ownTrust, "s.json": ownStatements,
+		"c.json": ownCORS,
+	} {
 		if file == name {
 			text = strings.NewReplacer(pairs...).Replace(text)
 		}
@@ -68,8 +74,22 @@ func TestOwnDocumentsReplaceOurs(t *testing.T) {
 	}
 	s := mustBaseline(t, f).Storages[0]
 	never := func(*Bucket) bool { return false }
-	golden(t, "testdata/golden/own.txt", fmt.Appendf(nil, "permission-policy %s\ntrust-policy      %s\nbucket-policy     %s\ncors              %s\nboundary          %s\n",
-		compact(t, s.Role.Policy.Document), compact(t, s.TrustPolicy("THE-PREFIX")), compact(t, s.BucketStatements(true)), compact(t, s.Bucket.CORS), compact(t, s.Role.BoundaryDocument())))
+	golden(
+		t,
+		"testdata/golden/own.txt",
+		fmt.Appendf(
+			nil,
+			"permission-policy %s\ntrust-policy      %s\nbucket-policy     %s\ncors              %s\nboundary          %s\n",
+			compact(
+				t,
+				s.Role.Policy.Document,
+			),
+			compact(t, s.TrustPolicy("THE-PREFIX")),
+			compact(t, s.BucketStatements(true)),
+			compact(t, s.Bucket.CORS),
+			compact(t, s.Role.BoundaryDocument()),
+		),
+	)
 	if compact(t, s.Role.PermissionPolicy(never)) != compact(t, s.Role.Policy.Document) {
 		t.Error("the permission policy is not the template's")
 	}
@@ -91,7 +111,8 @@ func TestOwnPolicyOfSharedRole(t *testing.T) {
 	b := mustBaseline(t, mustParseIn(t, ownFiles(""), fmt.Sprintf(both, keyIn("us-east-1"))))
 	got := compact(t, b.Storages[1].Role.Policy.Document.Statements())
 	for what, n := range map[string]int{
-		`"arn:aws:s3:::bucket-a"`: 1, `"arn:aws:s3:::bucket-b"`: 1, `"arn:aws:s3:::bucket-b/*"`: 1, keyIn("us-east-1"): 1, "s3:DeleteBucket": 1,
+		`"arn:aws:s3:::bucket-a"`: 1, `"arn:aws:s3:::bucket-b"`: 1, `"arn:aws:s3:::bucket-b/*"`: 1, keyIn("us-east-1"): 1,
+		"s3:DeleteBucket": 1,
 		`"arn:aws:s3:::bucket-a/b\"UCKET FOLDER/*"`: 1, // what is put in is not filled in again
 		`"Bucket"`: 1, `"Bucket2"`: 1,
 		"kms:Decrypt": 1, // the bucket without a key has no such statement
@@ -106,7 +127,8 @@ func TestFill(t *testing.T) {
 	values := map[string]string{"BUCKET": "b", "NS": "use1", "FOLDER": "", "KEY_ARN": "arn:k", "REGION": "NS"}
 	for text, want := range map[string]string{
 		"arn:x:::BUCKET/FOLDER/*": "arn:x:::b/*", "irsa-NS-gds*": "irsa-use1-gds*", "ica_NS_crossacct": "ica_use1_crossacct",
-		"DNS": "DNS", "MYBUCKET": "MYBUCKET", "KEY_ARN": "arn:k", "MY_KEY_ARN": "MY_arn:k", "REGION": "NS", "PREFIX-*": "PREFIX-*", "": "",
+		"DNS": "DNS", "MYBUCKET": "MYBUCKET", "KEY_ARN": "arn:k", "MY_KEY_ARN": "MY_arn:k", "REGION": "NS", "PREFIX-*": "PREFIX-*",
+		"": "",
 	} {
 		if got := fill(text, values); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
@@ -151,7 +173,11 @@ func badDocuments() []struct {
 		{"trusts everyone", "t.json", []string{`{"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"}`, `"*"`}},
 		{"trusts another provider", "t.json", []string{"oidc-provider/PROVIDER", "oidc-provider/accounts.google.com"}},
 		{"trusts another account", "t.json", []string{"ACCOUNT", "210987654321"}},
-		{"trusts an AWS principal besides", "t.json", []string{`{"Federated":`, `{"AWS": "arn:aws:iam::123456789012:root", "Federated":`}},
+		{
+			"trusts an AWS principal besides",
+			"t.json",
+			[]string{`{"Federated":`, `{"AWS": "arn:aws:iam::123456789012:root", "Federated":`},
+		},
 		{"plain AssumeRole", "t.json", []string{"WithWebIdentity", ""}},
 		{"any action of STS", "t.json", []string{"sts:AssumeRoleWithWebIdentity", "sts:*"}},
 		{"without the audience", "t.json", []string{`"StringEquals": {"PROVIDER:aud": "sts.amazonaws.com"},`, ""}},
@@ -160,7 +186,11 @@ func badDocuments() []struct {
 		{"any subject", "t.json", []string{"system:serviceaccount:NS:irsa-NS-new*", "*"}},
 		{"any service account", "t.json", []string{"irsa-NS-new*", "*"}},
 		{"another namespace", "t.json", []string{":NS:", ":other:"}},
-		{"a second subject", "t.json", []string{`"system:serviceaccount:NS:irsa-NS-new*"`, `["system:serviceaccount:NS:irsa-NS-new*", "*"]`}},
+		{
+			"a second subject",
+			"t.json",
+			[]string{`"system:serviceaccount:NS:irsa-NS-new*"`, `["system:serviceaccount:NS:irsa-NS-new*", "*"]`},
+		},
 		{"without the prefix", "t.json", []string{`, "sts:RoleSessionName": "PREFIX-*"`, ""}},
 		{"any session name", "t.json", []string{`PREFIX-*`, "*"}},
 		{"prefix without a hyphen", "t.json", []string{`PREFIX-*`, "PREFIX*"}},
@@ -168,7 +198,16 @@ func badDocuments() []struct {
 		{"session name ignoring case", "t.json", []string{`"StringLike"`, `"StringLikeIfExists"`}},
 		{"condition key twice once filled in", "t.json", []string{`PREFIX-*"`, `PREFIX-*", "aws:NS": "x", "aws:USE1": "y"`}},
 		{"admits nobody", "t.json", []string{`Allow`, "Deny"}},
-		{"second statement for others", "t.json", []string{`"Statement": {`, `"Statement": [{"Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": "sts:AssumeRole"}, {`, "}}}}", "}}}]}"}},
+		{
+			"second statement for others",
+			"t.json",
+			[]string{
+				`"Statement": {`,
+				`"Statement": [{"Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": "sts:AssumeRole"}, {`,
+				"}}}}",
+				"}}}]}",
+			},
+		},
 		{"trust too long", "t.json", []string{`irsa-NS-new`, "irsa-" + strings.Repeat("x", 1800)}},
 		{"trust with a Resource", "t.json", []string{`"Action"`, `"Resource": "*", "Action"`}},
 		{"copy for everyone", "s.json", []string{`{"AWS": "CROSSACCT"}`, `"*"`}},
@@ -203,7 +242,8 @@ func TestBadDocuments(t *testing.T) {
 			return
 		}
 		for _, f := range faults {
-			if f.Line < 2 || !strings.HasPrefix(f.Key, "storages[0]."+key) || file != "" && !strings.HasPrefix(f.What, file+": ") || strings.Contains(f.Error(), testPrefix) {
+			if f.Line < 2 || !strings.HasPrefix(f.Key, "storages[0]."+key) || file != "" && !strings.HasPrefix(f.What, file+": ") ||
+				strings.Contains(f.Error(), testPrefix) {
 				t.Errorf("%s: %v", name, f)
 			}
 		}
@@ -251,7 +291,10 @@ func TestLoadReadsDocumentsBeside(t *testing.T) {
 // TestOwnDocumentsMayBeOurs: what we put passes the checks that the user's own documents pass.
 func TestOwnDocumentsMayBeOurs(t *testing.T) {
 	files := fstest.MapFS{}
-	for file, from := range map[string]string{"p.json": "permission-policy.json", "t.json": "trust-policy.json", "s.json": "cross-account-statement.json", "c.json": "cors.json"} {
+	for file, from := range map[string]string{
+		"p.json": "permission-policy.json", "t.json": "trust-policy.json",
+		"s.json": "cross-account-statement.json", "c.json": "cors.json",
+	} {
 		files[file] = &fstest.MapFile{Data: pageText(t, from)}
 	}
 	files["s.json"].Data = slices.Concat([]byte("["), files["s.json"].Data, []byte("]"))

@@ -53,7 +53,10 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 	if !strings.HasPrefix(string(example), "# yaml-language-server: $schema=./ica.schema.json\n") {
 		t.Error("the example does not name its schema in its first line")
 	}
-	for name, text := range map[string]string{"example": string(example), "example, all keys": uncommented(string(example)), "plain": plain + second, "own": ownYAML()} {
+	for name, text := range map[string]string{
+		"example": string(example), "example, all keys": uncommented(string(example)),
+		"plain": plain + second, "own": ownYAML(),
+	} {
 		if wrong := violations(readSchema(t), fromYAML(t, text), ""); len(wrong) > 0 {
 			t.Errorf("%s: %s", name, strings.Join(wrong, "\n"))
 		}
@@ -123,7 +126,9 @@ func violations(s *jsonschema.Schema, v any, path string) []string {
 		switch {
 		case s.Type != "string":
 			return wrong("text, want %s", s.Type)
-		case len(s.Enum) > 0 && !slices.Contains(s.Enum, v), s.Pattern != "" && !matches(s.Pattern, v), s.Not != nil && matches(s.Not.Pattern, v):
+		case len(s.Enum) > 0 && !slices.Contains(s.Enum, v),
+			s.Pattern != "" && !matches(s.Pattern, v),
+			s.Not != nil && matches(s.Not.Pattern, v):
 			return wrong("%q does not match", v)
 		}
 	default:

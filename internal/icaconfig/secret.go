@@ -52,9 +52,12 @@ type SessionNamePrefix struct {
 // sessionName has the characters of a RoleSessionName; its length is checked by code.
 var sessionName = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`)
 
-// CheckPrefix says whether a RoleSessionName prefix proves an identity: whoever matches the trust policy's PREFIX-* gets the role,
-// so a wildcard or a short prefix would let in every ICA tenant of the region. Literals pass it at synth, parameters at each check.
-// The error never contains the prefix. Limits: AWS STS AssumeRoleWithWebIdentity, RoleSessionName [\w+=,.@-]{2,64}; "-" and at least
+// CheckPrefix says whether a RoleSessionName prefix proves an identity: whoever matches the trust policy's PREFIX-*
+// gets the role,
+// so a wildcard or a short prefix would let in every ICA tenant of the region. Literals pass it at synth, parameters at
+// each check.
+// The error never contains the prefix. Limits: AWS STS AssumeRoleWithWebIdentity, RoleSessionName [\w+=,.@-]{2,64}; "-"
+// and at least
 // one character follow the prefix.
 func CheckPrefix(prefix string) error {
 	const least, most = 8, 62
@@ -79,7 +82,8 @@ func prefixOf(text Secret) SessionNamePrefix {
 	return SessionNamePrefix{Literal: text}
 }
 
-// checkPrefix refuses what neither form can be. Its error never contains the value, not even that of a parameter's name: a literal after
+// checkPrefix refuses what neither form can be. Its error never contains the value, not even that of a parameter's
+// name: a literal after
 // a mistaken "ssm:" is still a secret.
 func checkPrefix(text Secret) error {
 	name, isParameter := strings.CutPrefix(text.Reveal(), parameterScheme)

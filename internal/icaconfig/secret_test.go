@@ -18,8 +18,12 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		t.Fatal("the prefix is lost")
 	}
 	var out bytes.Buffer
-	for _, v := range []any{b, &b, f, *f, b.Roles, *b.Roles[0], b.Storages[0], b.Storages[0].Role.Prefix, b.Storages[0].Role.Prefix.Literal} {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} { // go vet refuses %w and %p, which no method can mask
+	for _, v := range []any{
+		b, &b, f, *f, b.Roles, *b.Roles[0], b.Storages[0], b.Storages[0].Role.Prefix,
+		b.Storages[0].Role.Prefix.Literal,
+	} {
+		// go vet refuses %w and %p, which no method can mask
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
 		asJSON, err := json.Marshal(v)

@@ -47,11 +47,15 @@ func TestPutAndGet(t *testing.T) {
 func TestBackupRetainsEveryOriginal(t *testing.T) {
 	l, local := newLedger(t)
 	for _, value := range []string{`{"a":1}`, `{"a":2}`} {
-		if err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors", Value: value, Events: []guard.Event{{Event: "DeleteBucketCors"}}}); err != nil {
+		if err := l.Backup(t.Context(), guard.Backup{
+			Resource: bucket, Setting: "bucket-cors", Value: value,
+			Events: []guard.Event{{Event: "DeleteBucketCors"}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out, err := dynamodb.NewFromConfig(local.DirectConfig("us-east-1")).Scan(t.Context(), &dynamodb.ScanInput{TableName: aws.String(guard.LedgerTable)})
+	out, err := dynamodb.NewFromConfig(local.DirectConfig("us-east-1")).Scan(t.Context(),
+		&dynamodb.ScanInput{TableName: aws.String(guard.LedgerTable)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,8 @@ type Envelope struct {
 	Detail     Record    `json:"detail"`
 }
 
-// Record is a CloudTrail record, https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+// Record is a CloudTrail record,
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 type Record struct {
 	EventVersion        string         `json:"eventVersion"`
 	UserIdentity        map[string]any `json:"userIdentity"`
@@ -216,7 +217,8 @@ func newRecord(call request, who Identity, got answer, now time.Time) Record {
 	return record
 }
 
-// describeFailure adds what a failed call's record says. Denied calls of IAM and KMS lose their parameters, those of S3 keep them.
+// describeFailure adds what a failed call's record says. Denied calls of IAM and KMS lose their parameters, those of S3
+// keep them.
 func describeFailure(record *Record, call request, got answer) {
 	record.ErrorCode, record.ErrorMessage = errorOf(got)
 	record.ResponseElements = nil

@@ -137,7 +137,10 @@ func deploy(ctx context.Context, local *localaws.AWS, stack string, resources ma
 	_, err = client.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))})
 	var exists *cfntypes.AlreadyExistsException
 	if errors.As(err, &exists) {
-		_, err = client.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))})
+		_, err = client.UpdateStack(
+			ctx,
+			&cloudformation.UpdateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))},
+		)
 	}
 	return err
 }
@@ -152,15 +155,24 @@ func checkOIDCProvider(ctx context.Context, local *localaws.AWS) error {
 	stack := func(clientIDs ...string) map[string]any {
 		return map[string]any{
 			"Provider": resource("AWS::IAM::OIDCProvider", map[string]any{"Url": "https://ica.example/tenant", "ClientIdList": clientIDs}),
-			"Ref":      resource("AWS::SSM::Parameter", map[string]any{"Name": "/ref", "Type": "String", "Value": map[string]any{"Ref": "Provider"}}),
-			"Arn":      resource("AWS::SSM::Parameter", map[string]any{"Name": "/arn", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Provider", "Arn"}}}),
+			"Ref": resource(
+				"AWS::SSM::Parameter",
+				map[string]any{"Name": "/ref", "Type": "String", "Value": map[string]any{"Ref": "Provider"}},
+			),
+			"Arn": resource(
+				"AWS::SSM::Parameter",
+				map[string]any{"Name": "/arn", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Provider", "Arn"}}},
+			),
 		}
 	}
 	for _, clientIDs := range [][]string{{"sts.amazonaws.com"}, {"sts.amazonaws.com", "other"}} { // create, update
 		if err := deploy(ctx, local, "oidc", stack(clientIDs...)); err != nil {
 			return err
 		}
-		provider, err := client.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)})
+		provider, err := client.GetOpenIDConnectProvider(
+			ctx,
+			&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)},
+		)
 		if err != nil {
 			return err
 		}
@@ -173,10 +185,18 @@ func checkOIDCProvider(ctx context.Context, local *localaws.AWS) error {
 			return err
 		}
 	}
-	if _, err := cloudformation.NewFromConfig(local.DirectConfig("us-east-1")).DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: aws.String("oidc")}); err != nil {
+	if _, err := cloudformation.NewFromConfig(
+		local.DirectConfig("us-east-1"),
+	).DeleteStack(
+		ctx,
+		&cloudformation.DeleteStackInput{StackName: aws.String("oidc")},
+	); err != nil {
 		return err
 	}
-	if _, err := client.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)}); err == nil {
+	if _, err := client.GetOpenIDConnectProvider(
+		ctx,
+		&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)},
+	); err == nil {
 		return errors.New("the provider outlived its stack")
 	}
 	return nil
@@ -202,7 +222,8 @@ func checkBucketProperties(ctx context.Context, local *localaws.AWS) error {
 			return err
 		}
 		rule := cors.CORSRules[0]
-		if aws.ToInt32(rule.MaxAgeSeconds) != seconds || aws.ToString(rule.ID) != "ica" || len(rule.AllowedMethods) != 2 || len(rule.ExposeHeaders) != 1 {
+		if aws.ToInt32(rule.MaxAgeSeconds) != seconds || aws.ToString(rule.ID) != "ica" || len(rule.AllowedMethods) != 2 ||
+			len(rule.ExposeHeaders) != 1 {
 			return fmt.Errorf("rule %+v", rule)
 		}
 	}
@@ -288,7 +309,8 @@ func checkSubscription(ctx context.Context, local *localaws.AWS) error {
 	if err != nil {
 		return err
 	}
-	if len(subscriptions.Subscriptions) != 1 || aws.ToString(subscriptions.Subscriptions[0].Endpoint) != "storage-oncall@example.org" {
+	if len(subscriptions.Subscriptions) != 1 ||
+		aws.ToString(subscriptions.Subscriptions[0].Endpoint) != "storage-oncall@example.org" {
 		return fmt.Errorf("subscriptions %v", subscriptions.Subscriptions)
 	}
 	return nil
@@ -303,7 +325,10 @@ func checkTrail(ctx context.Context, local *localaws.AWS) error {
 				"TrailName": "from-stack", "IsLogging": true, "IsMultiRegionTrail": true, "IncludeGlobalServiceEvents": true,
 				"S3BucketName": map[string]any{"Ref": "Bucket"}, "EventSelectors": []any{map[string]any{"ReadWriteType": writes}},
 			}),
-			"Arn": resource("AWS::SSM::Parameter", map[string]any{"Name": "/trail", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Trail", "Arn"}}}),
+			"Arn": resource(
+				"AWS::SSM::Parameter",
+				map[string]any{"Name": "/trail", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Trail", "Arn"}}},
+			),
 		}); err != nil {
 			return err
 		}
@@ -329,8 +354,14 @@ func checkTrail(ctx context.Context, local *localaws.AWS) error {
 func checkAlarmARN(ctx context.Context, local *localaws.AWS) error {
 	if err := deploy(ctx, local, "alarm", map[string]any{
 		"Alarm": resource("AWS::CloudWatch::Alarm", map[string]any{"AlarmName": "dlq"}),
-		"Ref":   resource("AWS::SSM::Parameter", map[string]any{"Name": "/alarm/ref", "Type": "String", "Value": map[string]any{"Ref": "Alarm"}}),
-		"Arn":   resource("AWS::SSM::Parameter", map[string]any{"Name": "/alarm/arn", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Alarm", "Arn"}}}),
+		"Ref": resource(
+			"AWS::SSM::Parameter",
+			map[string]any{"Name": "/alarm/ref", "Type": "String", "Value": map[string]any{"Ref": "Alarm"}},
+		),
+		"Arn": resource(
+			"AWS::SSM::Parameter",
+			map[string]any{"Name": "/alarm/arn", "Type": "String", "Value": map[string]any{"Fn::GetAtt": []string{"Alarm", "Arn"}}},
+		),
 	}); err != nil {
 		return err
 	}
@@ -370,7 +401,8 @@ func checkBucketDefaults(ctx context.Context, local *localaws.AWS) error {
 	if err != nil {
 		return err
 	}
-	if got := encryption.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm; got != s3types.ServerSideEncryptionAes256 {
+	rule := encryption.ServerSideEncryptionConfiguration.Rules[0]
+	if got := rule.ApplyServerSideEncryptionByDefault.SSEAlgorithm; got != s3types.ServerSideEncryptionAes256 {
 		return fmt.Errorf("encryption %s", got)
 	}
 	ownership, err := client.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: bucket})
@@ -458,7 +490,10 @@ func checkExpectedOwner(ctx context.Context, local *localaws.AWS) error {
 	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
 		return err
 	}
-	if _, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: bucket, ExpectedBucketOwner: aws.String(local.Account())}); err != nil {
+	if _, err := client.GetBucketVersioning(
+		ctx,
+		&s3.GetBucketVersioningInput{Bucket: bucket, ExpectedBucketOwner: aws.String(local.Account())},
+	); err != nil {
 		return fmt.Errorf("the right owner: %w", err)
 	}
 	_, err := client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
@@ -498,16 +533,21 @@ func checkMalformedPolicy(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	statement := func(principal string) string {
-		return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":` + principal + `,"Action":"s3:GetObject","Resource":"arn:aws:s3:::policies/*"}}`
+		return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":` + principal +
+			`,"Action":"s3:GetObject","Resource":"arn:aws:s3:::policies/*"}}`
 	}
 	for _, principal := range []string{
-		`{"AWS":"arn:aws:iam::123456789012:root"}`, `{"AWS":["123456789012","arn:aws:iam::111122223333:role/theirs"]}`, `{"Service":"cloudtrail.amazonaws.com"}`,
+		`{"AWS":"arn:aws:iam::123456789012:root"}`, `{"AWS":["123456789012","arn:aws:iam::111122223333:role/theirs"]}`,
+		`{"Service":"cloudtrail.amazonaws.com"}`,
 	} {
 		if err := put(statement(principal)); err != nil {
 			return fmt.Errorf("%s: %w", principal, err)
 		}
 	}
-	for _, document := range []string{"[1]", "{", `{"Version":"2012-10-17"}`, statement(`{"AWS":"arn:aws:iam::123456789012:role/no-such"}`)} {
+	for _, document := range []string{
+		"[1]", "{", `{"Version":"2012-10-17"}`,
+		statement(`{"AWS":"arn:aws:iam::123456789012:role/no-such"}`),
+	} {
 		if err := wantCode(put(document), "MalformedPolicy"); err != nil {
 			return fmt.Errorf("%s: %w", document, err)
 		}
@@ -526,13 +566,17 @@ func checkPublicPolicy(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	_, err := client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::public/*"}]}`)})
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::public/*"}]}`,
+	)})
 	return wantCode(err, "AccessDenied")
 }
 
 func checkACL(ctx context.Context, local *localaws.AWS) error {
 	client, bucket := direct(local), aws.String("acls")
-	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipBucketOwnerEnforced}); err != nil {
+	if _, err := client.CreateBucket(
+		ctx,
+		&s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipBucketOwnerEnforced},
+	); err != nil {
 		return err
 	}
 	_, err := client.PutBucketAcl(ctx, &s3.PutBucketAclInput{Bucket: bucket, ACL: s3types.BucketCannedACLPublicRead})
@@ -544,7 +588,10 @@ func checkOwnershipACL(ctx context.Context, local *localaws.AWS) error {
 	enforce := func() error {
 		return putOwnership(ctx, client, bucket, s3types.ObjectOwnershipBucketOwnerEnforced)
 	}
-	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipObjectWriter}); err != nil {
+	if _, err := client.CreateBucket(
+		ctx,
+		&s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipObjectWriter},
+	); err != nil {
 		return err
 	}
 	if err := enforce(); err != nil {
@@ -553,7 +600,10 @@ func checkOwnershipACL(ctx context.Context, local *localaws.AWS) error {
 	if err := putOwnership(ctx, client, bucket, s3types.ObjectOwnershipObjectWriter); err != nil {
 		return err
 	}
-	if _, err := client.PutBucketAcl(ctx, &s3.PutBucketAclInput{Bucket: bucket, ACL: s3types.BucketCannedACLAuthenticatedRead}); err != nil {
+	if _, err := client.PutBucketAcl(
+		ctx,
+		&s3.PutBucketAclInput{Bucket: bucket, ACL: s3types.BucketCannedACLAuthenticatedRead},
+	); err != nil {
 		return err
 	}
 	return wantCode(enforce(), "InvalidBucketAclWithObjectOwnership")
@@ -561,7 +611,8 @@ func checkOwnershipACL(ctx context.Context, local *localaws.AWS) error {
 
 func putOwnership(ctx context.Context, client *s3.Client, bucket *string, ownership s3types.ObjectOwnership) error {
 	_, err := client.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
-		Bucket: bucket, OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: ownership}}},
+		Bucket:            bucket,
+		OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: ownership}}},
 	})
 	return err
 }
@@ -573,11 +624,15 @@ func checkEncryptionFields(ctx context.Context, local *localaws.AWS) error {
 	}
 	if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
 		Bucket: bucket,
-		ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
-			ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms},
-			BucketKeyEnabled:                   aws.Bool(true),
-			BlockedEncryptionTypes:             &s3types.BlockedEncryptionTypes{EncryptionType: []s3types.EncryptionType{s3types.EncryptionTypeSseC}},
-		}}},
+		ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{
+			{
+				ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms},
+				BucketKeyEnabled:                   aws.Bool(true),
+				BlockedEncryptionTypes: &s3types.BlockedEncryptionTypes{
+					EncryptionType: []s3types.EncryptionType{s3types.EncryptionTypeSseC},
+				},
+			},
+		}},
 	}); err != nil {
 		return err
 	}
@@ -586,10 +641,12 @@ func checkEncryptionFields(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	rule := out.ServerSideEncryptionConfiguration.Rules[0]
-	if blocked := rule.BlockedEncryptionTypes; blocked == nil || !slices.Equal(blocked.EncryptionType, []s3types.EncryptionType{s3types.EncryptionTypeSseC}) {
+	if blocked := rule.BlockedEncryptionTypes; blocked == nil ||
+		!slices.Equal(blocked.EncryptionType, []s3types.EncryptionType{s3types.EncryptionTypeSseC}) {
 		return fmt.Errorf("blocked types %+v", blocked)
 	}
-	if rule.ApplyServerSideEncryptionByDefault.SSEAlgorithm != s3types.ServerSideEncryptionAwsKms || !aws.ToBool(rule.BucketKeyEnabled) {
+	if rule.ApplyServerSideEncryptionByDefault.SSEAlgorithm != s3types.ServerSideEncryptionAwsKms ||
+		!aws.ToBool(rule.BucketKeyEnabled) {
 		return fmt.Errorf("rule %+v", rule)
 	}
 	return nil
@@ -617,7 +674,11 @@ func checkMFADelete(ctx context.Context, local *localaws.AWS) error {
 	if err := put(device, s3types.MFADeleteEnabled); err != nil {
 		return err
 	}
-	if out, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: bucket}); err != nil || out.MFADelete != s3types.MFADeleteStatusEnabled {
+	if out, err := client.GetBucketVersioning(
+		ctx,
+		&s3.GetBucketVersioningInput{Bucket: bucket},
+	); err != nil ||
+		out.MFADelete != s3types.MFADeleteStatusEnabled {
 		return fmt.Errorf("versioning %+v %w", out, err)
 	}
 	if err := wantCode(put(nil, ""), "AccessDenied"); err != nil {
@@ -626,11 +687,21 @@ func checkMFADelete(ctx context.Context, local *localaws.AWS) error {
 	return put(device, s3types.MFADeleteDisabled)
 }
 
-func putNotifications(ctx context.Context, local *localaws.AWS, bucket string, unchecked bool, n s3types.NotificationConfiguration) error {
+func putNotifications(
+	ctx context.Context,
+	local *localaws.AWS,
+	bucket string,
+	unchecked bool,
+	n s3types.NotificationConfiguration,
+) error {
 	client := direct(local)
 	var exists *s3types.BucketAlreadyExists
 	var owned *s3types.BucketAlreadyOwnedByYou
-	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil && !errors.As(err, &exists) && !errors.As(err, &owned) {
+	if _, err := client.CreateBucket(
+		ctx,
+		&s3.CreateBucketInput{Bucket: &bucket},
+	); err != nil && !errors.As(err, &exists) &&
+		!errors.As(err, &owned) {
 		return err
 	}
 	_, err := client.PutBucketNotificationConfiguration(ctx, &s3.PutBucketNotificationConfigurationInput{
@@ -645,7 +716,12 @@ func checkEventBridge(ctx context.Context, local *localaws.AWS) error {
 		if err := putNotifications(ctx, local, bucket, false, n); err != nil {
 			return err
 		}
-		out, err := direct(local).GetBucketNotificationConfiguration(ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)})
+		out, err := direct(
+			local,
+		).GetBucketNotificationConfiguration(
+			ctx,
+			&s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)},
+		)
 		if err != nil || (out.EventBridgeConfiguration == nil) != (n.EventBridgeConfiguration == nil) {
 			return fmt.Errorf("notifications %+v %w", out, err)
 		}
@@ -665,10 +741,17 @@ func toQueue(name, prefix string, events ...s3types.Event) s3types.QueueConfigur
 
 func checkNotificationTargets(ctx context.Context, local *localaws.AWS) error {
 	const bucket = "telling"
-	if _, err := sqs.NewFromConfig(local.DirectConfig("us-east-1")).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("told")}); err != nil {
+	if _, err := sqs.NewFromConfig(
+		local.DirectConfig("us-east-1"),
+	).CreateQueue(
+		ctx,
+		&sqs.CreateQueueInput{QueueName: aws.String("told")},
+	); err != nil {
 		return err
 	}
-	there := s3types.NotificationConfiguration{QueueConfigurations: []s3types.QueueConfiguration{toQueue("told", "a/", "s3:ObjectCreated:*")}}
+	there := s3types.NotificationConfiguration{
+		QueueConfigurations: []s3types.QueueConfiguration{toQueue("told", "a/", "s3:ObjectCreated:*")},
+	}
 	if err := putNotifications(ctx, local, bucket, false, there); err != nil {
 		return err
 	}
@@ -700,7 +783,10 @@ func checkNotificationOverlap(ctx context.Context, local *localaws.AWS) error {
 func checkUpdateRole(ctx context.Context, local *localaws.AWS) error {
 	client, role := iam.NewFromConfig(local.DirectConfig("us-east-1")), aws.String("updated")
 	if _, err := client.CreateRole(ctx, &iam.CreateRoleInput{
-		RoleName: role, AssumeRolePolicyDocument: aws.String(trust), Description: aws.String("ours"), MaxSessionDuration: aws.Int32(7200),
+		RoleName:                 role,
+		AssumeRolePolicyDocument: aws.String(trust),
+		Description:              aws.String("ours"),
+		MaxSessionDuration:       aws.Int32(7200),
 	}); err != nil {
 		return err
 	}
@@ -737,11 +823,17 @@ func checkClientIDs(ctx context.Context, local *localaws.AWS) error {
 	}
 	arn := provider.OpenIDConnectProviderArn
 	for range 2 {
-		if _, err := client.AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("two")}); err != nil {
+		if _, err := client.AddClientIDToOpenIDConnectProvider(
+			ctx,
+			&iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("two")},
+		); err != nil {
 			return err
 		}
 	}
-	if _, err := client.RemoveClientIDFromOpenIDConnectProvider(ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("one")}); err != nil {
+	if _, err := client.RemoveClientIDFromOpenIDConnectProvider(
+		ctx,
+		&iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("one")},
+	); err != nil {
 		return err
 	}
 	got, err := client.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn})
@@ -756,11 +848,17 @@ func checkClientIDs(ctx context.Context, local *localaws.AWS) error {
 
 func checkPolicyVersion(ctx context.Context, local *localaws.AWS) error {
 	client := iam.NewFromConfig(local.DirectConfig("us-east-1"))
-	created, err := client.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("encoded"), PolicyDocument: aws.String(policy)})
+	created, err := client.CreatePolicy(
+		ctx,
+		&iam.CreatePolicyInput{PolicyName: aws.String("encoded"), PolicyDocument: aws.String(policy)},
+	)
 	if err != nil {
 		return err
 	}
-	version, err := client.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: created.Policy.Arn, VersionId: aws.String("v1")})
+	version, err := client.GetPolicyVersion(
+		ctx,
+		&iam.GetPolicyVersionInput{PolicyArn: created.Policy.Arn, VersionId: aws.String("v1")},
+	)
 	if err != nil {
 		return err
 	}
@@ -789,7 +887,8 @@ func checkDeletedPrincipals(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	arn := aws.ToString(role.Role.Arn)
-	named := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotPrincipal":{"AWS":["` + arn + `","123456789012"]},"Action":"s3:GetObject","Resource":"` + arn + `"}]}`
+	named := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotPrincipal":{"AWS":["` + arn +
+		`","123456789012"]},"Action":"s3:GetObject","Resource":"` + arn + `"}]}`
 	if err := put(named); err != nil {
 		return err
 	}
@@ -816,7 +915,10 @@ func checkMalformedKeyPolicy(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	put := func(document string) error {
-		_, err := client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: key.KeyMetadata.KeyId, PolicyName: aws.String("default"), Policy: &document})
+		_, err := client.PutKeyPolicy(
+			ctx,
+			&kms.PutKeyPolicyInput{KeyId: key.KeyMetadata.KeyId, PolicyName: aws.String("default"), Policy: &document},
+		)
 		return err
 	}
 	statement := func(principal string) string {
@@ -885,7 +987,12 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 	if err := putEvent(ctx, local, "lab"); err != nil {
 		return err
 	}
-	received, err := sqs.NewFromConfig(local.DirectConfig("us-east-1")).ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue})
+	received, err := sqs.NewFromConfig(
+		local.DirectConfig("us-east-1"),
+	).ReceiveMessage(
+		ctx,
+		&sqs.ReceiveMessageInput{QueueUrl: &queue},
+	)
 	if err != nil || len(received.Messages) != 1 {
 		return fmt.Errorf("received %v %w", received, err)
 	}
@@ -903,7 +1010,14 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 }
 
 func checkLambdaTarget(ctx context.Context, local *localaws.AWS) error {
-	err := ruleFor(ctx, local, "us-east-1", "invokes", `{"source":["function"]}`, "arn:aws:lambda:us-east-1:123456789012:function:invoked")
+	err := ruleFor(
+		ctx,
+		local,
+		"us-east-1",
+		"invokes",
+		`{"source":["function"]}`,
+		"arn:aws:lambda:us-east-1:123456789012:function:invoked",
+	)
 	if err != nil {
 		return err
 	}
@@ -946,7 +1060,12 @@ func checkTopicTarget(ctx context.Context, local *localaws.AWS) error {
 // A relay: what a rule sends to a bus of another region arrives there as it was.
 func checkBusTarget(ctx context.Context, local *localaws.AWS) error {
 	const bus = "arn:aws:events:us-east-1:123456789012:event-bus/default"
-	near, err := sqs.NewFromConfig(local.DirectConfig("eu-central-1")).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("near")})
+	near, err := sqs.NewFromConfig(
+		local.DirectConfig("eu-central-1"),
+	).CreateQueue(
+		ctx,
+		&sqs.CreateQueueInput{QueueName: aws.String("near")},
+	)
 	if err != nil {
 		return err
 	}
@@ -959,7 +1078,10 @@ func checkBusTarget(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	if _, err := s3.NewFromConfig(local.Config("eu-central-1", personKey)).CreateBucket(ctx, &s3.CreateBucketInput{
-		Bucket: aws.String("relayed"), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
+		Bucket: aws.String(
+			"relayed",
+		),
+		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
 	}); err != nil {
 		return err
 	}
@@ -984,7 +1106,10 @@ func checkScheduledRule(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	bus := eventbridge.NewFromConfig(config)
-	if _, err := bus.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("hourly"), ScheduleExpression: aws.String("rate(1 hour)")}); err != nil {
+	if _, err := bus.PutRule(
+		ctx,
+		&eventbridge.PutRuleInput{Name: aws.String("hourly"), ScheduleExpression: aws.String("rate(1 hour)")},
+	); err != nil {
 		return err
 	}
 	if _, err := bus.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("hourly"), Targets: []ebtypes.Target{{
@@ -1032,10 +1157,22 @@ func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
 	if err != nil {
 		return err
 	}
-	if err := ruleFor(ctx, local, "us-east-1", "disabled-relay", pattern, "arn:aws:events:eu-central-1:123456789012:event-bus/default"); err != nil {
+	if err := ruleFor(
+		ctx,
+		local,
+		"us-east-1",
+		"disabled-relay",
+		pattern,
+		"arn:aws:events:eu-central-1:123456789012:event-bus/default",
+	); err != nil {
 		return err
 	}
-	far, err := sqs.NewFromConfig(local.DirectConfig("eu-central-1")).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("hears")})
+	far, err := sqs.NewFromConfig(
+		local.DirectConfig("eu-central-1"),
+	).CreateQueue(
+		ctx,
+		&sqs.CreateQueueInput{QueueName: aws.String("hears")},
+	)
 	if err != nil {
 		return err
 	}
@@ -1043,7 +1180,12 @@ func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	for _, name := range []string{"disabled", "disabled-relay"} {
-		if _, err := eventbridge.NewFromConfig(local.DirectConfig("us-east-1")).DisableRule(ctx, &eventbridge.DisableRuleInput{Name: &name}); err != nil {
+		if _, err := eventbridge.NewFromConfig(
+			local.DirectConfig("us-east-1"),
+		).DisableRule(
+			ctx,
+			&eventbridge.DisableRuleInput{Name: &name},
+		); err != nil {
 			return err
 		}
 	}
@@ -1071,7 +1213,12 @@ func putEvent(ctx context.Context, local *localaws.AWS, source string) error {
 func checkEventSourceMapping(ctx context.Context, local *localaws.AWS) error {
 	config := local.DirectConfig("us-east-1")
 	queues, functions := sqs.NewFromConfig(config), lambda.NewFromConfig(config)
-	role, err := iam.NewFromConfig(config).CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("runs-it"), AssumeRolePolicyDocument: aws.String(trust)})
+	role, err := iam.NewFromConfig(
+		config,
+	).CreateRole(
+		ctx,
+		&iam.CreateRoleInput{RoleName: aws.String("runs-it"), AssumeRolePolicyDocument: aws.String(trust)},
+	)
 	if err != nil {
 		return err
 	}
@@ -1099,7 +1246,8 @@ func checkEventSourceMapping(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	received, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: queue.QueueUrl, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameAll},
+		QueueUrl:                    queue.QueueUrl,
+		MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameAll},
 	})
 	if err != nil || len(received.Messages) != 1 {
 		return fmt.Errorf("received %v %w", received, err)
@@ -1116,7 +1264,10 @@ func checkEmailConfirmation(ctx context.Context, local *localaws.AWS) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: address}); err != nil {
+	if _, err := client.Subscribe(
+		ctx,
+		&sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: address},
+	); err != nil {
 		return err
 	}
 	listed := func() (string, error) {
@@ -1152,7 +1303,8 @@ func checkDefaultSelectors(ctx context.Context, local *localaws.AWS) error {
 	if err != nil {
 		return err
 	}
-	if len(out.EventSelectors) != 1 || !aws.ToBool(out.EventSelectors[0].IncludeManagementEvents) || out.EventSelectors[0].ReadWriteType != "All" {
+	if len(out.EventSelectors) != 1 || !aws.ToBool(out.EventSelectors[0].IncludeManagementEvents) ||
+		out.EventSelectors[0].ReadWriteType != "All" {
 		return fmt.Errorf("selectors %+v", out.EventSelectors)
 	}
 	return nil

@@ -129,7 +129,12 @@ func gone(call request) answer {
 	case "cloudtrail":
 		return errorAnswer(call, http.StatusBadRequest, "TrailNotFound", "Unknown trail")
 	case "sqs":
-		return errorAnswer(call, http.StatusBadRequest, "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
+		return errorAnswer(
+			call,
+			http.StatusBadRequest,
+			"AWS.SimpleQueueService.NonExistentQueue",
+			"The specified queue does not exist.",
+		)
 	default:
 		return errorAnswer(call, http.StatusBadRequest, "NotFound", "It does not exist.") // KMS: NotFoundException
 	}

@@ -67,18 +67,54 @@ func (b *env) faultsReachTheSDK(t *testing.T) {
 		code, message string
 		event         string // errorCode of the event; empty: none
 	}{
-		{"s3", localaws.Denied, "AccessDenied", s3Denied + " because no identity-based policy allows the s3:PutBucketCORS action", "AccessDenied"},
+		{
+			"s3",
+			localaws.Denied,
+			"AccessDenied",
+			s3Denied + " because no identity-based policy allows the s3:PutBucketCORS action",
+			"AccessDenied",
+		},
 		{"s3", localaws.ExplicitDeny, "AccessDenied", s3Denied + " with an explicit deny in a service control policy", "AccessDenied"},
 		{"s3", localaws.Throttled, "SlowDown", "Please reduce your request rate.", "SlowDown"},
 		{"s3", localaws.ServerError, "InternalError", "We encountered an internal error. Please try again.", "InternalError"},
-		{"iam", localaws.Denied, "AccessDenied", iamDenied + " because no identity-based policy allows the iam:UpdateRole action", "AccessDenied"},
-		{"iam", localaws.ExplicitDeny, "AccessDenied", iamDenied + " with an explicit deny in a service control policy", "AccessDenied"},
+		{
+			"iam",
+			localaws.Denied,
+			"AccessDenied",
+			iamDenied + " because no identity-based policy allows the iam:UpdateRole action",
+			"AccessDenied",
+		},
+		{
+			"iam",
+			localaws.ExplicitDeny,
+			"AccessDenied",
+			iamDenied + " with an explicit deny in a service control policy",
+			"AccessDenied",
+		},
 		{"iam", localaws.Throttled, "Throttling", "Rate exceeded", "ThrottlingException"},
-		{"iam", localaws.ServerError, "ServiceFailure", "The request processing has failed because of an unknown error, exception or failure.", "ServiceFailureException"},
-		{"kms", localaws.Denied, "AccessDeniedException", "User: arn:aws:iam::123456789012:user/pat is not authorized to perform: kms:EnableKey on resource: " +
-			"arn:aws:kms:us-east-1:123456789012:key/1234 because no identity-based policy allows the kms:EnableKey action", "AccessDeniedException"},
+		{
+			"iam",
+			localaws.ServerError,
+			"ServiceFailure",
+			"The request processing has failed because of an unknown error, exception or failure.",
+			"ServiceFailureException",
+		},
+		{
+			"kms",
+			localaws.Denied,
+			"AccessDeniedException",
+			"User: arn:aws:iam::123456789012:user/pat is not authorized to perform: kms:EnableKey on resource: " +
+				"arn:aws:kms:us-east-1:123456789012:key/1234 because no identity-based policy allows the kms:EnableKey action",
+			"AccessDeniedException",
+		},
 		{"kms", localaws.Throttled, "ThrottlingException", "Rate exceeded", "ThrottlingException"},
-		{"kms", localaws.ServerError, "InternalFailure", "The request processing has failed because of an unknown error.", "InternalFailure"},
+		{
+			"kms",
+			localaws.ServerError,
+			"InternalFailure",
+			"The request processing has failed because of an unknown error.",
+			"InternalFailure",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.service+" "+string(test.kind), func(t *testing.T) {
@@ -139,7 +175,9 @@ func (b *env) faultsHitWhomTheyName(t *testing.T) {
 		_, err := iam.NewFromConfig(config).ListRoles(t.Context(), &iam.ListRolesInput{})
 		return err
 	}
-	b.Recorder().Inject(localaws.Fault{Service: "iam", Operation: "ListRoles", AccessKeyID: "AKIAGUARD00000000000", Kind: localaws.Denied, Times: 2})
+	b.Recorder().Inject(
+		localaws.Fault{Service: "iam", Operation: "ListRoles", AccessKeyID: "AKIAGUARD00000000000", Kind: localaws.Denied, Times: 2},
+	)
 	for i, wantDenied := range []bool{true, true, false} {
 		if err := list(personKey); err != nil {
 			t.Errorf("another caller: %v", err)
@@ -185,10 +223,24 @@ func TestFaultsInEveryProtocol(t *testing.T) {
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"sns": func() error {
-			return done(sns.NewFromConfig(config).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:alerts")}))
+			return done(
+				sns.NewFromConfig(
+					config,
+				).GetTopicAttributes(
+					ctx,
+					&sns.GetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:alerts")},
+				),
+			)
 		},
 		"cloudformation": func() error {
-			return done(cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")}))
+			return done(
+				cloudformation.NewFromConfig(
+					config,
+				).DescribeStacks(
+					ctx,
+					&cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")},
+				),
+			)
 		},
 		"cloudtrail": func() error {
 			return done(cloudtrail.NewFromConfig(config).GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String("trail")}))
@@ -200,13 +252,27 @@ func TestFaultsInEveryProtocol(t *testing.T) {
 			return done(sqs.NewFromConfig(config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(queue)}))
 		},
 		"lambda": func() error {
-			return done(lambda.NewFromConfig(config).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("guard")}))
+			return done(
+				lambda.NewFromConfig(
+					config,
+				).GetFunctionConfiguration(
+					ctx,
+					&lambda.GetFunctionConfigurationInput{FunctionName: aws.String("guard")},
+				),
+			)
 		},
 		"dynamodb": func() error {
 			return done(dynamodb.NewFromConfig(config).DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String("ledger")}))
 		},
 		"logs": func() error {
-			return done(cloudwatchlogs.NewFromConfig(config).FilterLogEvents(ctx, &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("/aws/lambda/guard")}))
+			return done(
+				cloudwatchlogs.NewFromConfig(
+					config,
+				).FilterLogEvents(
+					ctx,
+					&cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("/aws/lambda/guard")},
+				),
+			)
 		},
 	}
 	for service, wanted := range map[string][4]string{ // denied, throttled, gone, server error

@@ -64,7 +64,10 @@ func (l *logStream) deliver(lines []byte) {
 	if l.err = l.create(); l.err != nil {
 		return
 	}
-	_, l.err = l.client.PutLogEvents(l.ctx, &cloudwatchlogs.PutLogEventsInput{LogGroupName: &l.group, LogStreamName: &l.name, LogEvents: events})
+	_, l.err = l.client.PutLogEvents(
+		l.ctx,
+		&cloudwatchlogs.PutLogEventsInput{LogGroupName: &l.group, LogStreamName: &l.name, LogEvents: events},
+	)
 }
 
 // create makes the stream, and the group where the template has none.
@@ -73,10 +76,17 @@ func (l *logStream) create() error {
 		return nil
 	}
 	var exists *types.ResourceAlreadyExistsException
-	if _, err := l.client.CreateLogGroup(l.ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.group}); err != nil && !errors.As(err, &exists) {
+	if _, err := l.client.CreateLogGroup(
+		l.ctx,
+		&cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.group},
+	); err != nil &&
+		!errors.As(err, &exists) {
 		return err
 	}
-	if _, err := l.client.CreateLogStream(l.ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name}); err != nil {
+	if _, err := l.client.CreateLogStream(
+		l.ctx,
+		&cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name},
+	); err != nil {
 		return err
 	}
 	l.created = true

@@ -52,7 +52,10 @@ func TestLogsAreDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "lines", len(find("")), 4)
-	streams, err := logs.DescribeLogStreams(t.Context(), &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String("/aws/lambda/echo")})
+	streams, err := logs.DescribeLogStreams(
+		t.Context(),
+		&cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String("/aws/lambda/echo")},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,21 +31,21 @@ type request struct {
 }
 
 // resource is what the call names. Of several it is the first: AttachRolePolicy is a call on the role.
-func (r request) resource() string {
-	if r.Bucket != "" {
-		return r.Bucket
+func (call request) resource() string {
+	if call.Bucket != "" {
+		return call.Bucket
 	}
-	form, _ := url.ParseQuery(string(r.Body))
+	form, _ := url.ParseQuery(string(call.Body))
 	for _, parameter := range []string{"RoleName", "PolicyArn", "OpenIDConnectProviderArn"} {
-		if name := form.Get(parameter); r.Service == "iam" && name != "" {
+		if name := form.Get(parameter); call.Service == "iam" && name != "" {
 			return name
 		}
 	}
-	object := jsonObject(r.Body)
-	if names, ok := object["names"].([]any); ok && r.Service == "ssm" && len(names) > 0 {
+	object := jsonObject(call.Body)
+	if names, ok := object["names"].([]any); ok && call.Service == "ssm" && len(names) > 0 {
 		object["name"] = names[0]
 	}
-	name, _ := object[map[string]string{"ssm": "name", "kms": "keyId", "dynamodb": "tableName"}[r.Service]].(string)
+	name, _ := object[map[string]string{"ssm": "name", "kms": "keyId", "dynamodb": "tableName"}[call.Service]].(string)
 	return name
 }
 
@@ -126,7 +126,9 @@ func actionPrefix(service string) string {
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
 func actionName(service, operation string) string {
 	aliases := map[string]string{
-		"sqs SendMessageBatch": "SendMessage", "sqs DeleteMessageBatch": "DeleteMessage", "sqs ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+		"sqs SendMessageBatch":             "SendMessage",
+		"sqs DeleteMessageBatch":           "DeleteMessage",
+		"sqs ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
 	}
 	return cmp.Or(aliases[service+" "+operation], operation)
 }
@@ -220,7 +222,8 @@ func subResources(r *http.Request) map[string]string {
 }
 
 // ordinaryParameters are the names in queries that change nothing about what a call is: how much of a list, which version.
-// "URI Request Parameters" of each operation in https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+// "URI Request Parameters" of each operation in
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 func ordinaryParameters() []string {
 	return []string{
 		"bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "marker", "max-buckets",

@@ -98,14 +98,29 @@ func done[Out any](_ Out, err error) error { return err }
 func (b *env) eventsCalls() []call {
 	client, rule := eventbridge.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("guard")
 	return []call{
-		{"PutRule", "", `{"eventPattern":"{\"source\":[\"aws.none\"]}","name":"guard","state":"ENABLED"}`, func(ctx context.Context) error {
-			return done(client.PutRule(ctx, &eventbridge.PutRuleInput{Name: rule, EventPattern: aws.String(`{"source":["aws.none"]}`), State: ebtypes.RuleStateEnabled}))
-		}},
-		{"PutTargets", "", `{"rule":"guard","targets":[{"arn":"arn:aws:sqs:us-east-1:123456789012:guard","id":"queue"}]}`, func(ctx context.Context) error {
-			return done(client.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: rule, Targets: []ebtypes.Target{
-				{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:guard")},
-			}}))
-		}},
+		{
+			"PutRule",
+			"",
+			`{"eventPattern":"{\"source\":[\"aws.none\"]}","name":"guard","state":"ENABLED"}`,
+			func(ctx context.Context) error {
+				return done(
+					client.PutRule(
+						ctx,
+						&eventbridge.PutRuleInput{Name: rule, EventPattern: aws.String(`{"source":["aws.none"]}`), State: ebtypes.RuleStateEnabled},
+					),
+				)
+			},
+		},
+		{
+			"PutTargets",
+			"",
+			`{"rule":"guard","targets":[{"arn":"arn:aws:sqs:us-east-1:123456789012:guard","id":"queue"}]}`,
+			func(ctx context.Context) error {
+				return done(client.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: rule, Targets: []ebtypes.Target{
+					{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:guard")},
+				}}))
+			},
+		},
 		{"DescribeRule", read, "", func(ctx context.Context) error {
 			return done(client.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: rule}))
 		}},
@@ -136,9 +151,19 @@ func (b *env) sqsCalls(t *testing.T) []call {
 		{"CreateQueue", "", `{"queueName":"guard"}`, func(ctx context.Context) error {
 			return done(client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("guard")}))
 		}},
-		{"SetQueueAttributes", "", `{"attributes":{"VisibilityTimeout":"30"},"queueUrl":"` + queue + `"}`, func(ctx context.Context) error {
-			return done(client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "30"}}))
-		}},
+		{
+			"SetQueueAttributes",
+			"",
+			`{"attributes":{"VisibilityTimeout":"30"},"queueUrl":"` + queue + `"}`,
+			func(ctx context.Context) error {
+				return done(
+					client.SetQueueAttributes(
+						ctx,
+						&sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "30"}},
+					),
+				)
+			},
+		},
 		{"GetQueueAttributes", read, "", func(ctx context.Context) error {
 			return done(client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: url}))
 		}},
@@ -152,7 +177,8 @@ func (b *env) sqsCalls(t *testing.T) []call {
 		}},
 		{"ChangeMessageVisibilityBatch", read, "", func(ctx context.Context) error {
 			return done(client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{
-				QueueUrl: url, Entries: []sqstypes.ChangeMessageVisibilityBatchRequestEntry{{Id: aws.String("0"), ReceiptHandle: aws.String("x")}},
+				QueueUrl: url,
+				Entries:  []sqstypes.ChangeMessageVisibilityBatchRequestEntry{{Id: aws.String("0"), ReceiptHandle: aws.String("x")}},
 			}))
 		}},
 		{"DeleteMessageBatch", read, "", func(ctx context.Context) error {
@@ -177,16 +203,39 @@ func (b *env) snsCalls() []call {
 	var subscription *string
 	return []call{
 		{"CreateTopic", "", `{"attributes":{"DisplayName":"Guard"},"name":"alerts"}`, func(ctx context.Context) error {
-			return done(client.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("alerts"), Attributes: map[string]string{"DisplayName": "Guard"}}))
+			return done(
+				client.CreateTopic(
+					ctx,
+					&sns.CreateTopicInput{Name: aws.String("alerts"), Attributes: map[string]string{"DisplayName": "Guard"}},
+				),
+			)
 		}},
-		{"SetTopicAttributes", "", `{"attributeName":"DisplayName","attributeValue":"x","topicArn":"arn:aws:sns:us-east-1:123456789012:alerts"}`, func(ctx context.Context) error {
-			return done(client.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{TopicArn: topic, AttributeName: aws.String("DisplayName"), AttributeValue: aws.String("x")}))
-		}},
+		{
+			"SetTopicAttributes",
+			"",
+			`{"attributeName":"DisplayName","attributeValue":"x","topicArn":"arn:aws:sns:us-east-1:123456789012:alerts"}`,
+			func(ctx context.Context) error {
+				return done(
+					client.SetTopicAttributes(
+						ctx,
+						&sns.SetTopicAttributesInput{TopicArn: topic, AttributeName: aws.String("DisplayName"), AttributeValue: aws.String("x")},
+					),
+				)
+			},
+		},
 		{"GetTopicAttributes", read, "", func(ctx context.Context) error {
 			return done(client.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: topic}))
 		}},
 		{"Subscribe", "", "", func(ctx context.Context) error {
-			out, err := client.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic, Protocol: aws.String("email"), Endpoint: aws.String("a@example.org"), ReturnSubscriptionArn: true})
+			out, err := client.Subscribe(
+				ctx,
+				&sns.SubscribeInput{
+					TopicArn:              topic,
+					Protocol:              aws.String("email"),
+					Endpoint:              aws.String("a@example.org"),
+					ReturnSubscriptionArn: true,
+				},
+			)
 			if err == nil {
 				subscription = out.SubscriptionArn
 			}
@@ -212,22 +261,39 @@ func (b *env) lambdaCalls(t *testing.T) []call {
 	const arn = "arn:aws:lambda:us-east-1:123456789012:function:guard"
 	client, name := lambda.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("guard")
 	setUp := b.DirectConfig("us-east-1")
-	role, err := iam.NewFromConfig(setUp).CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("runs"), AssumeRolePolicyDocument: aws.String(trust)})
+	role, err := iam.NewFromConfig(
+		setUp,
+	).CreateRole(
+		t.Context(),
+		&iam.CreateRoleInput{RoleName: aws.String("runs"), AssumeRolePolicyDocument: aws.String(trust)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqs.NewFromConfig(setUp).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("mapped")}); err != nil {
+	if _, err := sqs.NewFromConfig(
+		setUp,
+	).CreateQueue(
+		t.Context(),
+		&sqs.CreateQueueInput{QueueName: aws.String("mapped")},
+	); err != nil {
 		t.Fatal(err)
 	}
 	var mapping *string
 	return []call{
 		{
-			"CreateFunction", "CreateFunction20150331",
+			"CreateFunction",
+			"CreateFunction20150331",
 			`{"code":{},"functionName":"guard","handler":"bootstrap","role":"arn:aws:iam::123456789012:role/runs","runtime":"provided.al2023"}`,
 			func(ctx context.Context) error {
 				return done(client.CreateFunction(ctx, &lambda.CreateFunctionInput{
-					FunctionName: name, Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Role: role.Role.Arn,
-					Code: &lambdatypes.FunctionCode{ZipFile: []byte("x")}, Environment: &lambdatypes.Environment{Variables: map[string]string{"A": "secret"}},
+					FunctionName: name,
+					Runtime:      lambdatypes.RuntimeProvidedal2023,
+					Handler:      aws.String("bootstrap"),
+					Role:         role.Role.Arn,
+					Code: &lambdatypes.FunctionCode{
+						ZipFile: []byte("x"),
+					},
+					Environment: &lambdatypes.Environment{Variables: map[string]string{"A": "secret"}},
 				}))
 			},
 		},
@@ -237,22 +303,49 @@ func (b *env) lambdaCalls(t *testing.T) []call {
 		{"UpdateFunctionCode", "UpdateFunctionCode20150331v2", `{"functionName":"guard"}`, func(ctx context.Context) error {
 			return done(client.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: name, ZipFile: []byte("y")}))
 		}},
-		{"UpdateFunctionConfiguration", "UpdateFunctionConfiguration20150331v2", `{"functionName":"` + arn + `","timeout":30}`, func(ctx context.Context) error {
-			return done(client.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
-				FunctionName: aws.String(arn), Timeout: aws.Int32(30), Environment: &lambdatypes.Environment{Variables: map[string]string{"A": "secret"}},
-			}))
-		}},
+		{
+			"UpdateFunctionConfiguration",
+			"UpdateFunctionConfiguration20150331v2",
+			`{"functionName":"` + arn + `","timeout":30}`,
+			func(ctx context.Context) error {
+				return done(client.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
+					FunctionName: aws.String(
+						arn,
+					),
+					Timeout:     aws.Int32(30),
+					Environment: &lambdatypes.Environment{Variables: map[string]string{"A": "secret"}},
+				}))
+			},
+		},
 		{"AddPermission", "AddPermission20150331v2", "", func(ctx context.Context) error {
 			return done(client.AddPermission(ctx, &lambda.AddPermissionInput{
-				FunctionName: name, StatementId: aws.String("s"), Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("events.amazonaws.com"),
+				FunctionName: name,
+				StatementId:  aws.String("s"),
+				Action:       aws.String("lambda:InvokeFunction"),
+				Principal:    aws.String("events.amazonaws.com"),
 			}))
 		}},
-		{"RemovePermission", "RemovePermission20150331v2", `{"functionName":"guard","statementId":"s"}`, func(ctx context.Context) error {
-			return done(client.RemovePermission(ctx, &lambda.RemovePermissionInput{FunctionName: name, StatementId: aws.String("s")}))
-		}},
-		{"PutFunctionConcurrency", "PutFunctionConcurrency20171031", `{"functionName":"guard","reservedConcurrentExecutions":0}`, func(ctx context.Context) error {
-			return done(client.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: name, ReservedConcurrentExecutions: aws.Int32(0)}))
-		}},
+		{
+			"RemovePermission",
+			"RemovePermission20150331v2",
+			`{"functionName":"guard","statementId":"s"}`,
+			func(ctx context.Context) error {
+				return done(client.RemovePermission(ctx, &lambda.RemovePermissionInput{FunctionName: name, StatementId: aws.String("s")}))
+			},
+		},
+		{
+			"PutFunctionConcurrency",
+			"PutFunctionConcurrency20171031",
+			`{"functionName":"guard","reservedConcurrentExecutions":0}`,
+			func(ctx context.Context) error {
+				return done(
+					client.PutFunctionConcurrency(
+						ctx,
+						&lambda.PutFunctionConcurrencyInput{FunctionName: name, ReservedConcurrentExecutions: aws.Int32(0)},
+					),
+				)
+			},
+		},
 		{"GetFunctionConcurrency", read, "", func(ctx context.Context) error {
 			return done(client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: name}))
 		}},
@@ -269,7 +362,9 @@ func (b *env) lambdaCalls(t *testing.T) []call {
 			return done(client.ListEventSourceMappings(ctx, &lambda.ListEventSourceMappingsInput{FunctionName: name}))
 		}},
 		{"UpdateEventSourceMapping", "UpdateEventSourceMapping20150331", "", func(ctx context.Context) error {
-			err := done(client.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: mapping, Enabled: aws.Bool(false)}))
+			err := done(
+				client.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: mapping, Enabled: aws.Bool(false)}),
+			)
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			if got := b.events[0].Detail.RequestParameters; got["uUID"] != *mapping || got["enabled"] != false {
@@ -298,7 +393,9 @@ func (b *env) cloudTrailCalls(t *testing.T) []call {
 	}
 	return []call{
 		{"CreateTrail", "", `{"isMultiRegionTrail":true,"name":"trail","s3BucketName":"trail-logs"}`, func(ctx context.Context) error {
-			return done(client.CreateTrail(ctx, &cloudtrail.CreateTrailInput{Name: name, S3BucketName: bucket, IsMultiRegionTrail: aws.Bool(true)}))
+			return done(
+				client.CreateTrail(ctx, &cloudtrail.CreateTrailInput{Name: name, S3BucketName: bucket, IsMultiRegionTrail: aws.Bool(true)}),
+			)
 		}},
 		{"StartLogging", "", `{"name":"trail"}`, func(ctx context.Context) error {
 			return done(client.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: name}))
@@ -309,11 +406,16 @@ func (b *env) cloudTrailCalls(t *testing.T) []call {
 		{"DescribeTrails", read, "", func(ctx context.Context) error {
 			return done(client.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{}))
 		}},
-		{"PutEventSelectors", "", `{"eventSelectors":[{"readWriteType":"ReadOnly"}],"trailName":"trail"}`, func(ctx context.Context) error {
-			return done(client.PutEventSelectors(ctx, &cloudtrail.PutEventSelectorsInput{
-				TrailName: name, EventSelectors: []cttypes.EventSelector{{ReadWriteType: cttypes.ReadWriteTypeReadOnly}},
-			}))
-		}},
+		{
+			"PutEventSelectors",
+			"",
+			`{"eventSelectors":[{"readWriteType":"ReadOnly"}],"trailName":"trail"}`,
+			func(ctx context.Context) error {
+				return done(client.PutEventSelectors(ctx, &cloudtrail.PutEventSelectorsInput{
+					TrailName: name, EventSelectors: []cttypes.EventSelector{{ReadWriteType: cttypes.ReadWriteTypeReadOnly}},
+				}))
+			},
+		},
 		{"UpdateTrail", "", `{"isMultiRegionTrail":false,"name":"trail"}`, func(ctx context.Context) error {
 			return done(client.UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: name, IsMultiRegionTrail: aws.Bool(false)}))
 		}},
@@ -332,9 +434,12 @@ func (b *env) dynamoDBCalls() []call {
 	return []call{
 		{"CreateTable", "", "", func(ctx context.Context) error {
 			return done(client.CreateTable(ctx, &dynamodb.CreateTableInput{
-				TableName: table, BillingMode: ddbtypes.BillingModePayPerRequest,
-				AttributeDefinitions: []ddbtypes.AttributeDefinition{{AttributeName: aws.String("id"), AttributeType: ddbtypes.ScalarAttributeTypeS}},
-				KeySchema:            []ddbtypes.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: ddbtypes.KeyTypeHash}},
+				TableName:   table,
+				BillingMode: ddbtypes.BillingModePayPerRequest,
+				AttributeDefinitions: []ddbtypes.AttributeDefinition{
+					{AttributeName: aws.String("id"), AttributeType: ddbtypes.ScalarAttributeTypeS},
+				},
+				KeySchema: []ddbtypes.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: ddbtypes.KeyTypeHash}},
 			}))
 		}},
 		{"DescribeTable", read, "", func(ctx context.Context) error {
@@ -345,7 +450,9 @@ func (b *env) dynamoDBCalls() []call {
 		}},
 		{"Query", read, "", func(ctx context.Context) error {
 			return done(client.Query(ctx, &dynamodb.QueryInput{
-				TableName: table, KeyConditionExpression: aws.String("id = :x"), ExpressionAttributeValues: map[string]ddbtypes.AttributeValue{":x": key["id"]},
+				TableName:                 table,
+				KeyConditionExpression:    aws.String("id = :x"),
+				ExpressionAttributeValues: map[string]ddbtypes.AttributeValue{":x": key["id"]},
 			}))
 		}},
 		{"UpdateTable", "", `{"deletionProtectionEnabled":false,"tableName":"ledger"}`, func(ctx context.Context) error {
@@ -381,7 +488,10 @@ func callCloudWatch(t *testing.T, b *env) (status int, header http.Header, body 
 		t.Fatal(err)
 	}
 	request.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+personKey+"/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0")
+	request.Header.Set(
+		"Authorization",
+		"AWS4-HMAC-SHA256 Credential="+personKey+"/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0",
+	)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,10 @@ func newQueue(t *testing.T, local *localaws.AWS, function *localaws.Function, na
 func (p *polled) send(t *testing.T, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
-		if _, err := p.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &p.config.QueueURL, MessageBody: &body}); err != nil {
+		if _, err := p.sqs.SendMessage(
+			t.Context(),
+			&sqs.SendMessageInput{QueueUrl: &p.config.QueueURL, MessageBody: &body},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,7 +78,10 @@ func (p *polled) left(t *testing.T) int {
 		t.Fatal(err)
 	}
 	count := 0
-	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+	for _, name := range []string{
+		"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+		"ApproximateNumberOfMessagesDelayed",
+	} {
 		if output.Attributes[name] != "0" {
 			count++
 		}
@@ -88,7 +94,10 @@ func TestFromCallToFunction(t *testing.T) {
 	p := newPolled(t)
 	client := iam.NewFromConfig(p.Config("us-east-1", personKey))
 	ctx := t.Context()
-	if _, err := client.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)}); err != nil {
+	if _, err := client.CreateRole(
+		ctx,
+		&iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)},
+	); err != nil {
 		t.Fatal(err)
 	}
 	// Neither a failed call nor another event passes the rule.
@@ -172,8 +181,12 @@ func TestWhatFailsComesBack(t *testing.T) {
 func TestDrainAwaitsDelayedMessages(t *testing.T) {
 	p := newPolled(t)
 	if _, err := p.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{
-		QueueUrl: &p.config.QueueURL, MessageBody: aws.String("later"), DelaySeconds: 1,
-		MessageAttributes: map[string]sqstypes.MessageAttributeValue{"kind": {DataType: aws.String("String"), StringValue: aws.String("look")}},
+		QueueUrl:     &p.config.QueueURL,
+		MessageBody:  aws.String("later"),
+		DelaySeconds: 1,
+		MessageAttributes: map[string]sqstypes.MessageAttributeValue{
+			"kind": {DataType: aws.String("String"), StringValue: aws.String("look")},
+		},
 	}); err != nil {
 		t.Fatal(err)
 	}

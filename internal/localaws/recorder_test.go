@@ -49,7 +49,15 @@ func newEnv(t *testing.T) *env {
 	b := &env{AWS: localawstest.Start(t)}
 	b.Recorder().Identify(personKey, localaws.IAMUser(b.Account(), "pat"))
 	config := b.Config("us-east-1", personKey)
-	b.iam, b.s3, b.kms, b.ssm = iam.NewFromConfig(config), s3.NewFromConfig(config), kms.NewFromConfig(config), ssm.NewFromConfig(config)
+	b.iam, b.s3, b.kms, b.ssm = iam.NewFromConfig(
+		config,
+	), s3.NewFromConfig(
+		config,
+	), kms.NewFromConfig(
+		config,
+	), ssm.NewFromConfig(
+		config,
+	)
 	b.Recorder().SetEmit(func(_ context.Context, event localaws.Envelope) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -87,7 +95,9 @@ func bucketActs() []act {
 		}},
 		{"PutBucketCors", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: bucket, CORSConfiguration: &s3types.CORSConfiguration{
-				CORSRules: []s3types.CORSRule{{AllowedMethods: []string{"GET", "PUT"}, AllowedOrigins: []string{"https://ica.example"}, MaxAgeSeconds: aws.Int32(3000)}},
+				CORSRules: []s3types.CORSRule{
+					{AllowedMethods: []string{"GET", "PUT"}, AllowedOrigins: []string{"https://ica.example"}, MaxAgeSeconds: aws.Int32(3000)},
+				},
 			}})
 			return err
 		}},
@@ -122,10 +132,16 @@ func bucketActs() []act {
 		{"PutBucketLifecycle", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 				Bucket: bucket,
-				LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: []s3types.LifecycleRule{{
-					ID: aws.String("expire"), Status: s3types.ExpirationStatusEnabled, Filter: &s3types.LifecycleRuleFilter{Prefix: aws.String("*")},
-					Expiration: &s3types.LifecycleExpiration{Days: aws.Int32(1)},
-				}}},
+				LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: []s3types.LifecycleRule{
+					{
+						ID: aws.String(
+							"expire",
+						),
+						Status:     s3types.ExpirationStatusEnabled,
+						Filter:     &s3types.LifecycleRuleFilter{Prefix: aws.String("*")},
+						Expiration: &s3types.LifecycleExpiration{Days: aws.Int32(1)},
+					},
+				}},
 			})
 			return err
 		}},
@@ -142,14 +158,17 @@ func bucketActs() []act {
 		{"PutBucketObjectLockConfiguration", func(ctx context.Context, b *env) error {
 			// moto may refuse this on a bucket without object lock; a failed call is an event too.
 			_, _ = b.s3.PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{
-				Bucket: bucket, ObjectLockConfiguration: &s3types.ObjectLockConfiguration{ObjectLockEnabled: s3types.ObjectLockEnabledEnabled},
+				Bucket:                  bucket,
+				ObjectLockConfiguration: &s3types.ObjectLockConfiguration{ObjectLockEnabled: s3types.ObjectLockEnabledEnabled},
 			})
 			return nil
 		}},
 		{"PutBucketOwnershipControls", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
-				Bucket:            bucket,
-				OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: s3types.ObjectOwnershipObjectWriter}}},
+				Bucket: bucket,
+				OwnershipControls: &s3types.OwnershipControls{
+					Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: s3types.ObjectOwnershipObjectWriter}},
+				},
 			})
 			return err
 		}},
@@ -171,7 +190,8 @@ func bucketActs() []act {
 		}},
 		{"PutBucketPolicy", func(ctx context.Context, b *env) error {
 			_, err := b.s3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(
-				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"arn:aws:s3:::lab"}]}`)})
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"arn:aws:s3:::lab"}]}`,
+			)})
 			return err
 		}},
 		{"DeleteBucketPolicy", func(ctx context.Context, b *env) error {
@@ -191,13 +211,16 @@ func bucketActs() []act {
 			return err
 		}},
 		{"PutBucketReplication", func(ctx context.Context, b *env) error {
-			_, _ = b.s3.PutBucketReplication(ctx, &s3.PutBucketReplicationInput{Bucket: bucket, ReplicationConfiguration: &s3types.ReplicationConfiguration{
-				Role: aws.String("arn:aws:iam::123456789012:role/replicate"),
-				Rules: []s3types.ReplicationRule{{
-					Status: s3types.ReplicationRuleStatusEnabled, Priority: aws.Int32(0), Filter: &s3types.ReplicationRuleFilter{},
-					Destination: &s3types.Destination{Bucket: aws.String("arn:aws:s3:::elsewhere")},
+			_, _ = b.s3.PutBucketReplication(
+				ctx,
+				&s3.PutBucketReplicationInput{Bucket: bucket, ReplicationConfiguration: &s3types.ReplicationConfiguration{
+					Role: aws.String("arn:aws:iam::123456789012:role/replicate"),
+					Rules: []s3types.ReplicationRule{{
+						Status: s3types.ReplicationRuleStatusEnabled, Priority: aws.Int32(0), Filter: &s3types.ReplicationRuleFilter{},
+						Destination: &s3types.Destination{Bucket: aws.String("arn:aws:s3:::elsewhere")},
+					}},
 				}},
-			}})
+			)
 			return nil
 		}},
 		{"DeleteBucket", func(ctx context.Context, b *env) error {
@@ -214,7 +237,11 @@ func iamActs() []act {
 	return []act{
 		{"CreateRole", func(ctx context.Context, b *env) error {
 			_, err := b.iam.CreateRole(ctx, &iam.CreateRoleInput{
-				RoleName: role, AssumeRolePolicyDocument: aws.String(trust), Path: aws.String("/"), MaxSessionDuration: aws.Int32(3600), Tags: tags,
+				RoleName:                 role,
+				AssumeRolePolicyDocument: aws.String(trust),
+				Path:                     aws.String("/"),
+				MaxSessionDuration:       aws.Int32(3600),
+				Tags:                     tags,
 			})
 			return err
 		}},
@@ -227,7 +254,10 @@ func iamActs() []act {
 			return err
 		}},
 		{"UpdateAssumeRolePolicy", func(ctx context.Context, b *env) error {
-			_, err := b.iam.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: role, PolicyDocument: aws.String(trust)})
+			_, err := b.iam.UpdateAssumeRolePolicy(
+				ctx,
+				&iam.UpdateAssumeRolePolicyInput{RoleName: role, PolicyDocument: aws.String(trust)},
+			)
 			return err
 		}},
 		{"TagRole", func(ctx context.Context, b *env) error {
@@ -235,7 +265,10 @@ func iamActs() []act {
 			return err
 		}},
 		{"PutRolePolicy", func(ctx context.Context, b *env) error {
-			_, err := b.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: role, PolicyName: name, PolicyDocument: aws.String(policy)})
+			_, err := b.iam.PutRolePolicy(
+				ctx,
+				&iam.PutRolePolicyInput{RoleName: role, PolicyName: name, PolicyDocument: aws.String(policy)},
+			)
 			return err
 		}},
 		{"DeleteRolePolicy", func(ctx context.Context, b *env) error {
@@ -255,11 +288,17 @@ func iamActs() []act {
 			return err
 		}},
 		{"SetDefaultPolicyVersion", func(ctx context.Context, b *env) error {
-			_, err := b.iam.SetDefaultPolicyVersion(ctx, &iam.SetDefaultPolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v1")})
+			_, err := b.iam.SetDefaultPolicyVersion(
+				ctx,
+				&iam.SetDefaultPolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v1")},
+			)
 			return err
 		}},
 		{"DeletePolicyVersion", func(ctx context.Context, b *env) error {
-			_, err := b.iam.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v2")})
+			_, err := b.iam.DeletePolicyVersion(
+				ctx,
+				&iam.DeletePolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v2")},
+			)
 			return err
 		}},
 		{"AttachRolePolicy", func(ctx context.Context, b *env) error {
@@ -271,7 +310,10 @@ func iamActs() []act {
 			return err
 		}},
 		{"PutRolePermissionsBoundary", func(ctx context.Context, b *env) error {
-			_, err := b.iam.PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{RoleName: role, PermissionsBoundary: aws.String(policyARN)})
+			_, err := b.iam.PutRolePermissionsBoundary(
+				ctx,
+				&iam.PutRolePermissionsBoundaryInput{RoleName: role, PermissionsBoundary: aws.String(policyARN)},
+			)
 			return err
 		}},
 		{"DeleteRolePermissionsBoundary", func(ctx context.Context, b *env) error {
@@ -327,7 +369,10 @@ func keyActs() []act {
 	}
 	return []act{
 		{"CreateKey", func(ctx context.Context, b *env) error {
-			_, err := b.kms.CreateKey(ctx, &kms.CreateKeyInput{Description: aws.String("lab"), KeyUsage: kmstypes.KeyUsageTypeEncryptDecrypt})
+			_, err := b.kms.CreateKey(
+				ctx,
+				&kms.CreateKeyInput{Description: aws.String("lab"), KeyUsage: kmstypes.KeyUsageTypeEncryptDecrypt},
+			)
 			return err
 		}},
 		{"PutKeyPolicy", func(ctx context.Context, b *env) error {
@@ -416,7 +461,16 @@ func checkShape(t *testing.T, event localaws.Envelope, recorded map[string]any) 
 		t.Fatal(err)
 	}
 	// What depends on the caller and the outcome, not on the shape.
-	circumstances := []string{"errorCode", "errorMessage", "tlsDetails", "sessionCredentialFromConsole", "vpcEndpointId", "p_event_time", "p_log_type", "p_parse_time"}
+	circumstances := []string{
+		"errorCode",
+		"errorMessage",
+		"tlsDetails",
+		"sessionCredentialFromConsole",
+		"vpcEndpointId",
+		"p_event_time",
+		"p_log_type",
+		"p_parse_time",
+	}
 	if a, b := keys(made, circumstances), keys(recorded, circumstances); !slices.Equal(a, b) {
 		t.Errorf("fields %v\nrecorded %v", a, b)
 	}
@@ -435,7 +489,8 @@ func checkParameters(t *testing.T, made, recorded any) {
 	checkKind(t, "requestParameters", made, recorded)
 	object, _ := made.(map[string]any)
 	for name := range object {
-		if _, ok := recorded.(map[string]any)[name]; !ok && !slices.Contains([]string{"x-amz-acl", "path", "tags", "maxSessionDuration"}, name) {
+		if _, ok := recorded.(map[string]any)[name]; !ok &&
+			!slices.Contains([]string{"x-amz-acl", "path", "tags", "maxSessionDuration"}, name) {
 			t.Errorf("requestParameters: %s is not in the recorded event", name)
 		}
 	}
@@ -514,7 +569,10 @@ func (b *env) whoWhatAndWhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	osaka := iam.NewFromConfig(b.Config("ap-northeast-3", "AKIANOBODYNAMEDME000"))
-	if _, err := osaka.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)}); err != nil {
+	if _, err := osaka.CreateRole(
+		ctx,
+		&iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)},
+	); err != nil {
 		t.Fatal(err)
 	}
 	events := b.take()
@@ -575,7 +633,10 @@ func (b *env) readsAndDataEvents(t *testing.T) {
 	createBucket(t, b, "lab")
 	b.take()
 	b.Recorder().ResetCalls()
-	if _, err := b.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("lab"), Key: aws.String("a/b"), Body: strings.NewReader("x")}); err != nil {
+	if _, err := b.s3.PutObject(
+		ctx,
+		&s3.PutObjectInput{Bucket: aws.String("lab"), Key: aws.String("a/b"), Body: strings.NewReader("x")},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.s3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: aws.String("lab")}); err != nil {
@@ -622,7 +683,10 @@ func TestEmitErrorsAreKept(t *testing.T) {
 	refused := errors.New("no room")
 	local.Recorder().SetEmit(func(context.Context, localaws.Envelope) error { return refused })
 	client := iam.NewFromConfig(local.Config("us-east-1", personKey))
-	if _, err := client.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: aws.String(trust)}); err != nil {
+	if _, err := client.CreateRole(
+		t.Context(),
+		&iam.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: aws.String(trust)},
+	); err != nil {
 		t.Errorf("the caller must not notice: %v", err)
 	}
 	if err := local.Recorder().Err(); !errors.Is(err, refused) {

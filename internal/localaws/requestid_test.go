@@ -61,7 +61,10 @@ func (b *env) identifiedCalls(keyID *string) map[string]func(context.Context) (m
 			return out.ResultMetadata, nil
 		},
 		"iam": func(ctx context.Context) (middleware.Metadata, error) {
-			out, err := b.iam.TagRole(ctx, &iam.TagRoleInput{RoleName: aws.String("ica"), Tags: []iamtypes.Tag{{Key: aws.String("probe"), Value: aws.String("x")}}})
+			out, err := b.iam.TagRole(
+				ctx,
+				&iam.TagRoleInput{RoleName: aws.String("ica"), Tags: []iamtypes.Tag{{Key: aws.String("probe"), Value: aws.String("x")}}},
+			)
 			if err != nil {
 				return middleware.Metadata{}, err
 			}
@@ -75,7 +78,12 @@ func (b *env) identifiedCalls(keyID *string) map[string]func(context.Context) (m
 			return out.ResultMetadata, nil
 		},
 		"sqs": func(ctx context.Context) (middleware.Metadata, error) {
-			out, err := sqs.NewFromConfig(b.Config("us-east-1", personKey)).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("guard")})
+			out, err := sqs.NewFromConfig(
+				b.Config("us-east-1", personKey),
+			).CreateQueue(
+				ctx,
+				&sqs.CreateQueueInput{QueueName: aws.String("guard")},
+			)
 			if err != nil {
 				return middleware.Metadata{}, err
 			}

@@ -18,7 +18,16 @@ const functionARN = "arn:aws:lambda:eu-central-1:123456789012:function:echo"
 func buildEcho(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "./testdata/echo").CombinedOutput()
+	output, err := exec.CommandContext(
+		t.Context(),
+		"go",
+		"build",
+		"-tags",
+		"lambda.norpc",
+		"-o",
+		binary,
+		"./testdata/echo",
+	).CombinedOutput()
 	if err != nil {
 		t.Fatalf("build: %v\n%s", err, output)
 	}
@@ -114,7 +123,8 @@ func TestFunctionFailsToStart(t *testing.T) {
 	function := startEcho(t, time.Second, map[string]string{"FAIL_INIT": "1"})
 	for range 2 {
 		result := invoke(t, function, `{}`)
-		if !strings.Contains(string(result.Payload), "Runtime.ExitError") || !strings.Contains(string(result.Payload), "exit status 7") {
+		if !strings.Contains(string(result.Payload), "Runtime.ExitError") ||
+			!strings.Contains(string(result.Payload), "exit status 7") {
 			t.Errorf("payload %s", result.Payload)
 		}
 	}

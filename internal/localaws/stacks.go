@@ -79,7 +79,12 @@ func (r *Recorder) DeliverStackStatus(ctx context.Context, region, stackName, st
 // stackID is the id of moto's stack of that name, since templates may name their own stack by it; a made-up one where
 // moto has none.
 func (r *Recorder) stackID(ctx context.Context, region, name string) string {
-	out, err := cloudformation.NewFromConfig(r.setUp(region)).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	out, err := cloudformation.NewFromConfig(
+		r.setUp(region),
+	).DescribeStacks(
+		ctx,
+		&cloudformation.DescribeStacksInput{StackName: &name},
+	)
 	if err == nil && len(out.Stacks) > 0 {
 		return aws.ToString(out.Stacks[0].StackId)
 	}
@@ -171,7 +176,11 @@ type stackEventXML struct {
 
 func newStackXML(id, name string, state StackState) stackXML {
 	stack := stackXML{
-		StackID: id, StackName: name, CreationTime: stackTime(time.Unix(0, 0)), StackStatus: state.Status, StackStatusReason: state.Reason,
+		StackID:           id,
+		StackName:         name,
+		CreationTime:      stackTime(time.Unix(0, 0)),
+		StackStatus:       state.Status,
+		StackStatusReason: state.Reason,
 	}
 	if !state.LastUpdated.IsZero() {
 		stack.LastUpdatedTime = stackTime(state.LastUpdated)

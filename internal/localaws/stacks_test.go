@@ -30,7 +30,10 @@ func TestPlayedStack(t *testing.T) {
 	const id = "arn:aws:cloudformation:eu-central-1:123456789012:stack/icaguard/51af3dc0-da77-11e4-872e-1234567db123"
 	updated := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	stop := local.Recorder().PlayStack("icaguard", localaws.StackState{
-		Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "<no>", Outputs: map[string]string{"Digest": "a<b", "B": "2"}, LastUpdated: updated,
+		Status:      "UPDATE_ROLLBACK_IN_PROGRESS",
+		Reason:      "<no>",
+		Outputs:     map[string]string{"Digest": "a<b", "B": "2"},
+		LastUpdated: updated,
 	})
 	for _, asked := range []string{"icaguard", id} {
 		stack, err := describe(asked)
@@ -47,14 +50,22 @@ func TestPlayedStack(t *testing.T) {
 	}
 	local.Recorder().PlayStack("icaguard", localaws.StackState{Status: "DELETE_COMPLETE"})
 	stop() // of an earlier moment: stops nothing
-	if stack, err := describe(id); err != nil || stack.StackStatus != cfntypes.StackStatusDeleteComplete || stack.LastUpdatedTime != nil {
+	if stack, err := describe(
+		id,
+	); err != nil || stack.StackStatus != cfntypes.StackStatusDeleteComplete ||
+		stack.LastUpdatedTime != nil {
 		t.Errorf("deleted stack by its id: %+v %v", stack, err)
 	}
 	checkNoStack(t, describe, "icaguard")
 	stop = local.Recorder().PlayStack("icaguard", localaws.StackState{})
 	checkNoStack(t, describe, "icaguard")
 	checkNoStack(t, describe, id)
-	if err := deploy(t.Context(), local, "icaguard", map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})}); err != nil {
+	if err := deploy(
+		t.Context(),
+		local,
+		"icaguard",
+		map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})},
+	); err != nil {
 		t.Fatal(err)
 	}
 	client = cloudformation.NewFromConfig(local.Config("us-east-1", personKey))
@@ -78,7 +89,12 @@ func TestPlayedStackEvents(t *testing.T) {
 	client := cloudformation.NewFromConfig(local.Config("us-east-1", personKey))
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	local.Recorder().PlayStack("icaguard", localaws.StackState{Status: "UPDATE_COMPLETE", Events: []localaws.StackEvent{
-		{Time: began, Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, {Time: began.Add(time.Minute), Status: "UPDATE_COMPLETE"},
+		{
+			Time:   began,
+			Status: "UPDATE_IN_PROGRESS",
+			Reason: "User Initiated",
+		},
+		{Time: began.Add(time.Minute), Status: "UPDATE_COMPLETE"},
 	}})
 	out, err := client.DescribeStackEvents(t.Context(), &cloudformation.DescribeStackEventsInput{StackName: aws.String("icaguard")})
 	if err != nil || len(out.StackEvents) != 2 {
@@ -102,8 +118,12 @@ func TestPlayedStackEvents(t *testing.T) {
 
 func TestStackStatusEvent(t *testing.T) {
 	local := localawstest.Start(t)
-	queue, err := queueBehindRule(t.Context(), local, "status",
-		`{"source":["aws.cloudformation"],"detail-type":["CloudFormation Stack Status Change"],"detail":{"status-details":{"status":["UPDATE_COMPLETE"]}}}`)
+	queue, err := queueBehindRule(
+		t.Context(),
+		local,
+		"status",
+		`{"source":["aws.cloudformation"],"detail-type":["CloudFormation Stack Status Change"],"detail":{"status-details":{"status":["UPDATE_COMPLETE"]}}}`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,13 +137,23 @@ func TestStackStatusEvent(t *testing.T) {
 	equal(t, "stack", got.Detail.StackID, madeUpID)
 	equal(t, "status", got.Detail.Details.Status, "UPDATE_COMPLETE")
 	equal(t, "region", got.Region, "us-east-1")
-	if err := deploy(t.Context(), local, "icaguard", map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})}); err != nil {
+	if err := deploy(
+		t.Context(),
+		local,
+		"icaguard",
+		map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if err := local.Recorder().DeliverStackStatus(t.Context(), "us-east-1", "icaguard", "UPDATE_COMPLETE"); err != nil {
 		t.Fatal(err)
 	}
-	out, err := cloudformation.NewFromConfig(local.DirectConfig("us-east-1")).DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")})
+	out, err := cloudformation.NewFromConfig(
+		local.DirectConfig("us-east-1"),
+	).DescribeStacks(
+		t.Context(),
+		&cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +178,10 @@ func receiveBody(t *testing.T, local *localaws.AWS, queue string) statusEvent {
 	if err != nil || len(received.Messages) != 1 {
 		t.Fatalf("received %v %v", received, err)
 	}
-	if _, err := client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: received.Messages[0].ReceiptHandle}); err != nil {
+	if _, err := client.DeleteMessage(
+		t.Context(),
+		&sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: received.Messages[0].ReceiptHandle},
+	); err != nil {
 		t.Fatal(err)
 	}
 	var event statusEvent

@@ -73,10 +73,14 @@ func (b *env) unknownCalls() []unknownCall {
 		{"PUT bucket?accelerate", accelerate("lab")},
 		{"PUT bucket?accelerate", accelerate("nowhere")},
 		{"DELETE bucket?id&metrics", func(ctx context.Context) error { // moto: DeleteBucket
-			return done(b.s3.DeleteBucketMetricsConfiguration(ctx, &s3.DeleteBucketMetricsConfigurationInput{Bucket: bucket, Id: aws.String("all")}))
+			return done(
+				b.s3.DeleteBucketMetricsConfiguration(ctx, &s3.DeleteBucketMetricsConfigurationInput{Bucket: bucket, Id: aws.String("all")}),
+			)
 		}},
 		{"GET bucket?intelligent-tiering", func(ctx context.Context) error { // moto: ListObjects
-			return done(b.s3.ListBucketIntelligentTieringConfigurations(ctx, &s3.ListBucketIntelligentTieringConfigurationsInput{Bucket: bucket}))
+			return done(
+				b.s3.ListBucketIntelligentTieringConfigurations(ctx, &s3.ListBucketIntelligentTieringConfigurationsInput{Bucket: bucket}),
+			)
 		}},
 		{"PUT object?encryption", func(ctx context.Context) error { // moto: PutObject
 			return done(b.s3.UpdateObjectEncryption(ctx, &s3.UpdateObjectEncryptionInput{
@@ -86,7 +90,9 @@ func (b *env) unknownCalls() []unknownCall {
 			}))
 		}},
 		{"GET /v20180820/jobs", func(ctx context.Context) error {
-			return done(awsclient.S3Control(config, "us-east-1").ListJobs(ctx, &s3control.ListJobsInput{AccountId: aws.String(b.Account())}))
+			return done(
+				awsclient.S3Control(config, "us-east-1").ListJobs(ctx, &s3control.ListJobsInput{AccountId: aws.String(b.Account())}),
+			)
 		}},
 		{"GET /2018-10-31/layers", func(ctx context.Context) error {
 			return done(lambda.NewFromConfig(config).ListLayers(ctx, &lambda.ListLayersInput{}))
@@ -156,7 +162,10 @@ func (b *env) send(t *testing.T, service, method, path, target string) (status i
 		request.Header.Set("X-Amz-Target", target)
 	}
 	if service != "" {
-		request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+personKey+"/20260101/us-east-1/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+		request.Header.Set(
+			"Authorization",
+			"AWS4-HMAC-SHA256 Credential="+personKey+"/20260101/us-east-1/"+service+"/aws4_request, SignedHeaders=host, Signature=0",
+		)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -189,7 +198,10 @@ func TestParametersAreNoSubResources(t *testing.T) {
 			return done(b.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x")}))
 		}},
 		{"CopyObject", func(ctx context.Context) error {
-			return done(b.s3.CopyObject(ctx, &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("copy"), CopySource: aws.String("lab/key")}))
+			return done(b.s3.CopyObject(ctx, &s3.CopyObjectInput{
+				Bucket: bucket, Key: aws.String("copy"),
+				CopySource: aws.String("lab/key"),
+			}))
 		}},
 		{"GetObject", func(ctx context.Context) error {
 			request, err := http.NewRequestWithContext(ctx, presigned.Method, presigned.URL, http.NoBody)
@@ -237,7 +249,11 @@ func TestEveryOperationIsNamedOrRefused(t *testing.T) {
 	b := newEnv(t)
 	config := b.Config("us-east-1", personKey)
 	config.RetryMaxAttempts, config.APIOptions = 1, append(config.APIOptions, unchecked)
-	clients := map[string]any{"s3": s3.NewFromConfig(config), "lambda": lambda.NewFromConfig(config), "s3control": awsclient.S3Control(config, "us-east-1")}
+	clients := map[string]any{
+		"s3":        s3.NewFromConfig(config),
+		"lambda":    lambda.NewFromConfig(config),
+		"s3control": awsclient.S3Control(config, "us-east-1"),
+	}
 	for service, atLeast := range map[string]int{"s3": 50, "lambda": 24, "s3control": 3} {
 		named := 0
 		for _, operation := range operations(clients[service]) {
@@ -323,7 +339,8 @@ func TestWhatMotoLacksIsNoEvent(t *testing.T) {
 			return done(b.kms.DisconnectCustomKeyStore(ctx, &kms.DisconnectCustomKeyStoreInput{CustomKeyStoreId: aws.String("x")}))
 		},
 		"sns": func(ctx context.Context) error { // the query protocol
-			return done(sns.NewFromConfig(config).CreateSMSSandboxPhoneNumber(ctx, &sns.CreateSMSSandboxPhoneNumberInput{PhoneNumber: aws.String("x")}))
+			return done(sns.NewFromConfig(config).CreateSMSSandboxPhoneNumber(ctx,
+				&sns.CreateSMSSandboxPhoneNumberInput{PhoneNumber: aws.String("x")}))
 		},
 	} {
 		t.Run(service, func(t *testing.T) {

@@ -21,7 +21,8 @@ type Decision struct {
 	Reason   string
 }
 
-// Decide decides whether people hear of an outcome. What is checked again by itself is not news yet: what remains of it ends as another
+// Decide decides whether people hear of an outcome. What is checked again by itself is not news yet: what remains of it
+// ends as another
 // status.
 func Decide(o guard.Outcome) Decision {
 	switch {

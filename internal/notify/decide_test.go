@@ -8,7 +8,8 @@ import (
 	"github.com/icaguard/icaguard/internal/testlab"
 )
 
-// TestDecide lists for every status who is woken: at the first check, at the first check when another one follows, at a later check, and at
+// TestDecide lists for every status who is woken: at the first check, at the first check when another one follows, at a
+// later check, and at
 // a later check when another one follows.
 func TestDecide(t *testing.T) {
 	const nobody = Severity("")

@@ -18,13 +18,15 @@ func TestSummary(t *testing.T) {
 	}{
 		{well, "[icaguard] all 3 settings are well: " + occasion, "info"},
 		{append(well, testlab.Outcome(guard.Deferred)), "[icaguard] 1 of 4 settings need attention: " + occasion, "critical"},
-		{append(well, testlab.Outcome(guard.Unknown), testlab.Outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " + occasion, "critical"},
+		{append(well, testlab.Outcome(guard.Unknown), testlab.Outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " +
+			occasion, "critical"},
 	} {
 		notice, err := Summary(occasion, c.outcomes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(notice.Subject) > 100 || !strings.HasPrefix(c.subject, notice.Subject) || notice.Filter["severity"][0] != c.severity || notice.Filter["status"][0] != "summary" {
+		if len(notice.Subject) > 100 || !strings.HasPrefix(c.subject, notice.Subject) || notice.Filter["severity"][0] != c.severity ||
+			notice.Filter["status"][0] != "summary" {
 			t.Errorf("notice %q %v, want %q, %s", notice.Subject, notice.Filter, c.subject, c.severity)
 		}
 		for _, o := range c.outcomes {
@@ -44,11 +46,16 @@ func TestFingerprint(t *testing.T) {
 		"another request id in the error": {func(o *guard.Outcome) { o.Problem = errors.New("RequestID: 2").Error() }, true},
 		"another attempt":                 {func(o *guard.Outcome) { o.Attempt = 3 }, true},
 		"another status":                  {func(o *guard.Outcome) { o.Status = guard.Drifted }, false},
-		"another difference":              {func(o *guard.Outcome) { o.Diffs = []guard.Diff{{Path: "MaxSessionDuration", Found: "1 s"}} }, false},
-		"an alert":                        {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
-		"a note":                          {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
-		"another storage":                 {func(o *guard.Outcome) { o.Storages = []string{"lab-test"} }, false},
-		"a storage more":                  {func(o *guard.Outcome) { o.Storages = []string{"lab-prod", "lab-test"} }, false},
+		"another difference": {func(o *guard.Outcome) {
+			o.Diffs = []guard.Diff{{
+				Path:  "MaxSessionDuration",
+				Found: "1 s",
+			}}
+		}, false},
+		"an alert":        {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
+		"a note":          {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
+		"another storage": {func(o *guard.Outcome) { o.Storages = []string{"lab-test"} }, false},
+		"a storage more":  {func(o *guard.Outcome) { o.Storages = []string{"lab-prod", "lab-test"} }, false},
 	} {
 		changed := broken
 		c.change(&changed)

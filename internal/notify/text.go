@@ -40,7 +40,8 @@ func Subject(s string) string {
 // Text is all that an outcome says, a line each.
 func Text(o guard.Outcome) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nstorage   %s\nresource  %s\nstatus    %s\n", o.Title, strings.Join(o.Storages, ", "), o.Resource, o.Status)
+	fmt.Fprintf(&b, "%s\n\nstorage   %s\nresource  %s\nstatus    %s\n", o.Title, strings.Join(o.Storages, ", "), o.Resource,
+		o.Status)
 	for _, d := range o.Diffs {
 		fmt.Fprintf(&b, "drift     %s: expected %s, found %s\n", d.Path, d.Expected, d.Found)
 	}
@@ -53,7 +54,10 @@ func Text(o guard.Outcome) string {
 	for _, c := range o.Events {
 		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gates", o.GateSkipped}, {"effect", o.Effect}, {"do", o.Remediation}} {
+	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gates", o.GateSkipped}, {
+		"effect",
+		o.Effect,
+	}, {"do", o.Remediation}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
 		}

@@ -90,7 +90,8 @@ func TestSubjectIsWhatSNSTakes(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	cors := guard.Outcome{
-		Storages: []string{"lab-prod"}, Setting: "bucket-cors", Title: "Bucket CORS", Resource: "arn:aws:s3:::lab-prod-ica", Status: guard.InSync,
+		Storages: []string{"lab-prod"}, Setting: "bucket-cors", Title: "Bucket CORS", Resource: "arn:aws:s3:::lab-prod-ica",
+		Status: guard.InSync,
 	}
 	var table bytes.Buffer
 	if err := Table(&table, []guard.Outcome{cors, testlab.Outcome(guard.Drifted), testlab.Outcome(guard.Unknown)}); err != nil {
@@ -103,7 +104,8 @@ func TestTable(t *testing.T) {
 func TestDeferredTooLongIsReported(t *testing.T) {
 	deferred := testlab.Outcome(guard.Deferred)
 	deferred.DeferredTooLong = true
-	if notice, wanted := noticeOf(deferred); !wanted || notice.Filter["severity"][0] != "critical" || !strings.Contains(notice.Body, "why it is deferred") {
+	if notice, wanted := noticeOf(deferred); !wanted || notice.Filter["severity"][0] != "critical" ||
+		!strings.Contains(notice.Body, "why it is deferred") {
 		t.Errorf("%v %+v", wanted, notice)
 	}
 	restored := testlab.Outcome(guard.Restored)

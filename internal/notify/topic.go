@@ -12,7 +12,8 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
-// Storage is the message attribute with the names of the storages that a notice concerns. It is always a list, of which a filter policy has
+// Storage is the message attribute with the names of the storages that a notice concerns. It is always a list, of which
+// a filter policy has
 // to match one: {"storage": ["lab-prod"]} (https://docs.aws.amazon.com/sns/latest/dg/attribute-key-matching.html).
 const Storage = "storage"
 

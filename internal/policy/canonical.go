@@ -8,13 +8,15 @@ import (
 	"strings"
 )
 
-// fact is one thing that a statement says. Two statements mean the same if and only if they state the same facts: so order, repetition and
+// fact is one thing that a statement says. Two statements mean the same if and only if they state the same facts: so
+// order, repetition and
 // "one value or a list of one" have no meaning, and all that is not known to be the same stays different.
 type fact struct {
 	element  string // as in AWS's grammar: Effect, Principal, NotAction, …
 	operator string // of a condition; the kind of a principal
-	key      string // of a condition, in lower case: condition keys ignore case (IAM: Condition). Operators are not known to, so they do not
-	value    string
+	// of a condition, in lower case: condition keys ignore case (IAM: Condition). Operators are not known to, so they do not
+	key   string
+	value string
 }
 
 // spelling is how a fact was written, masked.
@@ -58,8 +60,10 @@ func element(not bool, name string) string {
 	return name
 }
 
-// canonical makes an account's root ARN and its bare id one (IAM: Principal, "behave the same way"), in any partition: a policy can
-// name accounts of its own partition only. "*" and {"AWS": "*"} stay different: S3 says that they function differently (S3: Principals).
+// canonical makes an account's root ARN and its bare id one (IAM: Principal, "behave the same way"), in any partition:
+// a policy can
+// name accounts of its own partition only. "*" and {"AWS": "*"} stay different: S3 says that they function differently
+// (S3: Principals).
 func (p principal) canonical() string {
 	if account, ok := p.account(); ok {
 		return account
@@ -79,7 +83,8 @@ func (p principal) account() (id string, ok bool) {
 	return id, len(id) == 12 && strings.Trim(id, "0123456789") == ""
 }
 
-// lower folds ASCII only, byte for byte, so that positions stay. strings.ToLower would make the Kelvin sign a k, and nobody knows what
+// lower folds ASCII only, byte for byte, so that positions stay. strings.ToLower would make the Kelvin sign a k, and
+// nobody knows what
 // AWS makes of it.
 func lower(s string) string {
 	b := []byte(s)
@@ -92,7 +97,12 @@ func lower(s string) string {
 }
 
 func byFact(a, b fact) int {
-	return cmp.Or(cmp.Compare(a.element, b.element), cmp.Compare(a.operator, b.operator), cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value))
+	return cmp.Or(
+		cmp.Compare(a.element, b.element),
+		cmp.Compare(a.operator, b.operator),
+		cmp.Compare(a.key, b.key),
+		cmp.Compare(a.value, b.value),
+	)
 }
 
 func sorted(facts map[fact]spelling) []fact { return slices.SortedFunc(maps.Keys(facts), byFact) }
@@ -109,7 +119,8 @@ func (s Statement) canonical() string {
 // Same says that two statements mean the same.
 func Same(a, b Statement) bool { return a.canonical() == b.canonical() }
 
-// Equal says that two documents mean the same: the same version and the same statements in any order, each as often. Sid and Id have
+// Equal says that two documents mean the same: the same version and the same statements in any order, each as often.
+// Sid and Id have
 // no meaning. It is true exactly if Diff finds nothing.
 func Equal(a, b Document) bool { return slices.Equal(a.canonical(), b.canonical()) }
 

@@ -43,10 +43,19 @@ func TestTraps(t *testing.T) {
 		{`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"StringEquals":{"aws:X":"V"}}`, false},
 		{`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"stringEquals":{"aws:X":"v"}}`, false},
 		{`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"StringEqualsIgnoreCase":{"aws:X":"v"}}`, false},
-		{`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"StringEqualsIfExists":{"aws:X":"v"}}`, false},
+		{
+			`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"StringEqualsIfExists":{"aws:X":"v"}}`,
+			false,
+		},
 		{`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"ForAnyValue:StringEquals":{"aws:X":"v"}}`, false},
-		{`"Action":"a","Condition":{"StringEquals":{"aws:X":["v","w"]}}`, `"Action":"a","Condition":{"StringEquals":{"aws:X":["w","v"]}}`, true},
-		{`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"StringEquals":{"aws:X":["v","*"]}}`, false},
+		{
+			`"Action":"a","Condition":{"StringEquals":{"aws:X":["v","w"]}}`,
+			`"Action":"a","Condition":{"StringEquals":{"aws:X":["w","v"]}}`, true,
+		},
+		{
+			`"Action":"a","Condition":{"StringEquals":{"aws:X":"v"}}`, `"Action":"a","Condition":{"StringEquals":{"aws:X":["v","*"]}}`,
+			false,
+		},
 		{`"Action":"a","Condition":{"NumericLessThan":{"k":1}}`, `"Action":"a","Condition":{"NumericLessThan":{"k":"1"}}`, true},
 		{`"Action":"a","Condition":{"NumericLessThan":{"k":1}}`, `"Action":"a","Condition":{"NumericLessThan":{"k":1.0}}`, false},
 		{`"Action":"a"`, `"Action":"a","Condition":{}`, false},
@@ -92,7 +101,10 @@ func TestEqualDocuments(t *testing.T) {
 		{"order of statements", doc(t, a, b), doc(t, b, a), true},
 		{"a statement twice", doc(t, a, b), doc(t, a, b, a), false},
 		{"another statement", doc(t, a), doc(t, a, b), false},
-		{"version", must(t, `{"Version":"2012-10-17","Statement":`+a+`}`), must(t, `{"Version":"2008-10-17","Statement":`+a+`}`), false},
+		{
+			"version", must(t, `{"Version":"2012-10-17","Statement":`+a+`}`), must(t, `{"Version":"2008-10-17","Statement":`+a+`}`),
+			false,
+		},
 		{"Id", must(t, `{"Version":"2012-10-17","Id":"x","Statement":`+a+`}`), doc(t, a), true},
 		{"none", Document{}, Document{}, true},
 		{"none and some", Document{}, doc(t, a), false},
@@ -167,12 +179,14 @@ func randomDocument(r *rand.Rand) map[string]any {
 	statements := make([]any, 1+r.IntN(3))
 	for i := range statements {
 		s := map[string]any{
-			"Effect":                                allow,
-			pick(r, "Action", "NotAction"):          several(r, "s3:GetObject", "s3:PutObject", "kms:Decrypt", "s3:*"),
-			pick(r, "Resource", "NotResource"):      several(r, "arn:aws:s3:::lab", "arn:aws:s3:::lab/*", "*"),
-			pick(r, "Principal", "NotPrincipal"):    map[string]any{pick(r, "AWS", "Service"): several(r, account, roleARN, "*")},
-			"Sid":                                   fmt.Sprint("S", i),
-			pick(r, "Condition", "Condition", "Id"): map[string]any{pick(r, "StringLike", "ArnLike"): map[string]any{"aws:PrincipalArn": several(r, "a", "b")}},
+			"Effect":                             allow,
+			pick(r, "Action", "NotAction"):       several(r, "s3:GetObject", "s3:PutObject", "kms:Decrypt", "s3:*"),
+			pick(r, "Resource", "NotResource"):   several(r, "arn:aws:s3:::lab", "arn:aws:s3:::lab/*", "*"),
+			pick(r, "Principal", "NotPrincipal"): map[string]any{pick(r, "AWS", "Service"): several(r, account, roleARN, "*")},
+			"Sid":                                fmt.Sprint("S", i),
+			pick(r, "Condition", "Condition", "Id"): map[string]any{
+				pick(r, "StringLike", "ArnLike"): map[string]any{"aws:PrincipalArn": several(r, "a", "b")},
+			},
 		}
 		delete(s, "Id")
 		statements[i] = s
@@ -180,7 +194,8 @@ func randomDocument(r *rand.Rand) map[string]any {
 	return map[string]any{"Version": versionCurrent, "Statement": statements}
 }
 
-// disguise writes the same in another way: order, lists of one, repetition, case of actions and condition keys, account id or root ARN.
+// disguise writes the same in another way: order, lists of one, repetition, case of actions and condition keys, account
+// id or root ARN.
 func disguise(d map[string]any, r *rand.Rand) map[string]any {
 	statements := d["Statement"].([]any)
 	r.Shuffle(len(statements), func(i, j int) { statements[i], statements[j] = statements[j], statements[i] })

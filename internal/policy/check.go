@@ -82,7 +82,8 @@ func Grants(d Document, resource string) bool {
 	})
 }
 
-// LacksSessionName finds the Allow statements of a trust policy that do not ask for a session name like the pattern (PREFIX-*): others
+// LacksSessionName finds the Allow statements of a trust policy that do not ask for a session name like the pattern
+// (PREFIX-*): others
 // could take the role through them. The findings do not show the pattern.
 func LacksSessionName(trust Document, pattern string) []Finding {
 	return trust.find(func(s Statement) []string {
@@ -103,7 +104,8 @@ func (c condition) asksFor(name string) bool {
 	})
 }
 
-// AdministratorLike finds Allow statements that make their holder an administrator: on all resources, all actions but some, or one of
+// AdministratorLike finds Allow statements that make their holder an administrator: on all resources, all actions but
+// some, or one of
 // those with which a holder grants itself the rest. Conditions are not considered.
 func AdministratorLike(d Document) []Finding {
 	return d.find(func(s Statement) []string {
@@ -122,7 +124,9 @@ func AdministratorLike(d Document) []Finding {
 		if power == nil {
 			return nil
 		}
-		return []string{fmt.Sprintf("it permits %s on all resources: whoever holds it can grant itself everything", strings.Join(power, ", "))}
+		return []string{
+			fmt.Sprintf("it permits %s on all resources: whoever holds it can grant itself everything", strings.Join(power, ", ")),
+		}
 	})
 }
 
@@ -149,7 +153,8 @@ func selfGranting() []string {
 	}
 }
 
-// DeletedPrincipal is a name that no longer stands for anybody. Recreating the user or role under its old name does not bring it back;
+// DeletedPrincipal is a name that no longer stands for anybody. Recreating the user or role under its old name does not
+// bring it back;
 // putting the document again with the ARN does (IAM: Principal).
 type DeletedPrincipal struct {
 	Statement Place

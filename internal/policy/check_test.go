@@ -8,7 +8,8 @@ import (
 
 func TestWidens(t *testing.T) {
 	within := []string{"arn:aws:s3:::lab-prod-ica", "arn:aws:s3:::lab-prod-ica/*"}
-	for _, text := range []string{permissionPolicy(), trustPolicy(), `{"Version":"2012-10-17","Statement":[` + crossAccountCopy() + `,` + tlsOnly() + `]}`} {
+	for _, text := range []string{permissionPolicy(), trustPolicy(), `{"Version":"2012-10-17","Statement":[` + crossAccountCopy() +
+		`,` + tlsOnly() + `]}`} {
 		if found := Widens(must(t, text), within...); len(found) > 0 {
 			t.Errorf("ours widens: %v", found)
 		}
@@ -24,13 +25,17 @@ func TestWidens(t *testing.T) {
 		{"NotAction", `"Action"`, `"NotAction"`, "NotAction"},
 		{"all resources", `"arn:aws:s3:::lab-prod-ica/*"`, `"*"`, "Resource *"},
 		{"another bucket", `"arn:aws:s3:::lab-prod-ica/*"`, `"arn:aws:s3:::lab-prod/*"`, "Resource arn:aws:s3:::lab-prod/*"},
-		{"buckets that begin alike", `"arn:aws:s3:::lab-prod-ica/*"`, `"arn:aws:s3:::lab-prod-ica*"`, "Resource arn:aws:s3:::lab-prod-ica*"},
+		{
+			"buckets that begin alike", `"arn:aws:s3:::lab-prod-ica/*"`, `"arn:aws:s3:::lab-prod-ica*"`,
+			"Resource arn:aws:s3:::lab-prod-ica*",
+		},
 		{"a variable", `"arn:aws:s3:::lab-prod-ica/*"`, `"arn:aws:s3:::lab-prod-ica/${aws:x}"`, "${aws:x}"},
 		{"NotResource", `"Resource"`, `"NotResource"`, "NotResource"},
 	} {
 		text := strings.Replace(crossAccountCopy(), c.old, c.by, 1)
 		found := Widens(doc(t, tlsOnly(), text), within...)
-		if len(found) != 1 || !strings.Contains(found[0].String(), c.says) || !strings.HasPrefix(found[0].String(), "statement 2 (Sid IcaCrossAccountCopy): ") {
+		if len(found) != 1 || !strings.Contains(found[0].String(), c.says) ||
+			!strings.HasPrefix(found[0].String(), "statement 2 (Sid IcaCrossAccountCopy): ") {
 			t.Errorf("%s: %v", c.name, found)
 		}
 		if denied := strings.Replace(text, "Allow", "Deny", 1); len(Widens(doc(t, denied), within...)) > 0 {
@@ -45,7 +50,8 @@ func TestWidens(t *testing.T) {
 func TestGrants(t *testing.T) {
 	d := must(t, permissionPolicy())
 	for resource, want := range map[string]bool{
-		"arn:aws:s3:::lab-prod-ica": true, "arn:aws:s3:::lab-prod-ica/*": true, "arn:aws:s3:::lab-prod": false, "arn:aws:s3:::lab-prod-ica/hr/*": false,
+		"arn:aws:s3:::lab-prod-ica": true, "arn:aws:s3:::lab-prod-ica/*": true, "arn:aws:s3:::lab-prod": false,
+		"arn:aws:s3:::lab-prod-ica/hr/*": false,
 	} {
 		if Grants(d, resource) != want {
 			t.Errorf("%s: want %v", resource, want)
@@ -74,7 +80,10 @@ func TestLacksSessionName(t *testing.T) {
 		{"if it exists", "StringLike", "StringLikeIfExists", true},
 		{"for all values", "StringLike", "ForAllValues:StringLike", true},
 		{"case ignored", "StringLike", "StringEqualsIgnoreCase", true},
-		{"second statement", `}]}`, `},{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`, true},
+		{
+			"second statement", `}]}`, `},{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+			true,
+		},
 		{"second statement denies", `}]}`, `},{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}]}`, false},
 	} {
 		text := strings.Replace(trustPolicy(), c.old, c.by, 1)
@@ -115,11 +124,21 @@ func TestAdministratorLike(t *testing.T) {
 }
 
 func TestDeletedPrincipals(t *testing.T) {
-	d := doc(t, crossAccountCopy(), strings.Replace(crossAccountCopy(), `"`+crossACC+`"`, `["AIDAGONE","`+roleARN+`","`+roleID+`","AROAX:session"]`, 1),
-		`{"Sid":"Lost","Effect":"Deny","NotPrincipal":{"AWS":"AROALOST"},"Action":"s3:*","Resource":"*"}`)
+	d := doc(
+		t,
+		crossAccountCopy(),
+		strings.Replace(crossAccountCopy(), `"`+crossACC+`"`, `["AIDAGONE","`+roleARN+`","`+roleID+`","AROAX:session"]`, 1),
+		`{"Sid":"Lost","Effect":"Deny","NotPrincipal":{"AWS":"AROALOST"},"Action":"s3:*","Resource":"*"}`,
+	)
 	got := DeletedPrincipals(d)
 	want := []DeletedPrincipal{
-		{Place{2, "IcaCrossAccountCopy"}, "AIDAGONE", false}, {Place{2, "IcaCrossAccountCopy"}, roleID, false}, {Place{3, "Lost"}, "AROALOST", true},
+		{
+			Place{2, "IcaCrossAccountCopy"},
+			"AIDAGONE",
+			false,
+		},
+		{Place{2, "IcaCrossAccountCopy"}, roleID, false},
+		{Place{3, "Lost"}, "AROALOST", true},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)

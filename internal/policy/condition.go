@@ -12,7 +12,8 @@ type fate struct {
 	value  pattern // of all values that it can have
 }
 
-// context are the condition keys (in lower case) whose values in the caller's requests are known. Source: IAM: AWS global condition
+// context are the condition keys (in lower case) whose values in the caller's requests are known. Source: IAM: AWS
+// global condition
 // context keys, and the table "Principal key values" of IAM: Variables. What is not in it may have any value.
 func (c Caller) context() map[string]fate {
 	known := map[string]fate{
@@ -55,7 +56,8 @@ type operator struct {
 	ifExists bool
 }
 
-// parseOperator understands what is said about text, ARNs, truth, absence and smaller numbers, spelt as AWS spells it. It does not understand
+// parseOperator understands what is said about text, ARNs, truth, absence and smaller numbers, spelt as AWS spells it.
+// It does not understand
 // ForAllValues and ForAnyValue, which are for keys with several values.
 func parseOperator(name string) (operator, bool) {
 	base, ifExists := strings.CutSuffix(name, "IfExists")
@@ -65,11 +67,21 @@ func parseOperator(name string) (operator, bool) {
 			op.base, op.negated = family+rest, true
 		}
 	}
-	known := []string{"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "Bool", "Null", "NumericLessThan"}
+	known := []string{
+		"StringEquals",
+		"StringEqualsIgnoreCase",
+		"StringLike",
+		"ArnEquals",
+		"ArnLike",
+		"Bool",
+		"Null",
+		"NumericLessThan",
+	}
 	return op, slices.Contains(known, op.base)
 }
 
-// compare: a negated operator asks that no value matches. An absent key matches nothing, so that negated operators are true of it, and
+// compare: a negated operator asks that no value matches. An absent key matches nothing, so that negated operators are
+// true of it, and
 // those with IfExists.
 func (o operator) compare(key fate, values []string) comparison {
 	best := no
@@ -160,7 +172,8 @@ func (p pattern) lower() pattern {
 	return low
 }
 
-// ConditionValues are the values that the statement's conditions ask for under a key, which ignores case; none where no condition names it.
+// ConditionValues are the values that the statement's conditions ask for under a key, which ignores case; none where no
+// condition names it.
 // Those of sts:RoleSessionName are not to be printed.
 func (s Statement) ConditionValues(key string) []string {
 	var values []string

@@ -2,9 +2,12 @@ package policy
 
 import "slices"
 
-// Covers says that have applies wherever need applies, and has the same effect: an Allow that covers another grants at least as much
-// to at least the same principals, a Deny that covers another denies at least as much. It is certain when true; false may also mean that
-// it was not seen: NotAction, NotPrincipal and NotResource cover only what means the same. Whether a Deny elsewhere takes away what have
+// Covers says that have applies wherever need applies, and has the same effect: an Allow that covers another grants at
+// least as much
+// to at least the same principals, a Deny that covers another denies at least as much. It is certain when true; false
+// may also mean that
+// it was not seen: NotAction, NotPrincipal and NotResource cover only what means the same. Whether a Deny elsewhere
+// takes away what have
 // grants is for Denies to say.
 func Covers(have, need Statement) bool {
 	if Same(have, need) {
@@ -35,7 +38,8 @@ func (p principals) cover(need principals) bool {
 	})
 }
 
-// covers: an account does not cover its roles, as naming it only hands the decision to the account's own policies (IAM: Principal).
+// covers: an account does not cover its roles, as naming it only hands the decision to the account's own policies (IAM:
+// Principal).
 func (p principal) covers(need principal) bool {
 	if p.everyone() && (p.kind == "" || p.kind == need.kind) {
 		return true
@@ -43,7 +47,8 @@ func (p principal) covers(need principal) bool {
 	return p.kind == need.kind && p.canonical() == need.canonical()
 }
 
-// weaker says that whatever meets the conditions of need also meets those of have: have asks for nothing that need does not ask for.
+// weaker says that whatever meets the conditions of need also meets those of have: have asks for nothing that need does
+// not ask for.
 func weaker(have, need []condition) bool {
 	return !slices.ContainsFunc(have, func(h condition) bool { return !slices.ContainsFunc(need, h.same) })
 }

@@ -13,7 +13,8 @@ type Caller struct {
 	ResourceAccount string // owner of the bucket or key, 12 digits, "" if not known
 }
 
-// Calls are actions on resources: each of the actions on each of the resources. Resources are ARNs, with wildcards where many are meant.
+// Calls are actions on resources: each of the actions on each of the resources. Resources are ARNs, with wildcards
+// where many are meant.
 type Calls struct{ Actions, Resources []string }
 
 // Hit is a Deny that stands, or may stand, in the way of calls.
@@ -27,7 +28,8 @@ type Hit struct {
 // String is one line for people.
 func (h Hit) String() string { return h.Statement.String() + " " + h.Why }
 
-// Calls are what the Allow statements of an identity policy permit, so what somebody who holds it relies on. NotAction and NotResource
+// Calls are what the Allow statements of an identity policy permit, so what somebody who holds it relies on. NotAction
+// and NotResource
 // become "*".
 func (d Document) Calls() []Calls {
 	var all []Calls
@@ -46,8 +48,10 @@ func (l list) orAll() []string {
 	return slices.Clone(l.values)
 }
 
-// Denies finds the Deny statements that hit, or may hit, the caller's calls. It is conservative: what it cannot know (another condition
-// key, a source network, a session's name) may hit. It reads this document only: an SCP, a boundary or a session policy may deny as well.
+// Denies finds the Deny statements that hit, or may hit, the caller's calls. It is conservative: what it cannot know
+// (another condition
+// key, a source network, a session's name) may hit. It reads this document only: an SCP, a boundary or a session policy
+// may deny as well.
 func Denies(d Document, who Caller, calls []Calls) []Hit {
 	var all []Hit
 	for _, s := range d.placed() {
@@ -205,13 +209,15 @@ func (c Caller) sessionsARN() string {
 	return "arn:" + arn[1] + ":sts::" + arn[4] + ":assumed-role/" + name + "/"
 }
 
-// exception says how the statement can be told to spare the role. The condition is what AWS advises instead of NotPrincipal, and it
+// exception says how the statement can be told to spare the role. The condition is what AWS advises instead of
+// NotPrincipal, and it
 // covers all sessions (IAM: aws:PrincipalArn is the role's ARN, not the session's).
 func (s Statement) exception(who Caller) string {
 	const key = "aws:PrincipalArn"
 	add := fmt.Sprintf(`add "ArnNotLike": {%q: %q} to its Condition`, key, who.RoleARN)
 	for _, c := range s.conditions() {
-		if lower(c.key) == lower(key) && slices.Contains([]string{"ArnNotLike", "ArnNotEquals", "StringNotLike", "StringNotEquals"}, c.operator) {
+		if lower(c.key) == lower(key) &&
+			slices.Contains([]string{"ArnNotLike", "ArnNotEquals", "StringNotLike", "StringNotEquals"}, c.operator) {
 			add = fmt.Sprintf("add %q to the values of its condition %s %s", who.RoleARN, c.operator, c.key)
 		}
 	}

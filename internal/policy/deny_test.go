@@ -26,7 +26,10 @@ func TestDenies(t *testing.T) {
 		{"the account's root", to(`"Principal":{"AWS":"arn:aws:iam::123456789012:root"}`), "hits", "the account's"},
 		{"another account", to(`"Principal":{"AWS":"arn:aws:iam::210987654321:root"}`), "", ""},
 		{"another role", to(`"Principal":{"AWS":"` + roleARN + `2"}`), "", ""},
-		{"a role whose name begins alike", to(`"Principal":{"AWS":"arn:aws:sts::123456789012:assumed-role/Illumina_ICA_Role2/x"}`), "", ""},
+		{
+			"a role whose name begins alike", to(`"Principal":{"AWS":"arn:aws:sts::123456789012:assumed-role/Illumina_ICA_Role2/x"}`),
+			"", "",
+		},
 		{"a session", to(`"Principal":{"AWS":"` + session + `"}`), "may", "assumed-role/Illumina_ICA_Role/*** is a session of it"},
 		{"a wildcard in a name", to(`"Principal":{"AWS":"arn:aws:iam::123456789012:role/*"}`), "may", "stands for it"},
 		{"the provider", to(`"Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/x"}`), "may", "web identity"},
@@ -34,33 +37,50 @@ func TestDenies(t *testing.T) {
 		{"an unknown kind", to(`"Principal":{"Planet":"x"}`), "may", "Planet x"},
 		{"a canonical user", to(`"Principal":{"CanonicalUser":"79a5"}`), "may", "CanonicalUser 79a5"},
 		{"NotPrincipal others", to(`"NotPrincipal":{"AWS":"x"}`), "hits", "NotPrincipal"},
-		{"NotPrincipal with the role", to(`"NotPrincipal":{"AWS":["` + roleARN + `","123456789012"]}`), "hits", "nobody can name a role's sessions in advance"},
+		{
+			"NotPrincipal with the role", to(`"NotPrincipal":{"AWS":["` + roleARN + `","123456789012"]}`), "hits",
+			"nobody can name a role's sessions in advance",
+		},
 		{"no principal", change(`"Principal":"*",`, ""), "hits", "it is about s3:DeleteObject, s3:GetBucketLocation"},
 
 		{"an action ICA needs", change("s3:*", "s3:deleteobject"), "hits", "it is about s3:DeleteObject"},
 		{"actions ICA does not need", change("s3:*", "s3:PutBucketPolicy"), "", ""},
-		{"NotAction with all but reads", change(`"Action":"s3:*"`, `"NotAction":["s3:Get*","s3:List*"]`), "hits", "s3:DeleteObject, s3:PutBucketNotification, s3:PutObject, s3:RestoreObject"},
+		{
+			"NotAction with all but reads", change(`"Action":"s3:*"`, `"NotAction":["s3:Get*","s3:List*"]`), "hits",
+			"s3:DeleteObject, s3:PutBucketNotification, s3:PutObject, s3:RestoreObject",
+		},
 		{"NotAction with all that ICA needs", change(`"Action":"s3:*"`, `"NotAction":["s3:*"]`), "", ""},
 		{"another bucket", strings.ReplaceAll(to(`"Principal":"*"`), "lab-prod-ica", "lab-prod"), "", ""},
 		{"the whole of S3", change(`["arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"]`, `"*"`), "hits", ""},
-		{"part of the folder", change(`"arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"`, `"arn:aws:s3:::lab-prod-ica/ica/raw/*"`), "may", "some of the calls"},
-		{"another folder", change(`"arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"`, `"arn:aws:s3:::lab-prod-ica/hr/*"`), "", ""},
+		{"part of the folder", change(`"arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"`,
+			`"arn:aws:s3:::lab-prod-ica/ica/raw/*"`), "may", "some of the calls"},
+		{
+			"another folder", change(`"arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"`, `"arn:aws:s3:::lab-prod-ica/hr/*"`),
+			"", "",
+		},
 		{"only object actions, only the bucket", change(`"s3:*","Resource":["arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"]`, `"s3:GetObject","Resource":"arn:aws:s3:::lab-prod-ica"`), "", ""},
 		{"NotResource the bucket", change(`"Resource"`, `"NotResource"`), "", ""},
-		{"NotResource another folder", change(`"Resource":["arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"]`, `"NotResource":"arn:aws:s3:::lab-prod-ica/hr/*"`), "hits", ""},
-		{"NotResource part of the folder", change(`"s3:*","Resource":["arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"]`, `"s3:PutObject","NotResource":"arn:aws:s3:::lab-prod-ica/ica/out/*"`), "may", ""},
+		{"NotResource another folder", change(`"Resource":["arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"]`,
+			`"NotResource":"arn:aws:s3:::lab-prod-ica/hr/*"`), "hits", ""},
+		{"NotResource part of the folder", change(`"s3:*","Resource":["arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"]`,
+			`"s3:PutObject","NotResource":"arn:aws:s3:::lab-prod-ica/ica/out/*"`), "may", ""},
 
 		{"TLS only", everyone(`{"Bool":{"aws:SecureTransport":"false"}}`), "", ""},
 		{"TLS only, as AWS Config advises", everyone(`{"Bool":{"AWS:securetransport":false}}`), "", ""},
 		{"TLS only, if the key exists", everyone(`{"BoolIfExists":{"aws:SecureTransport":"false"}}`), "", ""},
-		{"TLS denied", everyone(`{"Bool":{"aws:SecureTransport":"true"}}`), "hits", "condition Bool aws:SecureTransport true is true of it"},
+		{"TLS denied", everyone(`{"Bool":{"aws:SecureTransport":"true"}}`), "hits", "condition Bool aws:SecureTransport true is " +
+			"true of it"},
 		{"old TLS", everyone(`{"NumericLessThan":{"s3:TlsVersion":1.2}}`), "", ""},
 		{"TLS before 1.3", everyone(`{"NumericLessThan":{"s3:TlsVersion":"1.3"}}`), "may", "s3:TlsVersion"},
 
-		{"but the role", everyone(`{"ArnNotLike":{"aws:PrincipalArn":["arn:aws:iam::123456789012:role/Admin","` + roleARN + `"]}}`), "", ""},
+		{
+			"but the role", everyone(`{"ArnNotLike":{"aws:PrincipalArn":["arn:aws:iam::123456789012:role/Admin","` + roleARN + `"]}}`),
+			"", "",
+		},
 		{"but the role, by equality", everyone(`{"ArnNotEquals":{"AWS:PRINCIPALARN":"` + roleARN + `"}}`), "", ""},
 		{"but the role, as text", everyone(`{"StringNotEquals":{"aws:PrincipalArn":"` + roleARN + `"}}`), "", ""},
-		{"but the role, as text, case ignored", everyone(`{"StringNotEqualsIgnoreCase":{"aws:PrincipalArn":"` + strings.ToUpper(roleARN) + `"}}`), "", ""},
+		{"but the role, as text, case ignored", everyone(`{"StringNotEqualsIgnoreCase":{"aws:PrincipalArn":"` +
+			strings.ToUpper(roleARN) + `"}}`), "", ""},
 		{"but the role, if the key exists", everyone(`{"StringNotLikeIfExists":{"aws:PrincipalArn":"arn:aws:iam::*:role/Illumina*"}}`), "", ""},
 		{"but the role in other case", everyone(`{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/illumina_ica_role"}}`), "hits", "is true of it"},
 		{"but another role", everyone(`{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/Admin"}}`), "hits", "ArnNotLike aws:PrincipalArn arn:aws:iam::123456789012:role/Admin is true of it"},
@@ -161,10 +181,15 @@ func TestDeniesWithoutRoleID(t *testing.T) {
 }
 
 func TestCalls(t *testing.T) {
-	d := doc(t, `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::lab/*"}`, `{"Effect":"Deny","Action":"*","Resource":"*"}`,
-		`{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::x"}`)
+	d := doc(
+		t,
+		`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::lab/*"}`,
+		`{"Effect":"Deny","Action":"*","Resource":"*"}`,
+		`{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::x"}`,
+	)
 	got := d.Calls()
-	if len(got) != 2 || !slices.Equal(got[0].Resources, []string{"arn:aws:s3:::lab/*"}) || got[1].Actions[0] != "*" || got[1].Resources[0] != "*" {
+	if len(got) != 2 || !slices.Equal(got[0].Resources, []string{"arn:aws:s3:::lab/*"}) || got[1].Actions[0] != "*" ||
+		got[1].Resources[0] != "*" {
 		t.Errorf("%v", got)
 	}
 }

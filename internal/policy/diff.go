@@ -29,7 +29,8 @@ func (d Difference) String() string {
 	return d.Statement.String() + ": " + text
 }
 
-// Diff says in what got differs from want, in got's order, what is missing as a whole last. It is empty exactly if the two are Equal.
+// Diff says in what got differs from want, in got's order, what is missing as a whole last. It is empty exactly if the
+// two are Equal.
 func Diff(want, got Document) []Difference {
 	var all []Difference
 	if want.version != got.version && !want.Empty() && !got.Empty() {
@@ -68,7 +69,8 @@ func withoutSame(want, got []placed) (restWant, restGot []placed) {
 	return want, restGot
 }
 
-// closest finds the wanted statement that g is most likely an altered copy of: by Sid, else by common facts besides the Effect, among
+// closest finds the wanted statement that g is most likely an altered copy of: by Sid, else by common facts besides the
+// Effect, among
 // those whose Sid no other has; -1: none.
 func closest(g placed, wanted, present []placed) int {
 	best, most := -1, 0

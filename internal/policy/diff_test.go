@@ -18,7 +18,8 @@ func TestDiff(t *testing.T) {
 	}{
 		{"look-alike", doc(t, list, objects), doc(t, sid(objects, "X"), strings.Replace(list, "s3:List", "S3:list", 1)), nil},
 		{
-			"one action", doc(t, list, sid(objects, "Objects")), doc(t, list, sid(strings.Replace(objects, `,"s3:DeleteObject"`, "", 1), "Objects")),
+			"one action", doc(t, list, sid(objects, "Objects")), doc(t, list, sid(strings.Replace(objects, `,"s3:DeleteObject"`, "", 1),
+				"Objects")),
 			[]string{"statement 2 (Sid Objects): Action s3:DeleteObject missing"},
 		},
 		{
@@ -27,7 +28,8 @@ func TestDiff(t *testing.T) {
 		},
 		{
 			"two lost, another there", doc(t, objects), doc(t, strings.Replace(objects, `"s3:GetObject","s3:DeleteObject"`, `"s3:*"`, 1)),
-			[]string{"statement 1: Action s3:DeleteObject missing", "statement 1: Action s3:GetObject missing", "statement 1: Action s3:* not wanted"},
+			[]string{"statement 1: Action s3:DeleteObject missing", "statement 1: Action s3:GetObject missing", "statement 1: Action " +
+				"s3:* not wanted"},
 		},
 		{
 			"widened", doc(t, list), doc(t, strings.Replace(list, `"s3:ListBucket"`, `["s3:ListBucket","*"]`, 1)),
@@ -40,7 +42,8 @@ func TestDiff(t *testing.T) {
 		{"Deny", doc(t, list), doc(t, strings.Replace(list, `Allow`, `Deny`, 1)), []string{"statement 1: Effect Deny, wanted Allow"}},
 		{
 			"a statement more", doc(t, list), doc(t, list, tlsOnly()),
-			[]string{"statement 2 (Sid IcaTLSOnly): statement Deny s3:* on arn:aws:s3:::lab-prod-ica, arn:aws:s3:::lab-prod-ica/* to * if Bool aws:SecureTransport false not wanted"},
+			[]string{"statement 2 (Sid IcaTLSOnly): statement Deny s3:* on arn:aws:s3:::lab-prod-ica, arn:aws:s3:::lab-prod-ica/* to * " +
+				"if Bool aws:SecureTransport false not wanted"},
 		},
 		{
 			"a statement less", doc(t, list, objects), doc(t, list),
@@ -61,7 +64,8 @@ func TestDiff(t *testing.T) {
 		},
 		{
 			"everything but", doc(t, list), doc(t, `{"Effect":"Deny","NotPrincipal":{"AWS":"x"},"NotAction":"a:b","NotResource":"r"}`),
-			[]string{"statement 1: statement Deny all actions but a:b on all but r to all but x not wanted", "statement 1: statement Allow s3:ListBucket on arn:aws:s3:::lab missing"},
+			[]string{"statement 1: statement Deny all actions but a:b on all but r to all but x not wanted", "statement 1: statement " +
+				"Allow s3:ListBucket on arn:aws:s3:::lab missing"},
 		},
 	} {
 		checkPair(t, c.want, c.got)
@@ -84,14 +88,19 @@ func TestDiffOfTrustPolicies(t *testing.T) {
 	want := trustPolicy()
 	for _, c := range []struct{ name, old, by, says string }{
 		{"audience gone", `"StringEquals": {"` + provider + `:aud": "sts.amazonaws.com"},`, "", ":aud sts.amazonaws.com missing"},
-		{"sub of another namespace", "serviceaccount:use1", "serviceaccount:euc1", ":sub system:serviceaccount:euc1:irsa-use1-gds*, wanted system:serviceaccount:use1"},
+		{"sub of another namespace", "serviceaccount:use1", "serviceaccount:euc1", ":sub system:serviceaccount:euc1:irsa-use1-gds*, " +
+			"wanted system:serviceaccount:use1"},
 		{"prefix without -*", prefix + "-*", prefix, "Condition StringLike sts:RoleSessionName ***, wanted ***"},
 		{"prefix *", prefix + "-*", "*", "Condition StringLike sts:RoleSessionName ***, wanted ***"},
-		{"a second prefix", `"` + prefix + `-*"`, `["` + prefix + `-*","other-*"]`, "Condition StringLike sts:RoleSessionName *** not wanted"},
+		{"a second prefix", `"` + prefix + `-*"`, `["` + prefix + `-*","other-*"]`, "Condition StringLike sts:RoleSessionName *** " +
+			"not wanted"},
 		{"no prefix", `, "sts:RoleSessionName": "` + prefix + `-*"`, "", "Condition StringLike sts:RoleSessionName *** missing"},
-		{"principal replaced", provider + `"},`, `oidc.example.org"},`, "Principal Federated arn:aws:iam::123456789012:oidc-provider/oidc.example.org, wanted"},
-		{"operator ignores case", `"StringEquals"`, `"StringEqualsIgnoreCase"`, "Condition StringEqualsIgnoreCase " + provider + ":aud sts.amazonaws.com not wanted"},
-		{"second statement", `}]}`, `},{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::123456789012:assumed-role/ICA/` + prefix + `-1"},"Action":"sts:AssumeRole"}]}`, "statement 2: statement Allow sts:AssumeRole to arn:aws:sts::123456789012:assumed-role/ICA/*** not wanted"},
+		{"principal replaced", provider + `"},`, `oidc.example.org"},`, "Principal Federated " +
+			"arn:aws:iam::123456789012:oidc-provider/oidc.example.org, wanted"},
+		{"operator ignores case", `"StringEquals"`, `"StringEqualsIgnoreCase"`, "Condition StringEqualsIgnoreCase " + provider +
+			":aud sts.amazonaws.com not wanted"},
+		{"second statement", `}]}`, `},{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::123456789012:assumed-role/ICA/` + prefix +
+			`-1"},"Action":"sts:AssumeRole"}]}`, "statement 2: statement Allow sts:AssumeRole to arn:aws:sts::123456789012:assumed-role/ICA/*** not wanted"},
 		{"operator twice", `"sts:RoleSessionName": "` + prefix + `-*"}`, `"x":"y"},"StringEquals":{"sts:rolesessionname":"` + prefix + `-*"}`, ""},
 	} {
 		text := strings.Replace(want, c.old, c.by, 1)

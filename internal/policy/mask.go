@@ -17,7 +17,8 @@ const (
 )
 
 // Mask replaces every value under a key sts:RoleSessionName, in any case, by ***, and the session names in ARNs and ids of role
-// sessions, which begin with the same prefix. All else of a JSON text stays byte for byte. Text within text (a policy in an event) is
+// sessions, which begin with the same prefix. All else of a JSON text stays byte for byte. Text within text (a policy
+// in an event) is
 // masked too. Of a text that is not JSON, all that follows such a key goes.
 func Mask(text string) string {
 	if json.Valid([]byte(text)) {
@@ -99,7 +100,8 @@ func maskText(text string) string {
 	return maskSessions(text)
 }
 
-// unescape undoes JSON's and URLs' escapes of ASCII characters, as often as they were applied. Text that was escaped more often than
+// unescape undoes JSON's and URLs' escapes of ASCII characters, as often as they were applied. Text that was escaped
+// more often than
 // anybody does is taken for the key alone, so that none of it is shown.
 func unescape(text string) string {
 	for range 8 {

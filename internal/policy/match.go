@@ -45,7 +45,8 @@ func literal(text string) pattern {
 	return p
 }
 
-// covers says that p matches all that q matches. It is certain when true; false may also mean "not seen": only a * of p absorbs a * of q.
+// covers says that p matches all that q matches. It is certain when true; false may also mean "not seen": only a * of p
+// absorbs a * of q.
 func (p pattern) covers(q pattern) bool {
 	return walk(p, q, func(a, b token) bool { return b != anything && (a == anyOne || a == b) }, false)
 }
@@ -55,7 +56,8 @@ func (p pattern) overlaps(q pattern) bool {
 	return walk(p, q, func(a, b token) bool { return a == anyOne || b == anyOne || a == b }, true)
 }
 
-// walk consumes p and q together: single tokens that fit, and as much of the other as it likes for a * of p (and of q, if both may).
+// walk consumes p and q together: single tokens that fit, and as much of the other as it likes for a * of p (and of q,
+// if both may).
 // row[j] says whether the part of p walked so far and the first j tokens of q can be consumed.
 func walk(p, q pattern, fit func(a, b token) bool, both bool) bool {
 	star := func(j int) bool { return both && q[j-1] == anything }
@@ -98,8 +100,10 @@ func matchPattern(p, q pattern) comparison {
 	return no
 }
 
-// matchResource says whether the resource pattern matches all (yes) or some (maybe) of what another pattern stands for. Wildcards are said
-// to work within the parts between the colons of an ARN only (IAM: Resource), so that across them a match is possible, never certain.
+// matchResource says whether the resource pattern matches all (yes) or some (maybe) of what another pattern stands for.
+// Wildcards are said
+// to work within the parts between the colons of an ARN only (IAM: Resource), so that across them a match is possible,
+// never certain.
 // A policy variable may stand for anything, but is certain to stand for nothing.
 func matchResource(of, resource string) comparison {
 	p, _ := valuePattern(of, true)
@@ -136,7 +140,8 @@ func arnCovers(of, arn string) bool {
 	return true
 }
 
-// valuePattern reads a value in which wildcards count or not, and in which a policy variable such as ${aws:username} may become anything.
+// valuePattern reads a value in which wildcards count or not, and in which a policy variable such as ${aws:username}
+// may become anything.
 func valuePattern(value string, wild bool) (p pattern, variable bool) {
 	read := literal
 	if wild {

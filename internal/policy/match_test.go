@@ -39,12 +39,22 @@ func TestPatterns(t *testing.T) {
 	} {
 		p, q := wildcards(c.p), wildcards(c.q)
 		if p.covers(q) != c.covers || p.overlaps(q) != c.overlaps || q.overlaps(p) != c.overlaps {
-			t.Errorf("%q and %q: covers %v overlaps %v/%v, want %v %v", c.p, c.q, p.covers(q), p.overlaps(q), q.overlaps(p), c.covers, c.overlaps)
+			t.Errorf(
+				"%q and %q: covers %v overlaps %v/%v, want %v %v",
+				c.p,
+				c.q,
+				p.covers(q),
+				p.overlaps(q),
+				q.overlaps(p),
+				c.covers,
+				c.overlaps,
+			)
 		}
 	}
 }
 
-// FuzzPatterns compares with regular expressions: what covers matches all that the other stands for, and text that both match overlaps.
+// FuzzPatterns compares with regular expressions: what covers matches all that the other stands for, and text that both
+// match overlaps.
 func FuzzPatterns(f *testing.F) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 4))

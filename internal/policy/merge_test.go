@@ -21,9 +21,14 @@ func TestMerge(t *testing.T) {
 		}
 		return strings.Replace(text, old, by, 1)
 	}
-	more := change(change(crossAccountCopy(), "IcaCrossAccountCopy", "Lab own"), `"s3:GetObject"`, `"s3:GetObject", "s3:GetObjectAttributes"`)
+	more := change(
+		change(crossAccountCopy(), "IcaCrossAccountCopy", "Lab own"),
+		`"s3:GetObject"`,
+		`"s3:GetObject", "s3:GetObjectAttributes"`,
+	)
 	for _, c := range []struct{ name, present, want, says string }{
-		{"none", "", `{"Version":"2012-10-17","Statement":[` + writtenCopy + `,` + writtenTLS + `]}`, "statement 1 (Sid IcaCrossAccountCopy): statement Allow"},
+		{"none", "", `{"Version":"2012-10-17","Statement":[` + writtenCopy + `,` + writtenTLS + `]}`, "statement 1 (Sid " +
+			"IcaCrossAccountCopy): statement Allow"},
 		{"ours removed", with(a, b), with(a, b, writtenCopy, writtenTLS), "statement 4 (Sid IcaTLSOnly): statement Deny s3:*"},
 		{"all right", with(a, crossAccountCopy(), b, tlsOnly()), "", ""},
 		{"look-alike", with(a, change(crossAccountCopy(), "s3:PutObject", "S3:putobject"), tlsOnly(), b), "", ""},
@@ -37,16 +42,19 @@ func TestMerge(t *testing.T) {
 			"statement 1 (Sid IcaCrossAccountCopy): Principal * not wanted",
 		},
 		{
-			"ours names the deleted role", with(a, tlsOnly(), change(crossAccountCopy(), crossACC, roleID)), with(a, tlsOnly(), writtenCopy),
+			"ours names the deleted role", with(a, tlsOnly(), change(crossAccountCopy(), crossACC, roleID)), with(a, tlsOnly(),
+				writtenCopy),
 			"statement 3 (Sid IcaCrossAccountCopy): Principal AWS AROAEXAMPLEROLEOFICA1, wanted " + crossACC,
 		},
 		{
-			"ours twice", with(tlsOnly(), crossAccountCopy(), a, change(crossAccountCopy(), crossACC, "*"), b), with(tlsOnly(), crossAccountCopy(), a, b),
+			"ours twice", with(tlsOnly(), crossAccountCopy(), a, change(crossAccountCopy(), crossACC, "*"), b), with(tlsOnly(),
+				crossAccountCopy(), a, b),
 			"statement 4 (Sid IcaCrossAccountCopy): statement Allow",
 		},
 		{"lab's own grants more", with(more, tlsOnly()), "", ""},
 		{"lab's own without Sid", with(change(crossAccountCopy(), `"Sid": "IcaCrossAccountCopy", `, ""), tlsOnly()), "", ""},
-		{"lab's own lacks one", with(change(more, `"s3:PutObject", `, ""), tlsOnly()), with(change(more, `"s3:PutObject", `, ""), tlsOnly(), writtenCopy), "statement 3"},
+		{"lab's own lacks one", with(change(more, `"s3:PutObject", `, ""), tlsOnly()), with(change(more, `"s3:PutObject", `, ""),
+			tlsOnly(), writtenCopy), "statement 3"},
 		{
 			"lab's own with a condition", with(change(more, `{"Sid"`, `{"Condition":{"Bool":{"aws:x":"true"}},"Sid"`), tlsOnly()),
 			with(change(more, `{"Sid"`, `{"Condition":{"Bool":{"aws:x":"true"}},"Sid"`), tlsOnly(), writtenCopy), "statement 3",
@@ -63,7 +71,11 @@ func TestMerge(t *testing.T) {
 		if want == "" {
 			want = c.present
 		}
-		if says := strings.Join(lines(diffs), "\n"); err != nil || merged.JSON() != want || !strings.Contains(says, c.says) || (c.want == "") != (len(diffs) == 0) {
+		if says := strings.Join(
+			lines(diffs),
+			"\n",
+		); err != nil || merged.JSON() != want || !strings.Contains(says, c.says) ||
+			(c.want == "") != (len(diffs) == 0) {
 			t.Errorf("%s: %v, %s\n%s\nwant\n%s", c.name, err, says, merged.JSON(), want)
 		}
 		if present.JSON() != before {
@@ -75,7 +87,11 @@ func TestMerge(t *testing.T) {
 func TestMergeRefuses(t *testing.T) {
 	ours := doc(t, crossAccountCopy()).Statements()
 	denied := strings.Replace(crossAccountCopy(), "Allow", "Deny", 1)
-	if _, _, err := Merge(doc(t, tlsOnly(), denied), ours); err == nil || !strings.Contains(err.Error(), "statement 2 (Sid IcaCrossAccountCopy) is a Deny") {
+	if _, _, err := Merge(
+		doc(t, tlsOnly(), denied),
+		ours,
+	); err == nil ||
+		!strings.Contains(err.Error(), "statement 2 (Sid IcaCrossAccountCopy) is a Deny") {
 		t.Errorf("a Deny under our Sid: %v", err)
 	}
 	old := must(t, `{"Version":"2008-10-17","Statement":`+keyPolicyRoot()+`}`)
@@ -88,7 +104,8 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// TestMergeKeepsForeign: whatever stands there, the statements of others stay in order byte for byte, ours hold, and merging again changes nothing.
+// TestMergeKeepsForeign: whatever stands there, the statements of others stay in order byte for byte, ours hold, and
+// merging again changes nothing.
 func TestMergeKeepsForeign(t *testing.T) {
 	ours := doc(t, crossAccountCopy(), tlsOnly()).Statements()
 	for seed := range uint64(300) {
@@ -111,7 +128,11 @@ func TestMergeKeepsForeign(t *testing.T) {
 
 func TestWithout(t *testing.T) {
 	d := doc(t, crossAccountCopy(), `{"Effect":"Deny","Action":"a:b"}`, tlsOnly())
-	if rest := d.Without("IcaTLSOnly", ""); !Equal(rest, doc(t, crossAccountCopy(), `{"Effect":"Deny","Action":"a:b"}`)) || len(d.Statements()) != 3 {
+	if rest := d.Without(
+		"IcaTLSOnly",
+		"",
+	); !Equal(rest, doc(t, crossAccountCopy(), `{"Effect":"Deny","Action":"a:b"}`)) ||
+		len(d.Statements()) != 3 {
 		t.Errorf("%v", rest)
 	}
 	if none := d.Without("IcaTLSOnly").Without("IcaCrossAccountCopy"); none.Empty() || none.JSON() == "" {
@@ -123,7 +144,8 @@ func TestWithout(t *testing.T) {
 }
 
 func TestCovers(t *testing.T) {
-	const need = `{"Effect":"Allow","Principal":{"AWS":"` + crossACC + `"},"Action":["s3:GetObject","s3:PutObject"],"Resource":["arn:aws:s3:::lab/*"]}`
+	const need = `{"Effect":"Allow","Principal":{"AWS":"` + crossACC +
+		`"},"Action":["s3:GetObject","s3:PutObject"],"Resource":["arn:aws:s3:::lab/*"]}`
 	change := func(old, by string) string { return strings.Replace(need, old, by, 1) }
 	other := change(`"arn:aws:s3:::lab/*"]`, `"arn:aws:s3:::lab/*"],"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)
 	for _, c := range []struct {
@@ -174,14 +196,26 @@ func TestCovers(t *testing.T) {
 
 func TestMaskSessionsByUserIDAndSourceIdentity(t *testing.T) {
 	for _, condition := range []string{
-		`{"StringNotLike":{"aws:userId":["*:the-prefix-*","AROAEXAMPLE:the-prefix-1"]}}`, `{"StringLike":{"aws:SourceIdentity":"the-prefix-*"}}`,
+		`{"StringNotLike":{"aws:userId":["*:the-prefix-*","AROAEXAMPLE:the-prefix-1"]}}`,
+		`{"StringLike":{"aws:SourceIdentity":"the-prefix-*"}}`,
 	} {
-		text := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":` + condition + `}]}`
+		text := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":` +
+			condition + `}]}`
 		d, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shown := Mask(text) + fmt.Sprint(d, Diff(Document{}, d), Denies(d, Caller{RoleARN: "arn:aws:iam::123456789012:role/x"}, []Calls{{Actions: []string{"s3:GetObject"}, Resources: []string{"*"}}}))
+		shown := Mask(
+			text,
+		) + fmt.Sprint(
+			d,
+			Diff(Document{}, d),
+			Denies(
+				d,
+				Caller{RoleARN: "arn:aws:iam::123456789012:role/x"},
+				[]Calls{{Actions: []string{"s3:GetObject"}, Resources: []string{"*"}}},
+			),
+		)
 		if strings.Contains(shown, "the-prefix") {
 			t.Errorf("the session's name is shown: %s", shown)
 		}

@@ -9,9 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// Parse reads a policy document: JSON, or URL-encoded JSON as IAM returns it (API_GetRole: RFC 3986). Whatever it does not know for
-// certain is an error that says where: keys that are unknown or stand twice, wrong types, empty lists, no Version or another one than
-// 2012-10-17 and 2008-10-17, data after the document, text that is not UTF-8. Errors name keys, Effect and Version, no other value.
+// Parse reads a policy document: JSON, or URL-encoded JSON as IAM returns it (API_GetRole: RFC 3986). Whatever it does
+// not know for
+// certain is an error that says where: keys that are unknown or stand twice, wrong types, empty lists, no Version or
+// another one than
+// 2012-10-17 and 2008-10-17, data after the document, text that is not UTF-8. Errors name keys, Effect and Version, no
+// other value.
 func Parse(text string) (Document, error) {
 	doc, err := parse(text)
 	if err != nil {
@@ -98,7 +101,18 @@ func statements(raw json.RawMessage) ([]entry, error) {
 
 // read sets the Sid first, so that errors can name it.
 func (s *Statement) read(raw json.RawMessage) error {
-	m, err := Object(raw, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+	m, err := Object(
+		raw,
+		"Sid",
+		"Effect",
+		"Principal",
+		"NotPrincipal",
+		"Action",
+		"NotAction",
+		"Resource",
+		"NotResource",
+		"Condition",
+	)
 	if err != nil {
 		return err
 	}

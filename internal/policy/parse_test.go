@@ -66,7 +66,10 @@ func TestParseRefuses(t *testing.T) {
 		{"unknown key", `{"Version":"2012-10-17","Statements":[]}`, `"Statements" is unknown`},
 		{"key in other case", `{"version":"2012-10-17","Statement":[{` + rest + `}]}`, `"version" is unknown`},
 		{"key twice", `{"Version":"2012-10-17","Version":"2012-10-17","Statement":[{` + rest + `}]}`, `"Version" stands twice`},
-		{"key twice, escaped", `{"Version":"2012-10-17","\u0056ersion":"2012-10-17","Statement":[{` + rest + `}]}`, `"Version" stands twice`},
+		{
+			"key twice, escaped", `{"Version":"2012-10-17","\u0056ersion":"2012-10-17","Statement":[{` + rest + `}]}`,
+			`"Version" stands twice`,
+		},
 		{"no Statement", `{"Version":"2012-10-17"}`, "no Statement"},
 		{"empty Statement", `{"Version":"2012-10-17","Statement":[]}`, "Statement: it is empty"},
 		{"Statement null", `{"Version":"2012-10-17","Statement":null}`, "statement 1: it is null"},
@@ -90,10 +93,19 @@ func TestParseRefuses(t *testing.T) {
 		{"Principal kind twice", body(`{"Principal":{"AWS":"*","AWS":"*"},` + rest + `}`), `Principal: key "AWS" stands twice`},
 		{"Principal list", body(`{"Principal":["*"],` + rest + `}`), "Principal: it is a list"},
 		{"Condition text", body(`{"Condition":"x",` + rest + `}`), "Condition: it is text"},
-		{"operator twice", body(`{"Condition":{"Bool":{"a":true},"Bool":{"a":true}},` + rest + `}`), `Condition: key "Bool" stands twice`},
+		{
+			"operator twice", body(`{"Condition":{"Bool":{"a":true},"Bool":{"a":true}},` + rest + `}`),
+			`Condition: key "Bool" stands twice`,
+		},
 		{"operator text", body(`{"Condition":{"Bool":"true"},` + rest + `}`), "Condition Bool: it is text"},
-		{"condition key twice", body(`{"Condition":{"Bool":{"a":true,"a":true}},` + rest + `}`), `Condition Bool: key "a" stands twice`},
-		{"condition key twice in other case", body(`{"Condition":{"Bool":{"aws:x":true,"AWS:X":true}},` + rest + `}`), "Condition Bool: key AWS:X stands twice"},
+		{
+			"condition key twice", body(`{"Condition":{"Bool":{"a":true,"a":true}},` + rest + `}`),
+			`Condition Bool: key "a" stands twice`,
+		},
+		{
+			"condition key twice in other case", body(`{"Condition":{"Bool":{"aws:x":true,"AWS:X":true}},` + rest + `}`),
+			"Condition Bool: key AWS:X stands twice",
+		},
 		{"condition value null", body(`{"Condition":{"Bool":{"a":null}},` + rest + `}`), "Condition Bool: a: it is null"},
 		{"condition value object", body(`{"Condition":{"Bool":{"a":{}}},` + rest + `}`), "a: it is an object"},
 		{"condition value empty", body(`{"Condition":{"Bool":{"a":[]}},` + rest + `}`), "a: it is empty"},
@@ -113,7 +125,9 @@ func FuzzParse(f *testing.F) {
 	for _, text := range documents() {
 		f.Add(text)
 	}
-	f.Add(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","NotPrincipal":"*","NotAction":"*","NotResource":"*","Condition":{"Null":{}}}}`)
+	f.Add(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny","NotPrincipal":"*","NotAction":"*","NotResource":"*","Condition":{"Null":{}}}}`,
+	)
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := Parse(text)
 		if err != nil {

@@ -33,7 +33,10 @@ func TestStatementsAreWritten(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", one.JSON(), want)
 	}
 	all := New(one, Statement{
-		Effect: allow, NotPrincipal: Principal{"AWS": {"x", "y"}, "*": {"z"}}, NotAction: Values{"a:b", "a:c"}, NotResource: []string{"r"},
+		Effect:       allow,
+		NotPrincipal: Principal{"AWS": {"x", "y"}, "*": {"z"}},
+		NotAction:    Values{"a:b", "a:c"},
+		NotResource:  []string{"r"},
 	})
 	const rest = `{"Effect":"Allow","NotPrincipal":{"*":"z","AWS":["x","y"]},"NotAction":["a:b","a:c"],"NotResource":["r"]}`
 	if got, want := all.JSON(), `{"Version":"2012-10-17","Statement":[`+want+`,`+rest+`]}`; got != want {

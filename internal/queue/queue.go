@@ -32,7 +32,8 @@ const (
 	batch, sideBySide = 10, 8
 )
 
-// Post puts requests on the queue, each to arrive after its time, at most 15 minutes. It returns an error for each, nil where it was taken.
+// Post puts requests on the queue, each to arrive after its time, at most 15 minutes. It returns an error for each, nil
+// where it was taken.
 func (q Queue) Post(ctx context.Context, requests []guard.Delayed) []error {
 	errs := make([]error, len(requests))
 	var group errgroup.Group
@@ -69,7 +70,13 @@ func (q Queue) postBatch(ctx context.Context, requests []guard.Delayed, errs []e
 	}
 	for _, refused := range out.Failed {
 		if i, err := strconv.Atoi(aws.ToString(refused.Id)); err == nil && i < len(errs) {
-			errs[i] = fmt.Errorf("queue: send to %s: %w: %s %s", q.URL, errRefused, aws.ToString(refused.Code), aws.ToString(refused.Message))
+			errs[i] = fmt.Errorf(
+				"queue: send to %s: %w: %s %s",
+				q.URL,
+				errRefused,
+				aws.ToString(refused.Code),
+				aws.ToString(refused.Message),
+			)
 		}
 	}
 }

@@ -43,7 +43,15 @@ func (r Request) beside(kind string) string {
 // s3api is a command on the bucket. It names the owner: the bucket may have been deleted and its name taken by strangers.
 func (r Request) s3api(operation string, more ...string) string {
 	all := []string{
-		"aws", "s3api", operation, "--region", r.Storage.Region.AWS, "--bucket", r.Storage.Bucket.Name, "--expected-bucket-owner", r.Account,
+		"aws",
+		"s3api",
+		operation,
+		"--region",
+		r.Storage.Region.AWS,
+		"--bucket",
+		r.Storage.Bucket.Name,
+		"--expected-bucket-owner",
+		r.Account,
 	}
 	return words(append(all, more...)...)
 }
@@ -57,7 +65,10 @@ func applyCORS(r Request) []string {
 }
 
 func (r Request) aboutVersioning() []string {
-	about := fmt.Sprintf("for a bucket that was never versioned; --versioned shows the other (ica.yaml says versioning: %s)", r.Storage.Bucket.Versioning)
+	about := fmt.Sprintf(
+		"for a bucket that was never versioned; --versioned shows the other (ica.yaml says versioning: %s)",
+		r.Storage.Bucket.Versioning,
+	)
 	if r.Versioned {
 		about = "for a bucket whose versioning is enabled or suspended; --versioned=false shows the other"
 	}
@@ -71,7 +82,19 @@ func applyPermissions(r Request) []string {
 		lines = r.aboutVersioning()
 	}
 	lines = append(lines, comment("A policy holds five versions; if AWS says LimitExceeded, delete an old one first.")...)
-	lines = append(lines, words("aws", "iam", "create-policy-version", "--policy-arn", role.Policy.ARN, "--set-as-default", "--policy-document", r.file()))
+	lines = append(
+		lines,
+		words(
+			"aws",
+			"iam",
+			"create-policy-version",
+			"--policy-arn",
+			role.Policy.ARN,
+			"--set-as-default",
+			"--policy-document",
+			r.file(),
+		),
+	)
 	return append(lines, comment(
 		"If the policy does not exist yet:",
 		"  "+words("aws", "iam", "create-policy", "--policy-name", role.Policy.Name, "--policy-document", r.file()),
@@ -113,7 +136,17 @@ func (r Request) updateTrust(document string) string {
 
 func (r Request) createRole(document string) string {
 	role := r.Storage.Role
-	all := []string{"aws", "iam", "create-role", "--role-name", role.Name, "--path", role.Path, "--max-session-duration", fmt.Sprint(role.MaxSessionDuration)}
+	all := []string{
+		"aws",
+		"iam",
+		"create-role",
+		"--role-name",
+		role.Name,
+		"--path",
+		role.Path,
+		"--max-session-duration",
+		fmt.Sprint(role.MaxSessionDuration),
+	}
 	if role.Boundary.ARN != "" {
 		all = append(all, "--permissions-boundary", role.Boundary.ARN)
 	}
@@ -131,7 +164,18 @@ func (r Request) applyLiteralTrust() []string {
 		Placeholder+" stands for the RoleSessionName prefix of ica.yaml, which is shown only with --reveal.",
 		"The commands write a file with it, apply that, and delete it.",
 	)
-	reveal := words("icaguard", "render", "trust-policy", "--config", r.Config, "--storage", r.Storage.Name, "--reveal", "--out", r.File)
+	reveal := words(
+		"icaguard",
+		"render",
+		"trust-policy",
+		"--config",
+		r.Config,
+		"--storage",
+		r.Storage.Name,
+		"--reveal",
+		"--out",
+		r.File,
+	)
 	return append(lines, reveal+" &&", "  "+update, remove)
 }
 
@@ -142,7 +186,8 @@ func applyBucketPolicy(r Request) []string {
 	}
 	present, merged := r.beside("present"), r.beside("merged")
 	lines = append(lines, comment(
-		"It replaces the whole policy. If the bucket has one, keep its statements: merge, read what came out, and put that instead (needs jq):",
+		"It replaces the whole policy. If the bucket has one, keep its statements: merge, read what came out, and put that instead "+
+			"(needs jq):",
 		"  "+r.s3api("get-bucket-policy", "--query", "Policy", "--output", "text")+" >"+words(present)+" &&",
 		"  "+r.merge(present, merged),
 		"  "+r.s3api("put-bucket-policy", "--policy", "file://"+merged),
@@ -160,7 +205,17 @@ func (r Request) merge(present, merged string) string {
 func applyKeyPolicy(r Request) []string {
 	present, merged := r.beside("present"), r.beside("merged")
 	kms := func(operation string, more ...string) string {
-		all := []string{"aws", "kms", operation, "--region", r.Storage.Region.AWS, "--key-id", r.Storage.Key.ARN, "--policy-name", "default"}
+		all := []string{
+			"aws",
+			"kms",
+			operation,
+			"--region",
+			r.Storage.Region.AWS,
+			"--key-id",
+			r.Storage.Key.ARN,
+			"--policy-name",
+			"default",
+		}
 		return words(append(all, more...)...)
 	}
 	lines := comment(
@@ -176,11 +231,30 @@ func applyKeyPolicy(r Request) []string {
 func applyBoundary(r Request) []string {
 	role := r.Storage.Role
 	lines := comment("Where icaguard is deployed its stack owns this policy: deploy instead.")
-	lines = append(lines,
+	lines = append(
+		lines,
 		words("aws", "iam", "create-policy", "--policy-name", role.Boundary.Name, "--policy-document", r.file())+" &&",
-		"  "+words("aws", "iam", "put-role-permissions-boundary", "--role-name", role.Name, "--permissions-boundary", role.Boundary.ARN))
+		"  "+words(
+			"aws",
+			"iam",
+			"put-role-permissions-boundary",
+			"--role-name",
+			role.Name,
+			"--permissions-boundary",
+			role.Boundary.ARN,
+		),
+	)
 	return append(lines, comment(
 		"If the policy exists already, in place of create-policy:",
-		"  "+words("aws", "iam", "create-policy-version", "--policy-arn", role.Boundary.ARN, "--set-as-default", "--policy-document", r.file()),
+		"  "+words(
+			"aws",
+			"iam",
+			"create-policy-version",
+			"--policy-arn",
+			role.Boundary.ARN,
+			"--set-as-default",
+			"--policy-document",
+			r.file(),
+		),
 	)...)
 }

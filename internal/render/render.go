@@ -51,12 +51,32 @@ type kind struct {
 func kinds() []kind {
 	all := []kind{
 		{name: "cors", body: corsBody, apply: applyCORS, own: func(d icaconfig.DocumentsSpec) string { return d.CORS }},
-		{name: "permission-policy", body: permissionsBody, apply: applyPermissions, own: func(d icaconfig.DocumentsSpec) string { return d.PermissionPolicy }},
-		{name: "trust-policy", body: trustBody, apply: applyTrust, own: func(d icaconfig.DocumentsSpec) string { return d.TrustPolicy }},
-		{name: "bucket-policy", body: bucketPolicyBody, apply: applyBucketPolicy, own: func(d icaconfig.DocumentsSpec) string { return d.CrossAccountStatements }},
+		{
+			name:  "permission-policy",
+			body:  permissionsBody,
+			apply: applyPermissions,
+			own:   func(d icaconfig.DocumentsSpec) string { return d.PermissionPolicy },
+		},
+		{
+			name:  "trust-policy",
+			body:  trustBody,
+			apply: applyTrust,
+			own:   func(d icaconfig.DocumentsSpec) string { return d.TrustPolicy },
+		},
+		{
+			name:  "bucket-policy",
+			body:  bucketPolicyBody,
+			apply: applyBucketPolicy,
+			own:   func(d icaconfig.DocumentsSpec) string { return d.CrossAccountStatements },
+		},
 		{name: "key-policy", body: keyPolicyBody, apply: applyKeyPolicy},
 		{name: "boundary", body: boundaryBody, apply: applyBoundary},
-		{name: "scp", body: scpBody, apply: applySCP, source: icaconfig.Source{Sure: "derived", Why: "from the table of settings: what the guard writes, and what undoes it"}},
+		{
+			name:   "scp",
+			body:   scpBody,
+			apply:  applySCP,
+			source: icaconfig.Source{Sure: "derived", Why: "from the table of settings: what the guard writes, and what undoes it"},
+		},
 	}
 	for i, k := range all {
 		for _, source := range icaconfig.Sources() {
@@ -96,7 +116,9 @@ func Document(name string, r Request) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, fmt.Errorf("render: %s of storage %s: %w", name, r.Storage.Name, err)
 	}
-	lines := append([]string{"# " + name + " for storage " + r.Storage.Name, "# How sure it is: " + all[i].sure(r.Own)}, all[i].apply(r)...)
+	lines := append(
+		[]string{"# " + name + " for storage " + r.Storage.Name, "# How sure it is: " + all[i].sure(r.Own)},
+		all[i].apply(r)...)
 	return Rendered{Document: indented(body), Apply: strings.Join(lines, "\n") + "\n"}, nil
 }
 
@@ -151,7 +173,10 @@ func trustBody(r Request) (any, error) {
 func bucketPolicyBody(r Request) (any, error) {
 	ours := r.Storage.BucketStatements(r.Versioned)
 	if len(ours) == 0 {
-		return nil, fmt.Errorf("%w: ICA needs no bucket policy, and ica.yaml asks neither for crossAccountCopy nor for requireTLS", ErrNone)
+		return nil, fmt.Errorf(
+			"%w: ICA needs no bucket policy, and ica.yaml asks neither for crossAccountCopy nor for requireTLS",
+			ErrNone,
+		)
 	}
 	return policy.New(ours...), nil
 }
@@ -166,7 +191,11 @@ func keyPolicyBody(r Request) (any, error) {
 
 func boundaryBody(r Request) (any, error) {
 	if !r.Storage.Role.Boundary.Ours {
-		return nil, fmt.Errorf("%w: ica.yaml asks for no boundary of icaguard's on role %s; with role: {boundary: icaguard} it would", ErrNone, r.Storage.Role.Name)
+		return nil, fmt.Errorf(
+			"%w: ica.yaml asks for no boundary of icaguard's on role %s; with role: {boundary: icaguard} it would",
+			ErrNone,
+			r.Storage.Role.Name,
+		)
 	}
 	return r.Storage.Role.BoundaryDocument(), nil
 }

@@ -22,7 +22,8 @@ func storages(t *testing.T, n int) []icaconfig.Storage {
 	for i := range n {
 		text += fmt.Sprintf(`  - name: lab-%[1]d
     icaRegion: US
-    bucket: {name: lab-%[1]d-ica, folder: ica, versioning: enabled, crossAccountCopy: true, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/%[1]d"}
+    bucket: {name: lab-%[1]d-ica, folder: ica, versioning: enabled, crossAccountCopy: true,
+        kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/%[1]d"}
     role: {name: Role%[1]d, policyName: policy-%[1]d, strict: true, sessionNamePrefix: "ssm:/ica/%[1]d"}
     kms: {restore: true}
 `, i)
@@ -130,7 +131,8 @@ func TestSCPSparesICA(t *testing.T) {
 // TestSCPLeavesWhatIsTheLabsOwn: what the guard only watches for this storage anybody may change.
 func TestSCPLeavesWhatIsTheLabsOwn(t *testing.T) {
 	file, err := icaconfig.Parse("ica.yaml", []byte(`storages:
-  - {name: lab, icaRegion: US, bucket: {name: lab-ica, existing: true}, role: {existing: true, sessionNamePrefix: "ssm:/x"}, oidcProvider: {existing: true}}
+  - {name: lab, icaRegion: US, bucket: {name: lab-ica, existing: true}, role: {existing: true,
+      sessionNamePrefix: "ssm:/x"}, oidcProvider: {existing: true}}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +144,8 @@ func TestSCPLeavesWhatIsTheLabsOwn(t *testing.T) {
 	baseline := file.Baseline(owner)
 	text, _ := renderSCP(t, baseline.Storages)
 	for _, action := range []string{
-		"s3:PutBucketVersioning", "s3:PutLifecycleConfiguration", "s3:PutBucketPolicy", "s3:PutEncryptionConfiguration", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "kms:",
+		"s3:PutBucketVersioning", "s3:PutLifecycleConfiguration", "s3:PutBucketPolicy", "s3:PutEncryptionConfiguration",
+		"iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "kms:",
 	} {
 		if strings.Contains(text, action) {
 			t.Errorf("%s is denied:\n%s", action, text)

@@ -161,12 +161,15 @@ func resources(service string, s icaconfig.Storage) []string {
 
 func applySCP(r Request) []string {
 	lines := comment(
-		"For the organisation's management account. It lets only icaguard and CloudFormation change what icaguard keeps: nobody else of",
+		"For the organisation's management account. It lets only icaguard and CloudFormation change what icaguard keeps: nobody "+
+			"else of",
 		"account "+r.Account+", administrators included, can repair, delete or re-create any of it while it is attached.",
 	)
 	for _, s := range append([]icaconfig.Storage{r.Storage}, r.Others...) {
 		if s.Mode == icaconfig.Observe {
-			lines = append(lines, comment("Storage "+s.Name+" is in mode observe: then icaguard repairs nothing either. Go to enforce first.")...)
+			lines = append(
+				lines,
+				comment("Storage "+s.Name+" is in mode observe: then icaguard repairs nothing either. Go to enforce first.")...)
 		}
 	}
 	return append(lines,

@@ -9,7 +9,8 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
-// Names of what is measured, in guard.MetricNamespace. A custom metric costs money for every hour in which it is written, so all but
+// Names of what is measured, in guard.MetricNamespace. A custom metric costs money for every hour in which it is
+// written, so all but
 // the first are written only when something drifted.
 const (
 	Unhealthy      = "Unhealthy"      // by storage: 1 when something of it needs attention, else 0
@@ -51,7 +52,8 @@ func (m Meter) Health(ctx context.Context, outcomes []guard.Outcome) {
 	}
 }
 
-// Outcome writes what a check found and did, for each storage that it concerns, once for each drift, and nothing for what is in sync.
+// Outcome writes what a check found and did, for each storage that it concerns, once for each drift, and nothing for
+// what is in sync.
 func (m Meter) Outcome(ctx context.Context, o guard.Outcome) {
 	measures := m.measures(o)
 	for _, storage := range o.Storages {
@@ -97,8 +99,11 @@ func (m Meter) write(ctx context.Context, by dimensions, measures ...measure) {
 		attributes = append(attributes, slog.Float64(one.name, one.value))
 	}
 	attributes = append(attributes, slog.Any("_aws", map[string]any{
-		"Timestamp":         m.Now().UnixMilli(),
-		"CloudWatchMetrics": []any{map[string]any{"Namespace": guard.MetricNamespace, "Dimensions": [][]string{names}, "Metrics": metrics}},
+		"Timestamp": m.Now().UnixMilli(),
+		"CloudWatchMetrics": []any{map[string]any{
+			"Namespace": guard.MetricNamespace, "Dimensions": [][]string{names},
+			"Metrics": metrics,
+		}},
 	}))
 	m.Log.LogAttrs(ctx, slog.LevelInfo, "metrics", attributes...)
 }

@@ -42,14 +42,27 @@ func TestMeasured(t *testing.T) {
 		outcome guard.Outcome
 		want    map[string]float64
 	}{
-		"in sync costs nothing":                {guard.Outcome{Storages: []string{"lab"}, Setting: "bucket-cors", Status: guard.InSync}, map[string]float64{}},
-		"drifted":                              {of(guard.Drifted, nil), map[string]float64{"Drift" + setting: 1}},
-		"deferred":                             {of(guard.Deferred, nil), map[string]float64{"Drift" + setting: 1}},
-		"still deferred":                       {of(guard.Deferred, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{}},
-		"restored after deferral":              {of(guard.Restored, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{"Restored" + setting: 1}},
-		"restored":                             {of(guard.Restored, nil), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1}},
-		"restored, found by the audit":         {of(guard.Restored, func(o *guard.Outcome) { o.FoundByAudit = true }), map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1, "FoundByAudit" + storage: 1}},
-		"found by the audit, not restored yet": {of(guard.RestoreFailed, func(o *guard.Outcome) { o.FoundByAudit = true }), map[string]float64{"Drift" + setting: 1}},
+		"in sync costs nothing": {guard.Outcome{
+			Storages: []string{"lab"}, Setting: "bucket-cors",
+			Status: guard.InSync,
+		}, map[string]float64{}},
+		"drifted":        {of(guard.Drifted, nil), map[string]float64{"Drift" + setting: 1}},
+		"deferred":       {of(guard.Deferred, nil), map[string]float64{"Drift" + setting: 1}},
+		"still deferred": {of(guard.Deferred, func(o *guard.Outcome) { o.Attempt = 1 }), map[string]float64{}},
+		"restored after deferral": {
+			of(guard.Restored, func(o *guard.Outcome) { o.Attempt = 1 }),
+			map[string]float64{"Restored" + setting: 1},
+		},
+		"restored": {of(guard.Restored, nil), map[string]float64{"Drift" + setting: 1, "Restored" +
+			setting: 1}},
+		"restored, found by the audit": {
+			of(guard.Restored, func(o *guard.Outcome) { o.FoundByAudit = true }),
+			map[string]float64{"Drift" + setting: 1, "Restored" + setting: 1, "FoundByAudit" + storage: 1},
+		},
+		"found by the audit, not restored yet": {
+			of(guard.RestoreFailed, func(o *guard.Outcome) { o.FoundByAudit = true }),
+			map[string]float64{"Drift" + setting: 1},
+		},
 	} {
 		if diff := cmp.Diff(c.want, measured(t, time.Now(), c.outcome)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -64,7 +77,12 @@ func TestMeasured(t *testing.T) {
 		t.Errorf("of what two storages share (-want +got):\n%s", diff)
 	}
 	now := time.Now()
-	restored := of(guard.Restored, func(o *guard.Outcome) { o.Events = []guard.Event{{Time: now.Add(-7 * time.Second)}, {Time: now}} })
+	restored := of(guard.Restored, func(o *guard.Outcome) {
+		o.Events = []guard.Event{
+			{Time: now.Add(-7 * time.Second)},
+			{Time: now},
+		}
+	})
 	if seconds := measured(t, now, restored)["RestoreSeconds"+setting]; seconds != 7 {
 		t.Errorf("from the first event to restored %v s, want 7", seconds)
 	}

@@ -53,7 +53,8 @@ func TestLogLevels(t *testing.T) {
 			t.Fatalf("%v: %s", err, line.Bytes())
 		}
 		want := testlab.Outcome(status)
-		if got.Level != levels[status] || got.Status != string(status) || got.Resource != want.Resource || !slices.Equal(got.Storages, want.Storages) || got.Problem != want.Problem ||
+		if got.Level != levels[status] || got.Status != string(status) || got.Resource != want.Resource || !slices.Equal(got.Storages,
+			want.Storages) || got.Problem != want.Problem ||
 			len(got.Events) != 1 || len(got.Diffs) != len(want.Diffs) {
 			t.Errorf("%s: want level %s and all that the outcome says: %s", status, levels[status], line.Bytes())
 		}

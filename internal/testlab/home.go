@@ -23,7 +23,8 @@ import (
 func MakeHome(t testing.TB, local *localaws.AWS, h icaconfig.Home) {
 	t.Helper()
 	home := localawstest.Home{
-		Regions: h.Regions(), Queue: guard.RequestQueue, DeadLetters: guard.DeadLetterQueue, Topic: guard.AlertTopic, Table: guard.LedgerTable,
+		Regions: h.Regions(), Queue: guard.RequestQueue, DeadLetters: guard.DeadLetterQueue, Topic: guard.AlertTopic,
+		Table: guard.LedgerTable,
 		Trail: guard.TrailName, PartitionKey: ledger.PartitionKey, SortKey: ledger.SortKey, Emails: h.Emails,
 		Functions: []string{guard.RemediateFunction, guard.ValidateFunction},
 	}
@@ -69,7 +70,8 @@ func NewMailbox(t testing.TB, local *localaws.AWS, name string) *Mailbox {
 	topic, err := topics.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: &name})
 	m.must(err)
 	_, err = topics.Subscribe(t.Context(), &sns.SubscribeInput{
-		TopicArn: topic.TopicArn, Protocol: aws.String("sqs"), Endpoint: aws.String("arn:aws:sqs:" + Region + ":" + local.Account() + ":" + name + "-mail"),
+		TopicArn: topic.TopicArn, Protocol: aws.String("sqs"), Endpoint: aws.String("arn:aws:sqs:" + Region + ":" + local.Account() +
+			":" + name + "-mail"),
 	})
 	m.must(err)
 	m.TopicARN, m.url = aws.ToString(topic.TopicArn), queue.QueueUrl

@@ -16,7 +16,8 @@ type Metric struct {
 	Value      float64
 }
 
-// Metrics reads a function's log as CloudWatch does, and fails the test where a line of the embedded metric format is not as specified.
+// Metrics reads a function's log as CloudWatch does, and fails the test where a line of the embedded metric format is
+// not as specified.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 func Metrics(t testing.TB, log string) []Metric {
 	t.Helper()
@@ -55,7 +56,8 @@ func metricsOf(t testing.TB, root map[string]json.RawMessage) []Metric {
 		for _, set := range directive.Dimensions {
 			dimensions := dimensionsOf(t, root, set)
 			for _, metric := range directive.Metrics {
-				all = append(all, Metric{directive.Namespace, metric.Name, unitOf(t, metric.Unit), dimensions, member[float64](t, root, metric.Name)})
+				all = append(all, Metric{directive.Namespace, metric.Name, unitOf(t, metric.Unit), dimensions, member[float64](t, root,
+					metric.Name)})
 			}
 		}
 	}

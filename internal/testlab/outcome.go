@@ -10,7 +10,8 @@ import (
 // Statuses are all that an outcome can have.
 func Statuses() []guard.Status {
 	return []guard.Status{
-		guard.InSync, guard.Drifted, guard.Restored, guard.Unverified, guard.ActionRequired, guard.Deferred, guard.Unknown, guard.RestoreFailed,
+		guard.InSync, guard.Drifted, guard.Restored, guard.Unverified, guard.ActionRequired, guard.Deferred, guard.Unknown,
+		guard.RestoreFailed,
 	}
 }
 
@@ -23,7 +24,8 @@ func Outcome(status guard.Status) guard.Outcome {
 			EventID: "1c6f1f0e-6f0a-4d44-9b1c-2f64f2c4d003", Event: "UpdateRole",
 			Time: time.Date(2026, 1, 15, 10, 12, 33, 0, time.FixedZone("CET", 3600)),
 			Actor: cloudtrail.Actor{
-				ARN: "arn:aws:sts::123456789012:assumed-role/Admin/console-session", Issuer: "arn:aws:iam::123456789012:role/Admin", From: "198.51.100.7",
+				ARN: "arn:aws:sts::123456789012:assumed-role/Admin/console-session", Issuer: "arn:aws:iam::123456789012:role/Admin",
+				From: "198.51.100.7",
 			},
 		}},
 	}

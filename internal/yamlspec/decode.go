@@ -38,7 +38,13 @@ func (s *Spec) Decode(name string, data []byte, into any) *Decoder {
 // root reads the one YAML document of the text, nil if there is none to go on with.
 func (d *Decoder) root(data []byte) *yaml.Node {
 	if bad, p := unreadable(data); bad {
-		d.add(Fault{Line: p.Line, Column: p.Column, What: "a character that is not UTF-8 text; save the file as UTF-8 without control characters"})
+		d.add(
+			Fault{
+				Line:   p.Line,
+				Column: p.Column,
+				What:   "a character that is not UTF-8 text; save the file as UTF-8 without control characters",
+			},
+		)
 		return nil
 	}
 	reader := yaml.NewDecoder(bytes.NewReader(data))
@@ -53,7 +59,13 @@ func (d *Decoder) root(data []byte) *yaml.Node {
 	}
 	switch err := reader.Decode(&second); {
 	case err == nil:
-		d.add(Fault{Line: second.Line, Column: max(second.Column, 1), What: "a second YAML document (after ---) begins here; one file describes " + d.spec.Describes})
+		d.add(
+			Fault{
+				Line:   second.Line,
+				Column: max(second.Column, 1),
+				What:   "a second YAML document (after ---) begins here; one file describes " + d.spec.Describes,
+			},
+		)
 	case !errors.Is(err, io.EOF):
 		d.syntax(data, err)
 	}
@@ -66,7 +78,8 @@ var (
 	anchorOfYAML = regexp.MustCompile(`(?s)^unknown anchor '(.*)' referenced$`)
 )
 
-// syntax reports what the YAML parser found. Its messages quote the text in one case, the name of an anchor, which could be a secret;
+// syntax reports what the YAML parser found. Its messages quote the text in one case, the name of an anchor, which
+// could be a secret;
 // there it does not say the line either.
 func (d *Decoder) syntax(data []byte, err error) {
 	f := Fault{Line: 1, Column: 1, What: strings.TrimPrefix(err.Error(), "yaml: ")}
@@ -147,7 +160,14 @@ func (d *Decoder) entries(path string, n *yaml.Node, known []string) map[string]
 			d.add(Fault{Key: path, Line: key.Line, Column: key.Column, What: "a key must be a plain word, without anchors and aliases"})
 			continue
 		case twice:
-			d.add(Fault{Key: at, Line: key.Line, Column: key.Column, What: fmt.Sprintf("stands here a second time, first in line %d; keep one", line)})
+			d.add(
+				Fault{
+					Key:    at,
+					Line:   key.Line,
+					Column: key.Column,
+					What:   fmt.Sprintf("stands here a second time, first in line %d; keep one", line),
+				},
+			)
 			continue
 		case known != nil && !slices.Contains(known, name):
 			d.unknown(path, key, known)
@@ -213,7 +233,10 @@ func (d *Decoder) plain(path string, n *yaml.Node) bool {
 	if n.Kind != yaml.AliasNode && n.Anchor == "" {
 		return true
 	}
-	d.Fault(path, "YAML anchors (&) and aliases (*) are not used in this file; write the value out, in quotes if it begins with & or *")
+	d.Fault(
+		path,
+		"YAML anchors (&) and aliases (*) are not used in this file; write the value out, in quotes if it begins with & or *",
+	)
 	return false
 }
 

@@ -1,4 +1,5 @@
-// Package yamlspec reads a YAML file strictly into a struct. The tags of the struct's fields are the only list of keys; messages, schema and
+// Package yamlspec reads a YAML file strictly into a struct. The tags of the struct's fields are the only list of keys;
+// messages, schema and
 // docs are made from them:
 //
 //	yaml      the key
@@ -11,7 +12,8 @@
 //	format    else the name of the Format that a text, each text of a list or each pair of a mapping has to match
 //	example   an example value; else the one of the format
 //
-// No key and no value is silently ignored: each is a Fault with its line, what is allowed there and an example. Fields are texts, bools,
+// No key and no value is silently ignored: each is a Fault with its line, what is allowed there and an example. Fields
+// are texts, bools,
 // structs, lists of texts or structs, and mappings of texts; those without the tag yaml are left alone.
 package yamlspec
 

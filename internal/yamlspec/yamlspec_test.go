@@ -41,25 +41,41 @@ func houses() *Spec {
 
 func TestDecode(t *testing.T) {
 	var h house
-	d := houses().Decode("house.yaml", []byte("street: elm\nlabels: {a: b, c d: e}\nguests: [ann]\ngarden: {existing: true}\nrooms: [{name: hall}]\n"), &h)
-	want := house{Street: "elm", Colour: "white", Labels: map[string]string{"a": "b", "c d": "e"}, Guests: []string{"ann"}, Garden: garden{Existing: true}, Rooms: []room{{"hall"}}}
+	d := houses().Decode(
+		"house.yaml",
+		[]byte("street: elm\nlabels: {a: b, c d: e}\nguests: [ann]\ngarden: {existing: true}\nrooms: [{name: hall}]\n"),
+		&h,
+	)
+	want := house{
+		Street: "elm",
+		Colour: "white",
+		Labels: map[string]string{"a": "b", "c d": "e"},
+		Guests: []string{"ann"},
+		Garden: garden{Existing: true},
+		Rooms:  []room{{"hall"}},
+	}
 	if err := d.Err(); err != nil || !reflect.DeepEqual(h, want) {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, h, want)
 	}
-	if d.Where("rooms[0].name") != (Position{5, 16}) || d.Where("garden.mown") != (Position{4, 9}) || !d.Written(PairPath("labels", "c d")) || d.Written("colour") {
+	if d.Where("rooms[0].name") != (Position{5, 16}) || d.Where("garden.mown") != (Position{4, 9}) ||
+		!d.Written(PairPath("labels", "c d")) ||
+		d.Written("colour") {
 		t.Errorf("positions: %v %v", d.Where("rooms[0].name"), d.Where("garden.mown"))
 	}
 }
 
 func TestFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                   "house.yaml:1:1: the file is empty; describe a house",
-		"street: elm\n---\nstreet: oak\n":    "house.yaml:2:1: a second YAML document (after ---) begins here; one file describes one house",
-		"street: nowhere":                    `house.yaml:1:9: street: "nowhere" is not a street; allowed: letters; example: street: elm`,
-		"street: " + strings.Repeat("a", 41): `house.yaml:1:9: street: "` + strings.Repeat("a", 41) + `" is not a street; allowed: letters; example: street: elm`,
-		"street: elm\ncolour: wite":          `house.yaml:2:9: colour: "wite" is not known; did you mean white?; allowed: red, white; example: colour: red`,
-		"street: elm\nmown: true":            "house.yaml:2:1: mown: unknown key here; it belongs to garden (look at the indentation); allowed: street, colour, labels, guests, garden, rooms",
-		"street: elm\nrooms: [{}]":           "house.yaml:2:9: rooms[0].name: is missing; allowed: letters; example: name: elm",
+		"": "house.yaml:1:1: the file is empty; describe a house",
+		"street: elm\n---\nstreet: oak\n": "house.yaml:2:1: a second YAML document (after ---) begins here; one file describes " +
+			"one house",
+		"street: nowhere": `house.yaml:1:9: street: "nowhere" is not a street; allowed: letters; example: street: elm`,
+		"street: " + strings.Repeat("a", 41): `house.yaml:1:9: street: "` + strings.Repeat("a", 41) +
+			`" is not a street; allowed: letters; example: street: elm`,
+		"street: elm\ncolour: wite": `house.yaml:2:9: colour: "wite" is not known; did you mean white?; allowed: red, white; example: colour: red`,
+		"street: elm\nmown: true": "house.yaml:2:1: mown: unknown key here; it belongs to garden (look at the " +
+			"indentation); allowed: street, colour, labels, guests, garden, rooms",
+		"street: elm\nrooms: [{}]": "house.yaml:2:9: rooms[0].name: is missing; allowed: letters; example: name: elm",
 	} {
 		if err := houses().Decode("house.yaml", []byte(text), &house{}).Err(); err == nil || err.Error() != want {
 			t.Errorf("%q\ngot  %v\nwant %s", text, err, want)
@@ -78,7 +94,10 @@ func TestOfNothingInParticular(t *testing.T) {
 		t.Fatal(err)
 	}
 	word := regexp.MustCompile(`(?i)\b(ica|illumina|aws|storages?|bucket)\b`)
-	for _, file := range slices.DeleteFunc(slices.Concat(files, here), func(name string) bool { return strings.HasSuffix(name, "_test.go") }) {
+	for _, file := range slices.DeleteFunc(slices.Concat(files, here), func(name string) bool {
+		return strings.HasSuffix(name,
+			"_test.go")
+	}) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,5 @@
-// Package gates has the gates: what may hold a restore. They read AWS only when there is something to restore, and once for one pass.
+// Package gates has the gates: what may hold a restore. They read AWS only when there is something to restore, and once
+// for one pass.
 //
 // Invariant: a gate never judges by the actor of an event, and what it could not read is an error, never an answer.
 package gates
@@ -22,8 +23,10 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Deploys knows whether our own stacks are changing. CloudFormation changes resources and the guard's code in an order that nobody
-// can choose well for create, update, rollback and destroy; so the guard does not act meanwhile, nor with another configuration than
+// Deploys knows whether our own stacks are changing. CloudFormation changes resources and the guard's code in an order
+// that nobody
+// can choose well for create, update, rollback and destroy; so the guard does not act meanwhile, nor with another
+// configuration than
 // the deployed one. It never judges by the actor of an event: other stacks are CloudFormation too.
 //
 // One Deploys serves one batch: each stack is described once.
@@ -51,7 +54,8 @@ func NewDeploys(c guard.Clients, h icaconfig.Home) *Deploys {
 
 // Gate holds while a stack that the check is about changes, or was deployed with another configuration.
 func (d *Deploys) Gate(ctx context.Context, t guard.Target) (guard.Hold, error) {
-	const deploy = "nothing while a deploy runs: icaguard checks again by itself. If none runs, deploy all stacks with one configuration: make deploy"
+	const deploy = "nothing while a deploy runs: icaguard checks again by itself. If none runs, deploy all stacks with one " +
+		"configuration: make deploy"
 	var unknown error
 	for _, stack := range d.home.Stacks {
 		if !concerned(stack, t) {
@@ -66,14 +70,20 @@ func (d *Deploys) Gate(ctx context.Context, t guard.Target) (guard.Hold, error) 
 			continue // whoever deleted it took rules from the guard, and no deploy puts them back by itself
 		}
 		if why := unsettled(found, d.home.Digest); why != "" {
-			return guard.Hold{Reason: "deploying: stack " + stack.Name + " in " + stack.Region + " " + why, Again: time.Minute, Remediation: deploy}, nil
+			return guard.Hold{
+				Reason:      "deploying: stack " + stack.Name + " in " + stack.Region + " " + why,
+				Again:       time.Minute,
+				Remediation: deploy,
+			}, nil
 		}
 	}
 	return guard.Hold{}, unknown
 }
 
-// concerned reports whether a stack may hold what the check is about: the guard's own stands in all of them, a bucket in that of its
-// region, all else in the guard's, which also has the code that requests. So when the guard's stack fails to follow the storages', and goes
+// concerned reports whether a stack may hold what the check is about: the guard's own stands in all of them, a bucket
+// in that of its
+// region, all else in the guard's, which also has the code that requests. So when the guard's stack fails to follow the
+// storages', and goes
 // back to the configuration before, only buckets wait for the next deploy.
 func concerned(stack icaconfig.Stack, t guard.Target) bool {
 	switch stack.Kind {
@@ -146,7 +156,8 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 	return &out.Stacks[0], nil
 }
 
-// ExcludeOwnDeploys leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's doing. Either alone excuses
+// ExcludeOwnDeploys leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's
+// doing. Either alone excuses
 // nothing: other stacks are CloudFormation too, and somebody may wait for a deploy to hide in. What cannot be told is left in.
 func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, events []guard.Event) (left []guard.Event, err error) {
 	left = slices.Clone(events)
@@ -156,7 +167,10 @@ func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, events []guard.Event) (
 		}
 		statuses, callErr := d.statuses(ctx, stack, left)
 		err = errors.Join(err, callErr)
-		left = slices.DeleteFunc(left, func(c guard.Event) bool { return c.Actor.From == guard.CloudFormation && changing(statuses, c.Time) })
+		left = slices.DeleteFunc(
+			left,
+			func(c guard.Event) bool { return c.Actor.From == guard.CloudFormation && changing(statuses, c.Time) },
+		)
 	}
 	return left, err
 }
@@ -170,7 +184,10 @@ type stackStatus struct {
 // statuses lists a stack's own, newest first, back to the one that it had at the time of the oldest event.
 func (d *Deploys) statuses(ctx context.Context, stack icaconfig.Stack, events []guard.Event) ([]stackStatus, error) {
 	oldest := slices.MinFunc(events, func(a, b guard.Event) int { return a.Time.Compare(b.Time) }).Time
-	pages := cloudformation.NewDescribeStackEventsPaginator(d.client(stack.Region), &cloudformation.DescribeStackEventsInput{StackName: &stack.Name})
+	pages := cloudformation.NewDescribeStackEventsPaginator(
+		d.client(stack.Region),
+		&cloudformation.DescribeStackEventsInput{StackName: &stack.Name},
+	)
 	var all []stackStatus
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -220,7 +237,8 @@ func (d *Deploys) Deployed(ctx context.Context) (bool, error) {
 
 // Settles reports whether the event ends a change of one of our stacks that leaves it there: everything may be different now.
 func Settles(e cloudtrail.StackEvent, h icaconfig.Home) bool {
-	return e.Ended() && slices.ContainsFunc(h.Stacks, func(s icaconfig.Stack) bool { return s.Name == e.Stack && s.Region == e.Region })
+	return e.Ended() &&
+		slices.ContainsFunc(h.Stacks, func(s icaconfig.Stack) bool { return s.Name == e.Stack && s.Region == e.Region })
 }
 
 // EndsDeploy reports whether the event ends a whole deploy, as far as the stacks tell: the guard's is deployed last.

@@ -109,7 +109,8 @@ func pauseNames(b icaconfig.Baseline) []string {
 	return names
 }
 
-// load asks for the parameters by name, ten at a time (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html):
+// load asks for the parameters by name, ten at a time
+// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html):
 // a path would need a permission on more than ours.
 func (p *Pauses) load(ctx context.Context) (active []Pause, err error) {
 	client := ssm.NewFromConfig(p.clients.Config, func(o *ssm.Options) { o.Region = p.baseline.HomeRegion })
@@ -120,7 +121,10 @@ func (p *Pauses) load(ctx context.Context) (active []Pause, err error) {
 			continue
 		}
 		for _, parameter := range out.Parameters {
-			pause, parseErr := ParsePause(strings.TrimPrefix(aws.ToString(parameter.Name), guard.PauseParameters), aws.ToString(parameter.Value))
+			pause, parseErr := ParsePause(
+				strings.TrimPrefix(aws.ToString(parameter.Name), guard.PauseParameters),
+				aws.ToString(parameter.Value),
+			)
 			if parseErr == nil && pause.Until.Sub(p.now()) > LongestPause+time.Hour { // the clock of who set it may be ahead
 				parseErr = fmt.Errorf("pause: %s: %w", aws.ToString(parameter.Name), errTooLong)
 			}

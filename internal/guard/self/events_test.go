@@ -58,7 +58,8 @@ func samples(t *testing.T) map[string]cloudtrail.Event {
 	return events
 }
 
-// baselineOf is a configuration whose resources are those that the event names, in whatever way it names them. The guard's own have
+// baselineOf is a configuration whose resources are those that the event names, in whatever way it names them. The
+// guard's own have
 // names of their own, which no storage's resource takes.
 func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 	named := func(parameters ...string) string {
@@ -75,9 +76,13 @@ func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 		Name: "sample", Home: home,
 		Bucket: &icaconfig.Bucket{Name: bucket, ARN: "arn:aws:s3:::" + bucket},
 		Role: &icaconfig.Role{
-			Name: role, ARN: "arn:aws:iam::" + e.Account + ":role/" + role,
-			Policy:   icaconfig.Policy{Name: named("policyName"), ARN: named("policyArn")},
-			Prefix:   icaconfig.SessionNamePrefix{Parameter: named("name", "names"), ARN: "arn:aws:ssm:us-east-1:" + e.Account + ":parameter/none"},
+			Name:   role,
+			ARN:    "arn:aws:iam::" + e.Account + ":role/" + role,
+			Policy: icaconfig.Policy{Name: named("policyName"), ARN: named("policyArn")},
+			Prefix: icaconfig.SessionNamePrefix{
+				Parameter: named("name", "names"),
+				ARN:       "arn:aws:ssm:us-east-1:" + e.Account + ":parameter/none",
+			},
 			Boundary: icaconfig.Boundary{Ours: true, ARN: "arn:aws:iam::" + e.Account + ":policy/icaguard-boundary-Illumina_ICA_Role"},
 		},
 		Provider: &icaconfig.Provider{ARN: named("openIDConnectProviderArn"), URL: named("url")},
@@ -164,7 +169,9 @@ func TestEventsForOthersAreIgnored(t *testing.T) {
 func aboutOthers(e cloudtrail.Event) cloudtrail.Event {
 	parameters := map[string]json.RawMessage{}
 	for name, value := range e.Parameters {
-		parameters[name] = json.RawMessage(strings.NewReplacer("icaguard-", "another-", "/icaguard/", "/another/").Replace(string(value)))
+		parameters[name] = json.RawMessage(
+			strings.NewReplacer("icaguard-", "another-", "/icaguard/", "/another/").Replace(string(value)),
+		)
 	}
 	e.Parameters = parameters
 	e.Resources = slices.Clone(e.Resources)
@@ -177,7 +184,8 @@ func aboutOthers(e cloudtrail.Event) cloudtrail.Event {
 // anyOf reports whether the setting takes an event whatever it names: which trail or mapping it is, only a check can tell.
 func anyOf(setting, event string) bool {
 	return slices.ContainsFunc(AllRows(), func(s guard.Row) bool {
-		return s.ID == setting && slices.ContainsFunc(s.Triggers, func(t guard.Trigger) bool { return t.AnyResource && slices.Contains(t.Events, event) })
+		return s.ID == setting &&
+			slices.ContainsFunc(s.Triggers, func(t guard.Trigger) bool { return t.AnyResource && slices.Contains(t.Events, event) })
 	})
 }
 
@@ -186,7 +194,10 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 	for _, c := range []struct{ source, event, parameter, value, setting string }{
 		{"lambda", "DeleteFunction20150331", "functionName", "icaguard-remediate", "guard-function"},
 		{"lambda", "DeleteFunction20150331", "functionName", "123456789012:function:icaguard-validate", "guard-function"},
-		{"lambda", "DeleteFunction20150331", "functionName", "arn:aws:lambda:us-east-1:123456789012:function:icaguard-validate:prod", "guard-function"},
+		{
+			"lambda", "DeleteFunction20150331", "functionName", "arn:aws:lambda:us-east-1:123456789012:function:icaguard-validate:prod",
+			"guard-function",
+		},
 		{"lambda", "DeleteFunction20150331", "functionName", "icaguard-remediate-copy", ""},
 		{"sqs", "DeleteQueue", "queueUrl", "https://sqs.eu-central-1.amazonaws.com/123456789012/icaguard-dead-letters", "guard-queue"},
 		{"sqs", "DeleteQueue", "queueUrl", "https://queue.amazonaws.com/123456789012/icaguard-requests", "guard-queue"},
@@ -200,8 +211,17 @@ func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
 		{"events", "RemoveTargets", "rule", "icaguard-events-s3", "guard-rules"},
 		{"events", "RemoveTargets", "name", "icaguard-events-s3", ""},
 	} {
-		event, err := cloudtrail.Parse([]byte(fmt.Sprintf(`{"eventSource":"%s.amazonaws.com","eventName":%q,"recipientAccountId":"123456789012","requestParameters":{%q:%q}}`,
-			c.source, c.event, c.parameter, c.value)))
+		event, err := cloudtrail.Parse(
+			[]byte(
+				fmt.Sprintf(
+					`{"eventSource":"%s.amazonaws.com","eventName":%q,"recipientAccountId":"123456789012","requestParameters":{%q:%q}}`,
+					c.source,
+					c.event,
+					c.parameter,
+					c.value,
+				),
+			),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,20 +271,27 @@ func TestBadMessages(t *testing.T) {
 // TestSessionsOfICAShowNoPrefix: ICA names its sessions PREFIX-…, so an event of ICA's own must not show the session.
 func TestSessionsOfICAShowNoPrefix(t *testing.T) {
 	for name, federated := range map[string]string{"as CloudTrail tells a web identity": `{"federatedProvider":"arn:aws:iam::123456789012:oidc-provider/x"}`, "by the issuer": `{}`} {
-		event, err := cloudtrail.Parse([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","recipientAccountId":"123456789012",
+		event, err := cloudtrail.Parse(
+			[]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","recipientAccountId":"123456789012",
 			"requestParameters":{"bucketName":"b"},"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::123456789012:assumed-role/ICA/` + sessionNamePrefix + `-1",
-			"sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::123456789012:role/ICA"},"webIdFederationData":` + federated + `}}}`))
+			"sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::123456789012:role/ICA"},"webIdFederationData":` + federated + `}}}`),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := baselineOf(event)
 		b.Storages[0].Role.ARN = event.Actor.Issuer
 		requests := guard.Route(event, "", guard.RowsOf(settings.All()), b)
-		if len(requests) == 0 || len(requests[0].Events) != 1 || requests[0].Events[0].Actor.ARN != "arn:aws:sts::123456789012:assumed-role/ICA/***" {
+		if len(requests) == 0 || len(requests[0].Events) != 1 ||
+			requests[0].Events[0].Actor.ARN != "arn:aws:sts::123456789012:assumed-role/ICA/***" {
 			t.Errorf("%s: the session is not masked, or the event is lost", name)
 		}
 	}
-	console, err := cloudtrail.Parse([]byte(`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","userIdentity":{"arn":"arn:aws:sts::123456789012:assumed-role/Admin/who"}}`))
+	console, err := cloudtrail.Parse(
+		[]byte(
+			`{"eventSource":"s3.amazonaws.com","eventName":"PutBucketCors","userIdentity":{"arn":"arn:aws:sts::123456789012:assumed-role/Admin/who"}}`,
+		),
+	)
 	if err != nil || console.Actor.ARN != "arn:aws:sts::123456789012:assumed-role/Admin/who" {
 		t.Errorf("people are named by their session: %v %v", console.Actor, err)
 	}

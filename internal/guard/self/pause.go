@@ -5,7 +5,8 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Pause tells people who pauses restoring and who lifts that: it is the guard's kill switch, and one parameter. What is paused now,
+// Pause tells people who pauses restoring and who lifts that: it is the guard's kill switch, and one parameter. What is
+// paused now,
 // the gate and every audit's report say.
 func Pause() guard.SelfCheck {
 	named := func(s icaconfig.Storage) []string {
@@ -21,7 +22,9 @@ func Pause() guard.SelfCheck {
 			},
 			On: OnPauses,
 			Triggers: []guard.Trigger{
-				alwaysAlert(guard.Trigger{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: named}),
+				alwaysAlert(
+					guard.Trigger{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: named},
+				),
 				alwaysAlert(guard.Trigger{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: named}),
 			},
 		},

@@ -2,7 +2,8 @@ package self
 
 import "github.com/icaguard/icaguard/internal/guard"
 
-// Queue also watches the dead-letter queues of all regions: an alarm there could reach people only by the relay, which is what may
+// Queue also watches the dead-letter queues of all regions: an alarm there could reach people only by the relay, which
+// is what may
 // be broken.
 func Queue() guard.SelfCheck {
 	return guard.SelfCheck{
@@ -13,7 +14,16 @@ func Queue() guard.SelfCheck {
 			Remediation: Redeploy,
 			On:          OnQueues,
 			Triggers: []guard.Trigger{
-				alwaysAlert(ownEvents("aws.sqs", "queueUrl", []string{guard.RequestQueue, guard.DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue", "PurgeQueue")),
+				alwaysAlert(
+					ownEvents(
+						"aws.sqs",
+						"queueUrl",
+						[]string{guard.RequestQueue, guard.DeadLetterQueue},
+						"SetQueueAttributes",
+						"DeleteQueue",
+						"PurgeQueue",
+					),
+				),
 			},
 			Reads: guard.Actions(OnQueues, "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
 		},

@@ -16,10 +16,15 @@ func Role() guard.SelfCheck {
 			Remediation: Redeploy,
 			On:          OnGuardRoles,
 			Triggers: []guard.Trigger{
-				alwaysAlert(guardRoleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "UpdateAssumeRolePolicy",
-					"PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "DeleteRole", "CreateRole")),
+				alwaysAlert(
+					guardRoleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy", "UpdateAssumeRolePolicy",
+						"PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary", "DeleteRole", "CreateRole"),
+				),
 				alwaysAlert(guard.Trigger{
-					Source: "aws.iam", Events: []string{"CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy"}, Parameter: "policyArn", Names: guardPolicies,
+					Source:    "aws.iam",
+					Events:    []string{"CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "DeletePolicy"},
+					Parameter: "policyArn",
+					Names:     guardPolicies,
 				}),
 			},
 			Reads: guard.Actions(OnGuardRoles, "iam:GetRole"),
@@ -28,7 +33,12 @@ func Role() guard.SelfCheck {
 }
 
 func guardRoleEvents(names ...string) guard.Trigger {
-	return guard.Trigger{Source: "aws.iam", Events: names, Parameter: "roleName", Names: func(s icaconfig.Storage) []string { return Roles(s.Home) }}
+	return guard.Trigger{
+		Source:    "aws.iam",
+		Events:    names,
+		Parameter: "roleName",
+		Names:     func(s icaconfig.Storage) []string { return Roles(s.Home) },
+	}
 }
 
 // guardPolicies are those that the functions may have, and the boundary of the storage's role.

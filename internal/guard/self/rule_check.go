@@ -8,9 +8,10 @@ import (
 func RulesCheck() guard.SelfCheck {
 	return guard.SelfCheck{
 		Row: guard.Row{
-			ID:          "guard-rules",
-			Title:       "The EventBridge rules of the guard are enabled, with pattern and target as deployed",
-			Effect:      "icaguard receives no events; drift is found only by the scheduled audit, or not at all where the audit's own rule is off",
+			ID:    "guard-rules",
+			Title: "The EventBridge rules of the guard are enabled, with pattern and target as deployed",
+			Effect: "icaguard receives no events; drift is found only by the scheduled audit, or not at all where the audit's own " +
+				"rule is off",
 			Remediation: Redeploy,
 			On:          OnRules,
 			Triggers: []guard.Trigger{

@@ -22,7 +22,8 @@ type Rule struct {
 	Input        string         // what a schedule says to its target, JSON
 }
 
-// Rules lists the rules of all regions, home first. At home one rule for each source puts on the queue what appears there and what
+// Rules lists the rules of all regions, home first. At home one rule for each source puts on the queue what appears
+// there and what
 // is relayed: an event keeps its source on the way. Elsewhere one for each source that appears there relays it.
 func Rules(rows []guard.Row, h icaconfig.Home) []Rule {
 	sources := guard.Sources(rows)
@@ -39,7 +40,14 @@ func Rules(rows []guard.Row, h icaconfig.Home) []Rule {
 				continue
 			}
 			rules = append(rules, Rule{
-				Name: prefix + strings.TrimPrefix(source, "aws."), Region: region, Pattern: callPattern(source, sources[source]), Target: target, Role: role,
+				Name: prefix + strings.TrimPrefix(
+					source,
+					"aws.",
+				),
+				Region:  region,
+				Pattern: callPattern(source, sources[source]),
+				Target:  target,
+				Role:    role,
 			})
 		}
 		rules = append(rules, Rule{Name: prefix + "stacks", Region: region, Pattern: stackPattern(h), Target: target, Role: role})
@@ -63,8 +71,11 @@ const (
 func AuditRules(h icaconfig.Home) []Rule {
 	rule := func(name, ask string, every time.Duration) Rule {
 		return Rule{
-			Name: name, Region: h.HomeRegion, Schedule: rate(every), Target: h.ARN("lambda", h.HomeRegion, "function:"+guard.ValidateFunction),
-			Input: `{"audit":"` + ask + `"}`,
+			Name:     name,
+			Region:   h.HomeRegion,
+			Schedule: rate(every),
+			Target:   h.ARN("lambda", h.HomeRegion, "function:"+guard.ValidateFunction),
+			Input:    `{"audit":"` + ask + `"}`,
 		}
 	}
 	rules := []Rule{rule("icaguard-audit", AuditEverything, h.AuditEvery)}
@@ -74,8 +85,10 @@ func AuditRules(h icaconfig.Home) []Rule {
 	return rules
 }
 
-// GuardChangedRule lets validate tell what happens to the guard's own rules, queues and functions, past the queue and past remediate: a function that
-// somebody replaced could swallow the news, and a queue that is gone carries none. What happens to this rule and to validate, remediate
+// GuardChangedRule lets validate tell what happens to the guard's own rules, queues and functions, past the queue and
+// past remediate: a function that
+// somebody replaced could swallow the news, and a queue that is gone carries none. What happens to this rule and to
+// validate, remediate
 // tells. CloudFormation's own changes are remediate's to judge.
 func GuardChangedRule(h icaconfig.Home) Rule {
 	var sources, names []string
@@ -101,7 +114,8 @@ func GuardChangedRule(h icaconfig.Home) Rule {
 	}
 }
 
-// beginnings are how the values of a parameter begin that name something of ours: by name, part of an ARN, ARN or URL, as the caller wrote it.
+// beginnings are how the values of a parameter begin that name something of ours: by name, part of an ARN, ARN or URL,
+// as the caller wrote it.
 func beginnings(parameter string, h icaconfig.Home) []any {
 	var all []string
 	switch parameter {
@@ -157,7 +171,8 @@ func AppearsIn(source string, h icaconfig.Home) []string {
 // callDetailType is how EventBridge names what CloudTrail tells of a call.
 const callDetailType = "AWS API Call via CloudTrail"
 
-// callPattern matches source and event names and nothing narrower: whose resource it is, Route decides, because a pattern on a wrong
+// callPattern matches source and event names and nothing narrower: whose resource it is, Route decides, because a
+// pattern on a wrong
 // path is never matched, and nobody would notice. Failed calls changed nothing and are not delivered.
 func callPattern(source string, names []string) map[string]any {
 	return map[string]any{
@@ -175,9 +190,16 @@ const stackSource = "aws.cloudformation"
 func stackPattern(home icaconfig.Home) map[string]any {
 	var ours []any
 	for _, region := range home.Regions() {
-		ours = append(ours, map[string]any{"prefix": "arn:" + home.Partition + ":cloudformation:" + region + ":" + home.Account + ":stack/icaguard-"})
+		ours = append(
+			ours,
+			map[string]any{"prefix": "arn:" + home.Partition + ":cloudformation:" + region + ":" + home.Account + ":stack/icaguard-"},
+		)
 	}
 	return map[string]any{
-		"source": []string{stackSource}, "detail-type": []string{cloudtrail.StackDetailType}, "detail": map[string]any{"stack-id": ours},
+		"source": []string{
+			stackSource,
+		},
+		"detail-type": []string{cloudtrail.StackDetailType},
+		"detail":      map[string]any{"stack-id": ours},
 	}
 }

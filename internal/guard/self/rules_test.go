@@ -19,8 +19,12 @@ func TestRules(t *testing.T) {
 			"us-east-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks",
 		},
 		"a key elsewhere": {
-			icaconfig.Home{HomeRegion: home, StorageRegions: []string{home, away}, KeyRegions: []string{away}, Stacks: []icaconfig.Stack{{Region: away}}},
-			"us-east-1: cloudtrail dynamodb events iam kms lambda s3 sns sqs ssm stacks, eu-central-1: cloudtrail events kms s3 sqs stacks",
+			icaconfig.Home{
+				HomeRegion: home, StorageRegions: []string{home, away}, KeyRegions: []string{away},
+				Stacks: []icaconfig.Stack{{Region: away}},
+			},
+			"us-east-1: cloudtrail dynamodb events iam kms lambda s3 sns sqs ssm stacks, eu-central-1: cloudtrail events kms s3 sqs " +
+				"stacks",
 		},
 		"IAM relayed": {
 			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, Stacks: []icaconfig.Stack{{Region: home}}},

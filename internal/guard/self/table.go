@@ -1,6 +1,8 @@
-// Package self is about icaguard's own resources: what is checked of them, which events concern them, and which EventBridge rules there are.
+// Package self is about icaguard's own resources: what is checked of them, which events concern them, and which
+// EventBridge rules there are.
 //
-// Invariant: nothing here calls AWS, so that whoever only hears and reports links none of the clients; the readers stand in package watch.
+// Invariant: nothing here calls AWS, so that whoever only hears and reports links none of the clients; the readers
+// stand in package watch.
 // All of it is watched, none of it restored: CloudFormation owns it.
 package self
 
@@ -23,8 +25,9 @@ func AllRows() []guard.Row {
 }
 
 // The kinds of icaguard's own resources, by the beginning of their names: in every region where it has some.
-var ( //nolint:gochecknoglobals // constant tables, compared by address
-	// OnTrails is every CloudTrail trail: which one feeds EventBridge is for AWS to say; an organisation's bears the id of the account that
+var (
+	// OnTrails is every CloudTrail trail: which one feeds EventBridge is for AWS to say; an organisation's bears the id of
+	// the account that
 	// manages it.
 	OnTrails     = kind("trails", func(h icaconfig.Home) string { return "arn:" + h.Partition + ":cloudtrail:*:*:trail/*" })
 	OnRules      = kind("rules", func(h icaconfig.Home) string { return h.ARN("events", "*", "rule/icaguard-*") })
@@ -32,8 +35,11 @@ var ( //nolint:gochecknoglobals // constant tables, compared by address
 	OnFunctions  = kind("functions", func(h icaconfig.Home) string { return h.ARN("lambda", h.HomeRegion, "function:icaguard-*") })
 	OnGuardRoles = kind("guard roles", func(h icaconfig.Home) string { return h.ARN("iam", "", "role/icaguard-*") })
 	OnTopic      = kind("topic", func(h icaconfig.Home) string { return h.ARN("sns", h.HomeRegion, guard.AlertTopic) })
-	OnLedger     = kind("ledger", func(h icaconfig.Home) string { return h.ARN("dynamodb", h.HomeRegion, "table/"+guard.LedgerTable) })
-	OnPauses     = kind("pauses", func(h icaconfig.Home) string {
+	OnLedger     = kind(
+		"ledger",
+		func(h icaconfig.Home) string { return h.ARN("dynamodb", h.HomeRegion, "table/"+guard.LedgerTable) },
+	)
+	OnPauses = kind("pauses", func(h icaconfig.Home) string {
 		return h.ARN("ssm", h.HomeRegion, "parameter"+guard.PauseParameters+"*")
 	})
 )

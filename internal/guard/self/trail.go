@@ -14,13 +14,20 @@ func Trail() guard.SelfCheck {
 			Title:  "A CloudTrail trail logs management events in every region that the guard listens in",
 			Effect: "icaguard receives no events; drift is found only by the scheduled audit",
 			Remediation: func(icaconfig.Storage) string {
-				return "let a trail of all regions log management events (read-write or write-only), KMS not excluded; or write trail: create into ica.yaml and deploy"
+				return "let a trail of all regions log management events (read-write or write-only), KMS not excluded; or write trail: " +
+					"create into ica.yaml and deploy"
 			},
 			On: OnTrails,
-			Triggers: []guard.Trigger{{
-				Source: "aws.cloudtrail", Events: []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"}, AnyResource: true,
-			}},
-			Reads: append(guard.Actions(guard.OnAccount, "cloudtrail:DescribeTrails"), guard.Actions(OnTrails, "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus")...),
+			Triggers: []guard.Trigger{
+				{
+					Source:      "aws.cloudtrail",
+					Events:      []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"},
+					AnyResource: true,
+				},
+			},
+			Reads: append(
+				guard.Actions(guard.OnAccount, "cloudtrail:DescribeTrails"),
+				guard.Actions(OnTrails, "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus")...),
 		},
 	}
 }

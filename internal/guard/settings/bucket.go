@@ -30,18 +30,29 @@ func bucket() guard.Setting {
 			Title:  "The bucket exists, in our account and in the AWS region of the ICA region",
 			Effect: "all of the storage: ICA shows NoSuchBucket, or 301 PermanentRedirect where the region is wrong",
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("S3 console: is bucket %s there, in %s and in this account? If it was deleted, create it again now and restore its data",
-					s.Bucket.Name, s.Region.AWS)
+				return fmt.Sprintf(
+					"S3 console: is bucket %s there, in %s and in this account? If it was deleted, create it again now and restore its data",
+					s.Bucket.Name,
+					s.Region.AWS,
+				)
 			},
 			On:       guard.OnBucket,
 			Triggers: []guard.Trigger{bucketEvents()},
-			Reads:    append(guard.Actions(guard.OnBucket, "s3:GetBucketLocation"), guard.Actions(guard.OnAccount, "s3:ListAllMyBuckets")...),
+			Reads: append(
+				guard.Actions(guard.OnBucket, "s3:GetBucketLocation"),
+				guard.Actions(guard.OnAccount, "s3:ListAllMyBuckets")...),
 		},
 	}, guard.Spec[bucketPlace]{Read: readBucketPlace, Compare: compareBucketPlace})
 }
 
 func readBucketPlace(ctx context.Context, c guard.Clients, s icaconfig.Storage) (bucketPlace, error) {
-	out, err := s3Client(c, s.Region.AWS).GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	out, err := s3Client(
+		c,
+		s.Region.AWS,
+	).GetBucketLocation(
+		ctx,
+		&s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	)
 	if err == nil {
 		return bucketPlace{Exists: true, Region: awsclient.RegionOfBucket(string(out.LocationConstraint))}, nil
 	}
@@ -83,14 +94,22 @@ func ownsBucket(ctx context.Context, c guard.Clients, region, name string) (bool
 func compareBucketPlace(s icaconfig.Storage, got bucketPlace) guard.Comparison {
 	switch {
 	case !got.Exists:
-		return guard.Alert("bucket "+s.Bucket.Name+" was deleted: its data is gone, and anyone in any account can take the name",
-			fmt.Sprintf("create %s in %s again by hand, now; icaguard then restores its settings. Restore the data from a copy", s.Bucket.Name, s.Region.AWS))
+		return guard.Alert(
+			"bucket "+s.Bucket.Name+" was deleted: its data is gone, and anyone in any account can take the name",
+			fmt.Sprintf(
+				"create %s in %s again by hand, now; icaguard then restores its settings. Restore the data from a copy",
+				s.Bucket.Name,
+				s.Region.AWS,
+			),
+		)
 	case got.Foreign:
 		return guard.Alert("bucket "+s.Bucket.Name+" belongs to another account: ICA would read and write a stranger's bucket",
 			"detach the permission policy from role "+s.Role.Name+", choose another bucket name, and ask AWS Support about the old one")
 	case got.Region != s.Region.AWS:
-		return guard.Alert(fmt.Sprintf("bucket %s is in %s, but ICA region %s needs %s", s.Bucket.Name, got.Region, s.Region.ID, s.Region.AWS),
-			"correct icaRegion in ica.yaml, or use a bucket in "+s.Region.AWS)
+		return guard.Alert(
+			fmt.Sprintf("bucket %s is in %s, but ICA region %s needs %s", s.Bucket.Name, got.Region, s.Region.ID, s.Region.AWS),
+			"correct icaRegion in ica.yaml, or use a bucket in "+s.Region.AWS,
+		)
 	}
 	return guard.Comparison{}
 }

@@ -133,7 +133,12 @@ func putCORS(ctx context.Context, c guard.Clients, s icaconfig.Storage, got []ty
 		}
 	}
 	if len(rules) > maxCORSRules {
-		return fmt.Errorf("bucket %s: %w: it has %d CORS rules of others; remove one that is no longer needed", s.Bucket.Name, guard.ErrFull, len(got))
+		return fmt.Errorf(
+			"bucket %s: %w: it has %d CORS rules of others; remove one that is no longer needed",
+			s.Bucket.Name,
+			guard.ErrFull,
+			len(got),
+		)
 	}
 	_, err := s3Client(c, s.Region.AWS).PutBucketCors(ctx, &s3.PutBucketCorsInput{
 		Bucket:              &s.Bucket.Name,

@@ -110,7 +110,9 @@ func TestUnsettledCORS(t *testing.T) {
 	n := int32(0)
 	w.engine.Sleep = func(context.Context, time.Duration) error {
 		n++
-		w.putCORS(types.CORSRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: &n})
+		w.putCORS(
+			types.CORSRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: &n},
+		)
 		return nil
 	}
 	expectStatus(t, w.reconcile("bucket-cors"), guard.RestoreFailed)
@@ -124,7 +126,11 @@ func TestCORSOfOthersFillsTheBucket(t *testing.T) {
 	rules := make([]types.CORSRule, maxCORSRules)
 	for i := range rules {
 		age := int32(i)
-		rules[i] = types.CORSRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://portal.example.org"}, MaxAgeSeconds: &age}
+		rules[i] = types.CORSRule{
+			AllowedMethods: []string{"GET"},
+			AllowedOrigins: []string{"https://portal.example.org"},
+			MaxAgeSeconds:  &age,
+		}
 	}
 	w.putCORS(rules...)
 	o := w.reconcile("bucket-cors")

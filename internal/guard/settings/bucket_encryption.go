@@ -23,25 +23,42 @@ func bucketEncryption() guard.Setting {
 	named := func(s icaconfig.Storage) bool { return s.Bucket.KMSKeyARN != "" }
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "bucket-encryption",
-			Title:  "The bucket encrypts with a key that ICA's role can use",
-			Effect: "with a key that the role may not use, uploads fail with AccessDenied (kms:GenerateDataKey) and what was written with it cannot be read",
+			ID:    "bucket-encryption",
+			Title: "The bucket encrypts with a key that ICA's role can use",
+			Effect: "with a key that the role may not use, uploads fail with AccessDenied (kms:GenerateDataKey) and what was written " +
+				"with it cannot be read",
 			Remediation: func(s icaconfig.Storage) string {
 				if !named(s) {
-					return fmt.Sprintf("name the key in ica.yaml as kmsKeyArn of bucket %s and deploy, or go back to the key that was there", s.Bucket.Name)
+					return fmt.Sprintf(
+						"name the key in ica.yaml as kmsKeyArn of bucket %s and deploy, or go back to the key that was there",
+						s.Bucket.Name,
+					)
 				}
-				return fmt.Sprintf("S3 console, bucket %s, Properties, Default encryption: SSE-KMS with %s, bucket key enabled", s.Bucket.Name, s.Bucket.KMSKeyARN)
+				return fmt.Sprintf(
+					"S3 console, bucket %s, Properties, Default encryption: SSE-KMS with %s, bucket key enabled",
+					s.Bucket.Name,
+					s.Bucket.KMSKeyARN,
+				)
 			},
 			On:       guard.OnBucket,
 			Triggers: []guard.Trigger{bucketEvents("PutBucketEncryption", "DeleteBucketEncryption")},
 			Reads:    guard.Actions(guard.OnBucket, "s3:GetEncryptionConfiguration"),
 		},
 		Writes: guard.OnlyIf(named, guard.Actions(guard.OnBucket, "s3:PutEncryptionConfiguration")),
-	}, guard.Spec[[]types.ServerSideEncryptionRule]{Read: readEncryption, Compare: compareEncryption, Put: putEncryption, Merges: true})
+	}, guard.Spec[[]types.ServerSideEncryptionRule]{
+		Read: readEncryption, Compare: compareEncryption, Put: putEncryption,
+		Merges: true,
+	})
 }
 
 func readEncryption(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]types.ServerSideEncryptionRule, error) {
-	out, err := s3Client(c, s.Region.AWS).GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	out, err := s3Client(
+		c,
+		s.Region.AWS,
+	).GetBucketEncryption(
+		ctx,
+		&s3.GetBucketEncryptionInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	)
 	if awserr.IsAbsent(err) {
 		return nil, nil
 	}
@@ -86,17 +103,22 @@ func compareEncryption(s icaconfig.Storage, rules []types.ServerSideEncryptionRu
 	case got.algorithm == types.ServerSideEncryptionAwsKmsDsse && got.key == s.Bucket.KMSKeyARN:
 		return guard.Note("the bucket encrypts twice (DSSE-KMS) with the key named: stronger than asked for, so it is left", "")
 	case got.algorithm != types.ServerSideEncryptionAwsKms:
-		return guard.Comparison{Diffs: []guard.Diff{{Path: "SSEAlgorithm", Expected: string(types.ServerSideEncryptionAwsKms), Found: string(got.algorithm)}}}
+		return guard.Comparison{
+			Diffs: []guard.Diff{{Path: "SSEAlgorithm", Expected: string(types.ServerSideEncryptionAwsKms), Found: string(got.algorithm)}},
+		}
 	case got.key != s.Bucket.KMSKeyARN:
 		return guard.Comparison{Diffs: []guard.Diff{{Path: "KMSMasterKeyID", Expected: s.Bucket.KMSKeyARN, Found: keyInWords(got.key)}}}
 	case !got.bucketKey:
-		return guard.Comparison{Diffs: []guard.Diff{{Path: "BucketKeyEnabled", Expected: "true", Found: strconv.FormatBool(got.bucketKey)}}}
+		return guard.Comparison{
+			Diffs: []guard.Diff{{Path: "BucketKeyEnabled", Expected: "true", Found: strconv.FormatBool(got.bucketKey)}},
+		}
 	}
 	return guard.Comparison{}
 }
 
 // compareUnnamedKey: without a key in ica.yaml the role has no permission for any. AWS's own key lets everybody of the account
-// in who may use the bucket, but nobody of another account (https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-key).
+// in who may use the bucket, but nobody of another account
+// (https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-key).
 func compareUnnamedKey(s icaconfig.Storage, got encryption) guard.Comparison {
 	switch {
 	case got.algorithm == types.ServerSideEncryptionAes256:
@@ -105,8 +127,11 @@ func compareUnnamedKey(s icaconfig.Storage, got encryption) guard.Comparison {
 		return guard.Alert("the bucket encrypts with KMS key "+got.key+", which ica.yaml does not name: ICA's role may not use it",
 			"name it as kmsKeyArn in ica.yaml and deploy; what is already encrypted with it needs it too")
 	case s.Bucket.CrossAccountCopy:
-		return guard.Alert("the bucket encrypts with AWS's own key "+managedKey+", which Illumina's role in the other account can never use: copies between accounts fail",
-			"encrypt with a key of your own and name it as kmsKeyArn in ica.yaml, or with SSE-S3")
+		return guard.Alert(
+			"the bucket encrypts with AWS's own key "+managedKey+", which Illumina's role in the other account can never use: copies "+
+				"between accounts fail",
+			"encrypt with a key of your own and name it as kmsKeyArn in ica.yaml, or with SSE-S3",
+		)
 	}
 	return guard.Comparison{}
 }

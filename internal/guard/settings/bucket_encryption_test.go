@@ -17,8 +17,17 @@ func bucketEncryptionCases() []testCase {
 	const id = "bucket-encryption"
 	keyed := variant{key: true}
 	// put makes a way that encrypts by a rule that it makes of the one wanted.
-	put := func(name string, want guard.Status, v variant, rule func(*env) types.ServerSideEncryptionRule, check func(*env, guard.Outcome)) testCase {
-		return testCase{setting: id, name: name, want: want, variant: v, check: check, breakIt: func(w *env) { w.putEncryption(rule(w)) }}
+	put := func(name string, want guard.Status, v variant, rule func(*env) types.ServerSideEncryptionRule, check func(*env,
+		guard.Outcome),
+	) testCase {
+		return testCase{
+			setting: id,
+			name:    name,
+			want:    want,
+			variant: v,
+			check:   check,
+			breakIt: func(w *env) { w.putEncryption(rule(w)) },
+		}
 	}
 	by := func(algorithm types.ServerSideEncryption, key func(*env) *string) func(*env) types.ServerSideEncryptionRule {
 		return func(w *env) types.ServerSideEncryptionRule { return encryptionRule(algorithm, key(w), true) }
@@ -46,7 +55,13 @@ func bucketEncryptionCases() []testCase {
 		},
 		put("another KMS key", guard.Restored, keyed, by(types.ServerSideEncryptionAwsKms, (*env).otherKey), nil),
 		put("AWS's own KMS key", guard.Restored, keyed, by(types.ServerSideEncryptionAwsKms, none), nil),
-		put("the key by its id, which other accounts cannot find", guard.Restored, keyed, by(types.ServerSideEncryptionAwsKms, bareID), nil),
+		put(
+			"the key by its id, which other accounts cannot find",
+			guard.Restored,
+			keyed,
+			by(types.ServerSideEncryptionAwsKms, bareID),
+			nil,
+		),
 		put("bucket key off", guard.Restored, keyed, func(w *env) types.ServerSideEncryptionRule {
 			return encryptionRule(types.ServerSideEncryptionAwsKms, named(w), false)
 		}, nil),
@@ -62,8 +77,20 @@ func bucketEncryptionCases() []testCase {
 			func(w *env, _ guard.Outcome) {
 				w.expectEncryption(encryptionRule(types.ServerSideEncryptionAwsKmsDsse, named(w), true))
 			}),
-		put("a KMS key that ica.yaml does not name", guard.ActionRequired, variant{}, by(types.ServerSideEncryptionAwsKms, (*env).otherKey), (*env).expectLeftEncrypted),
-		put("AWS's own KMS key where ica.yaml names none", guard.InSync, variant{}, by(types.ServerSideEncryptionAwsKms, none), (*env).expectLeftEncrypted),
+		put(
+			"a KMS key that ica.yaml does not name",
+			guard.ActionRequired,
+			variant{},
+			by(types.ServerSideEncryptionAwsKms, (*env).otherKey),
+			(*env).expectLeftEncrypted,
+		),
+		put(
+			"AWS's own KMS key where ica.yaml names none",
+			guard.InSync,
+			variant{},
+			by(types.ServerSideEncryptionAwsKms, none),
+			(*env).expectLeftEncrypted,
+		),
 		put("AWS's own KMS key and copies between accounts", guard.ActionRequired, variant{bucket: "crossAccountCopy: true"},
 			by(types.ServerSideEncryptionAwsKms, none), (*env).expectLeftEncrypted),
 	}

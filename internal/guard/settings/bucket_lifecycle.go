@@ -79,7 +79,10 @@ func harmOf(rule types.LifecycleRule) string {
 	if slices.ContainsFunc(rule.Transitions, func(t types.Transition) bool { return archives(t.StorageClass) }) {
 		harm = append(harm, "archives objects")
 	}
-	if slices.ContainsFunc(rule.NoncurrentVersionTransitions, func(t types.NoncurrentVersionTransition) bool { return archives(t.StorageClass) }) {
+	if slices.ContainsFunc(
+		rule.NoncurrentVersionTransitions,
+		func(t types.NoncurrentVersionTransition) bool { return archives(t.StorageClass) },
+	) {
 		harm = append(harm, "archives old versions")
 	}
 	return strings.Join(harm, " and ")

@@ -36,10 +36,20 @@ func bucketLifecycleCases() []testCase {
 		put("all objects expire", withNotes, variant{}, expires(everywhere)),
 		put("objects in ICA's folder are archived", withNotes, variant{},
 			types.LifecycleRule{
-				ID: aws.String("cold"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("ica/runs/")},
+				ID: aws.String(
+					"cold",
+				),
+				Status:      types.ExpirationStatusEnabled,
+				Filter:      &types.LifecycleRuleFilter{Prefix: aws.String("ica/runs/")},
 				Transitions: []types.Transition{{Days: aws.Int32(30), StorageClass: types.TransitionStorageClassDeepArchive}},
 			}),
-		put("a rule of others and one that is off", guard.InSync, variant{}, expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}), off),
+		put(
+			"a rule of others and one that is off",
+			guard.InSync,
+			variant{},
+			expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}),
+			off,
+		),
 		put("all objects expire, on purpose", guard.InSync, expected, expires(everywhere)),
 		{
 			setting: id, name: "removed", want: guard.InSync,
@@ -52,13 +62,21 @@ func bucketLifecycleCases() []testCase {
 
 func expires(filter types.LifecycleRuleFilter) types.LifecycleRule {
 	return types.LifecycleRule{
-		ID: aws.String("tidy"), Status: types.ExpirationStatusEnabled, Filter: &filter, Expiration: &types.LifecycleExpiration{Days: aws.Int32(30)},
+		ID: aws.String(
+			"tidy",
+		),
+		Status:     types.ExpirationStatusEnabled,
+		Filter:     &filter,
+		Expiration: &types.LifecycleExpiration{Days: aws.Int32(30)},
 	}
 }
 
 func (w *env) lifecycle() []types.LifecycleRule {
 	w.t.Helper()
-	out, err := w.s3.GetBucketLifecycleConfiguration(w.t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &w.storage.Bucket.Name})
+	out, err := w.s3.GetBucketLifecycleConfiguration(
+		w.t.Context(),
+		&s3.GetBucketLifecycleConfigurationInput{Bucket: &w.storage.Bucket.Name},
+	)
 	if err != nil && strings.Contains(err.Error(), "NoSuchLifecycleConfiguration") {
 		return nil
 	}
@@ -71,11 +89,23 @@ func TestHarmOfLifecycle(t *testing.T) {
 		rule types.LifecycleRule
 		want string
 	}{
-		"days":                       {types.LifecycleRule{Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}}, "deletes objects"},
-		"lone delete markers":        {types.LifecycleRule{Expiration: &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}}, ""},
-		"unfinished uploads":         {types.LifecycleRule{AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(7)}}, ""},
-		"old versions":               {types.LifecycleRule{NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{}}, "deletes old versions"},
-		"a class to be read at once": {types.LifecycleRule{Transitions: []types.Transition{{StorageClass: types.TransitionStorageClassGlacierIr}}}, ""},
+		"days": {
+			types.LifecycleRule{Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}},
+			"deletes objects",
+		},
+		"lone delete markers": {
+			types.LifecycleRule{Expiration: &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}}, "",
+		},
+		"unfinished uploads": {
+			types.LifecycleRule{AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(7)}}, "",
+		},
+		"old versions": {
+			types.LifecycleRule{NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{}},
+			"deletes old versions",
+		},
+		"a class to be read at once": {
+			types.LifecycleRule{Transitions: []types.Transition{{StorageClass: types.TransitionStorageClassGlacierIr}}}, "",
+		},
 		"old versions to an archive": {
 			types.LifecycleRule{NoncurrentVersionTransitions: []types.NoncurrentVersionTransition{{StorageClass: types.TransitionStorageClassGlacier}}},
 			"archives old versions",

@@ -37,8 +37,11 @@ func bucketNotification() guard.Setting {
 			Title:  "The notifications that ICA put on the bucket are still there",
 			Effect: "ICA goes blind: files that come into the bucket, or go, do not show up in ICA",
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("S3 console, bucket %s, Properties, Event notifications: remove or narrow what listens to the same events as ICA's entry; "+
-					"if ICA's own target is gone, let ICA connect the storage again", s.Bucket.Name)
+				return fmt.Sprintf(
+					"S3 console, bucket %s, Properties, Event notifications: remove or narrow what listens to the same events as ICA's entry; "+
+						"if ICA's own target is gone, let ICA connect the storage again",
+					s.Bucket.Name,
+				)
 			},
 			On: guard.OnBucket,
 			// CloudTrail's documentation has the short name, the API the long one.
@@ -73,8 +76,14 @@ func readEntries(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]e
 	return entriesOf(out), nil
 }
 
-// recordedAuthors knows nobody before the first check: then what leads to another account is taken for ICA's, as that is where ICA lives.
-func recordedAuthors(ctx context.Context, c guard.Clients, s icaconfig.Storage, present []entry) (a authors, known bool, err error) {
+// recordedAuthors knows nobody before the first check: then what leads to another account is taken for ICA's, as that
+// is where ICA lives.
+func recordedAuthors(
+	ctx context.Context,
+	c guard.Clients,
+	s icaconfig.Storage,
+	present []entry,
+) (a authors, known bool, err error) {
 	foundHere := authors{ICA: leadingOut(present, c.Account), Others: stayingIn(present, c.Account)}
 	if c.Store == nil {
 		return foundHere, false, nil

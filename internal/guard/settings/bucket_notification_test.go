@@ -35,18 +35,33 @@ func icaEntry() entry {
 
 // foreignEntry is one of the lab's own.
 func foreignEntry() entry {
-	return entry{Target: labQueue, ID: "portal", Events: []types.Event{"s3:ObjectCreated:*"}, Filters: []filter{{"prefix", "portal/"}, {"suffix", ".csv"}}}
+	return entry{
+		Target:  labQueue,
+		ID:      "portal",
+		Events:  []types.Event{"s3:ObjectCreated:*"},
+		Filters: []filter{{"prefix", "portal/"}, {"suffix", ".csv"}},
+	}
 }
 
 // makeTargets makes what the entries lead to.
 func (s *fixture) makeTargets(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"ica", "ica-other"} {
-		if _, err := sns.NewFromConfig(s.as(t, illuminasAccount)).CreateTopic(t.Context(), &sns.CreateTopicInput{Name: &name}); err != nil {
+		if _, err := sns.NewFromConfig(
+			s.as(t, illuminasAccount),
+		).CreateTopic(
+			t.Context(),
+			&sns.CreateTopicInput{Name: &name},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := sqs.NewFromConfig(s.DirectConfig("us-east-1")).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("lab")}); err != nil {
+	if _, err := sqs.NewFromConfig(
+		s.DirectConfig("us-east-1"),
+	).CreateQueue(
+		t.Context(),
+		&sqs.CreateQueueInput{QueueName: aws.String("lab")},
+	); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -83,7 +98,12 @@ func bucketNotificationCases() []testCase {
 		put("ICA's entry removed", guard.Restored, list(lab), nil),
 		put("emptied", guard.Restored, nil, list(ica)),
 		put("overwritten by another tool", guard.Restored, list(otherLab), list(ica, otherLab)),
-		put("overwritten by another tool that also turns EventBridge on", guard.Restored, list(otherLab, bus), list(ica, otherLab, bus)),
+		put(
+			"overwritten by another tool that also turns EventBridge on",
+			guard.Restored,
+			list(otherLab, bus),
+			list(ica, otherLab, bus),
+		),
 		put("ICA's entry narrowed", guard.Restored, list(narrowed, lab), nil),
 		put("ICA's entry under another name and in another order", guard.InSync, list(lookAlike, lab), list(lookAlike, lab)),
 		put("an entry of others added, one altered", guard.InSync, list(ica, otherLab, widened), list(ica, otherLab, widened)),

@@ -54,8 +54,10 @@ func compareObjectLock(_ icaconfig.Storage, got types.ObjectLockConfiguration) g
 	case got.Rule == nil || got.Rule.DefaultRetention == nil:
 		return guard.Note("object lock is on, without default retention: ICA can delete what nobody locks", "")
 	}
-	return guard.Alert("object lock is on with default retention of "+retention(*got.Rule.DefaultRetention)+": ICA cannot delete what it writes",
-		"disable default retention, if your rules on keeping data allow it, or give ICA another bucket")
+	return guard.Alert(
+		"object lock is on with default retention of "+retention(*got.Rule.DefaultRetention)+": ICA cannot delete what it writes",
+		"disable default retention, if your rules on keeping data allow it, or give ICA another bucket",
+	)
 }
 
 func retention(r types.DefaultRetention) string {

@@ -21,7 +21,10 @@ func bucketOwnership() guard.Setting {
 			Title:  "The bucket owns all objects in it (BucketOwnerEnforced)",
 			Effect: "what Illumina's role copies in stays Illumina's: reading and copying it fails with 403 Access Denied",
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("S3 console, bucket %s, Permissions: remove grants to others from the ACL, then Object Ownership: ACLs disabled", s.Bucket.Name)
+				return fmt.Sprintf(
+					"S3 console, bucket %s, Permissions: remove grants to others from the ACL, then Object Ownership: ACLs disabled",
+					s.Bucket.Name,
+				)
 			},
 			On: guard.OnBucket,
 			// Only with ACLs enabled does an ACL change anything, and one that grants to others keeps them from being disabled again.
@@ -62,9 +65,14 @@ func compareOwnership(s icaconfig.Storage, got types.ObjectOwnership) guard.Comp
 	remediation := "set Object Ownership to BucketOwnerEnforced, once nobody needs the bucket's ACLs"
 	switch {
 	case s.Bucket.EnforceOwnership:
-		return guard.Comparison{Diffs: []guard.Diff{{Path: "ObjectOwnership", Expected: string(types.ObjectOwnershipBucketOwnerEnforced), Found: is}}}
+		return guard.Comparison{
+			Diffs: []guard.Diff{{Path: "ObjectOwnership", Expected: string(types.ObjectOwnershipBucketOwnerEnforced), Found: is}},
+		}
 	case s.Bucket.CrossAccountCopy:
-		return guard.Alert("object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403", remediation)
+		return guard.Alert(
+			"object ownership is "+is+": objects that Illumina's role copies into the bucket stay Illumina's, and copies fail with 403",
+			remediation,
+		)
 	}
 	return guard.Note("object ownership is "+is+": an object belongs to whoever writes it, or can be shared by its ACL", remediation)
 }

@@ -25,7 +25,9 @@ func bucketOwnershipCases() []testCase {
 		{
 			setting: id, name: "removed", want: guard.Restored,
 			breakIt: func(w *env) {
-				w.must(w.s3.DeleteBucketOwnershipControls(w.t.Context(), &s3.DeleteBucketOwnershipControlsInput{Bucket: &w.storage.Bucket.Name}))
+				w.must(
+					w.s3.DeleteBucketOwnershipControls(w.t.Context(), &s3.DeleteBucketOwnershipControlsInput{Bucket: &w.storage.Bucket.Name}),
+				)
 			},
 		},
 		{
@@ -48,8 +50,15 @@ func bucketOwnershipCases() []testCase {
 			variant: variant{bucket: "existing: true", storage: "mode: enforce"}, breakIt: writer, check: left,
 		},
 		{
-			setting: id, name: "ACLs enabled on an adopted bucket with copies between accounts", want: guard.ActionRequired,
-			variant: variant{bucket: "existing: true\n      crossAccountCopy: true", storage: "mode: enforce"}, breakIt: writer, check: left,
+			setting: id,
+			name:    "ACLs enabled on an adopted bucket with copies between accounts",
+			want:    guard.ActionRequired,
+			variant: variant{
+				bucket:  "existing: true\n      crossAccountCopy: true",
+				storage: "mode: enforce",
+			},
+			breakIt: writer,
+			check:   left,
 		},
 	}
 }

@@ -33,14 +33,17 @@ func bucketPolicy() guard.Setting {
 			Effect: `all of the storage, or "403 Forbidden" for users, where a Deny hits ICA; copies and moves between projects ` +
 				`("DomainException: Error starting FileCopy job. One or more bucket permissions missing.") where the cross-account statement is missing`,
 			Remediation: func(s icaconfig.Storage) string {
-				return "add ICA's statements to the policy of bucket " + s.Bucket.Name + ", keeping the others: icaguard render bucket-policy --storage " + s.Name
+				return "add ICA's statements to the policy of bucket " + s.Bucket.Name + ", keeping the others: icaguard render " +
+					"bucket-policy --storage " + s.Name
 			},
 			On: guard.OnBucket,
 			Triggers: []guard.Trigger{
 				bucketEvents("PutBucketPolicy", "DeleteBucketPolicy", "PutBucketVersioning"),
 				roleEvents(), // a deleted role turns into its id in the policy, and stays it when it is created again
 			},
-			Reads: append(guard.Actions(guard.OnBucket, "s3:GetBucketPolicy", "s3:GetBucketVersioning"), guard.Actions(guard.OnRole, "iam:GetRole")...),
+			Reads: append(
+				guard.Actions(guard.OnBucket, "s3:GetBucketPolicy", "s3:GetBucketVersioning"),
+				guard.Actions(guard.OnRole, "iam:GetRole")...),
 		},
 		Writes: guard.OnlyIf(wantsBucketStatements, guard.Actions(guard.OnBucket, "s3:PutBucketPolicy")),
 	}, guard.Spec[bucketPolicyState]{Read: readBucketPolicy, Compare: compareBucketPolicy, Put: putBucketPolicy, Merges: true})
@@ -50,7 +53,13 @@ func wantsBucketStatements(s icaconfig.Storage) bool { return len(s.BucketStatem
 
 func readBucketPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (bucketPolicyState, error) {
 	var got bucketPolicyState
-	out, err := s3Client(c, s.Region.AWS).GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	out, err := s3Client(
+		c,
+		s.Region.AWS,
+	).GetBucketPolicy(
+		ctx,
+		&s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	)
 	switch {
 	case awserr.IsAbsent(err):
 	case err != nil:

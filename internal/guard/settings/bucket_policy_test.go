@@ -47,7 +47,10 @@ func bucketPolicyCases() []testCase {
 	all := []testCase{
 		{setting: "bucket-policy", name: "deleted", want: guard.Restored, breakIt: (*env).deleteBucketPolicy},
 		{
-			setting: "bucket-policy", name: "deleted, nothing of ours asked for", variant: variant{bucket: "requireTLS: false"}, want: guard.InSync,
+			setting: "bucket-policy",
+			name:    "deleted, nothing of ours asked for",
+			variant: variant{bucket: "requireTLS: false"},
+			want:    guard.InSync,
 			breakIt: func(w *env) { w.putBucketPolicy(policyText(w.foreignStatement())); w.deleteBucketPolicy() },
 			check:   func(w *env, _ guard.Outcome) { w.expectBucketPolicy("") },
 		},
@@ -90,8 +93,18 @@ func tlsCases() []policyCase {
 		},
 		{name: "ours denies those who use TLS", want: guard.Restored, before: edited(`"false"`, `"true"`), after: edited()},
 		{name: "ours without its condition", want: guard.Restored, before: edited(condition, ""), after: edited()},
-		{name: "ours for objects only", want: guard.Restored, before: edited(`"Resource":["arn:aws:s3:::`, `"Resource":["arn:aws:s3:::x`), after: edited()},
-		{name: "ours allows", want: guard.Restored, before: edited(`"Deny"`, `"Allow"`, `"*"`, `{"AWS":"210987654321"}`, condition, ""), after: edited()},
+		{
+			name:   "ours for objects only",
+			want:   guard.Restored,
+			before: edited(`"Resource":["arn:aws:s3:::`, `"Resource":["arn:aws:s3:::x`),
+			after:  edited(),
+		},
+		{
+			name:   "ours allows",
+			want:   guard.Restored,
+			before: edited(`"Deny"`, `"Allow"`, `"*"`, `{"AWS":"210987654321"}`, condition, ""),
+			after:  edited(),
+		},
 		{
 			name: "ours twice", want: guard.Restored,
 			before: func(w *env) string { return policyText(w.tlsOnly(), w.foreignStatement(), w.tlsOnly()) },
@@ -147,26 +160,66 @@ func crossAccountCases() []policyCase {
 			before: func(w *env) string { return policyText(w.foreignStatement()) },
 			after:  func(w *env) string { return policyText(w.foreignStatement(), w.crossAccount(false)) },
 		},
-		{name: "the cross-account principal turned into its id", lines: lines, want: guard.Restored, before: edited(principal, "AROAEXAMPLECROSSACCT1"), after: edited()},
-		{name: "the cross-account principal is another", lines: lines, want: guard.Restored, before: edited("use1", "euc1"), after: edited()},
+		{
+			name:   "the cross-account principal turned into its id",
+			lines:  lines,
+			want:   guard.Restored,
+			before: edited(principal, "AROAEXAMPLECROSSACCT1"),
+			after:  edited(),
+		},
+		{
+			name:   "the cross-account principal is another",
+			lines:  lines,
+			want:   guard.Restored,
+			before: edited("use1", "euc1"),
+			after:  edited(),
+		},
 		{name: "an action is missing", lines: lines, want: guard.Restored, before: edited(`"s3:DeleteObject",`, ""), after: edited()},
 		{name: "ours is widened", lines: lines, want: guard.Restored, before: edited(`"s3:DeleteObject"`, `"s3:*"`), after: edited()},
-		{name: "ours names another bucket", lines: lines, want: guard.Restored, before: edited("arn:aws:s3:::", "arn:aws:s3:::x"), after: edited()},
-		{name: "ours has a condition", lines: lines, want: guard.Restored, before: edited(`"Effect"`, `"Condition":{"Bool":{"aws:SecureTransport":"false"}},"Effect"`), after: edited()},
-		{name: "a lab's own statement grants the same and more", lines: lines, want: guard.InSync, before: edited("IcaCrossAccountCopy", "Lab", `"s3:GetObject"`, `"s3:GetObject*"`)},
+		{
+			name:   "ours names another bucket",
+			lines:  lines,
+			want:   guard.Restored,
+			before: edited("arn:aws:s3:::", "arn:aws:s3:::x"),
+			after:  edited(),
+		},
+		{
+			name:   "ours has a condition",
+			lines:  lines,
+			want:   guard.Restored,
+			before: edited(`"Effect"`, `"Condition":{"Bool":{"aws:SecureTransport":"false"}},"Effect"`),
+			after:  edited(),
+		},
+		{
+			name:   "a lab's own statement grants the same and more",
+			lines:  lines,
+			want:   guard.InSync,
+			before: edited("IcaCrossAccountCopy", "Lab", `"s3:GetObject"`, `"s3:GetObject*"`),
+		},
 		{
 			name: "a lab's own statement grants less", lines: lines, want: guard.Restored,
 			before: edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, ""),
 			after: func(w *env) string {
-				return strings.TrimSuffix(edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, "")(w), "]}") + "," + w.crossAccount(false) + "]}"
+				return strings.TrimSuffix(
+					edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, "")(w),
+					"]}",
+				) + "," + w.crossAccount(
+					false,
+				) + "]}"
 			},
 		},
 		{
-			name: "a Deny under our name", lines: lines, want: guard.ActionRequired, says: []string{"is a Deny", "give it another Sid or delete it"},
+			name:   "a Deny under our name",
+			lines:  lines,
+			want:   guard.ActionRequired,
+			says:   []string{"is a Deny", "give it another Sid or delete it"},
 			before: edited(`"Allow"`, `"Deny"`),
 		},
 		{
-			name: "a Deny shadows ours", lines: lines, want: guard.ActionRequired, says: []string{"ICA's copies between accounts: statement 2", `"ArnNotLike"`},
+			name:  "a Deny shadows ours",
+			lines: lines,
+			want:  guard.ActionRequired,
+			says:  []string{"ICA's copies between accounts: statement 2", `"ArnNotLike"`},
 			before: func(w *env) string {
 				return policyText(w.crossAccount(false), w.denyAll(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`))
 			},
@@ -189,33 +242,57 @@ func denyCases() []policyCase {
 	}
 	byID := func(id func(*env) string) func(*env) string {
 		return func(w *env) string {
-			return policyText(w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":`+guards+`},"StringNotLike":{"aws:userId":["`+id(w)+`:*"]}`), w.tlsOnly())
+			return policyText(
+				w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":`+guards+`},"StringNotLike":{"aws:userId":["`+id(w)+`:*"]}`),
+				w.tlsOnly(),
+			)
 		}
 	}
-	hitsAll := []string{"ICA's role: statement 1 (Sid Lockdown) denies", "icaguard-remediate: statement 1", "icaguard-validate: ", `add "ArnNotLike"`}
+	hitsAll := []string{
+		"ICA's role: statement 1 (Sid Lockdown) denies",
+		"icaguard-remediate: statement 1",
+		"icaguard-validate: ",
+		`add "ArnNotLike"`,
+	}
 	return []policyCase{
 		{name: "replaced by a Deny without exception", want: guard.ActionRequired, before: deny(), says: hitsAll, notShown: lockedOut},
 		{
-			name: "a Deny that spares only ICA's role", want: guard.ActionRequired, says: []string{"icaguard-remediate: statement 1"}, notShown: lockedOut,
+			name:     "a Deny that spares only ICA's role",
+			want:     guard.ActionRequired,
+			says:     []string{"icaguard-remediate: statement 1"},
+			notShown: lockedOut,
 			before: func(w *env) string {
 				return policyText(w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":"`+w.storage.Role.ARN+`"}`), w.tlsOnly())
 			},
 		},
 		{
-			name: "a Deny that spares by NotPrincipal", want: guard.ActionRequired, says: []string{"nobody can name a role's sessions in advance", `"Principal": "*"`}, notShown: lockedOut,
+			name:     "a Deny that spares by NotPrincipal",
+			want:     guard.ActionRequired,
+			says:     []string{"nobody can name a role's sessions in advance", `"Principal": "*"`},
+			notShown: lockedOut,
 			before: func(w *env) string {
-				return policyText(strings.Replace(w.denyAll(""), `"Principal":"*"`, `"NotPrincipal":{"AWS":["`+w.storage.Role.ARN+`","123456789012"]}`, 1), w.tlsOnly())
+				return policyText(
+					strings.Replace(w.denyAll(""), `"Principal":"*"`, `"NotPrincipal":{"AWS":["`+w.storage.Role.ARN+`","123456789012"]}`, 1),
+					w.tlsOnly(),
+				)
 			},
 		},
 		{name: "a Deny that spares ICA and the guard", want: guard.InSync, before: sparing},
 		{name: "a Deny that spares ICA's role by its id", want: guard.InSync, before: byID((*env).roleID)},
 		{
-			name: "a Deny that spares the id of a role that was deleted", want: guard.ActionRequired, says: []string{"ICA's role: statement 1", "AROAEXAMPLEDELETED00"},
+			name:   "a Deny that spares the id of a role that was deleted",
+			want:   guard.ActionRequired,
+			says:   []string{"ICA's role: statement 1", "AROAEXAMPLEDELETED00"},
 			before: byID(func(*env) string { return "AROAEXAMPLEDELETED00" }),
 		},
 		{
-			name: "a Deny of a network, which may hit", want: guard.ActionRequired, says: []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
-			before: deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`), after: withTLS(deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`)),
+			name: "a Deny of a network, which may hit",
+			want: guard.ActionRequired,
+			says: []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
+			before: deny(
+				`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`,
+			),
+			after: withTLS(deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`)),
 		},
 		{
 			name: "a Deny about another folder", want: guard.InSync, before: func(w *env) string {
@@ -272,7 +349,12 @@ func lockdown(action, resource, conditions string) string {
 func (w *env) labRole() string {
 	w.t.Helper()
 	out, err := w.iam.CreateRole(w.t.Context(), &iam.CreateRoleInput{
-		RoleName: aws.String("Lab-" + w.storage.Name), AssumeRolePolicyDocument: aws.String(policyText(`{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`)),
+		RoleName: aws.String(
+			"Lab-" + w.storage.Name,
+		),
+		AssumeRolePolicyDocument: aws.String(
+			policyText(`{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`),
+		),
 	})
 	w.must(out, err)
 	return aws.ToString(out.Role.Arn)
@@ -285,7 +367,8 @@ func (w *env) deleteLabRole() {
 
 // orphaned is a foreign statement about a role that deleteLabRole deletes.
 func (w *env) orphaned() string {
-	return `{"Sid":"Orphan","Effect":"Allow","Principal":{"AWS":"` + w.labRole() + `"},"Action":"s3:GetObject","Resource":"` + w.storage.Bucket.ARN + `/*"}`
+	return `{"Sid":"Orphan","Effect":"Allow","Principal":{"AWS":"` + w.labRole() + `"},"Action":"s3:GetObject","Resource":"` +
+		w.storage.Bucket.ARN + `/*"}`
 }
 
 func (w *env) roleID() string {
@@ -351,7 +434,11 @@ func TestOrphanInTheWay(t *testing.T) {
 	expectTold(t, o, "statement 1 (Sid Orphan) names AROA", "by icaguard too")
 	w.expectBucketPolicy(broken)
 	if len(o.Alerts) != 1 || len(w.requeued) != 1 {
-		t.Errorf("%d alerts, %d looks again, want 1 of each: a new principal is not known everywhere at once", len(o.Alerts), len(w.requeued))
+		t.Errorf(
+			"%d alerts, %d looks again, want 1 of each: a new principal is not known everywhere at once",
+			len(o.Alerts),
+			len(w.requeued),
+		)
 	}
 }
 
@@ -364,7 +451,9 @@ func TestPublicStatementInTheWay(t *testing.T) {
 		}))
 	}
 	block(false)
-	public := policyText(`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"` + w.storage.Bucket.ARN + `/public/*"}`)
+	public := policyText(
+		`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"` + w.storage.Bucket.ARN + `/public/*"}`,
+	)
 	w.putBucketPolicy(public)
 	block(true)
 	o := w.reconcile("bucket-policy")

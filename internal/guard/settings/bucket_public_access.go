@@ -40,7 +40,11 @@ func bucketPublicAccess() guard.Setting {
 			On:       guard.OnBucket,
 			Triggers: []guard.Trigger{bucketEvents("PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock")},
 			Reads: guard.OnlyIf(wanted, append(
-				guard.Actions(guard.OnBucket, "s3:GetBucketPublicAccessBlock"), guard.Actions(guard.OnAccount, "s3:GetAccountPublicAccessBlock")...)),
+				guard.Actions(
+					guard.OnBucket,
+					"s3:GetBucketPublicAccessBlock",
+				),
+				guard.Actions(guard.OnAccount, "s3:GetAccountPublicAccessBlock")...)),
 		},
 		Writes: guard.OnlyIf(wanted, guard.Actions(guard.OnBucket, "s3:PutBucketPublicAccessBlock")),
 	}, guard.Spec[publicAccess]{Read: readPublicAccess, Compare: comparePublicAccess, Put: putPublicAccess})
@@ -64,7 +68,13 @@ func readPublicAccess(ctx context.Context, c guard.Clients, s icaconfig.Storage)
 }
 
 func readBucketBlocks(ctx context.Context, c guard.Clients, s icaconfig.Storage) (blocks, error) {
-	out, err := s3Client(c, s.Region.AWS).GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account})
+	out, err := s3Client(
+		c,
+		s.Region.AWS,
+	).GetPublicAccessBlock(
+		ctx,
+		&s3.GetPublicAccessBlockInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	)
 	if awserr.IsAbsent(err) {
 		return blocks{}, nil
 	}
@@ -111,7 +121,10 @@ func comparePublicAccess(s icaconfig.Storage, got publicAccess) guard.Comparison
 	var v guard.Comparison
 	switch {
 	case got.AccountUnknown != "":
-		v = guard.Note("the account's own public access block cannot be read: "+got.AccountUnknown, "nothing for ICA; it is the bucket's that protects its data")
+		v = guard.Note(
+			"the account's own public access block cannot be read: "+got.AccountUnknown,
+			"nothing for ICA; it is the bucket's that protects its data",
+		)
 	case got.Account != allBlocks():
 		v = guard.Note("the account's own public access block is not all on; the bucket's is what protects its data",
 			"S3 console, Block Public Access settings for this account, if that is not on purpose")

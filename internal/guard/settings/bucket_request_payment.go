@@ -16,9 +16,10 @@ import (
 func bucketRequestPayment() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "bucket-request-payment",
-			Title:  "The bucket's owner pays for requests",
-			Effect: "copies and moves between projects: Illumina's role in the other account gets 403 Forbidden, as it does not offer to pay",
+			ID:    "bucket-request-payment",
+			Title: "The bucket's owner pays for requests",
+			Effect: "copies and moves between projects: Illumina's role in the other account gets 403 Forbidden, as it does not offer " +
+				"to pay",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf("S3 console, bucket %s, Properties, Requester pays: disable", s.Bucket.Name)
 			},
@@ -49,9 +50,11 @@ func comparePayer(s icaconfig.Storage, got types.Payer) guard.Comparison {
 	case got != types.PayerRequester:
 		return guard.Comparison{}
 	case s.Bucket.CrossAccountCopy:
-		return guard.Alert("requesters pay for bucket "+s.Bucket.Name+": S3 refuses Illumina's role in the other account, so copies fail with 403",
+		return guard.Alert(
+			"requesters pay for bucket "+s.Bucket.Name+": S3 refuses Illumina's role in the other account, so copies fail with 403",
 			"let the bucket's owner pay: aws s3api put-bucket-request-payment --bucket "+s.Bucket.Name+
-				" --request-payment-configuration Payer=BucketOwner")
+				" --request-payment-configuration Payer=BucketOwner",
+		)
 	}
 	return guard.Note("requesters pay for bucket "+s.Bucket.Name+"; ICA works without cross-account copy all the same", "")
 }

@@ -38,27 +38,46 @@ func bucketCases() []testCase {
 		}
 	}
 	return []testCase{
-		{setting: id, name: "created in another region", want: guard.ActionRequired, check: alerted("eu-central-1"), breakIt: func(w *env) {
-			w.deleteBucket()
-			w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{
-				Bucket: &w.storage.Bucket.Name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
-			}))
-		}},
+		{
+			setting: id,
+			name:    "created in another region",
+			want:    guard.ActionRequired,
+			check:   alerted("eu-central-1"),
+			breakIt: func(w *env) {
+				w.deleteBucket()
+				w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{
+					Bucket:                    &w.storage.Bucket.Name,
+					CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
+				}))
+			},
+		},
 		{setting: id, name: "deleted", want: guard.ActionRequired, check: alerted("was deleted"), breakIt: (*env).deleteBucket},
-		{setting: id, name: "deleted and taken by a stranger", want: guard.ActionRequired, check: alerted("another account"), breakIt: func(w *env) {
-			w.deleteBucket()
-			w.takeBucket()
-		}},
-		{setting: id, name: "deleted and recreated empty in time", want: guard.InSync, breakIt: (*env).recreateBucket, check: func(w *env, _ guard.Outcome) {
-			w.handle(guard.Request{})
-			for _, o := range w.engine.Audit(w.t.Context()) {
-				if o.Status != guard.InSync {
-					w.t.Errorf("not restored: %+v", o)
+		{
+			setting: id,
+			name:    "deleted and taken by a stranger",
+			want:    guard.ActionRequired,
+			check:   alerted("another account"),
+			breakIt: func(w *env) {
+				w.deleteBucket()
+				w.takeBucket()
+			},
+		},
+		{
+			setting: id,
+			name:    "deleted and recreated empty in time",
+			want:    guard.InSync,
+			breakIt: (*env).recreateBucket,
+			check: func(w *env, _ guard.Outcome) {
+				w.handle(guard.Request{})
+				for _, o := range w.engine.Audit(w.t.Context()) {
+					if o.Status != guard.InSync {
+						w.t.Errorf("not restored: %+v", o)
+					}
 				}
-			}
-			w.expectCORS(wantCORS(w.storage))
-			w.expectEntries(icaEntry())
-		}},
+				w.expectCORS(wantCORS(w.storage))
+				w.expectEntries(icaEntry())
+			},
+		},
 	}
 }
 

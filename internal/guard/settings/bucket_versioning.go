@@ -21,11 +21,16 @@ func bucketVersioning() guard.Setting {
 	kept := func(s icaconfig.Storage) bool { return s.Bucket.Versioning == icaconfig.VersioningEnabled }
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "bucket-versioning",
-			Title:  "Versioning is as bucket.versioning says, and ICA can delete",
-			Effect: "with versions ICA needs further permissions, or what it deletes is only hidden; with MFA delete it cannot delete versions",
+			ID:    "bucket-versioning",
+			Title: "Versioning is as bucket.versioning says, and ICA can delete",
+			Effect: "with versions ICA needs further permissions, or what it deletes is only hidden; with MFA delete it cannot delete " +
+				"versions",
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("S3 console, bucket %s, Properties, Bucket Versioning: make it %q, as ica.yaml says", s.Bucket.Name, s.Bucket.Versioning)
+				return fmt.Sprintf(
+					"S3 console, bucket %s, Properties, Bucket Versioning: make it %q, as ica.yaml says",
+					s.Bucket.Name,
+					s.Bucket.Versioning,
+				)
 			},
 			On:       guard.OnBucket,
 			Triggers: []guard.Trigger{bucketEvents("PutBucketVersioning")},
@@ -42,7 +47,13 @@ func readVersioning(ctx context.Context, c guard.Clients, s icaconfig.Storage) (
 // versioningOf reads the versioning of a bucket, which three settings look at.
 func versioningOf(ctx context.Context, c guard.Clients, region, bucket string) (versioning, error) {
 	return guard.ReadOnce(c, "GetBucketVersioning "+bucket, func() (versioning, error) {
-		out, err := s3Client(c, region).GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &bucket, ExpectedBucketOwner: &c.Account})
+		out, err := s3Client(
+			c,
+			region,
+		).GetBucketVersioning(
+			ctx,
+			&s3.GetBucketVersioningInput{Bucket: &bucket, ExpectedBucketOwner: &c.Account},
+		)
 		if err != nil {
 			return versioning{}, fmt.Errorf("get versioning of bucket %s: %w", bucket, err)
 		}
@@ -80,10 +91,16 @@ func compareKept(got versioning) guard.Comparison {
 func compareNever(got versioning) guard.Comparison {
 	switch got.Status {
 	case types.BucketVersioningStatusEnabled:
-		return guard.Alert("versioning is enabled, but ica.yaml says never: what ICA deletes stays as versions and is paid for, and ICA lacks the permissions for versions",
-			"suspend versioning, or write versioning: enabled in ica.yaml and deploy")
+		return guard.Alert(
+			"versioning is enabled, but ica.yaml says never: what ICA deletes stays as versions and is paid for, and ICA lacks the "+
+				"permissions for versions",
+			"suspend versioning, or write versioning: enabled in ica.yaml and deploy",
+		)
 	case types.BucketVersioningStatusSuspended:
-		return guard.Note("versioning was enabled once and is suspended: ICA gets the permissions for versions, as Illumina's documentation asks", "")
+		return guard.Note(
+			"versioning was enabled once and is suspended: ICA gets the permissions for versions, as Illumina's documentation asks",
+			"",
+		)
 	}
 	return guard.Comparison{}
 }

@@ -16,11 +16,17 @@ func bucketVersioningCases() []testCase {
 		if status != "" {
 			name = configured + ", " + string(status)
 		}
-		c := testCase{setting: id, name: name, want: want, variant: variant{bucket: "versioning: " + configured}, breakIt: func(w *env) {
-			if status != "" {
-				w.putVersioning(status)
-			}
-		}}
+		c := testCase{
+			setting: id,
+			name:    name,
+			want:    want,
+			variant: variant{bucket: "versioning: " + configured},
+			breakIt: func(w *env) {
+				if status != "" {
+					w.putVersioning(status)
+				}
+			},
+		}
 		if want != guard.Restored {
 			c.check = func(w *env, _ guard.Outcome) { w.expectVersioning(status) }
 		}
@@ -44,8 +50,12 @@ func bucketVersioningCases() []testCase {
 			notShown: "that ICA then cannot delete versions",
 			breakIt: func(w *env) {
 				w.must(w.s3.PutBucketVersioning(w.t.Context(), &s3.PutBucketVersioningInput{
-					Bucket: &w.storage.Bucket.Name, MFA: aws.String("arn:aws:iam::123456789012:mfa/root-account-mfa-device 123456"),
-					VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended, MFADelete: types.MFADeleteEnabled},
+					Bucket: &w.storage.Bucket.Name,
+					MFA:    aws.String("arn:aws:iam::123456789012:mfa/root-account-mfa-device 123456"),
+					VersioningConfiguration: &types.VersioningConfiguration{
+						Status:    types.BucketVersioningStatusSuspended,
+						MFADelete: types.MFADeleteEnabled,
+					},
 				}))
 			},
 			check: func(w *env, _ guard.Outcome) { w.expectVersioning(types.BucketVersioningStatusSuspended) },

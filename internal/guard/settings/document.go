@@ -50,8 +50,9 @@ func foreignDenies(want policy.Document, got document) []guard.Finding {
 		if s.IsDeny() && !known {
 			place := policy.Place{Number: i + 1, Sid: s.Sid}
 			found = append(found, guard.Finding{
-				What:        place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
-				Remediation: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the rest",
+				What: place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
+				Remediation: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the " +
+					"rest",
 			})
 		}
 	}

@@ -57,7 +57,10 @@ func (w *gatedEnv) playStack(name, status, digest string) {
 func (w *gatedEnv) handle(requests ...guard.Request) []guard.Outcome {
 	w.t.Helper()
 	deploys := gates.NewDeploys(w.engine.Clients, w.engine.Baseline.Home)
-	w.engine.Deploys, w.engine.Gates = deploys, []guard.Gate{deploys.Gate, gates.NewPauses(w.engine.Clients, w.engine.Baseline, w.engine.Now).Gate}
+	w.engine.Deploys, w.engine.Gates = deploys, []guard.Gate{
+		deploys.Gate,
+		gates.NewPauses(w.engine.Clients, w.engine.Baseline, w.engine.Now).Gate,
+	}
 	w.requeued, w.after = nil, nil
 	return w.env.handle(requests...)
 }
@@ -70,7 +73,12 @@ func (w *gatedEnv) breakCORS() guard.Outcome {
 }
 
 func corsEvent() guard.Request {
-	return guard.Request{Setting: "bucket-cors", Events: []guard.Event{{EventID: "1", Event: "DeleteBucketCors", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}}}}
+	return guard.Request{
+		Setting: "bucket-cors",
+		Events: []guard.Event{
+			{EventID: "1", Event: "DeleteBucketCors", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}},
+		},
+	}
 }
 
 // expectDeferred wants a check again after this time (0: none), and nothing written.
@@ -102,7 +110,8 @@ func (w *gatedEnv) gateCalls() []string {
 func TestDeploying(t *testing.T) {
 	w := newGatedEnv(t)
 	ours, held := w.engine.Baseline.Digest, "deploying: stack "
-	const guardStack, storage, elsewhere, relay = "icaguard-guard", "icaguard-storage-us-east-1", "icaguard-storage-eu-central-1", "icaguard-relay"
+	const guardStack, storage, elsewhere, relay = "icaguard-guard", "icaguard-storage-us-east-1", "icaguard-storage-eu-central-1",
+		"icaguard-relay"
 	for _, c := range []struct{ stack, status, digest, held string }{
 		{guardStack, "UPDATE_IN_PROGRESS", ours, "icaguard-guard in us-east-1 is in status UPDATE_IN_PROGRESS"},
 		{storage, "UPDATE_IN_PROGRESS", ours, "icaguard-storage-us-east-1 in us-east-1 is in status UPDATE_IN_PROGRESS"},
@@ -148,7 +157,10 @@ func TestDeploying(t *testing.T) {
 // TestStacksOfResources: a bucket waits for its region's stack and the guard's, a role for the guard's alone.
 func TestStacksOfResources(t *testing.T) {
 	w := newGatedEnv(t)
-	for stack, want := range map[string]guard.Status{"icaguard-storage-us-east-1": guard.Restored, "icaguard-guard": guard.Deferred} {
+	for stack, want := range map[string]guard.Status{
+		"icaguard-storage-us-east-1": guard.Restored,
+		"icaguard-guard":             guard.Deferred,
+	} {
 		w.settled()
 		w.playStack(stack, "UPDATE_COMPLETE", "new")
 		w.updateRole(aws.Int32(3600), aws.String("for ICA"))
@@ -197,7 +209,8 @@ func TestGateCannotTell(t *testing.T) {
 			w.expectDeferred(w.handle(w.requeued...)[0], 15*time.Second, says)
 			o = w.handle(w.requeued...)[0]
 			expectStatus(t, o, guard.Restored)
-			if !strings.HasPrefix(o.GateSkipped, "asked 3 times in vain") || !strings.Contains(o.GateSkipped, says) || len(w.requeued) != 0 {
+			if !strings.HasPrefix(o.GateSkipped, "asked 3 times in vain") || !strings.Contains(o.GateSkipped, says) ||
+				len(w.requeued) != 0 {
 				t.Errorf("ungated %q, again %v", o.GateSkipped, w.requeued)
 			}
 			w.breakCORS()
@@ -248,7 +261,12 @@ func TestHeldForLong(t *testing.T) {
 func (w *gatedEnv) pause(storage, value string) {
 	w.t.Helper()
 	client, name := ssm.NewFromConfig(w.local.DirectConfig("us-east-1")), aws.String(guard.PauseParameters+storage)
-	w.must(client.PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: name, Type: types.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true)}))
+	w.must(
+		client.PutParameter(
+			w.t.Context(),
+			&ssm.PutParameterInput{Name: name, Type: types.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true)},
+		),
+	)
 	w.t.Cleanup(func() {
 		w.must(client.DeleteParameter(context.Background(), &ssm.DeleteParameterInput{Name: name})) // the test's context is over
 	})
@@ -267,9 +285,10 @@ func TestPaused(t *testing.T) {
 	for name, c := range map[string]struct {
 		storage, value, held string
 	}{
-		"all":              {guard.PauseAll, w.until(time.Hour), "paused: all paused until "},
-		"this storage":     {w.storage.Name, w.until(time.Hour), "paused: " + w.storage.Name + " paused until "},
-		"this setting":     {guard.PauseAll, w.until(time.Hour, "bucket-policy", "bucket-cors"), "a migration (only bucket-policy, bucket-cors)"},
+		"all":          {guard.PauseAll, w.until(time.Hour), "paused: all paused until "},
+		"this storage": {w.storage.Name, w.until(time.Hour), "paused: " + w.storage.Name + " paused until "},
+		"this setting": {guard.PauseAll, w.until(time.Hour, "bucket-policy", "bucket-cors"), "a migration (only bucket-policy, " +
+			"bucket-cors)"},
 		"another storage":  {"lab-other", w.until(time.Hour), ""},
 		"another setting":  {w.storage.Name, w.until(time.Hour, "bucket-policy"), ""},
 		"ended":            {guard.PauseAll, w.until(-time.Second), ""},

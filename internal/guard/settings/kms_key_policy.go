@@ -36,7 +36,8 @@ func kmsKeyPolicy() guard.Setting {
 			Effect: "reads and writes of encrypted objects: AccessDenied for kms:Decrypt or kms:GenerateDataKey, 403 for users; " +
 				"copies between projects where the cross-account statement is missing",
 			Remediation: func(s icaconfig.Storage) string {
-				return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: icaguard render key-policy --storage " + s.Name
+				return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: icaguard render key-policy " +
+					"--storage " + s.Name
 			},
 			On:       guard.OnKey,
 			Triggers: []guard.Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
@@ -54,8 +55,12 @@ func readKeyPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (k
 	out, err := kmsClient(c, s).GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &s.Key.ARN, PolicyName: aws.String(keyPolicyName)})
 	if err != nil {
 		// https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html: IAM alone allows nothing on a key.
-		return got, hint(fmt.Errorf("get policy of key %s: %w", s.Key.ARN, err), awserr.Denied,
-			"KMS also answers so, to everyone, where the key policy has no statement for the account's root: then only those whom it names can change it, else AWS Support")
+		return got, hint(
+			fmt.Errorf("get policy of key %s: %w", s.Key.ARN, err),
+			awserr.Denied,
+			"KMS also answers so, to everyone, where the key policy has no statement for the account's root: then only those whom it "+
+				"names can change it, else AWS Support",
+		)
 	}
 	got.Document = document(aws.ToString(out.Policy))
 	got.RoleID, err = roleID(ctx, c, s, got.Document)

@@ -55,7 +55,10 @@ func kmsKeyPolicyCases() []testCase {
 	}
 	return append(all, []testCase{
 		{
-			setting: "kms-key-policy", name: "our principal turned into the id of a role that was deleted and recreated", variant: restorable(), want: guard.Restored,
+			setting: "kms-key-policy",
+			name:    "our principal turned into the id of a role that was deleted and recreated",
+			variant: restorable(),
+			want:    guard.Restored,
 			breakIt: func(w *env) {
 				w.putKeyPolicy(policyText(adminStatement, w.roleStatement()))
 				w.deleteRole()
@@ -97,18 +100,57 @@ func keyUseCases() []keyPolicyCase {
 			return policyText(strings.NewReplacer(replacements...).Replace(w.roleStatement()), adminStatement)
 		}
 	}
-	conditional := strings.Replace(rootStatement, `"Effect"`, `"Condition":{"StringEquals":{"kms:ViaService":"ec2.us-east-1.amazonaws.com"}},"Effect"`, 1)
+	conditional := strings.Replace(
+		rootStatement,
+		`"Effect"`,
+		`"Condition":{"StringEquals":{"kms:ViaService":"ec2.us-east-1.amazonaws.com"}},"Effect"`,
+		1,
+	)
 	byAccountID := strings.Replace(rootStatement, "arn:aws:iam::123456789012:root", "123456789012", 1)
 	const copies = "crossAccountCopy: true"
 	const denied = "that AWS then denies the guard to read it"
 	return []keyPolicyCase{
-		{name: "without the root statement", want: guard.Restored, before: of(adminStatement), after: withRole(adminStatement), notShown: denied},
-		{name: "the root statement has a condition", want: guard.Restored, before: of(conditional), after: withRole(conditional), notShown: denied},
-		{name: "the root statement is narrowed", want: guard.Restored, before: of(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)), after: withRole(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)), notShown: denied},
-		{name: "the root statement is another account's", want: guard.Restored, before: of(strings.Replace(rootStatement, "123456789012", "210987654321", 1)), after: withRole(strings.Replace(rootStatement, "123456789012", "210987654321", 1)), notShown: denied},
+		{
+			name:     "without the root statement",
+			want:     guard.Restored,
+			before:   of(adminStatement),
+			after:    withRole(adminStatement),
+			notShown: denied,
+		},
+		{
+			name:     "the root statement has a condition",
+			want:     guard.Restored,
+			before:   of(conditional),
+			after:    withRole(conditional),
+			notShown: denied,
+		},
+		{
+			name:     "the root statement is narrowed",
+			want:     guard.Restored,
+			before:   of(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)),
+			after:    withRole(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1)),
+			notShown: denied,
+		},
+		{
+			name:     "the root statement is another account's",
+			want:     guard.Restored,
+			before:   of(strings.Replace(rootStatement, "123456789012", "210987654321", 1)),
+			after:    withRole(strings.Replace(rootStatement, "123456789012", "210987654321", 1)),
+			notShown: denied,
+		},
 		{name: "the root statement by account id", want: guard.InSync, before: of(byAccountID)},
 		{name: "the role is named by a lab's own statement", want: guard.InSync, before: func(w *env) string {
-			return policyText(adminStatement, strings.NewReplacer(`"Sid":"IcaRole"`, `"Sid":"Lab"`, `"kms:Encrypt"`, `"kms:Encrypt","kms:DescribeKey"`).Replace(w.roleStatement()))
+			return policyText(
+				adminStatement,
+				strings.NewReplacer(
+					`"Sid":"IcaRole"`,
+					`"Sid":"Lab"`,
+					`"kms:Encrypt"`,
+					`"kms:Encrypt","kms:DescribeKey"`,
+				).Replace(
+					w.roleStatement(),
+				),
+			)
 		}},
 		{name: "our statement lacks an action", want: guard.Restored, before: edited(`,"kms:GenerateDataKey"`, ""), after: edited()},
 		{
@@ -119,11 +161,22 @@ func keyUseCases() []keyPolicyCase {
 			after: withRole(rootStatement),
 		},
 		{name: "our statement is widened", want: guard.Restored, before: edited(`"kms:GenerateDataKey"`, `"kms:*"`), after: edited()},
-		{name: "our statement names another account", want: guard.Restored, before: edited("123456789012", "210987654321"), after: edited()},
+		{
+			name:   "our statement names another account",
+			want:   guard.Restored,
+			before: edited("123456789012", "210987654321"),
+			after:  edited(),
+		},
 		{name: "a foreign statement is added", want: guard.InSync, before: of(rootStatement, adminStatement)},
-		{name: "the cross-account statement is missing", lines: copies, want: guard.Restored, before: of(adminStatement, rootStatement), after: func(w *env) string {
-			return policyText(adminStatement, rootStatement, text(w.storage.KeyStatements()[0]))
-		}},
+		{
+			name:   "the cross-account statement is missing",
+			lines:  copies,
+			want:   guard.Restored,
+			before: of(adminStatement, rootStatement),
+			after: func(w *env) string {
+				return policyText(adminStatement, rootStatement, text(w.storage.KeyStatements()[0]))
+			},
+		},
 		{
 			name: "the cross-account statement lacks an action", lines: copies, want: guard.Restored,
 			before: func(w *env) string {
@@ -135,7 +188,12 @@ func keyUseCases() []keyPolicyCase {
 			name: "not ours to restore", watched: true, want: guard.ActionRequired, before: of(adminStatement),
 			says: []string{"not icaguard's to change", `"Sid":"IcaRole"`, "kms: {restore: true}"}, notShown: denied,
 		},
-		{name: "not to be read as a policy", want: guard.ActionRequired, before: of(strings.Replace(rootStatement, `"Sid"`, `"Planet":"x","Sid"`, 1)), says: []string{"Planet"}},
+		{
+			name:   "not to be read as a policy",
+			want:   guard.ActionRequired,
+			before: of(strings.Replace(rootStatement, `"Sid"`, `"Planet":"x","Sid"`, 1)),
+			says:   []string{"Planet"},
+		},
 		{
 			name: "no room for ours", want: guard.ActionRequired, says: []string{"AWS takes 32768"},
 			before: of(strings.Replace(adminStatement, `"Admins"`, `"`+strings.Repeat("x", maxKeyPolicy-300)+`"`, 1)), notShown: denied,
@@ -154,12 +212,21 @@ func keyDenyCases() []keyPolicyCase {
 			says: []string{"ICA's role: statement 2 (Sid Lockdown) denies", "icaguard-remediate: ", `"ArnNotLike"`},
 		},
 		{name: "a Deny spares ICA's role by its id", want: guard.InSync, before: func(w *env) string {
-			return deny(`"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/icaguard-*"},"StringNotLike":{"aws:userId":"` + w.roleID() + `:*"}`)(w)
+			return deny(
+				`"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/icaguard-*"},"StringNotLike":{"aws:userId":"` +
+					w.roleID() + `:*"}`,
+			)(
+				w,
+			)
 		}},
 		{
 			name: "a Deny hits copies between accounts", lines: "crossAccountCopy: true", want: guard.ActionRequired,
 			before: func(w *env) string {
-				return policyText(rootStatement, text(w.storage.KeyStatements()[0]), denyKey(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`))
+				return policyText(
+					rootStatement,
+					text(w.storage.KeyStatements()[0]),
+					denyKey(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`),
+				)
 			},
 			says: []string{"ICA's copies between accounts: statement 3"},
 		},
@@ -173,12 +240,20 @@ func (w *env) roleStatement() string { return text(w.storage.KeyRoleStatement())
 
 func (w *env) putKeyPolicy(text string) {
 	w.t.Helper()
-	w.must(w.kms.PutKeyPolicy(w.t.Context(), &kms.PutKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName), Policy: &text}))
+	w.must(
+		w.kms.PutKeyPolicy(
+			w.t.Context(),
+			&kms.PutKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName), Policy: &text},
+		),
+	)
 }
 
 func (w *env) keyPolicy() string {
 	w.t.Helper()
-	out, err := w.kms.GetKeyPolicy(w.t.Context(), &kms.GetKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName)})
+	out, err := w.kms.GetKeyPolicy(
+		w.t.Context(),
+		&kms.GetKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName)},
+	)
 	w.must(out, err)
 	return aws.ToString(out.Policy)
 }

@@ -26,21 +26,28 @@ type keyState struct {
 func kmsKeyState() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:          "kms-key-state",
-			Title:       "The KMS key of the bucket is enabled",
-			Effect:      "all reads and writes of encrypted objects: KMS.DisabledException, KMSInvalidStateException; once the key is deleted, the data is lost",
+			ID:    "kms-key-state",
+			Title: "The KMS key of the bucket is enabled",
+			Effect: "all reads and writes of encrypted objects: KMS.DisabledException, KMSInvalidStateException; once the key is " +
+				"deleted, the data is lost",
 			Remediation: enableCommand,
 			On:          guard.OnKey,
-			Triggers:    []guard.Trigger{keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation")},
-			Reads:       guard.Actions(guard.OnKey, "kms:DescribeKey", "kms:GetKeyRotationStatus"),
+			Triggers: []guard.Trigger{
+				keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation"),
+			},
+			Reads: guard.Actions(guard.OnKey, "kms:DescribeKey", "kms:GetKeyRotationStatus"),
 		},
 		Writes: guard.OnlyIf(restoresKey, guard.Actions(guard.OnKey, "kms:CancelKeyDeletion", "kms:EnableKey")),
 	}, guard.Spec[keyState]{Read: readKeyState, Compare: compareKeyState, Put: putKeyState})
 }
 
 func enableCommand(s icaconfig.Storage) string {
-	return fmt.Sprintf("aws kms cancel-key-deletion --region %[1]s --key-id %[2]s (if it is pending deletion), then aws kms enable-key --region %[1]s --key-id %[2]s",
-		regionOfARN(s.Key.ARN, s.Region.AWS), s.Key.ARN)
+	return fmt.Sprintf(
+		"aws kms cancel-key-deletion --region %[1]s --key-id %[2]s (if it is pending deletion), then aws kms enable-key --region "+
+			"%[1]s --key-id %[2]s",
+		regionOfARN(s.Key.ARN, s.Region.AWS),
+		s.Key.ARN,
+	)
 }
 
 // keyEvents is a trigger for the key. Callers name it by id or ARN; when AWS deletes it, it is named as a resource only.
@@ -106,16 +113,24 @@ func readKeyState(ctx context.Context, c guard.Clients, s icaconfig.Storage) (ke
 // rotates tells whether KMS could rotate the key by itself: other keys answer UnsupportedOperationException, and what
 // somebody else's key does is not ours to tell (https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html).
 func rotates(key *types.KeyMetadata) bool {
-	return key.KeyState == types.KeyStateEnabled && key.Origin == types.OriginTypeAwsKms && key.KeySpec == types.KeySpecSymmetricDefault &&
+	return key.KeyState == types.KeyStateEnabled && key.Origin == types.OriginTypeAwsKms &&
+		key.KeySpec == types.KeySpecSymmetricDefault &&
 		key.KeyManager == types.KeyManagerTypeCustomer
 }
 
 func compareKeyState(s icaconfig.Storage, got keyState) guard.Comparison {
 	v := compareOwnKeyState(s, got)
 	if foreignKey(s) {
-		return v.And(guard.Alert(fmt.Sprintf("key %s belongs to account %s: its events cannot be heard here, so a change of it shows only when icaguard requests anyway",
-			s.Key.ARN, accountOfARN(s.Key.ARN)),
-			"use a key of account "+accountOf(s)+", or let that account watch the key"))
+		return v.And(
+			guard.Alert(
+				fmt.Sprintf(
+					"key %s belongs to account %s: its events cannot be heard here, so a change of it shows only when icaguard requests anyway",
+					s.Key.ARN,
+					accountOfARN(s.Key.ARN),
+				),
+				"use a key of account "+accountOf(s)+", or let that account watch the key",
+			),
+		)
 	}
 	return v
 }
@@ -158,7 +173,10 @@ func rotationReport(got keyState) guard.Comparison {
 	if !got.RotationOff {
 		return guard.Comparison{}
 	}
-	return guard.Note("automatic rotation of the key is off; ICA works without it", "if your rules ask for it: aws kms enable-key-rotation")
+	return guard.Note(
+		"automatic rotation of the key is off; ICA works without it",
+		"if your rules ask for it: aws kms enable-key-rotation",
+	)
 }
 
 // putKeyState ends in the state Enabled: a key whose deletion was cancelled is disabled

@@ -37,7 +37,14 @@ func kmsKeyStateCases() []testCase {
 			setting: id, name: "scheduled for deletion, not ours to restore", variant: watched, want: guard.ActionRequired,
 			breakIt: (*env).scheduleKeyDeletion, check: told("is PendingDeletion", "die on 20", "aws kms cancel-key-deletion"),
 		},
-		{setting: id, name: "rotation on", variant: ours, want: guard.InSync, breakIt: (*env).enableKeyRotation, check: func(*env, guard.Outcome) {}},
+		{
+			setting: id,
+			name:    "rotation on",
+			variant: ours,
+			want:    guard.InSync,
+			breakIt: (*env).enableKeyRotation,
+			check:   func(*env, guard.Outcome) {},
+		},
 		{
 			setting: id, name: "rotation disabled", variant: ours, want: withNotes,
 			breakIt: func(w *env) { w.enableKeyRotation(); w.disableKeyRotation() }, check: told("automatic rotation"),
@@ -50,12 +57,20 @@ func kmsKeyStateCases() []testCase {
 			notShown: "its own deletion of the key, so another one is named",
 		},
 		{
-			setting: id, name: "in another account", variant: ours, want: guard.ActionRequired, check: told("account 210987654321", "cannot be heard"),
+			setting:  id,
+			name:     "in another account",
+			variant:  ours,
+			want:     guard.ActionRequired,
+			check:    told("account 210987654321", "cannot be heard"),
 			breakIt:  func(w *env) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
 			notShown: "the other account",
 		},
 		{
-			setting: id, name: "in another account, disabled", variant: ours, want: guard.ActionRequired, check: told("is Disabled", "ask account 210987654321"),
+			setting: id,
+			name:    "in another account, disabled",
+			variant: ours,
+			want:    guard.ActionRequired,
+			check:   told("is Disabled", "ask account 210987654321"),
 			breakIt: func(w *env) {
 				w.disableKey()
 				w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1))
@@ -67,7 +82,12 @@ func kmsKeyStateCases() []testCase {
 
 func (w *env) scheduleKeyDeletion() {
 	w.t.Helper()
-	w.must(w.kms.ScheduleKeyDeletion(w.t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &w.storage.Key.ARN, PendingWindowInDays: aws.Int32(7)}))
+	w.must(
+		w.kms.ScheduleKeyDeletion(
+			w.t.Context(),
+			&kms.ScheduleKeyDeletionInput{KeyId: &w.storage.Key.ARN, PendingWindowInDays: aws.Int32(7)},
+		),
+	)
 }
 
 func (w *env) cancelKeyDeletion() {
@@ -133,12 +153,17 @@ func TestKeyOfAStranger(t *testing.T) {
 
 // TestKeyIsNamedByID: callers may name a key by its bare id.
 func TestKeyIsNamedByID(t *testing.T) {
-	event, err := cloudtrail.Parse([]byte(`{"eventSource":"kms.amazonaws.com","eventName":"DisableKey","recipientAccountId":"123456789012",` +
-		`"requestParameters":{"keyId":"1234abcd-12ab-34cd-56ef-1234567890ab"}}`))
+	event, err := cloudtrail.Parse(
+		[]byte(`{"eventSource":"kms.amazonaws.com","eventName":"DisableKey","recipientAccountId":"123456789012",` +
+			`"requestParameters":{"keyId":"1234abcd-12ab-34cd-56ef-1234567890ab"}}`),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{storage("lab", "b", "r"), storage("other", "o", "r")}}
+	b := icaconfig.Baseline{
+		Home:     icaconfig.Home{Account: "123456789012"},
+		Storages: []icaconfig.Storage{storage("lab", "b", "r"), storage("other", "o", "r")},
+	}
 	b.Storages[0].Key = &icaconfig.Key{ARN: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
 	requests := guard.Route(event, "", guard.RowsOf([]guard.Setting{kmsKeyState()}), b)
 	if len(requests) != 1 || requests[0].Resource != b.Storages[0].Key.ARN {

@@ -133,9 +133,15 @@ func notificationConfiguration(entries []entry) (*types.NotificationConfiguratio
 		id, filter := optional(e.ID), e.keyFilter()
 		switch target.Service {
 		case "sns":
-			out.TopicConfigurations = append(out.TopicConfigurations, types.TopicConfiguration{TopicArn: &e.Target, Id: id, Events: e.Events, Filter: filter})
+			out.TopicConfigurations = append(
+				out.TopicConfigurations,
+				types.TopicConfiguration{TopicArn: &e.Target, Id: id, Events: e.Events, Filter: filter},
+			)
 		case "sqs":
-			out.QueueConfigurations = append(out.QueueConfigurations, types.QueueConfiguration{QueueArn: &e.Target, Id: id, Events: e.Events, Filter: filter})
+			out.QueueConfigurations = append(
+				out.QueueConfigurations,
+				types.QueueConfiguration{QueueArn: &e.Target, Id: id, Events: e.Events, Filter: filter},
+			)
 		case "lambda":
 			out.LambdaFunctionConfigurations = append(out.LambdaFunctionConfigurations, types.LambdaFunctionConfiguration{
 				LambdaFunctionArn: &e.Target, Id: id, Events: e.Events, Filter: filter,

@@ -49,7 +49,12 @@ func oidcProvider() guard.Setting {
 }
 
 func readProvider(ctx context.Context, c guard.Clients, s icaconfig.Storage) (providerState, error) {
-	out, err := iamClient(c).GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &s.Provider.ARN})
+	out, err := iamClient(
+		c,
+	).GetOpenIDConnectProvider(
+		ctx,
+		&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &s.Provider.ARN},
+	)
 	if awserr.Classify(err) == awserr.Gone {
 		return providerState{}, nil
 	}
@@ -64,7 +69,11 @@ func compareProvider(s icaconfig.Storage, got providerState) guard.Comparison {
 	case !got.Exists:
 		return guard.Comparison{Diffs: []guard.Diff{{Path: "provider " + s.Provider.Host, Expected: "exists", Found: "does not exist"}}}
 	case !slices.Contains(got.Audiences, s.Provider.Audience):
-		return guard.Comparison{Diffs: []guard.Diff{{Path: "audiences", Expected: s.Provider.Audience + " among them", Found: strings.Join(got.Audiences, ", ")}}}
+		return guard.Comparison{
+			Diffs: []guard.Diff{
+				{Path: "audiences", Expected: s.Provider.Audience + " among them", Found: strings.Join(got.Audiences, ", ")},
+			},
+		}
 	}
 	return guard.Comparison{}
 }

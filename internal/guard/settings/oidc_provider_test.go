@@ -25,7 +25,12 @@ func oidcProviderCases() []testCase {
 		{
 			setting: id, name: "deleted", want: guard.Restored,
 			breakIt: func(w *env) {
-				w.must(w.iam.DeleteOpenIDConnectProvider(w.t.Context(), &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.storage.Provider.ARN}))
+				w.must(
+					w.iam.DeleteOpenIDConnectProvider(
+						w.t.Context(),
+						&iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.storage.Provider.ARN},
+					),
+				)
 			},
 		},
 		{

@@ -57,7 +57,13 @@ func permissionPolicy() guard.Setting {
 			Reads: append(guard.Actions(guard.OnPolicy, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"),
 				append(guard.Actions(guard.OnBucket, "s3:GetBucketVersioning"), guard.Actions(guard.OnAccount, "s3:ListAllMyBuckets")...)...),
 		},
-		Writes: guard.Actions(guard.OnPolicy, "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"),
+		Writes: guard.Actions(
+			guard.OnPolicy,
+			"iam:CreatePolicy",
+			"iam:CreatePolicyVersion",
+			"iam:DeletePolicyVersion",
+			"iam:SetDefaultPolicyVersion",
+		),
 	}, guard.Spec[managedPolicy]{Read: readPolicy, Compare: comparePolicy, Put: putPolicy})
 }
 
@@ -115,7 +121,8 @@ type bucketState struct {
 	Unreadable string // why the versioning is not known
 }
 
-// bucketStates reads all buckets that the policy covers. One that cannot be read never keeps the policy of the others from being restored.
+// bucketStates reads all buckets that the policy covers. One that cannot be read never keeps the policy of the others
+// from being restored.
 func bucketStates(ctx context.Context, c guard.Clients, s icaconfig.Storage) (map[string]bucketState, error) {
 	states := map[string]bucketState{}
 	for _, bucket := range s.Role.Buckets {
@@ -189,11 +196,15 @@ func (v policyVersion) number() int {
 	return n
 }
 
-// wantPolicy is the document for the buckets as they are now. A stranger's bucket is left out, as ICA would write the lab's data into it;
+// wantPolicy is the document for the buckets as they are now. A stranger's bucket is left out, as ICA would write the
+// lab's data into it;
 // one that cannot be read keeps the variant that the present policy has for it, else gets the narrower one.
 func wantPolicy(s icaconfig.Storage, got managedPolicy) policy.Document {
 	role := *s.Role
-	role.Buckets = slices.DeleteFunc(slices.Clone(role.Buckets), func(b *icaconfig.Bucket) bool { return got.Buckets[b.Name].Foreign })
+	role.Buckets = slices.DeleteFunc(
+		slices.Clone(role.Buckets),
+		func(b *icaconfig.Bucket) bool { return got.Buckets[b.Name].Foreign },
+	)
 	return role.PermissionPolicy(func(b *icaconfig.Bucket) bool {
 		if got.Buckets[b.Name].Unreadable != "" {
 			return b.Versioning == icaconfig.VersioningEnabled || got.grantsVersions(role, b)
@@ -212,7 +223,8 @@ func (m managedPolicy) grantsVersions(role icaconfig.Role, b *icaconfig.Bucket) 
 		return false
 	}
 	role.Buckets = []*icaconfig.Bucket{b}
-	for _, need := range role.PermissionPolicy(func(*icaconfig.Bucket) bool { return true }).Statements()[:2] { // of the bucket and its objects
+	// of the bucket and its objects
+	for _, need := range role.PermissionPolicy(func(*icaconfig.Bucket) bool { return true }).Statements()[:2] {
 		if !slices.ContainsFunc(present.Statements(), func(have policy.Statement) bool { return policy.Same(have, need) }) {
 			return false
 		}
@@ -235,14 +247,21 @@ func needsVersioned(b *icaconfig.Bucket, status types.BucketVersioningStatus) bo
 
 func comparePolicy(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 	if len(got.Versions) == 0 {
-		return guard.Comparison{Diffs: []guard.Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "exists", Found: "does not exist"}}}
+		return guard.Comparison{
+			Diffs: []guard.Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "exists", Found: "does not exist"}},
+		}
 	}
 	current := got.Versions[0]
 	var v guard.Comparison
 	if s.Role.Existing {
 		if accepted, extra := withoutIdleActions(current.Document); len(extra) > 0 {
 			current.Document = accepted
-			v.Notes = []guard.Finding{{What: "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role", Remediation: "nothing; remove it when convenient"}}
+			v.Notes = []guard.Finding{
+				{
+					What:        "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role",
+					Remediation: "nothing; remove it when convenient",
+				},
+			}
 		}
 	}
 	v = v.And(got.notes(s))
@@ -256,11 +275,14 @@ func comparePolicy(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 	}
 	v.Diffs = diffDocument(want, current.Document)
 	if len(v.Diffs) > 0 && s.Role.Existing && got.UsedByOthers {
-		v.Alerts, v.Diffs = []guard.Finding{{
-			What: fmt.Sprintf("policy %s is not as ICA needs it (%s), but others have it too, who would lose what they have",
-				s.Role.Policy.Name, v.Diffs[0].Path),
-			Remediation: "give ICA's role a policy of its own: write another role.policyName into ica.yaml, attach that one, detach this one",
-		}}, nil
+		v.Alerts, v.Diffs = []guard.Finding{
+			{
+				What: fmt.Sprintf("policy %s is not as ICA needs it (%s), but others have it too, who would lose what they have",
+					s.Role.Policy.Name, v.Diffs[0].Path),
+				Remediation: "give ICA's role a policy of its own: write another role.policyName into ica.yaml, attach that one, detach " +
+					"this one",
+			},
+		}, nil
 	}
 	return v
 }
@@ -282,10 +304,14 @@ func (m managedPolicy) notes(s icaconfig.Storage) guard.Comparison {
 	for _, b := range s.Role.Buckets {
 		switch state := m.Buckets[b.Name]; {
 		case state.Foreign:
-			c = c.And(guard.Note("bucket "+b.Name+" belongs to another account: the policy grants nothing on it", "setting bucket says what to do"))
+			c = c.And(
+				guard.Note("bucket "+b.Name+" belongs to another account: the policy grants nothing on it", "setting bucket says what to do"),
+			)
 		case state.Unreadable != "" && b.Versioning != icaconfig.VersioningEnabled:
-			c = c.And(guard.Note("the versioning of bucket "+b.Name+" cannot be read, so the policy keeps the variant that it has for it: "+
-				policy.Mask(state.Unreadable), "let icaguard's roles read the bucket's versioning"))
+			c = c.And(
+				guard.Note("the versioning of bucket "+b.Name+" cannot be read, so the policy keeps the variant that it has for it: "+
+					policy.Mask(state.Unreadable), "let icaguard's roles read the bucket's versioning"),
+			)
 		}
 	}
 	return c
@@ -296,7 +322,12 @@ func (m managedPolicy) notes(s icaconfig.Storage) guard.Comparison {
 func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got managedPolicy) error {
 	want := wantPolicy(s, got)
 	if len(got.Versions) == 0 {
-		_, err := iamClient(c).CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: &s.Role.Policy.Name, PolicyDocument: aws.String(want.JSON())})
+		_, err := iamClient(
+			c,
+		).CreatePolicy(
+			ctx,
+			&iam.CreatePolicyInput{PolicyName: &s.Role.Policy.Name, PolicyDocument: aws.String(want.JSON())},
+		)
 		return wrapPolicy("create", s, err)
 	}
 	others := got.Versions[1:]
@@ -308,7 +339,12 @@ func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got ma
 		return wrapPolicy("set default version of", s, err)
 	}
 	if len(got.Versions) >= maxPolicyVersions {
-		_, err := iamClient(c).DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &s.Role.Policy.ARN, VersionId: &others[0].ID})
+		_, err := iamClient(
+			c,
+		).DeletePolicyVersion(
+			ctx,
+			&iam.DeletePolicyVersionInput{PolicyArn: &s.Role.Policy.ARN, VersionId: &others[0].ID},
+		)
 		if err != nil && awserr.Classify(err) != awserr.Gone {
 			return wrapPolicy("delete version "+others[0].ID+" of", s, err)
 		}

@@ -42,7 +42,11 @@ func readAttached(ctx context.Context, c guard.Clients, s icaconfig.Storage) (at
 	if _, err := ourRole(ctx, c, s); err != nil {
 		return nil, err
 	}
-	return guard.ReadOnce(c, "ListAttachedRolePolicies "+s.Role.Name, func() (attachedPolicies, error) { return listAttached(ctx, c, s.Role.Name) })
+	return guard.ReadOnce(
+		c,
+		"ListAttachedRolePolicies "+s.Role.Name,
+		func() (attachedPolicies, error) { return listAttached(ctx, c, s.Role.Name) },
+	)
 }
 
 func listAttached(ctx context.Context, c guard.Clients, role string) (attachedPolicies, error) {

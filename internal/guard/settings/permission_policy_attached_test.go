@@ -10,7 +10,12 @@ func permissionPolicyAttachedCases() []testCase {
 	return []testCase{{
 		setting: "permission-policy-attached", name: "detached", want: guard.Restored,
 		breakIt: func(w *env) {
-			w.must(w.iam.DetachRolePolicy(w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN}))
+			w.must(
+				w.iam.DetachRolePolicy(
+					w.t.Context(),
+					&iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN},
+				),
+			)
 		},
 	}}
 }

@@ -30,7 +30,12 @@ func permissionPolicyCases() []testCase {
 			check:   func(w *env, _ guard.Outcome) { w.expectPolicy(versioned) },
 		}
 	}
-	lookAlike := edit("other case and order, same meaning", guard.InSync, `"s3:PutObject","s3:GetObject"`, `"S3:getobject","s3:putobject"`)
+	lookAlike := edit(
+		"other case and order, same meaning",
+		guard.InSync,
+		`"s3:PutObject","s3:GetObject"`,
+		`"S3:getobject","s3:putobject"`,
+	)
 	lookAlike.check = func(w *env, _ guard.Outcome) { w.expectPolicy(false) }
 	never := variant{bucket: "versioning: never"}
 	return []testCase{
@@ -50,7 +55,9 @@ func permissionPolicyCases() []testCase {
 		{
 			setting: id, name: "a Deny of others added", want: guard.ActionRequired,
 			breakIt: func(w *env) {
-				w.newVersion(w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`))
+				w.newVersion(
+					w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`),
+				)
 			},
 			check: func(w *env, _ guard.Outcome) {
 				if !strings.Contains(w.state()[id], "Incident") {
@@ -74,7 +81,12 @@ func permissionPolicyCases() []testCase {
 				for _, action := range []string{"s3:A", "s3:B", "s3:C", "s3:D"} {
 					w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"`+action+`"`))
 				}
-				w.must(w.iam.DeletePolicyVersion(w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")}))
+				w.must(
+					w.iam.DeletePolicyVersion(
+						w.t.Context(),
+						&iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")},
+					),
+				)
 				w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"s3:E"`))
 			},
 			check: func(w *env, _ guard.Outcome) {
@@ -87,7 +99,12 @@ func permissionPolicyCases() []testCase {
 		{
 			setting: id, name: "deleted with all versions", want: guard.Restored,
 			breakIt: func(w *env) {
-				w.must(w.iam.DetachRolePolicy(w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN}))
+				w.must(
+					w.iam.DetachRolePolicy(
+						w.t.Context(),
+						&iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN},
+					),
+				)
 				w.must(w.iam.DeletePolicy(w.t.Context(), &iam.DeletePolicyInput{PolicyArn: &w.storage.Role.Policy.ARN}))
 			},
 			check: func(w *env, _ guard.Outcome) { w.expectPolicy(false); w.expectWhole() },
@@ -116,7 +133,12 @@ func (w *env) newVersion(document string) {
 	w.must(out, err)
 	for _, v := range out.Versions {
 		if len(out.Versions) == maxPolicyVersions && !v.IsDefaultVersion && aws.ToString(v.VersionId) != "v1" {
-			w.must(w.iam.DeletePolicyVersion(w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: v.VersionId}))
+			w.must(
+				w.iam.DeletePolicyVersion(
+					w.t.Context(),
+					&iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: v.VersionId},
+				),
+			)
 			break
 		}
 	}
@@ -127,7 +149,12 @@ func (w *env) newVersion(document string) {
 
 func (w *env) setDefault(version string) {
 	w.t.Helper()
-	w.must(w.iam.SetDefaultPolicyVersion(w.t.Context(), &iam.SetDefaultPolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: &version}))
+	w.must(
+		w.iam.SetDefaultPolicyVersion(
+			w.t.Context(),
+			&iam.SetDefaultPolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: &version},
+		),
+	)
 }
 
 func (w *env) setVersioning(status types.BucketVersioningStatus) {
@@ -175,7 +202,12 @@ func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 	s := newEnvWithoutAWS(t, `role: {existing: true, sessionNamePrefix: "ssm:/p"}`)
 	wanted := text(s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false }))
 	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
-	illuminas = strings.Replace(illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1)
+	illuminas = strings.Replace(
+		illuminas,
+		`"Statement":[`,
+		`"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`,
+		1,
+	)
 	got := managedPolicy{Versions: []policyVersion{{ID: "v1", Document: document(illuminas)}}}
 	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Notes) != 1 {
 		t.Errorf("adopted: %+v", v)
@@ -186,7 +218,8 @@ func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 	}
 }
 
-// TestAnotherInvocationMadeTheVersion: when IAM says that there are too many versions although there was room, another invocation was first,
+// TestAnotherInvocationMadeTheVersion: when IAM says that there are too many versions although there was room, another
+// invocation was first,
 // and the policy is right at the next check.
 func TestAnotherInvocationMadeTheVersion(t *testing.T) {
 	w := newEnv(t, newFixture(t), variant{})
@@ -194,7 +227,12 @@ func TestAnotherInvocationMadeTheVersion(t *testing.T) {
 	for range maxPolicyVersions - 1 {
 		w.newVersion(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`)
 	}
-	w.must(w.iam.DeletePolicyVersion(t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")}))
+	w.must(
+		w.iam.DeletePolicyVersion(
+			t.Context(),
+			&iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")},
+		),
+	)
 	w.engine.Clients.Store = filling{w, right}
 	o := w.reconcile("permission-policy")
 	expectStatus(t, o, guard.RestoreFailed)

@@ -29,14 +29,23 @@ func role() guard.Setting {
 			Title:  "The IAM role that ICA assumes exists, at its path and with our tags",
 			Effect: `the storage configuration: "GetTemporaryCredentialsAsync Failed with STS error"`,
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("create role %s at path %s as icaguard render trust-policy says, or deploy again", s.Role.Name, s.Role.Path)
+				return fmt.Sprintf(
+					"create role %s at path %s as icaguard render trust-policy says, or deploy again",
+					s.Role.Name,
+					s.Role.Path,
+				)
 			},
 			On:       guard.OnRole,
 			Triggers: append([]guard.Trigger{roleEvents("TagRole", "UntagRole")}, prefixEvents()...), // a role is created with its trust
 			Reads:    guard.Actions(guard.OnRole, "iam:GetRole"),
 		},
 		Writes: slices.Concat(
-			guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:CreateRole")), guard.Actions(guard.OnRole, "iam:TagRole"), guard.Actions(guard.OnParameter, "ssm:GetParameter"),
+			guard.WithCondition(
+				withBoundary,
+				guard.Actions(guard.OnRole, "iam:CreateRole"),
+			),
+			guard.Actions(guard.OnRole, "iam:TagRole"),
+			guard.Actions(guard.OnParameter, "ssm:GetParameter"),
 		),
 	}, guard.Spec[roleIdentity]{Read: readRoleIdentity, Compare: compareRoleIdentity, Put: putRole})
 }
@@ -61,8 +70,10 @@ func compareRoleIdentity(s icaconfig.Storage, got roleIdentity) guard.Comparison
 	case !got.Exists:
 		return guard.Comparison{Diffs: []guard.Diff{{Path: "role " + s.Role.Name, Expected: "exists", Found: "does not exist"}}}
 	case got.ARN != s.Role.ARN:
-		return guard.Alert(fmt.Sprintf("role %s stands at %s, ica.yaml says %s: icaguard does not touch it", s.Role.Name, got.ARN, s.Role.ARN),
-			"delete or rename that role, or correct role.path in ica.yaml")
+		return guard.Alert(
+			fmt.Sprintf("role %s stands at %s, ica.yaml says %s: icaguard does not touch it", s.Role.Name, got.ARN, s.Role.ARN),
+			"delete or rename that role, or correct role.path in ica.yaml",
+		)
 	}
 	var v guard.Comparison
 	for _, key := range slices.Sorted(maps.Keys(wantTags(s))) {

@@ -28,7 +28,10 @@ func roleBoundary() guard.Setting {
 			Triggers: []guard.Trigger{roleEvents("PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary")},
 			Reads:    guard.Actions(guard.OnRole, "iam:GetRole"),
 		},
-		Writes: guard.OnlyIf(wantsBoundary, guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:PutRolePermissionsBoundary"))),
+		Writes: guard.OnlyIf(
+			wantsBoundary,
+			guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:PutRolePermissionsBoundary")),
+		),
 	}, guard.Spec[roleBoundaryARN]{Read: readRoleBoundary, Compare: compareRoleBoundary, Put: putRoleBoundary})
 }
 

@@ -23,7 +23,9 @@ func roleBoundaryCases() []testCase {
 		{
 			setting: id, name: "removed", want: guard.Restored,
 			breakIt: func(w *env) {
-				w.must(w.iam.DeleteRolePermissionsBoundary(w.t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.storage.Role.Name}))
+				w.must(
+					w.iam.DeleteRolePermissionsBoundary(w.t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.storage.Role.Name}),
+				)
 			},
 		},
 		{setting: id, name: "another one set, a security team's decision", want: guard.ActionRequired, breakIt: other, check: kept},

@@ -32,11 +32,15 @@ func roleForeignPolicies() guard.Setting {
 			},
 			On:       guard.OnRole,
 			Triggers: []guard.Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy")},
-			Reads: append(guard.Actions(guard.OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy"),
+			Reads: append(
+				guard.Actions(guard.OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy"),
 				guard.Actions(guard.OnPolicies, "iam:GetPolicy", "iam:GetPolicyVersion")...),
 		},
 		Writes: guard.OnlyIf(strict, guard.Actions(guard.OnRole, "iam:DetachRolePolicy", "iam:DeleteRolePolicy")),
-	}, guard.Spec[[]foreignPolicy]{Read: readForeignPolicies, Compare: compareForeignPolicies, Put: removeForeignPolicies, Destroys: true})
+	}, guard.Spec[[]foreignPolicy]{
+		Read: readForeignPolicies, Compare: compareForeignPolicies, Put: removeForeignPolicies,
+		Destroys: true,
+	})
 }
 
 // strict roles are cleared of what others put on them. What a lab had before icaguard came is never removed.
@@ -72,7 +76,12 @@ func managedDocument(ctx context.Context, c guard.Clients, arn string) (document
 	if err != nil {
 		return "", err
 	}
-	answer, err := iamClient(c).GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: managed.DefaultVersionId})
+	answer, err := iamClient(
+		c,
+	).GetPolicyVersion(
+		ctx,
+		&iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: managed.DefaultVersionId},
+	)
 	if err != nil {
 		return "", fmt.Errorf("get default version of policy %s: %w", arn, err)
 	}
@@ -141,7 +150,13 @@ func compareForeignPolicies(s icaconfig.Storage, got []foreignPolicy) guard.Comp
 				Remediation: "remove it now: " + removalCommand(s, f),
 			})
 		default:
-			v.Notes = append(v.Notes, guard.Finding{What: fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), Remediation: "remove it if ICA's role does not need it"})
+			v.Notes = append(
+				v.Notes,
+				guard.Finding{
+					What:        fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name),
+					Remediation: "remove it if ICA's role does not need it",
+				},
+			)
 		}
 	}
 	return v

@@ -57,7 +57,12 @@ func roleForeignPoliciesCases() []testCase {
 
 func (w *env) putInline(name, document string) {
 	w.t.Helper()
-	w.must(w.iam.PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyName: &name, PolicyDocument: &document}))
+	w.must(
+		w.iam.PutRolePolicy(
+			w.t.Context(),
+			&iam.PutRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyName: &name, PolicyDocument: &document},
+		),
+	)
 }
 
 func (w *env) attach(awsManaged string) {

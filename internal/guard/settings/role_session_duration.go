@@ -50,7 +50,9 @@ func compareRoleSession(s icaconfig.Storage, got roleSession) guard.Comparison {
 	if got.Seconds == s.Role.MaxSessionDuration {
 		return guard.Comparison{}
 	}
-	return guard.Comparison{Diffs: []guard.Diff{{Path: "MaxSessionDuration", Expected: seconds(s.Role.MaxSessionDuration), Found: seconds(got.Seconds)}}}
+	return guard.Comparison{
+		Diffs: []guard.Diff{{Path: "MaxSessionDuration", Expected: seconds(s.Role.MaxSessionDuration), Found: seconds(got.Seconds)}},
+	}
 }
 
 func seconds(n int32) string { return strconv.Itoa(int(n)) + " s" }

@@ -35,7 +35,12 @@ func roleSessionDurationCases() []testCase {
 
 func (w *env) updateRole(seconds *int32, description *string) {
 	w.t.Helper()
-	w.must(w.iam.UpdateRole(w.t.Context(), &iam.UpdateRoleInput{RoleName: &w.storage.Role.Name, MaxSessionDuration: seconds, Description: description}))
+	w.must(
+		w.iam.UpdateRole(
+			w.t.Context(),
+			&iam.UpdateRoleInput{RoleName: &w.storage.Role.Name, MaxSessionDuration: seconds, Description: description},
+		),
+	)
 }
 
 func (w *env) expectRole(seconds int32, description string) {

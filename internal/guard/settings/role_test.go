@@ -76,8 +76,11 @@ func (w *env) deleteRole() {
 func (w *env) createRole(path string) {
 	w.t.Helper()
 	w.must(w.iam.CreateRole(w.t.Context(), &iam.CreateRoleInput{
-		RoleName: &w.storage.Role.Name, Path: &path,
-		AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
+		RoleName: &w.storage.Role.Name,
+		Path:     &path,
+		AssumeRolePolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+		),
 	}))
 }
 

@@ -78,18 +78,24 @@ func compareRoleTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
 	return c
 }
 
-// openTrust alerts where the present policy is not bound to a prefix, or to other conditions of the wanted one. Its own prefix cannot be
+// openTrust alerts where the present policy is not bound to a prefix, or to other conditions of the wanted one. Its own
+// prefix cannot be
 // told right from wrong where ours is not known.
 func openTrust(s icaconfig.Storage, got document) guard.Comparison {
 	present, err := got.parse()
 	if err != nil {
-		return guard.Alert("the trust policy does not parse: "+err.Error(), "put the trust policy: icaguard render trust-policy --storage "+s.Name)
+		return guard.Alert(
+			"the trust policy does not parse: "+err.Error(),
+			"put the trust policy: icaguard render trust-policy --storage "+s.Name,
+		)
 	}
 	for _, statement := range present.Statements() {
 		prefixes := statement.ConditionValues("sts:RoleSessionName")
 		if !statement.IsDeny() && len(prefixes) == 0 {
-			return guard.Alert("the trust policy has no condition on sts:RoleSessionName: every ICA tenant of the region could take the role",
-				"put the trust policy by hand, now: icaguard render trust-policy --storage "+s.Name)
+			return guard.Alert(
+				"the trust policy has no condition on sts:RoleSessionName: every ICA tenant of the region could take the role",
+				"put the trust policy by hand, now: icaguard render trust-policy --storage "+s.Name,
+			)
 		}
 		for _, prefix := range prefixes {
 			literal := strings.TrimSuffix(prefix, "-*")
@@ -98,7 +104,10 @@ func openTrust(s icaconfig.Storage, got document) guard.Comparison {
 			}
 		}
 	}
-	return guard.Alert("the trust policy is not the one that ICA needs, whatever the prefix is", "put the trust policy: icaguard render trust-policy --storage "+s.Name)
+	return guard.Alert(
+		"the trust policy is not the one that ICA needs, whatever the prefix is",
+		"put the trust policy: icaguard render trust-policy --storage "+s.Name,
+	)
 }
 
 func putRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleTrust) error {

@@ -39,7 +39,9 @@ func roleTrustCases() []testCase {
 	lookAlike := edit("other order and the account's number, same meaning", guard.InSync, `"Effect":"Allow",`, "")
 	lookAlike.breakIt = func(w *env) {
 		before := text(w.storage.TrustPolicy(secretPrefix))
-		w.putTrust(strings.Replace(strings.Replace(before, `"Effect":"Allow",`, "", 1), `"Condition":`, `"Effect":"Allow","Condition":`, 1))
+		w.putTrust(
+			strings.Replace(strings.Replace(before, `"Effect":"Allow",`, "", 1), `"Condition":`, `"Effect":"Allow","Condition":`, 1),
+		)
 	}
 	lookAlike.check = func(*env, guard.Outcome) {}
 	return []testCase{
@@ -76,15 +78,34 @@ func roleTrustCases() []testCase {
 		{
 			setting: id, name: "parameter deleted", want: guard.ActionRequired, check: unusable,
 			breakIt: func(w *env) {
-				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
+				w.must(
+					ssm.NewFromConfig(
+						w.local.DirectConfig("us-east-1"),
+					).DeleteParameter(
+						w.t.Context(),
+						&ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+					),
+				)
 			},
 		},
 		{
 			setting: id, name: "parameter deleted, and every ICA tenant let in", want: guard.ActionRequired,
 			breakIt: func(w *env) {
-				open := strings.NewReplacer(`,"sts:RoleSessionName":"`+secretPrefix+`-*"`, "").Replace(text(w.storage.TrustPolicy(secretPrefix)))
+				open := strings.NewReplacer(
+					`,"sts:RoleSessionName":"`+secretPrefix+`-*"`,
+					"",
+				).Replace(
+					text(w.storage.TrustPolicy(secretPrefix)),
+				)
 				w.putTrust(open)
-				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
+				w.must(
+					ssm.NewFromConfig(
+						w.local.DirectConfig("us-east-1"),
+					).DeleteParameter(
+						w.t.Context(),
+						&ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+					),
+				)
 			},
 			check: func(w *env, o guard.Outcome) {
 				if len(o.Alerts) != 2 || !strings.Contains(o.Alerts[1].What, "every ICA tenant of the region could take the role") {
@@ -96,7 +117,14 @@ func roleTrustCases() []testCase {
 			setting: id, name: "parameter deleted, and the audience taken out", want: guard.ActionRequired,
 			breakIt: func(w *env) {
 				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(secretPrefix)), ":aud\":\"sts.amazonaws.com\"", ":aud\":\"other\"", 1))
-				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter}))
+				w.must(
+					ssm.NewFromConfig(
+						w.local.DirectConfig("us-east-1"),
+					).DeleteParameter(
+						w.t.Context(),
+						&ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+					),
+				)
 			},
 			check: func(w *env, o guard.Outcome) {
 				if len(o.Alerts) != 2 || !strings.Contains(o.Alerts[1].What, "not the one that ICA needs, whatever the prefix is") {
@@ -117,7 +145,12 @@ func roleTrustCases() []testCase {
 
 func (w *env) putTrust(document string) {
 	w.t.Helper()
-	w.must(w.iam.UpdateAssumeRolePolicy(w.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyDocument: &document}))
+	w.must(
+		w.iam.UpdateAssumeRolePolicy(
+			w.t.Context(),
+			&iam.UpdateAssumeRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyDocument: &document},
+		),
+	)
 }
 
 func (w *env) putPrefix(value string, kind types.ParameterType) {
@@ -133,7 +166,10 @@ func (w *env) putPrefix(value string, kind types.ParameterType) {
 // newEnvWithoutAWS is the storage of a configuration, for what is pure.
 func newEnvWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
 	t.Helper()
-	file, err := icaconfig.Parse("ica.yaml", fmt.Appendf(nil, "storages:\n  - name: lab\n    icaRegion: US\n    bucket: {name: lab-ica, folder: ica}\n    %s\n", lines))
+	file, err := icaconfig.Parse(
+		"ica.yaml",
+		fmt.Appendf(nil, "storages:\n  - name: lab\n    icaRegion: US\n    bucket: {name: lab-ica, folder: ica}\n    %s\n", lines),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,14 +183,18 @@ func newEnvWithoutAWS(t *testing.T, lines string) icaconfig.Storage {
 
 func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: "ssm:/p"}`)
-	for _, broken := range []string{"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`, `{"Condition":{"StringLike":{"sts:RoleSessionName":"` + secretPrefix + `-*"}}}`} {
+	for _, broken := range []string{
+		"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`,
+		`{"Condition":{"StringLike":{"sts:RoleSessionName":"` + secretPrefix + `-*"}}}`,
+	} {
 		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: secretPrefix})
 		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), secretPrefix) {
 			t.Errorf("%q: %d diffs; is the prefix shown?", broken, len(v.Diffs))
 		}
 	}
 	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: secretPrefix})
-	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") || strings.Contains(fmt.Sprint(changed), "somebody-elses") {
+	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") ||
+		strings.Contains(fmt.Sprint(changed), "somebody-elses") {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
 	}
 }

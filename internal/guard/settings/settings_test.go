@@ -236,8 +236,11 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // TestCoverage keeps the table of all ways of breaking for people to read.
 func TestCoverage(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# What was broken, and what came of it\n\nWritten by the tests (`make update`), one line per way of breaking that they play on the local AWS.\n\n" +
-		"| setting | broken so | result | not shown by the local AWS |\n|---|---|---|---|\n")
+	b.WriteString(
+		"# What was broken, and what came of it\n\nWritten by the tests (`make update`), one line per way of breaking that they " +
+			"play on the local AWS.\n\n" +
+			"| setting | broken so | result | not shown by the local AWS |\n|---|---|---|---|\n",
+	)
 	for _, setting := range All() {
 		for _, w := range casesOf(t, setting.ID) {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", w.setting, w.name, w.want, w.notShown)
@@ -269,7 +272,10 @@ func TestReadBackLost(t *testing.T) {
 // TestNothingOfOthersIsDeletedUnkept: where restoring deletes others' work, it waits for the memory.
 func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
 	w := newEnv(t, newFixture(t), variant{role: "strict: true"})
-	w.putInline("lab", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`)
+	w.putInline(
+		"lab",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`,
+	)
 	w.store.away = context.DeadlineExceeded
 	expectStatus(t, w.reconcile("role-foreign-policies"), guard.RestoreFailed)
 	if !strings.Contains(w.state()["role-foreign-policies"], `"lab"`) || len(w.requeued) != 1 {

@@ -54,8 +54,10 @@ func (p sharedPolicy) compare(got document) guard.Comparison {
 	case err != nil:
 		v, merged = guard.Alert("ICA's part cannot be put into the policy: "+err.Error(), "change the policy by hand as said"), present
 	case len(changes) > 0 && size > p.limit:
-		v = guard.Alert(fmt.Sprintf("with ICA's part the policy would have %d bytes, and AWS takes %d: %s", size, p.limit, differing(changes)),
-			"remove statements of others that are no longer needed")
+		v = guard.Alert(
+			fmt.Sprintf("with ICA's part the policy would have %d bytes, and AWS takes %d: %s", size, p.limit, differing(changes)),
+			"remove statements of others that are no longer needed",
+		)
 	}
 	return v.And(p.denials(merged)).And(orphans(merged, len(v.Diffs) > 0)).And(p.unasked(merged))
 }
@@ -75,7 +77,10 @@ func (p sharedPolicy) denials(d policy.Document) guard.Comparison {
 	var v guard.Comparison
 	for _, c := range p.callers {
 		for _, hit := range policy.Denies(d, c.Caller, c.calls) {
-			found := guard.Finding{What: c.who + ": " + hit.String(), Remediation: "let the owner of " + hit.Statement.String() + " " + hit.HowToExcept}
+			found := guard.Finding{
+				What:        c.who + ": " + hit.String(),
+				Remediation: "let the owner of " + hit.Statement.String() + " " + hit.HowToExcept,
+			}
 			if hit.Certain || !c.seen {
 				v.Alerts = append(v.Alerts, found)
 			} else {
@@ -96,8 +101,10 @@ func orphans(d policy.Document, restoring bool) guard.Comparison {
 			what = " spares "
 		}
 		found = append(found, guard.Finding{
-			What:        p.Statement.String() + what + p.ID + ", the id of a role or user that was deleted; recreating that does not repair it",
-			Remediation: "put the ARN of whoever is meant there, or remove the id: until then AWS refuses to save this policy, by icaguard too",
+			What: p.Statement.String() + what + p.ID + ", the id of a role or user that was deleted; recreating that does not " +
+				"repair it",
+			Remediation: "put the ARN of whoever is meant there, or remove the id: until then AWS refuses to save this policy, by " +
+				"icaguard too",
 		})
 	}
 	if restoring {

@@ -40,7 +40,12 @@ func newThreeStorages(t *testing.T) *env {
 	t.Helper()
 	w := newEnv(t, newFixture(t), variant{})
 	w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: aws.String(fmt.Sprintf("/ica/three-%d", w.local.envs)), Type: types.ParameterTypeString, Value: aws.String(secretPrefix), Overwrite: aws.Bool(true),
+		Name: aws.String(
+			fmt.Sprintf("/ica/three-%d", w.local.envs),
+		),
+		Type:      types.ParameterTypeString,
+		Value:     aws.String(secretPrefix),
+		Overwrite: aws.Bool(true),
 	}))
 	w.configure(fmt.Sprintf(threeStorages, w.local.envs))
 	for _, s := range w.engine.Baseline.Storages {
@@ -86,7 +91,8 @@ func TestSeveralStoragesSideBySide(t *testing.T) {
 func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 	w := newThreeStorages(t)
 	document := wantPolicy(w.engine.Baseline.Storages[1], managedPolicy{})
-	for _, want := range []string{w.engine.Baseline.Storages[0].Bucket.Name + "/ica/*", w.engine.Baseline.Storages[1].Bucket.Name + "/ica/*", "s3:GetObjectVersion", "s3:GetObjectTagging"} {
+	for _, want := range []string{w.engine.Baseline.Storages[0].Bucket.Name + "/ica/*", w.engine.Baseline.Storages[1].Bucket.Name +
+		"/ica/*", "s3:GetObjectVersion", "s3:GetObjectTagging"} {
 		if !strings.Contains(text(document), want) {
 			t.Errorf("the shared policy lacks %s: %s", want, text(document))
 		}
@@ -94,12 +100,18 @@ func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 	if strings.Contains(text(document), "three-other") {
 		t.Error("the shared policy covers the bucket of another role")
 	}
-	w.must(w.iam.DeleteRolePermissionsBoundary(t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.engine.Baseline.Storages[0].Role.Name}))
+	w.must(
+		w.iam.DeleteRolePermissionsBoundary(
+			t.Context(),
+			&iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.engine.Baseline.Storages[0].Role.Name},
+		),
+	)
 	w.handle(guard.Request{Resource: w.engine.Baseline.Storages[0].Role.ARN, Setting: "role-boundary"})
 	w.expectInSync()
 }
 
-// TestOneUnreadableBucketKeepsNoPolicyFromBeingRestored: the policy of a role with several buckets is restored although the versioning of one
+// TestOneUnreadableBucketKeepsNoPolicyFromBeingRestored: the policy of a role with several buckets is restored although
+// the versioning of one
 // cannot be read; for that one it keeps the variant that it has, else it gets the narrower one.
 func TestOneUnreadableBucketKeepsNoPolicyFromBeingRestored(t *testing.T) {
 	w := newThreeStorages(t)
@@ -110,7 +122,9 @@ func TestOneUnreadableBucketKeepsNoPolicyFromBeingRestored(t *testing.T) {
 			w.t = t
 			defer w.local.Recorder().Inject(localaws.Fault{Operation: "GetBucketVersioning", AccessKeyID: w.key, Kind: kind})()
 			for _, versioned := range []bool{true, false} {
-				present := text(role.PermissionPolicy(func(b *icaconfig.Bucket) bool { return versioned || b.Versioning == icaconfig.VersioningEnabled }))
+				present := text(
+					role.PermissionPolicy(func(b *icaconfig.Bucket) bool { return versioned || b.Versioning == icaconfig.VersioningEnabled }),
+				)
 				w.newVersion(strings.Replace(present, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},`, 1))
 				o := w.handle(guard.Request{Setting: "permission-policy", Resource: role.Policy.ARN})[0]
 				expectStatus(t, o, guard.Restored)
@@ -134,7 +148,8 @@ func TestTakenBucketIsLeftOutOfTheSharedPolicy(t *testing.T) {
 	w.takeBucket()
 	o := w.handle(guard.Request{Setting: "permission-policy", Resource: role.Policy.ARN})[0]
 	expectStatus(t, o, guard.Restored)
-	if got := w.defaultPolicy(); strings.Contains(got, taken.Bucket.Name) || !strings.Contains(got, w.engine.Baseline.Storages[0].Bucket.ARN) {
+	if got := w.defaultPolicy(); strings.Contains(got, taken.Bucket.Name) ||
+		!strings.Contains(got, w.engine.Baseline.Storages[0].Bucket.ARN) {
 		t.Errorf("policy %s: want the stranger's bucket left out, and the other one in", got)
 	}
 	w.storage = w.engine.Baseline.Storages[2]
@@ -157,7 +172,10 @@ func (w *env) defaultPolicy() string {
 
 // TestSharedRoleIsObservedWithItsStorage: observe promises that nothing is changed that the storage depends on.
 func TestSharedRoleIsObservedWithItsStorage(t *testing.T) {
-	file, err := icaconfig.Parse("ica.yaml", []byte(strings.Replace(fmt.Sprintf(threeStorages, 1), "- name: test\n", "- name: test\n    mode: observe\n", 1)))
+	file, err := icaconfig.Parse(
+		"ica.yaml",
+		[]byte(strings.Replace(fmt.Sprintf(threeStorages, 1), "- name: test\n", "- name: test\n    mode: observe\n", 1)),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +184,8 @@ func TestSharedRoleIsObservedWithItsStorage(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := file.Baseline(owner)
-	if prod := b.Storages[0]; guard.OnRole.Shared(prod).Mode != icaconfig.Observe || guard.OnBucket.Shared(prod).Mode != icaconfig.Enforce {
+	if prod := b.Storages[0]; guard.OnRole.Shared(prod).Mode != icaconfig.Observe ||
+		guard.OnBucket.Shared(prod).Mode != icaconfig.Enforce {
 		t.Errorf("role %s, bucket %s", guard.OnRole.Shared(prod).Mode, guard.OnBucket.Shared(prod).Mode)
 	}
 }

@@ -30,7 +30,8 @@ func (w *env) breaks() map[string]func(context.Context) error {
 		},
 		"bucket-ownership": func(ctx context.Context) error {
 			_, err := s3s.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
-				Bucket: bucket, OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: "ObjectWriter"}}},
+				Bucket:            bucket,
+				OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: "ObjectWriter"}}},
 			})
 			return err
 		},
@@ -43,7 +44,10 @@ func (w *env) breaks() map[string]func(context.Context) error {
 			return err
 		},
 		"oidc-provider": func(ctx context.Context) error {
-			_, err := iams.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.Storage.Provider.ARN})
+			_, err := iams.DeleteOpenIDConnectProvider(
+				ctx,
+				&iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.Storage.Provider.ARN},
+			)
 			return err
 		},
 		"role": func(ctx context.Context) error {

@@ -53,7 +53,8 @@ type env struct {
 // TestDeployed deploys the example once, as it takes its time; the tests follow each other in it.
 func TestDeployed(t *testing.T) {
 	w := deploy(t)
-	defer func() { // a cleanup would be too late: the local AWS, which takes the functions' last log lines, ends with the test's context
+	// a cleanup would be too late: the local AWS, which takes the functions' last log lines, ends with the test's context
+	defer func() {
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
@@ -97,7 +98,12 @@ func (w *env) must(err error) {
 // testBaseline reads back what the stacks made, before anything else happens.
 func (w *env) testBaseline() {
 	w.ExpectRestored()
-	out, err := iam.NewFromConfig(w.local.DirectConfig(testlab.Region)).GetRole(w.t.Context(), &iam.GetRoleInput{RoleName: &w.Storage.Role.Name})
+	out, err := iam.NewFromConfig(
+		w.local.DirectConfig(testlab.Region),
+	).GetRole(
+		w.t.Context(),
+		&iam.GetRoleInput{RoleName: &w.Storage.Role.Name},
+	)
 	w.must(err)
 	trust, err := url.PathUnescape(aws.ToString(out.Role.AssumeRolePolicyDocument))
 	w.must(err)
@@ -144,7 +150,8 @@ func (w *env) expectInSync() {
 	}
 }
 
-// testRules puts every sample on the bus: those that a setting listens to, and that did not fail, reach the queue. Events of a service of
+// testRules puts every sample on the bus: those that a setting listens to, and that did not fail, reach the queue.
+// Events of a service of
 // which nothing is guarded here, KMS's without a key, are let through by no rule.
 func (w *env) testRules() {
 	want := map[string]string{} // files by event id
@@ -243,7 +250,10 @@ func (w *env) takeEvents() []string {
 			event, err := cloudtrail.Parse([]byte(aws.ToString(message.Body)))
 			w.must(err)
 			ids = append(ids, event.ID)
-			_, err = client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &w.QueueURL, ReceiptHandle: message.ReceiptHandle})
+			_, err = client.DeleteMessage(
+				w.t.Context(),
+				&sqs.DeleteMessageInput{QueueUrl: &w.QueueURL, ReceiptHandle: message.ReceiptHandle},
+			)
 			w.must(err)
 		}
 	}
@@ -264,7 +274,11 @@ func (w *env) testRestore() {
 	w.must(err)
 	w.ExpectRestored()
 	if messages != 4 || failed != 0 {
-		w.t.Errorf("%d messages of which %d failed, want the stranger's two events and the echoes of the two restores", messages, failed)
+		w.t.Errorf(
+			"%d messages of which %d failed, want the stranger's two events and the echoes of the two restores",
+			messages,
+			failed,
+		)
 	}
 	w.expectInSync()
 }

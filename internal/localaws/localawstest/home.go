@@ -118,9 +118,14 @@ func (m homemaker) makeRoles() {
 
 func (m homemaker) makeRole(name string) {
 	m.t.Helper()
-	_, err := iam.NewFromConfig(m.home()).CreateRole(m.t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
-	)})
+	_, err := iam.NewFromConfig(
+		m.home(),
+	).CreateRole(
+		m.t.Context(),
+		&iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+		)},
+	)
 	var exists *iamtypes.EntityAlreadyExistsException
 	if !errors.As(err, &exists) {
 		m.must(nil, err)
@@ -140,8 +145,11 @@ func (m homemaker) makeFunctions() {
 	for _, name := range m.Functions {
 		_, _ = client.DeleteFunction(m.t.Context(), &lambda.DeleteFunctionInput{FunctionName: &name}) // if it is there
 		m.must(client.CreateFunction(m.t.Context(), &lambda.CreateFunctionInput{
-			FunctionName: &name, Role: aws.String("arn:aws:iam::" + m.local.Account() + ":role/" + name), Runtime: lambdatypes.RuntimeProvidedal2023,
-			Handler: aws.String("bootstrap"), Code: &lambdatypes.FunctionCode{ZipFile: code.Bytes()},
+			FunctionName: &name,
+			Role:         aws.String("arn:aws:iam::" + m.local.Account() + ":role/" + name),
+			Runtime:      lambdatypes.RuntimeProvidedal2023,
+			Handler:      aws.String("bootstrap"),
+			Code:         &lambdatypes.FunctionCode{ZipFile: code.Bytes()},
 		}))
 	}
 	m.must(client.CreateEventSourceMapping(m.t.Context(), &lambda.CreateEventSourceMappingInput{
@@ -157,7 +165,12 @@ func (m homemaker) makeTopic() {
 	topic, err := client.CreateTopic(m.t.Context(), &sns.CreateTopicInput{Name: &m.Topic})
 	m.must(topic, err)
 	for _, address := range m.Emails {
-		m.must(client.Subscribe(m.t.Context(), &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: &address}))
+		m.must(
+			client.Subscribe(
+				m.t.Context(),
+				&sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: &address},
+			),
+		)
 		m.must(client.ConfirmSubscription(m.t.Context(), &sns.ConfirmSubscriptionInput{TopicArn: topic.TopicArn, Token: &address}))
 	}
 }
@@ -172,7 +185,11 @@ func (m homemaker) makeTable() {
 			{AttributeName: &m.PartitionKey, KeyType: ddbtypes.KeyTypeHash}, {AttributeName: &m.SortKey, KeyType: ddbtypes.KeyTypeRange},
 		},
 		AttributeDefinitions: []ddbtypes.AttributeDefinition{
-			{AttributeName: &m.PartitionKey, AttributeType: ddbtypes.ScalarAttributeTypeS}, {AttributeName: &m.SortKey, AttributeType: ddbtypes.ScalarAttributeTypeS},
+			{
+				AttributeName: &m.PartitionKey,
+				AttributeType: ddbtypes.ScalarAttributeTypeS,
+			},
+			{AttributeName: &m.SortKey, AttributeType: ddbtypes.ScalarAttributeTypeS},
 		},
 	}))
 }
@@ -193,9 +210,20 @@ func (m homemaker) makeTrail() {
 	if region := m.Regions[0]; region != "us-east-1" {
 		create.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
 	}
-	_, _ = s3.NewFromConfig(m.home(), func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(m.t.Context(), create) // if it is not there
+	_, _ = s3.NewFromConfig(
+		m.home(),
+		func(o *s3.Options) { o.UsePathStyle = true },
+	).CreateBucket(
+		m.t.Context(),
+		create,
+	) // if it is not there
 	client := cloudtrail.NewFromConfig(m.home())
-	m.must(client.CreateTrail(m.t.Context(), &cloudtrail.CreateTrailInput{Name: &m.Trail, S3BucketName: &bucket, IsMultiRegionTrail: aws.Bool(true)}))
+	m.must(
+		client.CreateTrail(
+			m.t.Context(),
+			&cloudtrail.CreateTrailInput{Name: &m.Trail, S3BucketName: &bucket, IsMultiRegionTrail: aws.Bool(true)},
+		),
+	)
 	m.must(client.StartLogging(m.t.Context(), &cloudtrail.StartLoggingInput{Name: &m.Trail}))
 }
 

@@ -1,5 +1,7 @@
-// Package jsonschema makes the JSON Schema (draft 2020-12) of a file that yamlspec reads, so that editors complete and check it. It is a
-// little stricter than yamlspec, which also takes numbers without quotes and keys with nothing behind them; what needs more than one key
+// Package jsonschema makes the JSON Schema (draft 2020-12) of a file that yamlspec reads, so that editors complete and
+// check it. It is a
+// little stricter than yamlspec, which also takes numbers without quotes and keys with nothing behind them; what needs
+// more than one key
 // only code checks. The product does not link it: the schema is a file in the repository, which a test keeps.
 package jsonschema
 
@@ -107,7 +109,10 @@ func (m maker) field(field reflect.StructField) *Schema {
 
 func (m maker) pairs(p *yamlspec.Pairs) *Schema {
 	return &Schema{
-		Type: "object", MaxProperties: p.Most, PropertyNames: ofFormat(m.Formats[p.Keys], false), Additional: ofFormat(m.Formats[p.Values], false),
+		Type:          "object",
+		MaxProperties: p.Most,
+		PropertyNames: ofFormat(m.Formats[p.Keys], false),
+		Additional:    ofFormat(m.Formats[p.Values], false),
 	}
 }
 
@@ -146,7 +151,8 @@ func ofFormat(f *yamlspec.Format, optional bool) *Schema {
 // character is a character by its number, as Go's regular expressions write it.
 var character = regexp.MustCompile(`\\x\{([0-9a-f]{2})\}`)
 
-// forEditors turns a regular expression of Go into one of ECMA-262, as JSON Schema wants it: they differ in how they write a character.
+// forEditors turns a regular expression of Go into one of ECMA-262, as JSON Schema wants it: they differ in how they
+// write a character.
 func forEditors(pattern string) string {
 	return character.ReplaceAllString(pattern, `\u00$1`)
 }

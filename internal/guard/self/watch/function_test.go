@@ -10,7 +10,13 @@ import (
 func guardFunctionCases() []selfCase {
 	const id, stranger = "guard-function", " by arn:aws:iam::123456789012:user/AKIASTRANGER"
 	way := func(name, says string, breakIt func(*selfEnv, *lambda.Client)) selfCase {
-		return selfCase{setting: id, name: name, want: guard.ActionRequired, says: says, breakIt: func(w *selfEnv) { breakIt(w, lambdaClient(w.stranger, w.storage())) }}
+		return selfCase{
+			setting: id,
+			name:    name,
+			want:    guard.ActionRequired,
+			says:    says,
+			breakIt: func(w *selfEnv) { breakIt(w, lambdaClient(w.stranger, w.storage())) },
+		}
 	}
 	return []selfCase{
 		way("deleted", "function icaguard-validate does not exist", func(w *selfEnv, c *lambda.Client) {
@@ -25,23 +31,46 @@ func guardFunctionCases() []selfCase {
 			w.must(c.DeleteEventSourceMapping(w.t.Context(), &lambda.DeleteEventSourceMappingInput{UUID: w.mapping(c)}))
 		}),
 		way("mapping disabled", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
-			w.must(c.UpdateEventSourceMapping(w.t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: w.mapping(c), Enabled: aws.Bool(false)}))
+			w.must(
+				c.UpdateEventSourceMapping(
+					w.t.Context(),
+					&lambda.UpdateEventSourceMappingInput{UUID: w.mapping(c), Enabled: aws.Bool(false)},
+				),
+			)
 		}),
 		way("reads another queue", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteEventSourceMapping(w.t.Context(), &lambda.DeleteEventSourceMappingInput{UUID: w.mapping(c)}))
 			w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
-				FunctionName: aws.String(guard.RemediateFunction), EventSourceArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + guard.DeadLetterQueue),
+				FunctionName: aws.String(
+					guard.RemediateFunction,
+				),
+				EventSourceArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + guard.DeadLetterQueue),
 			}))
 		}),
 		way("other code", "UpdateFunctionCode20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
-			w.must(c.UpdateFunctionCode(w.t.Context(), &lambda.UpdateFunctionCodeInput{FunctionName: aws.String(guard.RemediateFunction), ZipFile: []byte("other")}))
+			w.must(
+				c.UpdateFunctionCode(
+					w.t.Context(),
+					&lambda.UpdateFunctionCodeInput{FunctionName: aws.String(guard.RemediateFunction), ZipFile: []byte("other")},
+				),
+			)
 		}),
 		way("other configuration", "UpdateFunctionConfiguration20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
-			w.must(c.UpdateFunctionConfiguration(w.t.Context(), &lambda.UpdateFunctionConfigurationInput{FunctionName: aws.String(guard.RemediateFunction), Timeout: aws.Int32(1)}))
+			w.must(
+				c.UpdateFunctionConfiguration(
+					w.t.Context(),
+					&lambda.UpdateFunctionConfigurationInput{FunctionName: aws.String(guard.RemediateFunction), Timeout: aws.Int32(1)},
+				),
+			)
 		}),
 		way("somebody else may start it", "AddPermission20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(c.AddPermission(w.t.Context(), &lambda.AddPermissionInput{
-				FunctionName: aws.String(guard.ValidateFunction), StatementId: aws.String("other"), Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("123456789012"),
+				FunctionName: aws.String(
+					guard.ValidateFunction,
+				),
+				StatementId: aws.String("other"),
+				Action:      aws.String("lambda:InvokeFunction"),
+				Principal:   aws.String("123456789012"),
 			}))
 		}),
 	}
@@ -50,7 +79,10 @@ func guardFunctionCases() []selfCase {
 // mapping is the id of the one by which remediate reads the queue.
 func (w *selfEnv) mapping(c *lambda.Client) *string {
 	w.t.Helper()
-	out, err := c.ListEventSourceMappings(w.t.Context(), &lambda.ListEventSourceMappingsInput{FunctionName: aws.String(guard.RemediateFunction)})
+	out, err := c.ListEventSourceMappings(
+		w.t.Context(),
+		&lambda.ListEventSourceMappingsInput{FunctionName: aws.String(guard.RemediateFunction)},
+	)
 	w.must(out, err)
 	return out.EventSourceMappings[0].UUID
 }

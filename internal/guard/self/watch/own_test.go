@@ -17,13 +17,15 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
-// TestAlarms: what a stranger does to the guard is an alert at once, what our own deploy does is none. That stacks are in progress is played.
+// TestAlarms: what a stranger does to the guard is an alert at once, what our own deploy does is none. That stacks are
+// in progress is played.
 func TestAlarms(t *testing.T) {
 	local := localawstest.Start(t)
 	newHome(t, local, true)
 	for name, test := range map[string]func(*selfEnv){
 		"by a stranger": testAlarm, "during our own deploy": testOwnDeploy, "during a deploy of another region's stack": testDeployAway,
-		"in the deploy before the last": testEarlierDeploy, "after a deploy": testAfterDeploy, "another region's stack deleted": testStackGone,
+		"in the deploy before the last": testEarlierDeploy, "after a deploy": testAfterDeploy,
+		"another region's stack deleted":            testStackGone,
 		"another region's stack deployed otherwise": testOtherDigest, "state broken during a deploy": testBrokenDuringDeploy,
 		"stacks cannot be described": testGateSkippedAlarm, "events of stacks cannot be described": testNoStackEvents,
 		"by a stranger during our own deploy": testHidden, "an audit": testAuditOfOwn, "where nothing is deployed": testNothingDeployed,
@@ -36,7 +38,10 @@ func TestAlarms(t *testing.T) {
 func byCloudFormation(requests []guard.Request) []guard.Request {
 	for i := range requests {
 		for j := range requests[i].Events {
-			requests[i].Events[j].Actor = cloudtrail.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation", From: guard.CloudFormation}
+			requests[i].Events[j].Actor = cloudtrail.Actor{
+				ARN:  "arn:aws:sts::123456789012:assumed-role/cdk-hnb659fds-cfn-exec-role/AWSCloudFormation",
+				From: guard.CloudFormation,
+			}
 		}
 	}
 	return requests
@@ -55,7 +60,8 @@ func (w *selfEnv) attribute() []guard.Request {
 
 func (w *selfEnv) expectAlarm(o guard.Outcome) {
 	w.t.Helper()
-	if o.Status != guard.ActionRequired || !strings.Contains(fmt.Sprint(o.Alerts), "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER") {
+	if o.Status != guard.ActionRequired ||
+		!strings.Contains(fmt.Sprint(o.Alerts), "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER") {
 		w.t.Errorf("want an alert with who did it: %+v", o)
 	}
 }
@@ -89,7 +95,9 @@ func testOwnDeploy(w *selfEnv) {
 func testDeployAway(w *selfEnv) {
 	start := time.Now()
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS")
-	w.must(eventsClient(w.stranger, away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
+	w.must(
+		eventsClient(w.stranger, away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}),
+	)
 	expectStatus(w.t, w.handleOne(w.requests()...), guard.Deferred)
 	w.playOne("icaguard-storage-eu-central-1", start, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	expectStatus(w.t, w.handleOne(w.requeued...), guard.ActionRequired) // the deploy left it so
@@ -107,21 +115,35 @@ func testHidden(w *selfEnv) {
 func testEarlierDeploy(w *selfEnv) {
 	requests := byCloudFormation(w.attribute())
 	now := requests[0].Events[0].Time
-	w.playOne("icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+	w.playOne(
+		"icaguard-guard",
+		now.Add(-30*time.Second),
+		"UPDATE_IN_PROGRESS",
+		"UPDATE_COMPLETE",
+		"UPDATE_IN_PROGRESS",
+		"UPDATE_COMPLETE",
+	)
 	o := w.handleOne(requests...)
 	expectStatus(w.t, o, guard.InSync)
 }
 
 func testAfterDeploy(w *selfEnv) {
 	requests := w.attribute()
-	w.playOne("icaguard-guard", requests[0].Events[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE") // over for two seconds
+	w.playOne(
+		"icaguard-guard",
+		requests[0].Events[0].Time.Add(-time.Minute-2*time.Second),
+		"UPDATE_IN_PROGRESS",
+		"UPDATE_COMPLETE",
+	) // over for two seconds
 	w.expectAlarm(w.handleOne(requests...))
 }
 
 // testStackGone: no deploy puts a deleted stack back by itself, so nothing is waited for.
 func testStackGone(w *selfEnv) {
 	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{})
-	w.must(eventsClient(w.stranger, away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}))
+	w.must(
+		eventsClient(w.stranger, away).DisableRule(w.t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("icaguard-relay-s3")}),
+	)
 	expectStatus(w.t, w.handleOne(w.requests()...), guard.ActionRequired)
 	w.expectAlarm(w.handleOne(w.attribute()...))
 	w.local.Recorder().PlayStack("icaguard-guard", localaws.StackState{}) // without that one, the guard itself is going
@@ -129,7 +151,10 @@ func testStackGone(w *selfEnv) {
 }
 
 func testOtherDigest(w *selfEnv) {
-	w.local.Recorder().PlayStack("icaguard-storage-eu-central-1", localaws.StackState{Status: "UPDATE_COMPLETE", Outputs: map[string]string{"ConfigDigest": "new"}})
+	w.local.Recorder().PlayStack(
+		"icaguard-storage-eu-central-1",
+		localaws.StackState{Status: "UPDATE_COMPLETE", Outputs: map[string]string{"ConfigDigest": "new"}},
+	)
 	o := w.handleOne(w.attribute()...)
 	expectStatus(w.t, o, guard.Deferred)
 	if !strings.Contains(o.Problem, "was deployed with configuration new, this is "+w.home.Digest) {
@@ -156,7 +181,8 @@ func testGateSkippedAlarm(w *selfEnv) {
 	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStacks", AccessKeyID: w.key, Kind: localaws.Denied, Times: 3})
 	o := w.handleOne(requests...)
 	w.expectAlarm(o)
-	if !strings.Contains(o.GateSkipped, "it is not known whether a deploy of our own did this") || !strings.Contains(o.GateSkipped, "cloudformation:DescribeStacks") {
+	if !strings.Contains(o.GateSkipped, "it is not known whether a deploy of our own did this") ||
+		!strings.Contains(o.GateSkipped, "cloudformation:DescribeStacks") {
 		w.t.Errorf("gate skipped: %q", o.GateSkipped)
 	}
 }
@@ -165,7 +191,9 @@ func testGateSkippedAlarm(w *selfEnv) {
 func testNoStackEvents(w *selfEnv) {
 	requests := w.attribute()
 	for _, times := range []int{1, 3} {
-		remove := w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: times})
+		remove := w.local.Recorder().Inject(
+			localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: times},
+		)
 		o := w.handleOne(requests...)
 		w.expectAlarm(o)
 		if !strings.Contains(o.GateSkipped, "describe events of stack icaguard-storage-us-east-1") {
@@ -174,7 +202,9 @@ func testNoStackEvents(w *selfEnv) {
 		remove()
 	}
 	w.playOne("icaguard-guard", requests[0].Events[0].Time, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-	w.local.Recorder().Inject(localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1})
+	w.local.Recorder().Inject(
+		localaws.Fault{Operation: "DescribeStackEvents", AccessKeyID: w.key, Kind: localaws.Throttled, Times: 1},
+	)
 	if o := w.handleOne(byCloudFormation(requests)...); o.Status != guard.InSync || o.GateSkipped != "" {
 		w.t.Errorf("the guard stack's deploy explains it: %+v", o)
 	}
@@ -198,7 +228,8 @@ func testNothingDeployed(w *selfEnv) {
 	requests := w.attribute()
 	w.local.Recorder().ResetCalls()
 	w.engine.Deploys = nil
-	if o := w.reconcile(requests...)[0]; o.Status != guard.InSync || slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
+	if o := w.reconcile(requests...)[0]; o.Status != guard.InSync ||
+		slices.ContainsFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.Service == "cloudformation" }) {
 		w.t.Errorf("%+v", o)
 	}
 }

@@ -29,7 +29,14 @@ func guardPauseCases() []selfCase {
 			setting: id, name: "resumed", want: guard.ActionRequired, says: "DeleteParameter" + by,
 			breakIt: func(w *selfEnv) {
 				put(w, ssm.NewFromConfig(w.local.DirectConfig(inHome)), guard.PauseAll)
-				w.must(ssm.NewFromConfig(w.stranger.Config).DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: aws.String(guard.PauseParameters + guard.PauseAll)}))
+				w.must(
+					ssm.NewFromConfig(
+						w.stranger.Config,
+					).DeleteParameter(
+						w.t.Context(),
+						&ssm.DeleteParameterInput{Name: aws.String(guard.PauseParameters + guard.PauseAll)},
+					),
+				)
 			},
 		},
 	}

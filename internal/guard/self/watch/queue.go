@@ -66,8 +66,9 @@ func compareQueues(s icaconfig.Storage, got []queueState) guard.Comparison {
 			v.Alerts = append(v.Alerts, guard.Finding{What: what + " has lost its dead-letter queue", Remediation: self.Redeploy(s)})
 		case q.Name == guard.DeadLetterQueue && q.Waiting > 0:
 			v.Alerts = append(v.Alerts, guard.Finding{
-				What:        fmt.Sprintf("%s holds %d messages: events that could not be delivered or handled", what, q.Waiting),
-				Remediation: "icaguard dead-letters shows them with the reason; icaguard reconcile --all makes up for events and requests, notices are for you to read; icaguard dead-letters --empty removes them",
+				What: fmt.Sprintf("%s holds %d messages: events that could not be delivered or handled", what, q.Waiting),
+				Remediation: "icaguard dead-letters shows them with the reason; icaguard reconcile --all makes up for events and " +
+					"requests, notices are for you to read; icaguard dead-letters --empty removes them",
 			})
 		}
 	}

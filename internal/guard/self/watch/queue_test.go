@@ -13,34 +13,69 @@ func guardQueueCases() []selfCase {
 		{
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "queue icaguard-requests in us-east-1 does not exist",
 			breakIt: func(w *selfEnv) {
-				w.must(queueClient(w.stranger, inHome).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
+				w.must(
+					queueClient(
+						w.stranger,
+						inHome,
+					).DeleteQueue(
+						w.t.Context(),
+						&sqs.DeleteQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)},
+					),
+				)
 			},
 		},
 		{
-			setting: id, name: "another region's dead-letter queue deleted", want: guard.ActionRequired, says: "queue icaguard-dead-letters in eu-central-1 does not exist",
+			setting: id,
+			name:    "another region's dead-letter queue deleted",
+			want:    guard.ActionRequired,
+			says:    "queue icaguard-dead-letters in eu-central-1 does not exist",
 			breakIt: func(w *selfEnv) {
-				w.must(queueClient(w.stranger, away).DeleteQueue(w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(away, guard.DeadLetterQueue)}))
+				w.must(
+					queueClient(
+						w.stranger,
+						away,
+					).DeleteQueue(
+						w.t.Context(),
+						&sqs.DeleteQueueInput{QueueUrl: w.url(away, guard.DeadLetterQueue)},
+					),
+				)
 			},
 		},
 		{
-			setting: id, name: "dead-letter queue taken away", want: guard.ActionRequired, says: "queue icaguard-requests in us-east-1 has lost its dead-letter queue",
+			setting: id,
+			name:    "dead-letter queue taken away",
+			want:    guard.ActionRequired,
+			says:    "queue icaguard-requests in us-east-1 has lost its dead-letter queue",
 			breakIt: func(w *selfEnv) { w.setAttribute("RedrivePolicy", "") },
 		},
 		{
-			setting: id, name: "another attribute set", want: guard.ActionRequired, says: "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			setting: id,
+			name:    "another attribute set",
+			want:    guard.ActionRequired,
+			says:    "SetQueueAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *selfEnv) { w.setAttribute("VisibilityTimeout", "1") },
 		},
 		{
 			setting: id, name: "purged", want: guard.ActionRequired, says: "PurgeQueue by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *selfEnv) {
-				w.must(queueClient(w.stranger, inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}))
+				w.must(
+					queueClient(w.stranger, inHome).PurgeQueue(w.t.Context(), &sqs.PurgeQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)}),
+				)
 			},
 		},
 		{
 			setting: id, name: "a message in another region's dead-letter queue", want: guard.ActionRequired, untold: true,
 			says: "queue icaguard-dead-letters in eu-central-1 holds 1 messages",
 			breakIt: func(w *selfEnv) {
-				w.must(queueClient(w.stranger, away).SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.url(away, guard.DeadLetterQueue), MessageBody: aws.String("{}")}))
+				w.must(
+					queueClient(
+						w.stranger,
+						away,
+					).SendMessage(
+						w.t.Context(),
+						&sqs.SendMessageInput{QueueUrl: w.url(away, guard.DeadLetterQueue), MessageBody: aws.String("{}")},
+					),
+				)
 			},
 		},
 	}

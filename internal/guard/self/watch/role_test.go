@@ -30,20 +30,47 @@ func guardRoleCases() []selfCase {
 		{
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "role icaguard-relay-eu-central-1 of the guard does not exist",
 			breakIt: func(w *selfEnv) {
-				w.must(iam.NewFromConfig(w.stranger.Config).DeleteRole(w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(guard.RelayRole + away)}))
+				w.must(
+					iam.NewFromConfig(
+						w.stranger.Config,
+					).DeleteRole(
+						w.t.Context(),
+						&iam.DeleteRoleInput{RoleName: aws.String(guard.RelayRole + away)},
+					),
+				)
 			},
 		},
 		alarm("UpdateAssumeRolePolicy", "trusts somebody else", func(w *selfEnv, c *iam.Client) {
-			w.must(c.UpdateAssumeRolePolicy(w.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: remediate, PolicyDocument: aws.String(trust)}))
+			w.must(
+				c.UpdateAssumeRolePolicy(
+					w.t.Context(),
+					&iam.UpdateAssumeRolePolicyInput{RoleName: remediate, PolicyDocument: aws.String(trust)},
+				),
+			)
 		}),
 		alarm("PutRolePolicy", "may do more", func(w *selfEnv, c *iam.Client) {
-			w.must(c.PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{RoleName: remediate, PolicyName: aws.String("more"), PolicyDocument: aws.String(all)}))
+			w.must(
+				c.PutRolePolicy(
+					w.t.Context(),
+					&iam.PutRolePolicyInput{RoleName: remediate, PolicyName: aws.String("more"), PolicyDocument: aws.String(all)},
+				),
+			)
 		}),
 		alarm("AttachRolePolicy", "is an administrator", func(w *selfEnv, c *iam.Client) {
-			w.must(c.AttachRolePolicy(w.t.Context(), &iam.AttachRolePolicyInput{RoleName: remediate, PolicyArn: aws.String("arn:aws:iam::aws:policy/AdministratorAccess")}))
+			w.must(
+				c.AttachRolePolicy(
+					w.t.Context(),
+					&iam.AttachRolePolicyInput{RoleName: remediate, PolicyArn: aws.String("arn:aws:iam::aws:policy/AdministratorAccess")},
+				),
+			)
 		}),
 		alarm("DeleteRolePolicy", "may do less", func(w *selfEnv, c *iam.Client) {
-			w.must(w.past().PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{RoleName: remediate, PolicyName: remediate, PolicyDocument: aws.String(all)}))
+			w.must(
+				w.past().PutRolePolicy(
+					w.t.Context(),
+					&iam.PutRolePolicyInput{RoleName: remediate, PolicyName: remediate, PolicyDocument: aws.String(all)},
+				),
+			)
 			w.must(c.DeleteRolePolicy(w.t.Context(), &iam.DeleteRolePolicyInput{RoleName: remediate, PolicyName: remediate}))
 		}),
 		alarm("CreatePolicyVersion", "the boundary of an ICA role widened", widen("icaguard-boundary-RoleEU")),

@@ -38,7 +38,13 @@ func readRules(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]rul
 		if err != nil {
 			return nil, fmt.Errorf("describe rule %s in %s: %w", rule.Name, rule.Region, err)
 		}
-		state.State, state.Pattern, state.Schedule = string(out.State), aws.ToString(out.EventPattern), aws.ToString(out.ScheduleExpression)
+		state.State, state.Pattern, state.Schedule = string(
+			out.State,
+		), aws.ToString(
+			out.EventPattern,
+		), aws.ToString(
+			out.ScheduleExpression,
+		)
 		targets, err := client.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule.Name})
 		if err != nil {
 			return nil, fmt.Errorf("list targets of rule %s in %s: %w", rule.Name, rule.Region, err)
@@ -51,7 +57,8 @@ func readRules(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]rul
 	return all, nil
 }
 
-// describe tells all of a target that decides what arrives: its ARN, what it is sent in place of the event, and the role that may send.
+// describe tells all of a target that decides what arrives: its ARN, what it is sent in place of the event, and the
+// role that may send.
 func describe(t types.Target) string {
 	return targetText(aws.ToString(t.Arn), cmp.Or(aws.ToString(t.Input), input(t)), aws.ToString(t.RoleArn))
 }
@@ -77,7 +84,10 @@ func compareRules(s icaconfig.Storage, got []ruleState) guard.Comparison {
 	var v guard.Comparison
 	for i, rule := range self.AllRules(s.Home) {
 		if fault := got[i].fault(rule); fault != "" {
-			v.Alerts = append(v.Alerts, guard.Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), Remediation: self.Redeploy(s)})
+			v.Alerts = append(
+				v.Alerts,
+				guard.Finding{What: fmt.Sprintf("rule %s in %s %s", rule.Name, rule.Region, fault), Remediation: self.Redeploy(s)},
+			)
 		}
 	}
 	return v

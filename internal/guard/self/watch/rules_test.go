@@ -24,7 +24,15 @@ func guardRulesCases() []selfCase {
 	}
 	remove := func(rule, region string) func(*selfEnv) {
 		return func(w *selfEnv) {
-			w.must(eventsClient(w.stranger, region).RemoveTargets(w.t.Context(), &eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}}))
+			w.must(
+				eventsClient(
+					w.stranger,
+					region,
+				).RemoveTargets(
+					w.t.Context(),
+					&eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}},
+				),
+			)
 		}
 	}
 	put := func(region string, put eventbridge.PutRuleInput) func(*selfEnv) {
@@ -42,19 +50,36 @@ func guardRulesCases() []selfCase {
 			remove(hear, inHome)(w)
 			w.must(eventsClient(w.stranger, inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
 		}),
-		way("pattern narrowed", "rule icaguard-relay-s3 in eu-central-1 has another pattern",
-			put(away, eventbridge.PutRuleInput{Name: aws.String(relay), EventPattern: aws.String(`{"source":["aws.s3"],"detail":{"eventName":["DeleteBucket"]}}`)})),
+		way(
+			"pattern narrowed",
+			"rule icaguard-relay-s3 in eu-central-1 has another pattern",
+			put(
+				away,
+				eventbridge.PutRuleInput{
+					Name:         aws.String(relay),
+					EventPattern: aws.String(`{"source":["aws.s3"],"detail":{"eventName":["DeleteBucket"]}}`),
+				},
+			),
+		),
 		way("schedule slowed down", `has the schedule "rate(7 days)", not "rate(1 hour)"`,
 			put(inHome, eventbridge.PutRuleInput{Name: aws.String(schedule), ScheduleExpression: aws.String("rate(7 days)")})),
 		way("target removed", "rule icaguard-relay-s3 in eu-central-1 has the targets []", remove(relay, away)),
-		way("target replaced", "has the targets ["+queue+"other]", targets(hear, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") })),
+		way(
+			"target replaced",
+			"has the targets ["+queue+"other]",
+			targets(hear, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") }),
+		),
 		way("target added", "has the targets ["+queue+"icaguard-requests "+queue+"other]", targets(hear, inHome, func(t *types.Target) {
 			t.Id, t.Arn = aws.String("other"), aws.String(queue+"other")
 		})),
 		way("events rewritten on their way", "with input of another's making", targets(hear, inHome, func(t *types.Target) {
 			t.InputTransformer = &types.InputTransformer{InputTemplate: aws.String(`{"detail":"nothing"}`)}
 		})),
-		way("schedule asks for nothing", "function:icaguard-validate with input {}", targets(schedule, inHome, func(t *types.Target) { t.Input = aws.String("{}") })),
+		way(
+			"schedule asks for nothing",
+			"function:icaguard-validate with input {}",
+			targets(schedule, inHome, func(t *types.Target) { t.Input = aws.String("{}") }),
+		),
 		way("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",
 			targets(relay, away, func(t *types.Target) { t.RoleArn = nil })),
 		{setting: id, name: "put again as it is", want: guard.InSync, breakIt: func(w *selfEnv) {

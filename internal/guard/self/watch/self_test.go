@@ -57,16 +57,26 @@ type selfEnv struct {
 	heard []cloudtrail.Event
 }
 
-// newHome makes the env of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming a key only adds
+// newHome makes the env of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming
+// a key only adds
 // rules, so it always is.
 func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *selfEnv {
 	t.Helper()
 	w := &selfEnv{t: t, local: local, key: "AKIAGUARDHOME", stranger: guard.Clients{Config: local.Config(inHome, "AKIASTRANGER")}}
 	w.configure(true)
 	localawstest.Home{
-		Regions: w.home.Regions(), Queue: guard.RequestQueue, DeadLetters: guard.DeadLetterQueue, Topic: guard.AlertTopic, Table: guard.LedgerTable, Trail: guard.TrailName,
-		PartitionKey: "resource", SortKey: "entry", Functions: []string{guard.RemediateFunction, guard.ValidateFunction}, Roles: self.Roles(w.home)[2:],
-		Emails: w.home.Emails, Rules: homeRules(w.home),
+		Regions:      w.home.Regions(),
+		Queue:        guard.RequestQueue,
+		DeadLetters:  guard.DeadLetterQueue,
+		Topic:        guard.AlertTopic,
+		Table:        guard.LedgerTable,
+		Trail:        guard.TrailName,
+		PartitionKey: "resource",
+		SortKey:      "entry",
+		Functions:    []string{guard.RemediateFunction, guard.ValidateFunction},
+		Roles:        self.Roles(w.home)[2:],
+		Emails:       w.home.Emails,
+		Rules:        homeRules(w.home),
 	}.Make(t, local, parts...)
 	w.configure(withKey)
 	w.play(time.Now().Add(-time.Hour), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
@@ -104,7 +114,12 @@ func (w *selfEnv) configure(withKey bool) {
 	cfg.RetryMaxAttempts = 1
 	w.home = baseline.Home
 	w.engine = guard.Engine{
-		Baseline: baseline, Self: All(), Clients: guard.Clients{Config: cfg, Account: w.local.Account()}, Now: time.Now, Sleep: guard.Sleep, Queue: w,
+		Baseline: baseline,
+		Self:     All(),
+		Clients:  guard.Clients{Config: cfg, Account: w.local.Account()},
+		Now:      time.Now,
+		Sleep:    guard.Sleep,
+		Queue:    w,
 	}
 }
 
@@ -219,7 +234,16 @@ type selfCase struct {
 
 // selfCases are all of them, each setting's in its own test file.
 func selfCases() []selfCase {
-	return slices.Concat(guardTrailCases(), guardRulesCases(), guardQueueCases(), guardFunctionCases(), guardRoleCases(), guardTopicCases(), guardLedgerCases(), guardPauseCases())
+	return slices.Concat(
+		guardTrailCases(),
+		guardRulesCases(),
+		guardQueueCases(),
+		guardFunctionCases(),
+		guardRoleCases(),
+		guardTopicCases(),
+		guardLedgerCases(),
+		guardPauseCases(),
+	)
 }
 
 func TestSelfChecks(t *testing.T) {
@@ -287,7 +311,10 @@ const withNotes guard.Status = "in-sync, with notes"
 
 func testSelfInSync(w *selfEnv, setting string, used map[string]bool) {
 	w.t.Helper()
-	if o := w.handleOne(guard.Request{Setting: setting}); o.Status != guard.InSync || !slices.Equal(o.Storages, []string{"icaguard"}) {
+	if o := w.handleOne(
+		guard.Request{Setting: setting},
+	); o.Status != guard.InSync ||
+		!slices.Equal(o.Storages, []string{"icaguard"}) {
 		w.t.Errorf("as deployed it must be in sync, and nobody's but the guard's: %+v", o)
 	}
 	for _, call := range w.calls() {
@@ -310,10 +337,16 @@ func testSelfCase(w *selfEnv, c selfCase, used map[string]bool) {
 		used[call.Action] = true
 	}
 	expectStatus(w.t, o, c.want)
-	if text := fmt.Sprint(o.Alerts, o.Notes, o.Problem); !strings.Contains(text, c.says) || (c.says == "") != (c.want == guard.InSync) {
+	if text := fmt.Sprint(
+		o.Alerts,
+		o.Notes,
+		o.Problem,
+	); !strings.Contains(text, c.says) ||
+		(c.says == "") != (c.want == guard.InSync) {
 		w.t.Errorf("people must read %q, read %s", c.says, text)
 	}
-	if c.want == guard.ActionRequired && (o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Events), "user/AKIASTRANGER")) {
+	if c.want == guard.ActionRequired &&
+		(o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Events), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
 	}
 	if again := len(w.requeued) == 1; again != (c.want == guard.InSync || c.want == withNotes) && !c.untold {
@@ -331,13 +364,15 @@ func testSelfFaults(w *selfEnv, setting string) {
 	slices.Sort(operations)
 	for _, operation := range slices.Compact(operations) {
 		for kind, want := range map[localaws.Kind]guard.Status{
-			localaws.Denied: guard.Unknown, localaws.Throttled: guard.Unknown, localaws.Malformed: guard.Unknown, localaws.ExplicitDeny: guard.ActionRequired,
+			localaws.Denied: guard.Unknown, localaws.Throttled: guard.Unknown, localaws.Malformed: guard.Unknown,
+			localaws.ExplicitDeny: guard.ActionRequired,
 		} {
 			remove := w.local.Recorder().Inject(localaws.Fault{Operation: operation, AccessKeyID: w.key, Kind: kind})
 			w.requeued = nil
 			o := w.handleOne(guard.Request{Setting: setting})
 			remove()
-			if o.Status != want || o.Problem == "" || o.Remediation == "" || len(o.Alerts) > 0 || len(w.requeued) != map[guard.Status]int{guard.Unknown: 1}[want] {
+			if o.Status != want || o.Problem == "" || o.Remediation == "" || len(o.Alerts) > 0 ||
+				len(w.requeued) != map[guard.Status]int{guard.Unknown: 1}[want] {
 				w.t.Errorf("%s %s: want %s, why and what to do: %+v, again %v", operation, kind, want, o, w.requeued)
 			}
 		}

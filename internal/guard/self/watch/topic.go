@@ -23,7 +23,10 @@ type topicState struct {
 
 func readTopic(ctx context.Context, c guard.Clients, s icaconfig.Storage) (topicState, error) {
 	state := topicState{Mails: map[string]bool{}}
-	pages := sns.NewListSubscriptionsByTopicPaginator(topicClient(c, s), &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(self.OnTopic.ARN(s))})
+	pages := sns.NewListSubscriptionsByTopicPaginator(
+		topicClient(c, s),
+		&sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(self.OnTopic.ARN(s))},
+	)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if awserr.Classify(err) == awserr.Gone {
@@ -42,7 +45,8 @@ func readTopic(ctx context.Context, c guard.Clients, s icaconfig.Storage) (topic
 	return state, nil
 }
 
-// add takes one subscription of an address, which may have several. One that is not confirmed has a word in place of an ARN, and one that
+// add takes one subscription of an address, which may have several. One that is not confirmed has a word in place of an
+// ARN, and one that
 // was given up, another for some time.
 func (t topicState) add(address, arn string) {
 	if arn == "Deleted" {
@@ -54,7 +58,9 @@ func (t topicState) add(address, arn string) {
 
 // subscribe makes AWS send its mail once more: to CloudFormation the subscription is there.
 func subscribe(s icaconfig.Storage, mail string) string {
-	return "aws sns subscribe --region " + s.Home.HomeRegion + " --topic-arn " + self.OnTopic.ARN(s) + " --protocol email --notification-endpoint " + mail
+	return "aws sns subscribe --region " + s.Home.HomeRegion + " --topic-arn " + self.OnTopic.ARN(
+		s,
+	) + " --protocol email --notification-endpoint " + mail
 }
 
 func compareTopic(s icaconfig.Storage, got topicState) guard.Comparison {
@@ -66,11 +72,18 @@ func compareTopic(s icaconfig.Storage, got topicState) guard.Comparison {
 		confirmed, subscribed := got.Mails[strings.ToLower(mail)]
 		switch {
 		case !subscribed:
-			v.Alerts = append(v.Alerts, guard.Finding{What: mail + " is not subscribed to topic " + guard.AlertTopic, Remediation: subscribe(s, mail)})
+			v.Alerts = append(
+				v.Alerts,
+				guard.Finding{What: mail + " is not subscribed to topic " + guard.AlertTopic, Remediation: subscribe(s, mail)},
+			)
 		case !confirmed:
 			v.Notes = append(v.Notes, guard.Finding{
-				What:        mail + " has not confirmed its subscription and gets no alert",
-				Remediation: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two days, then: " + subscribe(s, mail),
+				What: mail + " has not confirmed its subscription and gets no alert",
+				Remediation: "open the mail \"AWS Notification - Subscription Confirmation\" and follow its link; it lapses after two " +
+					"days, then: " + subscribe(
+					s,
+					mail,
+				),
 			})
 		}
 	}

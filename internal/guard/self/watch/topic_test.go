@@ -28,11 +28,19 @@ func guardTopicCases() []selfCase {
 			breakIt: func(w *selfEnv) {
 				client := sns.NewFromConfig(w.local.DirectConfig(inHome)) // as a deploy subscribes
 				w.unsubscribe(client, "second@example.org")
-				w.must(client.Subscribe(w.t.Context(), &sns.SubscribeInput{TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("second@example.org")}))
+				w.must(
+					client.Subscribe(
+						w.t.Context(),
+						&sns.SubscribeInput{TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("second@example.org")},
+					),
+				)
 			},
 		},
 		{
-			setting: id, name: "another attribute set", want: guard.ActionRequired, says: "SetTopicAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
+			setting: id,
+			name:    "another attribute set",
+			want:    guard.ActionRequired,
+			says:    "SetTopicAttributes by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *selfEnv) {
 				w.must(topicClient(w.stranger, w.storage()).SetTopicAttributes(w.t.Context(), &sns.SetTopicAttributesInput{
 					TopicArn: w.topic(), AttributeName: aws.String("DisplayName"), AttributeValue: aws.String("other"),

@@ -73,7 +73,8 @@ func readTrail(ctx context.Context, c guard.Clients, trail types.Trail) (heardTr
 	}
 	switch class := awserr.Classify(err); {
 	case class != awserr.Transient && aws.ToBool(trail.IsOrganizationTrail):
-		// Members may be refused in several ways, the id of another account in the ARN among them. That logging is on may be known all the same.
+		// Members may be refused in several ways, the id of another account in the ARN among them. That logging is on may be
+		// known all the same.
 		heard.Unknown = status == nil || heard.Logging
 		return heard, nil
 	case class == awserr.Gone:
@@ -101,7 +102,8 @@ func logged(out *cloudtrail.GetEventSelectorsOutput) (writes, kms bool) {
 	return writes, kms
 }
 
-// loggedAdvanced reads one advanced selector: all of its fields have to match an event. A field that nobody here knows may leave our
+// loggedAdvanced reads one advanced selector: all of its fields have to match an event. A field that nobody here knows
+// may leave our
 // events out, so it does not count as hearing.
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html
 func loggedAdvanced(fields []types.AdvancedFieldSelector) (writes, kms bool) {
@@ -134,7 +136,8 @@ func compareHearing(s icaconfig.Storage, got []hearing) guard.Comparison {
 		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Logging && t.Writes && (t.KMS || !needsKMS) }):
 		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Unknown }):
 			v.Notes = append(v.Notes, guard.Finding{
-				What:        "it is not known whether a trail logs management events in " + h.Region + ": this account may not look into the organisation's trail",
+				What: "it is not known whether a trail logs management events in " + h.Region + ": this account may not look into " +
+					"the organisation's trail",
 				Remediation: "let icaguard probe show that events arrive",
 			})
 		default:

@@ -12,7 +12,9 @@ import (
 func guardTrailCases() []selfCase {
 	const id = "guard-trail"
 	stop := func(w *selfEnv) {
-		w.must(trailClient(w.stranger, inHome).StopLogging(w.t.Context(), &cloudtrail.StopLoggingInput{Name: aws.String(guard.TrailName)}))
+		w.must(
+			trailClient(w.stranger, inHome).StopLogging(w.t.Context(), &cloudtrail.StopLoggingInput{Name: aws.String(guard.TrailName)}),
+		)
 	}
 	selectors := func(s types.EventSelector) func(*selfEnv) {
 		return func(w *selfEnv) {
@@ -21,7 +23,9 @@ func guardTrailCases() []selfCase {
 	}
 	advanced := func(fields ...types.AdvancedFieldSelector) func(*selfEnv) {
 		return func(w *selfEnv) {
-			w.putSelectors(&cloudtrail.PutEventSelectorsInput{AdvancedEventSelectors: []types.AdvancedEventSelector{{FieldSelectors: fields}}})
+			w.putSelectors(
+				&cloudtrail.PutEventSelectorsInput{AdvancedEventSelectors: []types.AdvancedEventSelector{{FieldSelectors: fields}}},
+			)
 		}
 	}
 	field := func(name string, equals ...string) types.AdvancedFieldSelector {
@@ -29,7 +33,11 @@ func guardTrailCases() []selfCase {
 	}
 	management := field("eventCategory", "Management")
 	noKMS := types.AdvancedFieldSelector{Field: aws.String("eventSource"), NotEquals: []string{"kms.amazonaws.com"}}
-	excluding := types.EventSelector{IncludeManagementEvents: aws.Bool(true), ReadWriteType: types.ReadWriteTypeWriteOnly, ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}
+	excluding := types.EventSelector{
+		IncludeManagementEvents:       aws.Bool(true),
+		ReadWriteType:                 types.ReadWriteTypeWriteOnly,
+		ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
+	}
 	organisations := func(w *selfEnv) {
 		w.update(&cloudtrail.UpdateTrailInput{IsOrganizationTrail: aws.Bool(true)})
 		w.local.Recorder().Inject(localaws.Fault{Operation: "GetTrailStatus", AccessKeyID: w.key, Kind: localaws.Denied, Times: 1})
@@ -39,7 +47,9 @@ func guardTrailCases() []selfCase {
 		{
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "no CloudTrail trail covers us-east-1",
 			breakIt: func(w *selfEnv) {
-				w.must(trailClient(w.stranger, inHome).DeleteTrail(w.t.Context(), &cloudtrail.DeleteTrailInput{Name: aws.String(guard.TrailName)}))
+				w.must(
+					trailClient(w.stranger, inHome).DeleteTrail(w.t.Context(), &cloudtrail.DeleteTrailInput{Name: aws.String(guard.TrailName)}),
+				)
 			},
 		},
 		{
@@ -60,20 +70,34 @@ func guardTrailCases() []selfCase {
 			breakIt: func(w *selfEnv) { w.update(&cloudtrail.UpdateTrailInput{IsMultiRegionTrail: aws.Bool(false)}) },
 		},
 		{setting: id, name: "advanced selectors, all management events", key: true, breakIt: advanced(management), want: guard.InSync},
-		{setting: id, name: "advanced selectors, writes only", key: true, breakIt: advanced(management, field("readOnly", "false")), want: guard.InSync},
+		{
+			setting: id,
+			name:    "advanced selectors, writes only",
+			key:     true,
+			breakIt: advanced(management, field("readOnly", "false")),
+			want:    guard.InSync,
+		},
 		{
 			setting: id, name: "advanced selectors, reads only", breakIt: advanced(management, field("readOnly", "true")),
 			want: guard.ActionRequired, says: "logs no management events that write",
 		},
 		{
-			setting: id, name: "advanced selectors, data events only", breakIt: advanced(field("eventCategory", "Data"), field("resources.type", "AWS::S3::Object")),
-			want: guard.ActionRequired, says: "logs no management events that write",
+			setting: id,
+			name:    "advanced selectors, data events only",
+			breakIt: advanced(field("eventCategory", "Data"), field("resources.type", "AWS::S3::Object")),
+			want:    guard.ActionRequired,
+			says:    "logs no management events that write",
 		},
 		{
 			setting: id, name: "advanced selectors, some events only", breakIt: advanced(management, field("eventName", "CreateUser")),
 			want: guard.ActionRequired, says: "logs no management events that write",
 		},
-		{setting: id, name: "advanced selectors without KMS where no key is named", breakIt: advanced(management, noKMS), want: guard.InSync},
+		{
+			setting: id,
+			name:    "advanced selectors without KMS where no key is named",
+			breakIt: advanced(management, noKMS),
+			want:    guard.InSync,
+		},
 		{
 			setting: id, name: "advanced selectors without KMS where a key is named", key: true, breakIt: advanced(management, noKMS),
 			want: guard.ActionRequired, says: "logs no KMS events",
