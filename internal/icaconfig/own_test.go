@@ -17,16 +17,13 @@ import (
 // The user's own documents as good as they can be; the tests edit them.
 const (
 	ownPermissions = `{"Version": "2012-10-17", "Statement": [
-  {"Sid": "Bucket", "Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"],
-    "Resource": "arn:PARTITION:s3:::BUCKET"},
-  {"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:PARTITION:s3:::BUCKET/FOLDER/*"],
-    "Condition": {"Bool": {"aws:SecureTransport": true}, "StringLike": {"s3:prefix": ["", "FOLDER/*"]}}},
+  {"Sid": "Bucket", "Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": "arn:PARTITION:s3:::BUCKET"},
+  {"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:PARTITION:s3:::BUCKET/FOLDER/*"], "Condition": {"Bool": {"aws:SecureTransport": true}, "StringLike": {"s3:prefix": ["", "FOLDER/*"]}}},
   {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "KEY_ARN"},
   {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}
 ]}`
 	ownTrust = `{"Version": "2012-10-17", "Statement": {
-  "Effect": "Allow", "Principal": {"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"},
-    "Action": "sts:AssumeRoleWithWebIdentity",
+  "Effect": "Allow", "Principal": {"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"}, "Action": "sts:AssumeRoleWithWebIdentity",
   "Condition": {"StringEquals": {"PROVIDER:aud": "sts.amazonaws.com"},
     "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-new*", "sts:RoleSessionName": "PREFIX-*"}}}}`
 	ownStatements = `[{"Sid": "Mine", "Effect": "Allow", "Principal": {"AWS": "CROSSACCT"}, "Action": ["s3:GetObject", "s3:GetObjectAttributes"],
