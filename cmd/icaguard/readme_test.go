@@ -24,7 +24,10 @@ func TestREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(data)
-	for name, text := range map[string]string{"settings": settingsTable(guard.RowsOf(settings.All())), "self checks": settingsTable(guard.RowsOf(self.All())), "documents": documentsTable()} {
+	for name, text := range map[string]string{
+		"settings": settingsTable(guard.RowsOf(settings.All())), "self checks": settingsTable(guard.RowsOf(self.All())),
+		"documents": documentsTable(),
+	} {
 		want = between(t, want, name, text)
 	}
 	if want == string(data) {

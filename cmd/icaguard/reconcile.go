@@ -95,8 +95,8 @@ func (s session) requests(reason, storage, setting string) []guard.Request {
 	return requests
 }
 
-// requestsFor asks for all that a storage depends on, or for the settings with these ids. Those of the guard itself are nobody's storage's:
-// they are asked for where they are named.
+// requestsFor asks for all that a storage depends on, or for the settings with these ids. Those of the guard itself are nobody's
+// storage's: they are asked for where they are named.
 func requestsFor(e *guard.Engine, storage string, asked ...string) []guard.Request {
 	requests := e.RequestsFor(storage, asked...)
 	for _, id := range ids(guard.RowsOf(self.All())) {

@@ -86,7 +86,8 @@ func guarding(t *testing.T, s *fixture, lab *testlab.Lab) *env {
 	t.Helper()
 	name := lab.Storage.Name
 	w := &env{
-		Lab: lab, t: t, fixture: s, log: &buffer{tee: t.Output()}, queues: map[string]string{}, sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
+		Lab: lab, t: t, fixture: s, log: &buffer{tee: t.Output()}, queues: map[string]string{},
+		sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
 	}
 	for _, queue := range []string{requests, deadLetters, inbox} {
 		out, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
@@ -198,7 +199,8 @@ func (w *env) poll(all bool) []localaws.Batch {
 	defer cancel()
 	var batches []localaws.Batch
 	_, err := localaws.Drain(ctx, localaws.PollerConfig{
-		SQS: w.sqs, QueueURL: w.queues[requests], QueueARN: w.queueARN(w.Storage.Name + "-" + requests), Function: w.function, AwaitAll: all,
+		SQS: w.sqs, QueueURL: w.queues[requests], QueueARN: w.queueARN(w.Storage.Name + "-" + requests),
+		Function: w.function, AwaitAll: all,
 		Observe: func(b localaws.Batch) { batches = append(batches, b) },
 	})
 	w.must(err)
@@ -243,7 +245,8 @@ func (w *env) invoke(payload string) {
 	}
 }
 
-// invokeBatch invokes the function with a batch past the queue, from which its own messages are not taken then. All has to be done.
+// invokeBatch invokes the function with a batch past the queue, from which its own messages are not taken then. All has to
+// be done.
 func (w *env) invokeBatch(bodies ...string) {
 	w.t.Helper()
 	var batch events.SQSEvent
@@ -320,7 +323,8 @@ func (w *env) expectAgain(p post, setting string, delay time.Duration, reason st
 	if p.QueueURL != w.queues[requests] {
 		w.t.Fatalf("not on the queue of requests: %+v", p)
 	}
-	if resource := w.resourceOf(setting); request.Resource != resource || request.Setting != setting || request.Attempt != 1 || !strings.Contains(request.Reason, reason) {
+	resource := w.resourceOf(setting)
+	if request.Resource != resource || request.Setting != setting || request.Attempt != 1 || !strings.Contains(request.Reason, reason) {
 		w.t.Errorf("request %+v, want attempt 1 at %s of %s because %q", request, setting, resource, reason)
 	}
 	if got := time.Duration(p.DelaySeconds) * time.Second; got != delay {
@@ -456,7 +460,7 @@ func (p *postbox) noteBatch(body, answer []byte) {
 	for _, entry := range batch.Entries {
 		for _, one := range taken.Successful {
 			if one.ID == entry.ID {
-				entry.post.QueueURL = batch.QueueURL
+				entry.QueueURL = batch.QueueURL
 				p.posts = append(p.posts, entry.post)
 			}
 		}

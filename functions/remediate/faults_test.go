@@ -64,7 +64,8 @@ func testSlow(t *testing.T, s *fixture) {
 	at := slices.IndexFunc(posts, func(p post) bool { return requestOf(t, p.MessageBody).Setting == "bucket-cors" })
 	w.expectAgain(posts[max(0, at)], "bucket-cors", 5*time.Second, "deadline exceeded")
 	later := posts[1-max(0, at)]
-	if r := requestOf(t, later.MessageBody); later.DelaySeconds != 0 || r.Setting != "role-session-duration" || r.Resource != w.Storage.Role.ARN || r.Attempt != 0 ||
+	r := requestOf(t, later.MessageBody)
+	if later.DelaySeconds != 0 || r.Setting != "role-session-duration" || r.Resource != w.Storage.Role.ARN || r.Attempt != 0 ||
 		!slices.Equal(eventsOf(t, later.MessageBody), []string{eventID(t, events[1])}) {
 		t.Errorf("want the request for the role at once, as it came: %+v", later)
 	}
@@ -136,7 +137,8 @@ func (w *env) expectNoticePosted(delay time.Duration, attempts int) string {
 	p := w.expectPosts(1)[0]
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
-	if notice, ok := message.(guard.Notice); !ok || int(notice.Attempts) != attempts || p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
+	notice, ok := message.(guard.Notice)
+	if !ok || int(notice.Attempts) != attempts || p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
 		w.t.Errorf("%+v, want a notice after %s, attempt %d", p, delay, attempts)
 	}
 	return p.MessageBody

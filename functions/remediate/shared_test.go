@@ -20,13 +20,14 @@ func sharing(name string) string {
 	text := "mode: enforce\nalerts: {emails: [storage-oncall@example.org]}\nstorages:\n"
 	for _, suffix := range []string{"", "-2"} {
 		text += fmt.Sprintf("  - name: %[1]s%[2]s\n    icaRegion: US\n    bucket: {name: %[1]s%[2]s-ica, folder: ica}\n"+
-			"    role: {name: %[1]s-role, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n", name, suffix)
+			"    role: {name: %[1]s-role, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n",
+			name, suffix)
 	}
 	return text
 }
 
-// testSharedRole: what two storages share is restored once, and known to concern both: people get one notice, which those find who wait for
-// either storage, and each storage has its measurements.
+// testSharedRole: what two storages share is restored once, and known to concern both: people get one notice, which those
+// find who wait for either storage, and each storage has its measurements.
 func testSharedRole(t *testing.T, s *fixture) {
 	lab := testlab.NewFrom(t, s.AWS, sharing(s.nextName()))
 	both := []string{lab.Storage.Name, lab.Sharing().Storage.Name}

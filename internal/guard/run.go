@@ -56,8 +56,8 @@ type unit struct {
 	jobs  []job
 }
 
-// each does all jobs: first what the storages of a region share, then the storages side by side, in their order. What is not reached in the
-// context's time is left for later.
+// each does all jobs: first what the storages of a region share, then the storages side by side, in their order. What is
+// not reached in the context's time is left for later.
 func (r *run) each(ctx context.Context, do func(context.Context, job)) {
 	shared, storages := r.units()
 	r.sideBySide(ctx, shared, do)

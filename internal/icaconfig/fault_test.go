@@ -411,19 +411,31 @@ ica.yaml:8: storages[0].role.sessionNamePrefix: a literal prefix also stands in 
 	if len(adopted) != 1 || !strings.HasPrefix(adopted[0], "ica.yaml:5: storages[0].oidcProvider.existing: ") {
 		t.Errorf("adopted role, provider to be created: %q", adopted)
 	}
-	for text, want := range map[string]string{
-		edit("folder: ica", "folder: ica\n      existing: true"):                                                        "ica.yaml:8: storages[0].bucket.versioning: if this bucket is versioned,",
-		edit("folder: ica", "folder: ica\n      existing: true\n      versioning: never"):                               "",
-		edit("folder: ica", "folder: ica\n      versioning: never\n      existing: true\n      crossAccountCopy: true"): "ica.yaml:12: storages[0].bucket.crossAccountCopy: on an adopted bucket",
-		edit("folder: ica", "folder: ica\n      crossAccountCopy: true"):                                                "",
-		edit("folder: ica", "folder: ica\n      kmsKeyArn: arn:aws:kms:us-east-1:210987654321:key/k"):                   "ica.yaml:10: storages[0].bucket.kmsKeyArn: the key is in another account",
-		edit("    role:", "    role:\n      boundary: none"):                                                            "ica.yaml:11: storages[0].role.boundary: without a permissions boundary",
-		plain + "    oidcProvider: {existing: true}\n":                                                                  "",
-		edit("icaRegion: US", "icaRegion: IN") + "    oidcProvider: {namespace: aps3}\n":                                "",
+	for _, c := range []struct{ text, want string }{
+		{
+			edit("folder: ica", "folder: ica\n      existing: true"),
+			"ica.yaml:8: storages[0].bucket.versioning: if this bucket is versioned,",
+		},
+		{edit("folder: ica", "folder: ica\n      existing: true\n      versioning: never"), ""},
+		{
+			edit("folder: ica", "folder: ica\n      versioning: never\n      existing: true\n      crossAccountCopy: true"),
+			"ica.yaml:12: storages[0].bucket.crossAccountCopy: on an adopted bucket",
+		},
+		{edit("folder: ica", "folder: ica\n      crossAccountCopy: true"), ""},
+		{
+			edit("folder: ica", "folder: ica\n      kmsKeyArn: arn:aws:kms:us-east-1:210987654321:key/k"),
+			"ica.yaml:10: storages[0].bucket.kmsKeyArn: the key is in another account",
+		},
+		{
+			edit("    role:", "    role:\n      boundary: none"),
+			"ica.yaml:11: storages[0].role.boundary: without a permissions boundary",
+		},
+		{plain + "    oidcProvider: {existing: true}\n", ""},
+		{edit("icaRegion: US", "icaRegion: IN") + "    oidcProvider: {namespace: aps3}\n", ""},
 	} {
-		got := mustParse(t, text).Warnings()
-		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], want)) {
-			t.Errorf("got %q, want %q", got, want)
+		got := mustParse(t, c.text).Warnings()
+		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], c.want)) {
+			t.Errorf("got %q, c.want %q", got, c.want)
 		}
 	}
 	if w := mustParse(t, plain).Warnings(); len(w) > 0 {

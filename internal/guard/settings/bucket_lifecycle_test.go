@@ -97,7 +97,9 @@ func TestHarmOfLifecycle(t *testing.T) {
 			types.LifecycleRule{Expiration: &types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}}, "",
 		},
 		"unfinished uploads": {
-			types.LifecycleRule{AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(7)}}, "",
+			types.LifecycleRule{
+				AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(7)},
+			}, "",
 		},
 		"old versions": {
 			types.LifecycleRule{NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{}},
@@ -107,7 +109,9 @@ func TestHarmOfLifecycle(t *testing.T) {
 			types.LifecycleRule{Transitions: []types.Transition{{StorageClass: types.TransitionStorageClassGlacierIr}}}, "",
 		},
 		"old versions to an archive": {
-			types.LifecycleRule{NoncurrentVersionTransitions: []types.NoncurrentVersionTransition{{StorageClass: types.TransitionStorageClassGlacier}}},
+			types.LifecycleRule{
+				NoncurrentVersionTransitions: []types.NoncurrentVersionTransition{{StorageClass: types.TransitionStorageClassGlacier}},
+			},
 			"archives old versions",
 		},
 		"both": {
