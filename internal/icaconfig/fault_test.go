@@ -435,7 +435,7 @@ ica.yaml:8: storages[0].role.sessionNamePrefix: a literal prefix also stands in 
 	} {
 		got := mustParse(t, c.text).Warnings()
 		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], c.want)) {
-			t.Errorf("got %q, c.want %q", got, c.want)
+			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
 	if w := mustParse(t, plain).Warnings(); len(w) > 0 {
