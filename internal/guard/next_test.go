@@ -234,3 +234,29 @@ func TestForgedNumbersAreClamped(t *testing.T) {
 		}
 	}
 }
+
+// TestGatesAreAskedSideBySide: each of these answers only once the other was asked too.
+func TestGatesAreAskedSideBySide(t *testing.T) {
+	first, second := make(chan struct{}), make(chan struct{})
+	gates := []Gate{
+		func(context.Context, Target) (Hold, error) {
+			close(first)
+			<-second
+			return Hold{}, errors.New("throttled")
+		},
+		func(context.Context, Target) (Hold, error) {
+			close(second)
+			<-first
+			return Hold{Reason: "paused"}, nil
+		},
+	}
+	if hold, err := askGates(t.Context(), gates, Target{}); hold.Reason != "paused" || err != nil {
+		t.Errorf("%+v %v: one that holds, holds, whatever the others cannot tell", hold, err)
+	}
+	if hold, err := askGates(t.Context(), []Gate{
+		func(context.Context, Target) (Hold, error) { return Hold{}, errors.New("throttled") },
+		func(context.Context, Target) (Hold, error) { return Hold{}, nil },
+	}, Target{}); hold.Reason != "" || err == nil {
+		t.Errorf("%+v %v: what cannot be told is an error", hold, err)
+	}
+}

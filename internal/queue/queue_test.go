@@ -36,7 +36,8 @@ type entry struct {
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var batch struct{ Entries []entry }
-	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".SendMessageBatch") {
+	err := json.NewDecoder(r.Body).Decode(&batch)
+	if err != nil || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".SendMessageBatch") {
 		http.Error(w, "no batch", http.StatusBadRequest)
 		return
 	}
@@ -72,7 +73,8 @@ func TestPost(t *testing.T) {
 	server := httptest.NewServer(f)
 	defer server.Close()
 	q := queue.Queue{URL: server.URL, SQS: sqs.NewFromConfig(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", ""), RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIA", "x", ""),
 	})}
 	var requests []guard.Delayed
 	for i := range 34 {
