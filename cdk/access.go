@@ -39,10 +39,14 @@ func addAccess(stack awscdk.Stack, b icaconfig.Baseline) {
 }
 
 func newProvider(stack awscdk.Stack, s icaconfig.Storage) awsiam.CfnOIDCProvider {
-	provider := awsiam.NewCfnOIDCProvider(scope(stack, "provider", s.Region.ID), jsii.String("Provider"), &awsiam.CfnOIDCProviderProps{
-		Url:          &s.Provider.URL,
-		ClientIdList: jsii.Strings(s.Provider.Audience),
-	})
+	provider := awsiam.NewCfnOIDCProvider(
+		scope(stack, "provider", s.Region.ID),
+		jsii.String("Provider"),
+		&awsiam.CfnOIDCProviderProps{
+			Url:          &s.Provider.URL,
+			ClientIdList: jsii.Strings(s.Provider.Audience),
+		},
+	)
 	keep(provider)
 	return provider
 }
@@ -84,7 +88,8 @@ func newBoundary(stack awscdk.Stack, role *icaconfig.Role) *string {
 	return policy.Ref()
 }
 
-// keep leaves what ICA depends on when it drops out of the stack or the stack goes: data and access are never lost by surprise. Only a
+// keep leaves what ICA depends on when it drops out of the stack or the stack goes: data and access are never lost by
+// surprise. Only a
 // first deploy that fails takes away what it just created, so that it can be repeated.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html
 func keep(resource awscdk.CfnResource) {

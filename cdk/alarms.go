@@ -16,7 +16,8 @@ const (
 	oldMessage  = 1200.0 // seconds: longer than SQS and so the guard can delay a message
 )
 
-// addAlarms tells people when the guard itself cannot do its work, and while a storage is not as it should be. There is no OK action: each
+// addAlarms tells people when the guard itself cannot do its work, and while a storage is not as it should be. There is
+// no OK action: each
 // alarm's first "OK" after a deploy would be a mail.
 func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	add := func(name, says string, props awscloudwatch.CfnAlarmProps) {
@@ -35,9 +36,17 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	}
 	add("heartbeat", "Nothing was checked for two periods of the audit: no run of "+guard.ValidateFunction+
 		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.AuditEvery.Seconds()))
-	add("unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.", unhealthy(guard.SelfName, b.AuditEvery.Seconds()))
+	add(
+		"unhealthy",
+		"icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.",
+		unhealthy(guard.SelfName, b.AuditEvery.Seconds()),
+	)
 	for _, s := range b.Storages {
-		add("unhealthy-"+s.Name, "Storage "+s.Name+" is not as ICA needs it, and the guard has not restored it: run icaguard validate.", unhealthy(s.Name, b.AuditEvery.Seconds()))
+		add(
+			"unhealthy-"+s.Name,
+			"Storage "+s.Name+" is not as ICA needs it, and the guard has not restored it: run icaguard validate.",
+			unhealthy(s.Name, b.AuditEvery.Seconds()),
+		)
 	}
 }
 
@@ -52,14 +61,22 @@ func metric(namespace, name, dimension, value string) *awscloudwatch.CfnAlarm_Me
 // reaches alarms once a metric reaches the threshold. AWS's own metrics have no values while nothing happens, which is well.
 func reaches(threshold float64, statistic string, m *awscloudwatch.CfnAlarm_MetricProperty) awscloudwatch.CfnAlarmProps {
 	return awscloudwatch.CfnAlarmProps{
-		Namespace: m.Namespace, MetricName: m.MetricName, Dimensions: m.Dimensions, Statistic: &statistic, Period: jsii.Number(shortPeriod),
-		EvaluationPeriods: jsii.Number(1), Threshold: &threshold, ComparisonOperator: jsii.String("GreaterThanOrEqualToThreshold"),
-		TreatMissingData: jsii.String("notBreaching"),
+		Namespace:          m.Namespace,
+		MetricName:         m.MetricName,
+		Dimensions:         m.Dimensions,
+		Statistic:          &statistic,
+		Period:             jsii.Number(shortPeriod),
+		EvaluationPeriods:  jsii.Number(1),
+		Threshold:          &threshold,
+		ComparisonOperator: jsii.String("GreaterThanOrEqualToThreshold"),
+		TreatMissingData:   jsii.String("notBreaching"),
 	}
 }
 
-// heartbeat alarms when no audit of everything was reported in two periods of the schedule: one alone may hold none, as runs move a little
-// against the clock. It counts what validate measures of the guard itself, so neither a sweep nor a run that failed keeps it quiet. Two of
+// heartbeat alarms when no audit of everything was reported in two periods of the schedule: one alone may hold none, as
+// runs move a little
+// against the clock. It counts what validate measures of the guard itself, so neither a sweep nor a run that failed
+// keeps it quiet. Two of
 // the longest schedule's are two days, which CloudWatch checks back on for periods of an hour or more.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
@@ -69,7 +86,8 @@ func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
 	return props
 }
 
-// unhealthy alarms on what validate measures once in each period, when two in a row say so: what an audit finds drifted, the guard restores
+// unhealthy alarms on what validate measures once in each period, when two in a row say so: what an audit finds
+// drifted, the guard restores
 // right after it. While it measures nothing, the last word stands; that it does not is
 // the heartbeat's to tell.
 func unhealthy(storage string, period float64) awscloudwatch.CfnAlarmProps {

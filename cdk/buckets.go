@@ -43,10 +43,16 @@ func corsConfiguration(rule icaconfig.CORSRule) *awss3.CfnBucket_CorsConfigurati
 func encryption(keyARN string) *awss3.CfnBucket_BucketEncryptionProperty {
 	byDefault := &awss3.CfnBucket_ServerSideEncryptionByDefaultProperty{SseAlgorithm: jsii.String("AES256")}
 	if keyARN != "" {
-		byDefault = &awss3.CfnBucket_ServerSideEncryptionByDefaultProperty{SseAlgorithm: jsii.String("aws:kms"), KmsMasterKeyId: &keyARN}
+		byDefault = &awss3.CfnBucket_ServerSideEncryptionByDefaultProperty{
+			SseAlgorithm:   jsii.String("aws:kms"),
+			KmsMasterKeyId: &keyARN,
+		}
 	}
 	return &awss3.CfnBucket_BucketEncryptionProperty{ServerSideEncryptionConfiguration: []any{
-		&awss3.CfnBucket_ServerSideEncryptionRuleProperty{ServerSideEncryptionByDefault: byDefault, BucketKeyEnabled: jsii.Bool(keyARN != "")},
+		&awss3.CfnBucket_ServerSideEncryptionRuleProperty{
+			ServerSideEncryptionByDefault: byDefault,
+			BucketKeyEnabled:              jsii.Bool(keyARN != ""),
+		},
 	}}
 }
 
@@ -56,7 +62,12 @@ func publicAccessBlock(wanted bool) *awss3.CfnBucket_PublicAccessBlockConfigurat
 		return nil
 	}
 	return &awss3.CfnBucket_PublicAccessBlockConfigurationProperty{
-		BlockPublicAcls: jsii.Bool(true), BlockPublicPolicy: jsii.Bool(true), IgnorePublicAcls: jsii.Bool(true), RestrictPublicBuckets: jsii.Bool(true),
+		BlockPublicAcls: jsii.Bool(
+			true,
+		),
+		BlockPublicPolicy:     jsii.Bool(true),
+		IgnorePublicAcls:      jsii.Bool(true),
+		RestrictPublicBuckets: jsii.Bool(true),
 	}
 }
 

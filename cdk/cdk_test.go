@@ -76,7 +76,8 @@ func cases() map[string]string {
 // goldens are the cases whose templates are kept to be read.
 func goldens() []string { return []string{"example", "regions", "audit-iam"} }
 
-// TestStacks synthesises every case once, as that takes its time, and holds what comes out against everything that must be true of it.
+// TestStacks synthesises every case once, as that takes its time, and holds what comes out against everything that must
+// be true of it.
 func TestStacks(t *testing.T) {
 	apps := map[string]app{}
 	for name, config := range cases() {
@@ -130,7 +131,9 @@ func synth(t *testing.T, b icaconfig.Baseline) app {
 	for _, function := range []string{"remediate", "validate"} {
 		writeFile(t, filepath.Join(dist, function, "bootstrap"), "stands for the binary, whose hash is normalised")
 	}
-	root := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(t.TempDir()), AnalyticsReporting: jsii.Bool(false), Context: context(t)})
+	root := awscdk.NewApp(
+		&awscdk.AppProps{Outdir: jsii.String(t.TempDir()), AnalyticsReporting: jsii.Bool(false), Context: context(t)},
+	)
 	if err := newStacks(root, input{baseline: b, dist: dist, goarch: "arm64"}); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +142,12 @@ func synth(t *testing.T, b icaconfig.Baseline) app {
 	if err := checkTemplates(assembly); err != nil {
 		t.Fatal(err)
 	}
-	a := app{baseline: b, texts: map[string]string{}, templates: map[string]template{}, findings: findingsOf(t, *assembly.Directory())}
+	a := app{
+		baseline:  b,
+		texts:     map[string]string{},
+		templates: map[string]template{},
+		findings:  findingsOf(t, *assembly.Directory()),
+	}
 	for _, stack := range *assembly.Stacks() {
 		if !*stack.TerminationProtection() {
 			t.Errorf("stack %s can be deleted without a second thought", *stack.StackName())
@@ -158,7 +166,8 @@ func context(t *testing.T) *map[string]any {
 	t.Helper()
 	var cdk struct{ Context map[string]any }
 	readJSON(t, "../cdk.json", &cdk)
-	cdk.Context["@aws-cdk/core:annotationsInValidationReport"] = false // or cdk-nag's findings end the synthesis: checkNag reads them
+	// or cdk-nag's findings end the synthesis: checkNag reads them
+	cdk.Context["@aws-cdk/core:annotationsInValidationReport"] = false
 	return &cdk.Context
 }
 

@@ -30,7 +30,8 @@ func rulesOf(parsed template, key string) map[string]map[string]any {
 
 func targetOf(rule map[string]any) map[string]any { return rule["Targets"].([]any)[0].(map[string]any) }
 
-// checkRules: in each region stand the rules of the table and no others, enabled, each with one target and a queue for what fails.
+// checkRules: in each region stand the rules of the table and no others, enabled, each with one target and a queue for
+// what fails.
 func checkRules(t *testing.T, a app) {
 	for _, s := range a.baseline.Stacks {
 		want, got := map[string]string{}, map[string]string{}
@@ -109,7 +110,8 @@ func checkStackRules(t *testing.T, a app) {
 	}
 }
 
-// checkGuardChangedRule: what somebody does to the guard's rules, queues and functions is reported without the queue; what CloudFormation does, and what is done to
+// checkGuardChangedRule: what somebody does to the guard's rules, queues and functions is reported without the queue;
+// what CloudFormation does, and what is done to
 // others, is not.
 func checkGuardChangedRule(t *testing.T, a app) {
 	pattern := rulesOf(a.home(), "EventPattern")[self.GuardChangedRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)
@@ -126,7 +128,8 @@ func checkGuardChangedRule(t *testing.T, a app) {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		about := event.Source != "aws.iam" || strings.HasSuffix(file, ".icaguard.json") // of the others there are none about anybody else
+		about := event.Source != "aws.iam" ||
+			strings.HasSuffix(file, ".icaguard.json") // of the others there are none about anybody else
 		want := about && event.ErrorCode == "" && slices.ContainsFunc(self.All(), func(s guard.SelfCheck) bool {
 			return slices.Contains([]string{"guard-rules", "guard-queue", "guard-function", "guard-role"}, s.ID) &&
 				slices.ContainsFunc(s.Triggers, func(tr guard.Trigger) bool {
@@ -260,7 +263,13 @@ func checkDelivery(t *testing.T, a app) {
 				t.Errorf("queue %s in %s is not encrypted", id, stack)
 			}
 			if ok && (timeout == 0 || queue["VisibilityTimeout"].(float64) < 6*timeout || redrive["maxReceiveCount"].(float64) < 5) {
-				t.Errorf("queue %s: visibility %v s for a function of %v s, %v receives", id, queue["VisibilityTimeout"], timeout, redrive["maxReceiveCount"])
+				t.Errorf(
+					"queue %s: visibility %v s for a function of %v s, %v receives",
+					id,
+					queue["VisibilityTimeout"],
+					timeout,
+					redrive["maxReceiveCount"],
+				)
 			}
 		}
 	}
@@ -327,7 +336,8 @@ func checkSchedules(t *testing.T, a app) {
 			continue
 		}
 		target := targetOf(rule)
-		if target["Arn"] != want.Target || target["Input"] != want.Input || target["DeadLetterConfig"] == nil || target["RetryPolicy"] == nil {
+		if target["Arn"] != want.Target || target["Input"] != want.Input || target["DeadLetterConfig"] == nil ||
+			target["RetryPolicy"] == nil {
 			t.Errorf("rule %s: target %v", want.Name, target)
 		}
 		if !slices.Contains(sources, a.baseline.ARN("events", want.Region, "rule/"+want.Name)) {
@@ -344,7 +354,8 @@ func checkSchedules(t *testing.T, a app) {
 	}
 }
 
-// checkAlarms: one for each way in which the guard fails and one for each storage, all of them heard, none longer than CloudWatch checks back.
+// checkAlarms: one for each way in which the guard fails and one for each storage, all of them heard, none longer than
+// CloudWatch checks back.
 func checkAlarms(t *testing.T, a app) {
 	var names []string
 	for id, alarm := range a.home().ofType("AWS::CloudWatch::Alarm") {
@@ -356,11 +367,23 @@ func checkAlarms(t *testing.T, a app) {
 		if period := periodOf(alarm); period >= 3600 {
 			longest = 7 * 86400
 		}
-		if window := periodOf(alarm) * alarm["EvaluationPeriods"].(float64); window > longest || int(periodOf(alarm))%60 != 0 || periodOf(alarm) > 86400 {
+		if window := periodOf(
+			alarm,
+		) * alarm["EvaluationPeriods"].(float64); window > longest || int(periodOf(alarm))%60 != 0 ||
+			periodOf(alarm) > 86400 {
 			t.Errorf("alarm %s requests back %v s by periods of %v s", id, window, periodOf(alarm))
 		}
 	}
-	want := []string{"dead-letters", "errors-remediate", "errors-validate", "heartbeat", "queue-age", "throttles-remediate", "throttles-validate", "unhealthy"}
+	want := []string{
+		"dead-letters",
+		"errors-remediate",
+		"errors-validate",
+		"heartbeat",
+		"queue-age",
+		"throttles-remediate",
+		"throttles-validate",
+		"unhealthy",
+	}
 	for _, s := range a.baseline.Storages {
 		want = append(want, "unhealthy-"+s.Name)
 	}
@@ -400,7 +423,8 @@ func checkTrail(t *testing.T, apps map[string]app) {
 			continue
 		}
 		if r.DeletionPolicy != "Retain" || r.Properties["VersioningConfiguration"] == nil || r.Properties["BucketEncryption"] == nil ||
-			r.Properties["PublicAccessBlockConfiguration"] == nil || r.Properties["LifecycleConfiguration"] == nil || r.Properties["ObjectLockConfiguration"] == nil {
+			r.Properties["PublicAccessBlockConfiguration"] == nil || r.Properties["LifecycleConfiguration"] == nil ||
+			r.Properties["ObjectLockConfiguration"] == nil {
 			t.Errorf("trail bucket %s: %+v", id, r)
 		}
 	}

@@ -40,8 +40,10 @@ func newFunction(stack awscdk.Stack, in input, f function) awslambda.Function {
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
 		MemorySize:   jsii.Number(256),
 		Environment:  &f.environment,
-		// Lambda ends what it takes for a loop after 16 rounds. A check that waits goes more often: while a deploy holds it, each minute, until
-		// the stack has settled; all else is bounded by its attempts. https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+		// Lambda ends what it takes for a loop after 16 rounds. A check that waits goes more often: while a deploy holds it,
+		// each minute, until
+		// the stack has settled; all else is bounded by its attempts.
+		// https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 		RecursiveLoop: recursion(f.loops),
 	})
 }
@@ -55,7 +57,8 @@ func recursion(wanted bool) awslambda.RecursiveLoop {
 
 func logGroup(function string) string { return "/aws/lambda/" + function }
 
-// newFunctionRole has the function's name, by which the guard knows its own calls in CloudTrail. What does not fit into its inline policy
+// newFunctionRole has the function's name, by which the guard knows its own calls in CloudTrail. What does not fit into
+// its inline policy
 // stands in managed policies.
 func newFunctionRole(stack awscdk.Stack, f function) awsiam.Role {
 	policies := packed(f.statements)
@@ -66,9 +69,11 @@ func newFunctionRole(stack awscdk.Stack, f function) awsiam.Role {
 	})
 	for i, more := range policies[1:] {
 		name := guard.FunctionPolicy(f.name, i+1)
-		role.AddManagedPolicy(awsiam.NewManagedPolicy(stack, jsii.String(fmt.Sprintf("%sPolicy%d", f.id, i+1)), &awsiam.ManagedPolicyProps{
-			ManagedPolicyName: &name, Document: policyDocument(more...),
-		}))
+		role.AddManagedPolicy(
+			awsiam.NewManagedPolicy(stack, jsii.String(fmt.Sprintf("%sPolicy%d", f.id, i+1)), &awsiam.ManagedPolicyProps{
+				ManagedPolicyName: &name, Document: policyDocument(more...),
+			}),
+		)
 	}
 	return role
 }

@@ -60,14 +60,26 @@ func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, requests 
 	})
 	letRulesSend(requests, b, arnsOf(b, rules))
 	for _, rule := range rules {
-		newRule(stack, rule, deadLetters, nil).Node().AddDependency(requests, deadLetters) // with their policies: nothing is lost meanwhile
+		newRule(
+			stack,
+			rule,
+			deadLetters,
+			nil,
+		).Node().AddDependency(
+			requests,
+			deadLetters,
+		) // with their policies: nothing is lost meanwhile
 	}
 	return deadLetters, requests
 }
 
 func addRemediate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, topic awssns.Topic) {
 	remediate := newFunction(stack, in, function{
-		id: "Remediate", name: guard.RemediateFunction, timeout: remediateTimeout, loops: true, statements: remediateStatements(in.baseline),
+		id:         "Remediate",
+		name:       guard.RemediateFunction,
+		timeout:    remediateTimeout,
+		loops:      true,
+		statements: remediateStatements(in.baseline),
 		environment: map[string]*string{
 			guard.EnvQueueURL: queue.QueueUrl(), guard.EnvDeadLetterURL: deadLetters.QueueUrl(), guard.EnvTopicARN: topic.TopicArn(),
 		},

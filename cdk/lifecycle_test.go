@@ -13,7 +13,8 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// replacing are the properties whose change makes CloudFormation replace a resource ("Update requires: Replacement" in its template
+// replacing are the properties whose change makes CloudFormation replace a resource ("Update requires: Replacement" in
+// its template
 // reference), of the types that ICA, or what the guard remembers, depends on.
 func replacing() map[string][]string {
 	return map[string][]string{
@@ -26,7 +27,8 @@ func replacing() map[string][]string {
 	}
 }
 
-// kept says whether deleting the stack, or leaving the resource out of it, leaves the resource where it is. A first deploy that fails takes
+// kept says whether deleting the stack, or leaving the resource out of it, leaves the resource where it is. A first
+// deploy that fails takes
 // it away again, but for the trail's bucket, in which something may stand by then.
 func (r resource) kept(id string) bool {
 	policy := "RetainExceptOnCreate"
@@ -66,10 +68,16 @@ storages:
 func TestUpdatesReplaceNothing(t *testing.T) {
 	old := synth(t, configure(t, before))
 	t.Run("changed", func(t *testing.T) {
-		changed := synth(t, configure(t, replace(t, before,
-			"tags: {owner: genomics}", "tags: {owner: somebody, cost: \"7\"}\nmode: observe\naudit: 24h",
-			"name: lab-prod-ica, folder: ica", `name: lab-prod-ica, folder: data/new, versioning: enabled, objectTags: true, crossAccountCopy: true, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"`,
-			`role: {sessionNamePrefix: "ssm:/ica/lab-prod/prefix"}`, `role: {sessionNamePrefix: "ssm:/ica/lab-prod/other", description: what it is for}`)))
+		changed := synth(t, configure(t, replace(
+			t,
+			before,
+			"tags: {owner: genomics}",
+			"tags: {owner: somebody, cost: \"7\"}\nmode: observe\naudit: 24h",
+			"name: lab-prod-ica, folder: ica",
+			`name: lab-prod-ica, folder: data/new, versioning: enabled, objectTags: true, crossAccountCopy: true, kmsKeyArn: "arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"`,
+			`role: {sessionNamePrefix: "ssm:/ica/lab-prod/prefix"}`,
+			`role: {sessionNamePrefix: "ssm:/ica/lab-prod/other", description: what it is for}`,
+		)))
 		for stack, parsed := range old.templates {
 			for id, was := range parsed.Resources {
 				now, exists := changed.templates[stack].Resources[id]
@@ -98,7 +106,8 @@ func TestUpdatesReplaceNothing(t *testing.T) {
 	})
 }
 
-// TestLifeCycle holds docs/deploy.md to what the templates do: what leaves a stack and is kept must not be in the way of what comes.
+// TestLifeCycle holds docs/deploy.md to what the templates do: what leaves a stack and is kept must not be in the way
+// of what comes.
 func TestLifeCycle(t *testing.T) {
 	old := synth(t, configure(t, before))
 	const adopted = `oidcProvider: {existing: true}` + "\n    mode: enforce"
@@ -107,10 +116,22 @@ func TestLifeCycle(t *testing.T) {
 		destroyed bool     // all of the old was destroyed before
 		inTheWay  []string // names that stay, and that what comes wants to have
 	}{
-		"the role has another name, and so has its policy": {edits: []string{"name: ICA.Europe, policyName: ica-europe", "name: ICA.New, policyName: ica-new"}},
-		"the role has another name, its policy has not":    {edits: []string{"name: ICA.Europe,", "name: ICA.New,"}, inTheWay: []string{"ica-europe"}},
-		"another region of ICA, and another bucket":        {edits: []string{"icaRegion: EU", "icaRegion: GB", "lab-eu-ica", "lab-gb-ica"}},
-		"another region of ICA, the same bucket":           {edits: []string{"icaRegion: EU", "icaRegion: GB"}, inTheWay: []string{"lab-eu-ica"}},
+		"the role has another name, and so has its policy": {edits: []string{
+			"name: ICA.Europe, policyName: ica-europe",
+			"name: ICA.New, policyName: ica-new",
+		}},
+		"the role has another name, its policy has not": {
+			edits:    []string{"name: ICA.Europe,", "name: ICA.New,"},
+			inTheWay: []string{"ica-europe"},
+		},
+		"another region of ICA, and another bucket": {edits: []string{
+			"icaRegion: EU", "icaRegion: GB", "lab-eu-ica",
+			"lab-gb-ica",
+		}},
+		"another region of ICA, the same bucket": {
+			edits:    []string{"icaRegion: EU", "icaRegion: GB"},
+			inTheWay: []string{"lab-eu-ica"},
+		},
 		"deployed again after destroy, as it was": {
 			destroyed: true,
 			inTheWay: []string{
@@ -122,14 +143,20 @@ func TestLifeCycle(t *testing.T) {
 		"deployed again after destroy, what stayed is adopted": {
 			destroyed: true, inTheWay: []string{"icaguard-ledger"},
 			edits: []string{
-				"{name: lab-prod-ica, folder: ica}", "{name: lab-prod-ica, folder: ica, existing: true}", "{name: lab-eu-ica}", "{name: lab-eu-ica, existing: true}",
-				`role: {sessionNamePrefix`, adopted + "\n    role: {existing: true, boundary: \"arn:aws:iam::123456789012:policy/icaguard-boundary-Illumina_ICA_Role\", sessionNamePrefix",
-				`role: {name: ICA.Europe,`, adopted + "\n    role: {existing: true, boundary: \"arn:aws:iam::123456789012:policy/icaguard-boundary-ICA.Europe\", name: ICA.Europe,",
+				"{name: lab-prod-ica, folder: ica}", "{name: lab-prod-ica, folder: ica, existing: true}", "{name: lab-eu-ica}",
+				"{name: lab-eu-ica, existing: true}",
+				`role: {sessionNamePrefix`, adopted + "\n    role: {existing: true, boundary: " +
+					"\"arn:aws:iam::123456789012:policy/icaguard-boundary-Illumina_ICA_Role\", sessionNamePrefix",
+				`role: {name: ICA.Europe,`, adopted + "\n    role: {existing: true, boundary: " +
+					"\"arn:aws:iam::123456789012:policy/icaguard-boundary-ICA.Europe\", name: ICA.Europe,",
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.inTheWay, inTheWay(old, synth(t, configure(t, replace(t, before, c.edits...))), c.destroyed)); diff != "" {
+			if diff := cmp.Diff(
+				c.inTheWay,
+				inTheWay(old, synth(t, configure(t, replace(t, before, c.edits...))), c.destroyed),
+			); diff != "" {
 				t.Errorf("names in the way (-want +got):\n%s", diff)
 			}
 		})
@@ -195,7 +222,8 @@ func replace(t *testing.T, config string, oldnew ...string) string {
 	return config
 }
 
-// largest writes a configuration of n storages of the largest kind: KMS key, cross-account copy, a role each, everything enforced.
+// largest writes a configuration of n storages of the largest kind: KMS key, cross-account copy, a role each,
+// everything enforced.
 func largest(n int) string {
 	var b strings.Builder
 	b.WriteString("account: \"123456789012\"\nalerts: {emails: [storage-oncall@example.org]}\nstorages:\n")

@@ -70,7 +70,15 @@ func prefixReferences(b icaconfig.Baseline) int {
 func checkLimits(b icaconfig.Baseline) error {
 	for _, l := range limits() {
 		if need := l.need(b); need > l.most {
-			return fmt.Errorf("%d storages need %d %s, AWS allows %d: the first %d fit: %w", len(b.Storages), need, l.of, l.most, l.fitting(b), errTooMany)
+			return fmt.Errorf(
+				"%d storages need %d %s, AWS allows %d: the first %d fit: %w",
+				len(b.Storages),
+				need,
+				l.of,
+				l.most,
+				l.fitting(b),
+				errTooMany,
+			)
 		}
 	}
 	return checkPatterns(b)
@@ -91,7 +99,8 @@ func first(b icaconfig.Baseline, n int) icaconfig.Baseline {
 	return b
 }
 
-// checkPatterns holds the rules to their quotas. They do not grow with the number of storages, so these are ours to fix, not the user's.
+// checkPatterns holds the rules to their quotas. They do not grow with the number of storages, so these are ours to
+// fix, not the user's.
 func checkPatterns(b icaconfig.Baseline) error {
 	for _, region := range b.Regions() {
 		rules := slices.DeleteFunc(self.AllRules(b.Home), func(r self.Rule) bool { return r.Region != region })
@@ -100,13 +109,20 @@ func checkPatterns(b icaconfig.Baseline) error {
 		}
 		i := slices.IndexFunc(rules, func(r self.Rule) bool { return len(text(r.Pattern)) > mostPattern })
 		if i >= 0 {
-			return fmt.Errorf("rule %s has a pattern of %d characters, AWS allows %d: %w", rules[i].Name, len(text(rules[i].Pattern)), mostPattern, errTooBig)
+			return fmt.Errorf(
+				"rule %s has a pattern of %d characters, AWS allows %d: %w",
+				rules[i].Name,
+				len(text(rules[i].Pattern)),
+				mostPattern,
+				errTooBig,
+			)
 		}
 	}
 	return nil
 }
 
-// checkTemplates holds the templates to CloudFormation's quotas. checkLimits refuses long before, and knows how many storages fit.
+// checkTemplates holds the templates to CloudFormation's quotas. checkLimits refuses long before, and knows how many
+// storages fit.
 func checkTemplates(assembly cxapi.CloudAssembly) error {
 	for _, stack := range *assembly.Stacks() {
 		template, err := os.ReadFile(*stack.TemplateFullPath())
@@ -124,7 +140,14 @@ func checkTemplates(assembly cxapi.CloudAssembly) error {
 			{"dynamic references", bytes.Count(template, []byte("{{resolve:")), mostReferences},
 		} {
 			if quota.need > quota.most {
-				return fmt.Errorf("stack %s has %d %s, CloudFormation allows %d: %w", *stack.StackName(), quota.need, quota.of, quota.most, errTooBig)
+				return fmt.Errorf(
+					"stack %s has %d %s, CloudFormation allows %d: %w",
+					*stack.StackName(),
+					quota.need,
+					quota.of,
+					quota.most,
+					errTooBig,
+				)
 			}
 		}
 	}

@@ -60,9 +60,11 @@ type input struct {
 }
 
 var (
-	errNoAccount = errors.New(`which account? Give the CDK command line AWS credentials, or write account: "123456789012" into ica.yaml`)
-	errStale     = errors.New("the functions were built with another configuration")
-	errNotLinux  = errors.New("the functions were not built for Linux, which AWS Lambda runs: make build GOOS=linux")
+	errNoAccount = errors.New(
+		`which account? Give the CDK command line AWS credentials, or write account: "123456789012" into ica.yaml`,
+	)
+	errStale    = errors.New("the functions were built with another configuration")
+	errNotLinux = errors.New("the functions were not built for Linux, which AWS Lambda runs: make build GOOS=linux")
 )
 
 func loadInput(config, dist string) (input, error) {

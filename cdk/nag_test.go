@@ -55,7 +55,8 @@ func readJSON(t *testing.T, file string, to any) {
 	}
 }
 
-// accepted is a finding that is known, and why it stays: regular expressions of the whole wildcard and place. They stand here rather than
+// accepted is a finding that is known, and why it stays: regular expressions of the whole wildcard and place. They
+// stand here rather than
 // in the templates, where suppressions would be one more thing to deploy.
 type accepted struct{ rule, wildcard, place, why string }
 
@@ -68,24 +69,36 @@ func acceptedFindings() []accepted {
 	const functions = "/icaguard-guard/(Remediate|Validate)(Role/Resource|Policy[0-9]+/Resource)"
 	return []accepted{
 		{
-			"AwsSolutions-S1", "", "/icaguard-storage-[a-z0-9-]+/storage .+/Bucket",
-			"Server access logs hold the names of objects, which may tell of patients, and need a bucket for them in each region: whether and where they are kept is the owner's decision, which the template leaves alone.",
+			"AwsSolutions-S1",
+			"",
+			"/icaguard-storage-[a-z0-9-]+/storage .+/Bucket",
+			"Server access logs hold the names of objects, which may tell of patients, and need a bucket for them in each region: " +
+				"whether and where they are kept is the owner's decision, which the template leaves alone.",
 		},
 		{
-			"AwsSolutions-S10", "", "/icaguard-storage-[a-z0-9-]+/storage .+/Bucket",
-			"TLS is required by the statement IcaguardRequireTLS, which the guard puts into the bucket policy and keeps there (setting bucket-policy). AWS::S3::BucketPolicy would own the whole document and drop the statements of others with each update.",
+			"AwsSolutions-S10",
+			"",
+			"/icaguard-storage-[a-z0-9-]+/storage .+/Bucket",
+			"TLS is required by the statement IcaguardRequireTLS, which the guard puts into the bucket policy and keeps there (setting " +
+				"bucket-policy). AWS::S3::BucketPolicy would own the whole document and drop the statements of others with each update.",
 		},
 		{
-			"AwsSolutions-S1", "", "/icaguard-guard/TrailBucket/Resource",
-			"The bucket is a log itself. Changes to it are management events of the trail, log file validation shows what was altered or removed, and versioning keeps it.",
+			"AwsSolutions-S1",
+			"",
+			"/icaguard-guard/TrailBucket/Resource",
+			"The bucket is a log itself. Changes to it are management events of the trail, log file validation shows what was altered " +
+				"or removed, and versioning keeps it.",
 		},
 		{
 			"AwsSolutions-SQS3", "", "/icaguard-(relay|storage-[a-z0-9-]+)/DeadLetters/Resource",
 			"The queue is itself the dead-letter queue of this region's rules, which cdk-nag does not see: it knows those of queues only.",
 		},
 		{
-			"AwsSolutions-IAM5", `arn:aws:s3:::[a-z0-9-]+/(.+/)?\*`, "/icaguard-guard/(role|boundary) .+/(Policy|Boundary)",
-			"ICA reads and writes every object below its folder, and nobody knows their names in advance. The policy is Illumina's; the boundary holds it to this bucket and folder.",
+			"AwsSolutions-IAM5",
+			`arn:aws:s3:::[a-z0-9-]+/(.+/)?\*`,
+			"/icaguard-guard/(role|boundary) .+/(Policy|Boundary)",
+			"ICA reads and writes every object below its folder, and nobody knows their names in advance. The policy is Illumina's; " +
+				"the boundary holds it to this bucket and folder.",
 		},
 		{
 			"AwsSolutions-IAM5", `arn:aws:logs:[a-z0-9-]+:[0-9]+:log-group:/aws/lambda/icaguard-(remediate|validate):\*`, functions,
@@ -96,12 +109,17 @@ func acceptedFindings() []accepted {
 			"Reads of our own stacks: CloudFormation ends a stack's ARN with an id that it makes up.",
 		},
 		{
-			"AwsSolutions-IAM5", `arn:aws:(sqs|events):\*:[0-9]+:(rule/)?icaguard-\*|arn:aws:lambda:[a-z0-9-]+:[0-9]+:function:icaguard-\*|arn:aws:iam::[0-9]+:role/icaguard-\*`, functions,
+			"AwsSolutions-IAM5",
+			`arn:aws:(sqs|events):\*:[0-9]+:(rule/)?icaguard-\*|arn:aws:lambda:[a-z0-9-]+:[0-9]+:function:icaguard-\*|arn:aws:iam::[0-9]+:role/icaguard-\*`,
+			functions,
 			"Reads of the guard's own queues, rules, functions and roles, which alone have such names.",
 		},
 		{
-			"AwsSolutions-IAM5", `arn:aws:cloudtrail:\*:\*:trail/\*`, functions,
-			"Reads that tell whether some trail feeds EventBridge: which one, is not ours to say, and that of an organisation bears another account's id.",
+			"AwsSolutions-IAM5",
+			`arn:aws:cloudtrail:\*:\*:trail/\*`,
+			functions,
+			"Reads that tell whether some trail feeds EventBridge: which one, is not ours to say, and that of an organisation bears " +
+				"another account's id.",
 		},
 		{
 			"AwsSolutions-IAM5", `arn:aws:iam::\*:policy/\*`, functions,

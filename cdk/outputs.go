@@ -19,11 +19,21 @@ func addOutputs(stack awscdk.Stack, b icaconfig.Baseline, topic string) {
 		id := camelCase(s.Name)
 		output(stack, id+"RoleArn", s.Role.ARN, "paste into ICA: role ARN of the storage credential's configuration")
 		output(stack, id+"Bucket", s.Bucket.Name, "paste into ICA: bucket name")
-		output(stack, id+"Region", fmt.Sprintf("%s (%s)", s.Region.ID, s.Region.AWS), "choose in ICA: region of the storage configuration")
+		output(
+			stack,
+			id+"Region",
+			fmt.Sprintf("%s (%s)", s.Region.ID, s.Region.AWS),
+			"choose in ICA: region of the storage configuration",
+		)
 	}
 	output(stack, "AlertTopic", topic, "alerts and alarms are published to this SNS topic: subscribe what should hear of them")
-	output(stack, "NextStep", "ICA: System Settings > Storage > Create with the values above, then Manage > Validate; here: icaguard reconcile --all, icaguard validate",
-		"what to do now; also confirm the e-mail that SNS sent to every alert address")
+	output(
+		stack,
+		"NextStep",
+		"ICA: System Settings > Storage > Create with the values above, then Manage > Validate; here: icaguard reconcile --all, "+
+			"icaguard validate",
+		"what to do now; also confirm the e-mail that SNS sent to every alert address",
+	)
 }
 
 func output(stack awscdk.Stack, id, value, description string) {

@@ -27,9 +27,15 @@ const (
 
 // remediateStatements is all that remediate may do: what the table says, its own work, and what it may never do.
 func remediateStatements(b icaconfig.Baseline) []policy.Statement {
-	return slices.Concat(denied(b), ownWork(b, guard.RemediateFunction),
-		[]policy.Statement{allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")},
-		looking(b), allowed(b, guard.WriteStatements(settings.All(), b.Storages)))
+	return slices.Concat(
+		denied(b),
+		ownWork(b, guard.RemediateFunction),
+		[]policy.Statement{
+			allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+		},
+		looking(b),
+		allowed(b, guard.WriteStatements(settings.All(), b.Storages)),
+	)
 }
 
 // validateStatements is all that validate may do: it writes to nothing that is guarded.
@@ -42,24 +48,36 @@ func looking(b icaconfig.Baseline) []policy.Statement {
 	return allowed(b, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
 }
 
-// ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter queue, tell people.
+// ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter
+// queue, tell people.
 func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
 	return []policy.Statement{
 		allow(at("logs", "log-group:"+logGroup(function)+":*"), "logs:CreateLogStream", "logs:PutLogEvents"),
 		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem", "dynamodb:PutItem"),
-		{Effect: "Allow", Action: policy.Values{"sqs:SendMessage"}, Resource: []string{at("sqs", guard.RequestQueue), at("sqs", guard.DeadLetterQueue)}},
+		{
+			Effect:   "Allow",
+			Action:   policy.Values{"sqs:SendMessage"},
+			Resource: []string{at("sqs", guard.RequestQueue), at("sqs", guard.DeadLetterQueue)},
+		},
 		allow(at("sns", guard.AlertTopic), "sns:Publish"),
 	}
 }
 
-// denied is a belt for the future: whatever a later version is allowed, remediate changes none of the guard's own roles, no boundary of ours
+// denied is a belt for the future: whatever a later version is allowed, remediate changes none of the guard's own
+// roles, no boundary of ours
 // and no trail. What the guard may do has to be bounded by something that it cannot change.
 func denied(b icaconfig.Baseline) []policy.Statement {
 	iam := func(resource string) string { return b.ARN("iam", "", resource) }
 	own := []string{
-		iam("role/" + guard.RemediateFunction), iam("role/" + guard.ValidateFunction), iam("role/" + guard.RelayRole + "*"),
-		iam("policy/" + guard.RemediateFunction + "-*"), iam("policy/" + guard.ValidateFunction + "-*"), iam("policy/" + icaconfig.BoundaryPrefix + "*"),
+		iam("role/" + guard.RemediateFunction),
+		iam("role/" + guard.ValidateFunction),
+		iam("role/" + guard.RelayRole + "*"),
+		iam(
+			"policy/" + guard.RemediateFunction + "-*",
+		),
+		iam("policy/" + guard.ValidateFunction + "-*"),
+		iam("policy/" + icaconfig.BoundaryPrefix + "*"),
 	}
 	statements := []policy.Statement{
 		{Sid: "NotItself", Effect: "Deny", NotAction: policy.Values{"iam:Get*", "iam:List*"}, Resource: own},
@@ -108,7 +126,8 @@ func allowed(b icaconfig.Baseline, statements []policy.Statement) []policy.State
 	return statements
 }
 
-// packed spreads statements over policies: the first is the role's inline policy, the others are managed ones. A statement that does not
+// packed spreads statements over policies: the first is the role's inline policy, the others are managed ones. A
+// statement that does not
 // fit is cut between its resources.
 func packed(statements []policy.Statement) [][]policy.Statement {
 	policies := [][]policy.Statement{nil}

@@ -62,7 +62,8 @@ func texts(value any) []string {
 // functionRoles are the roles whose power has to be declared.
 func functionRoles() []string { return []string{guard.RemediateFunction, guard.ValidateFunction} }
 
-// checkStatements: nothing of ours is allowed `*`, and a wildcard stands in a resource only where AWS or the table leaves no other way.
+// checkStatements: nothing of ours is allowed `*`, and a wildcard stands in a resource only where AWS or the table
+// leaves no other way.
 func checkStatements(t *testing.T, a app) {
 	for stack, parsed := range a.templates {
 		for id, r := range parsed.Resources {
@@ -109,7 +110,8 @@ func documentsOf(r resource) []any {
 	return documents
 }
 
-// wildcardNeeded knows the wildcards that a reviewer accepts: the streams of one's own log, stacks (whose ARNs end in an id that nobody
+// wildcardNeeded knows the wildcards that a reviewer accepts: the streams of one's own log, stacks (whose ARNs end in
+// an id that nobody
 // knows in advance) and what AWS, by the table, allows on no single resource or may be anybody's policy.
 func wildcardNeeded(a app, arn string, actions []string) bool {
 	for _, role := range functionRoles() {
@@ -145,12 +147,19 @@ func ownNeeds(a app, role string) map[string][]string {
 		"sqs:SendMessage": {requests, deadLetters}, "sns:Publish": {at("sns", "icaguard-alerts")},
 	}
 	if role == guard.RemediateFunction {
-		needs["sqs:ReceiveMessage"], needs["sqs:DeleteMessage"], needs["sqs:GetQueueAttributes"] = []string{requests}, []string{requests}, []string{requests}
+		needs["sqs:ReceiveMessage"], needs["sqs:DeleteMessage"], needs["sqs:GetQueueAttributes"] = []string{
+			requests,
+		}, []string{
+			requests,
+		}, []string{
+			requests,
+		}
 	}
 	return needs
 }
 
-// checkDeclared holds the functions to their own needs, the gates' and the table's reads; remediate also to the table's writes. So validate
+// checkDeclared holds the functions to their own needs, the gates' and the table's reads; remediate also to the table's
+// writes. So validate
 // can write to nothing that is guarded.
 func checkDeclared(t *testing.T, a app) {
 	declared := map[string]bool{}
@@ -227,7 +236,10 @@ func checkDenied(t *testing.T, a app) {
 	}
 	iam := func(resource string) string { return a.baseline.ARN("iam", "", resource) }
 	for action, arns := range map[string][]string{
-		"iam:PutRolePolicy":          {iam("role/icaguard-remediate"), iam("role/icaguard-validate"), iam("role/icaguard-relay-us-east-1")},
+		"iam:PutRolePolicy": {
+			iam("role/icaguard-remediate"), iam("role/icaguard-validate"),
+			iam("role/icaguard-relay-us-east-1"),
+		},
 		"iam:AttachRolePolicy":       {iam("role/icaguard-remediate")},
 		"iam:UpdateAssumeRolePolicy": {iam("role/icaguard-validate")},
 		"iam:PassRole":               {iam("role/icaguard-remediate")},
@@ -243,7 +255,10 @@ func checkDenied(t *testing.T, a app) {
 		}
 	}
 	for _, s := range a.baseline.Storages {
-		boundary := slices.ContainsFunc(denied, func(d map[string]any) bool { return denies(d, "iam:DeleteRolePermissionsBoundary", s.Role.ARN) })
+		boundary := slices.ContainsFunc(
+			denied,
+			func(d map[string]any) bool { return denies(d, "iam:DeleteRolePermissionsBoundary", s.Role.ARN) },
+		)
 		if boundary != s.Role.Boundary.Ours {
 			t.Errorf("role %s: denied to take the boundary off: %v, our boundary: %v", s.Role.Name, boundary, s.Role.Boundary.Ours)
 		}

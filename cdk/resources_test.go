@@ -14,7 +14,8 @@ import (
 	"github.com/icaguard/icaguard/internal/guard/settings"
 )
 
-// purpose says why resources of a type stand in the templates, those whose logical ids match, and what they cost while nothing happens.
+// purpose says why resources of a type stand in the templates, those whose logical ids match, and what they cost while
+// nothing happens.
 type purpose struct {
 	group, kind, ids, why string
 	priced                string // the price; "" costs nothing
@@ -29,31 +30,108 @@ func purposes() []purpose {
 		{"access", "AWS::IAM::ManagedPolicy", "^role", "what ICA may do: the permissions that Illumina asks for", "", ""},
 		{"access", "AWS::IAM::ManagedPolicy", "^boundary", "the most that ICA's role can ever do, out of the guard's reach", "", ""},
 		{"detection", "AWS::Events::Rule", "^ruleicaguardevents", "puts changes on the queue, one rule for each source", "", ""},
-		{"detection", "AWS::Events::Rule", "^ruleicaguardrelay", "puts changes in another region on the home event bus", "", "1.00 for a million changes"},
+		{
+			"detection",
+			"AWS::Events::Rule",
+			"^ruleicaguardrelay",
+			"puts changes in another region on the home event bus",
+			"",
+			"1.00 for a million changes",
+		},
 		{"detection", "AWS::IAM::Role", "^RelayRole", "lets the relaying rules, and them alone, put events on the home bus", "", ""},
-		{"detection", "AWS::SQS::Queue", "^DeadLetters", "keeps what could not be delivered or handled; a rule's has to stand in its region", "", ""},
+		{
+			"detection",
+			"AWS::SQS::Queue",
+			"^DeadLetters",
+			"keeps what could not be delivered or handled; a rule's has to stand in its region",
+			"",
+			"",
+		},
 		{"detection", "AWS::SQS::QueuePolicy", "^DeadLetters", "lets the rules send, over TLS only", "", ""},
-		{"detection", "AWS::SQS::Queue", "^Requests", "what has to be checked: events, deferred requests, requests by hand", "", "see below"},
+		{
+			"detection",
+			"AWS::SQS::Queue",
+			"^Requests",
+			"what has to be checked: events, deferred requests, requests by hand",
+			"",
+			"see below",
+		},
 		{"detection", "AWS::SQS::QueuePolicy", "^Requests", "lets the rules send, over TLS only", "", ""},
 		{"detection", "AWS::Events::Rule", "^ruleicaguardaudit", "checks everything without an event", "", ""},
-		{"detection", "AWS::Events::Rule", "^ruleicaguardguardchanged", "tells what happens to the guard's own rules, queues and functions, past them", "", ""},
-		{"detection", "AWS::Lambda::Permission", "^ruleicaguard(audit|guardchanged)", "lets that rule, and it alone, start validate", "", ""},
-		{"detection", "AWS::CloudTrail::Trail", "^Trail", "makes AWS report changes to EventBridge; with trail: create only", "", "first trail free"},
+		{
+			"detection",
+			"AWS::Events::Rule",
+			"^ruleicaguardguardchanged",
+			"tells what happens to the guard's own rules, queues and functions, past them",
+			"",
+			"",
+		},
+		{
+			"detection",
+			"AWS::Lambda::Permission",
+			"^ruleicaguard(audit|guardchanged)",
+			"lets that rule, and it alone, start validate",
+			"",
+			"",
+		},
+		{
+			"detection",
+			"AWS::CloudTrail::Trail",
+			"^Trail",
+			"makes AWS report changes to EventBridge; with trail: create only",
+			"",
+			"first trail free",
+		},
 		{"detection", "AWS::S3::Bucket", "^TrailBucket", "the trail's log, a year of it", "", "0.023 for a GB"},
 		{"detection", "AWS::S3::BucketPolicy", "^TrailBucket", "lets CloudTrail write in that trail's name, over TLS only", "", ""},
 		{"remediation", "AWS::Lambda::Function", "^Remediate", "restores what drifted", "", ""},
 		{"remediation", "AWS::Lambda::Function", "^Validate", "audits; writes to nothing that is guarded", "", "see below"},
-		{"remediation", "AWS::IAM::Role", "^(Remediate|Validate)Role", "what the functions may do: the table of settings, no more", "", ""},
+		{
+			"remediation",
+			"AWS::IAM::Role",
+			"^(Remediate|Validate)Role",
+			"what the functions may do: the table of settings, no more",
+			"",
+			"",
+		},
 		{"remediation", "AWS::Lambda::EventSourceMapping", "^FromRequests", "feeds remediate from the queue", "", ""},
-		{"remediation", "AWS::Lambda::EventInvokeConfig", "^ValidateRetries", "one retry of a scheduled audit, then the dead letters", "", ""},
+		{
+			"remediation",
+			"AWS::Lambda::EventInvokeConfig",
+			"^ValidateRetries",
+			"one retry of a scheduled audit, then the dead letters",
+			"",
+			"",
+		},
 		{"remediation", "AWS::Logs::LogGroup", "^(Remediate|Validate)Logs", "what the functions did; three months", "", "see below"},
-		{"state", "AWS::DynamoDB::Table", "^Ledger", "what restores replaced, what ICA put, the last report", "", "kilobytes: under 0.01"},
+		{
+			"state",
+			"AWS::DynamoDB::Table",
+			"^Ledger",
+			"what restores replaced, what ICA put, the last report",
+			"",
+			"kilobytes: under 0.01",
+		},
 		{"alerting", "AWS::SNS::Topic", "^Alerts", "alerts and alarms", "", ""},
 		{"alerting", "AWS::SNS::TopicPolicy", "^Alerts", "lets our alarms publish, over TLS only", "", ""},
 		{"alerting", "AWS::SNS::Subscription", "^Alerts", "an address of alerts.emails", "", ""},
 		{"alerting", "AWS::CloudWatch::Alarm", "^alarmunhealthy.+Alarm", "a storage is not as ICA needs it", "alarm", ""},
-		{"alerting", "AWS::CloudWatch::Alarm", "^alarm(dead|errors|heartbeat|queue|throttles|unhealthyAlarm)", "the guard itself cannot do its work", "alarm", ""},
-		{"alerting", "AWS::CloudWatch::Dashboard", "^Dashboard", "health, drift, restores, queues and functions at a glance", "dashboard", ""},
+		{
+			"alerting",
+			"AWS::CloudWatch::Alarm",
+			"^alarm(dead|errors|heartbeat|queue|throttles|unhealthyAlarm)",
+			"the guard itself cannot do its work",
+			"alarm",
+			"",
+		},
+		{
+			"alerting",
+			"AWS::CloudWatch::Dashboard",
+			"^Dashboard",
+			"health, drift, restores, queues and functions at a glance",
+			"dashboard",
+			"",
+		},
 	}
 }
 
@@ -96,7 +174,8 @@ func checkResourcesPage(t *testing.T, a app) {
 	fmt.Fprintf(&b, `# What is deployed, why, and what it costs
 
 Written by `+"`make update`"+` from the templates of `+"`cdk/testdata/regions.yaml`"+`: %d storages in two regions that are not us-east-1, one with a KMS key, one adopted,
-an audit every %.0f minutes and a trail of its own. Prices are AWS's list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones.
+an audit every %.0f minutes and a trail of its own. Prices are AWS's list prices in USD for us-east-1, without free
+tiers, written down in %s: the pages below have the present ones.
 
 | group | resource | count | why it is there | idle, USD per month |
 |---|---|---|---|---|
@@ -141,13 +220,25 @@ func writeRunning(b *strings.Builder, a app, resources float64) {
 		cost             float64
 	}{
 		{"the resources above", "", resources},
-		{"metric Unhealthy of each storage and of the guard", fmt.Sprintf("%.0f × %.2f", storages+1, p["metric"].usd), (storages + 1) * p["metric"].usd},
+		{
+			"metric Unhealthy of each storage and of the guard",
+			fmt.Sprintf("%.0f × %.2f", storages+1, p["metric"].usd),
+			(storages + 1) * p["metric"].usd,
+		},
 		{
 			"audits", fmt.Sprintf("%.0f runs of %d s with 0.25 GB", runs, auditSeconds),
 			runs*p["requests"].usd/1e6 + runs*auditSeconds*0.25*p["compute"].usd,
 		},
 		{
-			"log of the audits", fmt.Sprintf("%.0f runs × %.0f storages × %d settings × %d bytes = %.2f GB", runs, storages, len(settings.All()), lineBytes, logged),
+			"log of the audits",
+			fmt.Sprintf(
+				"%.0f runs × %.0f storages × %d settings × %d bytes = %.2f GB",
+				runs,
+				storages,
+				len(settings.All()),
+				lineBytes,
+				logged,
+			),
 			logged * (p["logs"].usd + 3*p["logs kept"].usd),
 		},
 		{
@@ -162,14 +253,25 @@ func writeRunning(b *strings.Builder, a app, resources float64) {
 		fmt.Fprintf(b, "| %s | %s | %.2f |\n", line.what, line.arithmetic, line.cost)
 	}
 	fmt.Fprintf(b, "| **together** | | **%.2f** |\n\n", total)
-	fmt.Fprintf(b, `Seconds, bytes and requests are estimates. A drift costs on top: up to four more custom metrics of its setting and storage (%.2f each for a whole month, by the hour), a few seconds of
-Lambda and a notice. With the account's free tiers (ten alarms, ten metrics, three dashboards, a million requests to SQS and Lambda) most of it is free.
+	fmt.Fprintf(
+		b,
+		`Seconds, bytes and requests are estimates. A drift costs on top: up to four more custom metrics of its setting and storage (%.2f each for a whole month, by the hour), a few seconds of
+Lambda and a notice. With the account's free tiers (ten alarms, ten metrics, three dashboards, a million requests to
+SQS and Lambda) most of it is free.
 
-`, p["metric"].usd)
+`,
+		p["metric"].usd,
+	)
 }
 
 func writeSizes(b *strings.Builder, a app) {
-	fmt.Fprintf(b, "## Templates\n\nCloudFormation takes %d resources and %d bytes in a template.\n\n| stack | resources | kilobytes |\n|---|---|---|\n", mostResources, mostTemplateBytes)
+	fmt.Fprintf(
+		b,
+		"## Templates\n\nCloudFormation takes %d resources and %d bytes in a template.\n\n| stack | resources | kilobytes "+
+			"|\n|---|---|---|\n",
+		mostResources,
+		mostTemplateBytes,
+	)
 	for _, stack := range slices.Sorted(maps.Keys(a.texts)) {
 		fmt.Fprintf(b, "| `%s` | %d | %d |\n", stack, len(a.templates[stack].Resources), (len(a.texts[stack])+999)/1000)
 	}
@@ -180,8 +282,11 @@ func writeLimits(t *testing.T, b *strings.Builder) {
 	t.Helper()
 	const tried = 150
 	many := configure(t, largest(tried))
-	b.WriteString("## How many storages fit\n\nOf the largest kind: a KMS key, cross-account copy and a role of its own each, everything enforced. " +
-		"Synthesis refuses more and says how many fit.\n\n| quota of AWS | most | storages that fit |\n|---|---|---|\n")
+	b.WriteString(
+		"## How many storages fit\n\nOf the largest kind: a KMS key, cross-account copy and a role of its own each, everything " +
+			"enforced. " +
+			"Synthesis refuses more and says how many fit.\n\n| quota of AWS | most | storages that fit |\n|---|---|---|\n",
+	)
 	for _, l := range limits() {
 		fits := fmt.Sprint(l.fitting(many))
 		if l.fitting(many) == tried {

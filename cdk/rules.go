@@ -15,7 +15,8 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// addRelay lets what happens in another region reach the guard: rules, the role by which they put events on the home bus, and the queue
+// addRelay lets what happens in another region reach the guard: rules, the role by which they put events on the home
+// bus, and the queue
 // of what they could not put there. Nothing alarms on that queue: it fills when the way home is broken, so validate checks it.
 func addRelay(stack awscdk.Stack, b icaconfig.Baseline, region string) {
 	if region == b.HomeRegion {
@@ -70,10 +71,16 @@ func inNameOf(b icaconfig.Baseline, rules []string) *map[string]any {
 	}
 }
 
-// newRule is a plain CfnRule: the L2 cannot carry every pattern, and would write one statement for each rule into the queues' policies.
+// newRule is a plain CfnRule: the L2 cannot carry every pattern, and would write one statement for each rule into the
+// queues' policies.
 // A target that takes no policy of its own is reached by a role.
 func newRule(stack awscdk.Stack, rule self.Rule, deadLetters awssqs.Queue, role *string) awsevents.CfnRule {
-	target := &awsevents.CfnRule_TargetProperty{Id: jsii.String("target"), Arn: &rule.Target, RoleArn: role, DeadLetterConfig: deadLetterConfig(deadLetters)}
+	target := &awsevents.CfnRule_TargetProperty{
+		Id:               jsii.String("target"),
+		Arn:              &rule.Target,
+		RoleArn:          role,
+		DeadLetterConfig: deadLetterConfig(deadLetters),
+	}
 	return awsevents.NewCfnRule(scope(stack, "rule", rule.Name), jsii.String("Rule"), &awsevents.CfnRuleProps{
 		Name:         &rule.Name,
 		Description:  jsii.String("Lets icaguard hear of changes"),

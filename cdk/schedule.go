@@ -17,7 +17,8 @@ const (
 	startTries  = 10.0
 )
 
-// addValidateRules lets validate check without an event, as AWS delivers events with best effort only, and tell what happens to the guard
+// addValidateRules lets validate check without an event, as AWS delivers events with best effort only, and tell what
+// happens to the guard
 // itself.
 func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
 	for _, rule := range self.ValidateRules(b.Home) {
@@ -35,12 +36,20 @@ func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslamb
 			}},
 		}
 		if rule.Pattern != nil {
-			props.Description, props.EventPattern = jsii.String("Lets icaguard tell what happens to its own rules, queues and functions"), plain(rule.Pattern)
+			props.Description, props.EventPattern = jsii.String(
+				"Lets icaguard tell what happens to its own rules, queues and functions",
+			), plain(
+				rule.Pattern,
+			)
 		}
 		awsevents.NewCfnRule(own, jsii.String("Rule"), props).Node().AddDependency(validate)
 		awslambda.NewCfnPermission(own, jsii.String("Permission"), &awslambda.CfnPermissionProps{
-			Action: jsii.String("lambda:InvokeFunction"), FunctionName: validate.FunctionArn(), Principal: jsii.String("events.amazonaws.com"),
-			SourceArn: jsii.String(arnsOf(b, []self.Rule{rule})[0]),
+			Action: jsii.String(
+				"lambda:InvokeFunction",
+			),
+			FunctionName: validate.FunctionArn(),
+			Principal:    jsii.String("events.amazonaws.com"),
+			SourceArn:    jsii.String(arnsOf(b, []self.Rule{rule})[0]),
 		})
 	}
 }

@@ -11,8 +11,10 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// newStacks adds every stack of the account to the app: buckets and rules in their regions, the guard at home. The guard's stack comes
-// last, so that the guard checks what exists, and goes first when all is destroyed, so that it restores nothing that is on its way out.
+// newStacks adds every stack of the account to the app: buckets and rules in their regions, the guard at home. The
+// guard's stack comes
+// last, so that the guard checks what exists, and goes first when all is destroyed, so that it restores nothing that is
+// on its way out.
 func newStacks(app awscdk.App, in input) error {
 	if err := checkLimits(in.baseline); err != nil {
 		return err
@@ -40,7 +42,10 @@ func newStacks(app awscdk.App, in input) error {
 
 // created lists the storages of a region whose buckets are ours to create.
 func created(b icaconfig.Baseline, region string) []icaconfig.Storage {
-	return slices.DeleteFunc(slices.Clone(b.Storages), func(s icaconfig.Storage) bool { return s.Bucket.Existing || s.Region.AWS != region })
+	return slices.DeleteFunc(
+		slices.Clone(b.Storages),
+		func(s icaconfig.Storage) bool { return s.Bucket.Existing || s.Region.AWS != region },
+	)
 }
 
 func newStack(app awscdk.App, s icaconfig.Stack, in input) awscdk.Stack {
@@ -58,7 +63,12 @@ func newStack(app awscdk.App, s icaconfig.Stack, in input) awscdk.Stack {
 	for _, key := range slices.Sorted(maps.Keys(in.baseline.Tags)) {
 		awscdk.Tags_Of(stack).Add(&key, jsii.String(in.baseline.Tags[key]), nil)
 	}
-	output(stack, icaconfig.DigestOutput, in.baseline.Digest, "says which ica.yaml is deployed: the guard restores nothing while another is")
+	output(
+		stack,
+		icaconfig.DigestOutput,
+		in.baseline.Digest,
+		"says which ica.yaml is deployed: the guard restores nothing while another is",
+	)
 	return stack
 }
 

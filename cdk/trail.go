@@ -39,16 +39,22 @@ func newTrailBucket(stack awscdk.Stack) awss3.Bucket {
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
 		Versioned:         jsii.Bool(true), // which the lock needs
-		// What somebody does to the trail does not undo what it has told. Governance, not compliance: who may bypass the lock can still close the account's books.
+		// What somebody does to the trail does not undo what it has told. Governance, not compliance: who may bypass the lock
+		// can still close the account's books.
 		ObjectLockDefaultRetention: awss3.ObjectLockRetention_Governance(awscdk.Duration_Days(jsii.Number(trailRetention))),
-		// Not "except on create": CloudTrail may have written before a first deploy fails, and CloudFormation cannot delete what is not empty.
+		// Not "except on create": CloudTrail may have written before a first deploy fails, and CloudFormation cannot delete
+		// what is not empty.
 		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
-		LifecycleRules: &[]*awss3.LifecycleRule{{
-			Id:                                  jsii.String("retention"),
-			Expiration:                          awscdk.Duration_Days(jsii.Number(trailRetention)),
-			NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(1)), // what expired, and what somebody deleted once the lock is over
-			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(7)),
-		}},
+		LifecycleRules: &[]*awss3.LifecycleRule{
+			{
+				Id:         jsii.String("retention"),
+				Expiration: awscdk.Duration_Days(jsii.Number(trailRetention)),
+				NoncurrentVersionExpiration: awscdk.Duration_Days(
+					jsii.Number(1),
+				), // what expired, and what somebody deleted once the lock is over
+				AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(7)),
+			},
+		},
 	})
 }
 

@@ -69,7 +69,9 @@ func (l *lab) subscribe(ctx context.Context, topic string) error {
 	}
 	l.inbox = aws.ToString(queue.QueueUrl)
 	_, err = sns.NewFromConfig(l.direct(l.home)).Subscribe(ctx, &sns.SubscribeInput{
-		TopicArn: &topic, Protocol: aws.String("sqs"), Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:subscriber", l.home, l.local.Account())),
+		TopicArn: &topic,
+		Protocol: aws.String("sqs"),
+		Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:subscriber", l.home, l.local.Account())),
 	})
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", topic, err)
@@ -80,7 +82,8 @@ func (l *lab) subscribe(ctx context.Context, topic string) error {
 // reconcileAll does what `icaguard reconcile --all` does.
 func (l *lab) reconcileAll(ctx context.Context, queueURL string) error {
 	everything := guard.Delayed{Request: guard.Request{Reason: "first check"}}
-	return errors.Join(queue.Queue{SQS: sqs.NewFromConfig(l.direct(l.home)), URL: queueURL}.Post(ctx, []guard.Delayed{everything})...)
+	return errors.Join(
+		queue.Queue{SQS: sqs.NewFromConfig(l.direct(l.home)), URL: queueURL}.Post(ctx, []guard.Delayed{everything})...)
 }
 
 // change is one thing that somebody does to the ICA setup.
@@ -98,10 +101,17 @@ func (l *lab) changes() []change {
 	europe := l.eu.Region.AWS
 	return []change{
 		{
-			title:   "the session duration of " + l.prod.Role.Name + " goes back to 1 hour (aws iam update-role --max-session-duration 3600)",
-			setting: duration.ID, breaks: duration.Effect,
+			title: "the session duration of " + l.prod.Role.Name + " goes back to 1 hour (aws iam update-role --max-session-duration " +
+				"3600)",
+			setting: duration.ID,
+			breaks:  duration.Effect,
 			do: func(ctx context.Context) error {
-				_, err := iam.NewFromConfig(l.as(l.home)).UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: &l.prod.Role.Name, MaxSessionDuration: aws.Int32(3600)})
+				_, err := iam.NewFromConfig(
+					l.as(l.home),
+				).UpdateRole(
+					ctx,
+					&iam.UpdateRoleInput{RoleName: &l.prod.Role.Name, MaxSessionDuration: aws.Int32(3600)},
+				)
 				return err
 			},
 		},
@@ -228,7 +238,12 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 		return fmt.Errorf("validate: %s %s: %w", result.FunctionError, result.Payload, err)
 	}
 	rest := slices.DeleteFunc(slices.Clone(audit.Outcomes), func(o guard.Outcome) bool { return o.Status == guard.InSync })
-	s.line("Lambda", "%d settings of 3 storages and of the guard itself: %d are clean, of the others it tells:", len(audit.Outcomes), len(audit.Outcomes)-len(rest))
+	s.line(
+		"Lambda",
+		"%d settings of 3 storages and of the guard itself: %d are clean, of the others it tells:",
+		len(audit.Outcomes),
+		len(audit.Outcomes)-len(rest),
+	)
 	for _, o := range rest {
 		for _, found := range append(o.Alerts, o.Notes...) {
 			s.line("", "%s %s %s: %s", strings.Join(o.Storages, ", "), o.Setting, o.Status, found.What)
@@ -268,7 +283,12 @@ func (l *lab) showMessages(ctx context.Context, s *screen, messages []sqstypes.M
 		}
 		s.indented(notice.Subject + "\n\n" + notice.Message)
 		s.print("\n")
-		_, err := sqs.NewFromConfig(l.direct(l.home)).DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &l.inbox, ReceiptHandle: m.ReceiptHandle})
+		_, err := sqs.NewFromConfig(
+			l.direct(l.home),
+		).DeleteMessage(
+			ctx,
+			&sqs.DeleteMessageInput{QueueUrl: &l.inbox, ReceiptHandle: m.ReceiptHandle},
+		)
 		if err != nil {
 			return fmt.Errorf("delete a read notice: %w", err)
 		}

@@ -35,7 +35,12 @@ func play(ctx context.Context, s *screen) (err error) {
 		return err
 	}
 	lab := newLab(local, stage.baseline)
-	s.line("you", "have a CloudTrail trail, a KMS key in %s, a bucket %s from before", lab.eu.Region.AWS, stage.baseline.Storages[2].Bucket.Name)
+	s.line(
+		"you",
+		"have a CloudTrail trail, a KMS key in %s, a bucket %s from before",
+		lab.eu.Region.AWS,
+		stage.baseline.Storages[2].Bucket.Name,
+	)
 	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.prod.Role.Prefix.Parameter)
 
 	s.step("Deploy cmd/demo/ica.yaml, three storages in two regions: cdk bootstrap, cdk deploy --all (some seconds)")
@@ -119,7 +124,13 @@ func playChange(ctx context.Context, s *screen, lab *lab, c change, before snaps
 	}
 	took := time.Since(since).Round(time.Millisecond)
 	s.line("read back", "%s: %s, restored after %d ms", c.setting, after[c.setting], took.Milliseconds())
-	return []string{c.setting, before[c.setting], lab.broken()[c.setting], after[c.setting], fmt.Sprintf("%d ms", took.Milliseconds())}, nil
+	return []string{
+		c.setting,
+		before[c.setting],
+		lab.broken()[c.setting],
+		after[c.setting],
+		fmt.Sprintf("%d ms", took.Milliseconds()),
+	}, nil
 }
 
 // listen starts the event source mapping and shows what passes on the way to it.
@@ -166,7 +177,12 @@ func explain(ctx context.Context, s *screen) error {
 	s.step("Real and simulated")
 	s.line("real", "the CDK app, its command line and templates; both function binaries; the AWS SDK; the EventBridge patterns")
 	s.line("simulated", "AWS itself, by moto; CloudTrail's events, by a recorder; Lambda's runtime and its polling of SQS")
-	s.line("", "%d differences to AWS are emulated after its documentation, %d are not shown: internal/localaws/emulation.py", emulated, len(gaps)-emulated)
+	s.line(
+		"",
+		"%d differences to AWS are emulated after its documentation, %d are not shown: internal/localaws/emulation.py",
+		emulated,
+		len(gaps)-emulated,
+	)
 	s.line("not shown", "CloudTrail's delay on AWS (some seconds), IAM's and S3's eventual consistency, e-mail")
 	return nil
 }

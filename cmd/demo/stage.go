@@ -51,7 +51,11 @@ func setStage(ctx context.Context, local *localaws.AWS, dir string) (stage, erro
 		return stage{}, err
 	}
 	st.baseline = file.Baseline(owner)
-	return st, errors.Join(makeTrail(ctx, local, st.baseline.HomeRegion), makeAdopted(ctx, local, st.baseline), putPrefixes(ctx, local, st.baseline))
+	return st, errors.Join(
+		makeTrail(ctx, local, st.baseline.HomeRegion),
+		makeAdopted(ctx, local, st.baseline),
+		putPrefixes(ctx, local, st.baseline),
+	)
 }
 
 func makeTrail(ctx context.Context, local *localaws.AWS, region string) error {
@@ -61,7 +65,15 @@ func makeTrail(ctx context.Context, local *localaws.AWS, region string) error {
 		return fmt.Errorf("make the trail's bucket: %w", err)
 	}
 	client, name := cloudtrail.NewFromConfig(direct), aws.String("lab-audit")
-	_, err := client.CreateTrail(ctx, &cloudtrail.CreateTrailInput{Name: name, S3BucketName: logs, IsMultiRegionTrail: aws.Bool(true), IncludeGlobalServiceEvents: aws.Bool(true)})
+	_, err := client.CreateTrail(
+		ctx,
+		&cloudtrail.CreateTrailInput{
+			Name:                       name,
+			S3BucketName:               logs,
+			IsMultiRegionTrail:         aws.Bool(true),
+			IncludeGlobalServiceEvents: aws.Bool(true),
+		},
+	)
 	if err != nil {
 		return fmt.Errorf("make a trail: %w", err)
 	}
@@ -81,11 +93,19 @@ func makeAdopted(ctx context.Context, local *localaws.AWS, b icaconfig.Baseline)
 			return fmt.Errorf("make bucket %s: %w", s.Bucket.Name, err)
 		}
 		rule := s.Bucket.CORS
-		_, err := client.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: &s.Bucket.Name, CORSConfiguration: &s3types.CORSConfiguration{
-			CORSRules: []s3types.CORSRule{{
-				AllowedHeaders: rule.AllowedHeaders, AllowedMethods: rule.AllowedMethods, AllowedOrigins: rule.AllowedOrigins, ExposeHeaders: rule.ExposeHeaders,
+		_, err := client.PutBucketCors(
+			ctx,
+			&s3.PutBucketCorsInput{Bucket: &s.Bucket.Name, CORSConfiguration: &s3types.CORSConfiguration{
+				CORSRules: []s3types.CORSRule{
+					{
+						AllowedHeaders: rule.AllowedHeaders,
+						AllowedMethods: rule.AllowedMethods,
+						AllowedOrigins: rule.AllowedOrigins,
+						ExposeHeaders:  rule.ExposeHeaders,
+					},
+				},
 			}},
-		}})
+		)
 		if err != nil {
 			return fmt.Errorf("put CORS on bucket %s: %w", s.Bucket.Name, err)
 		}

@@ -29,7 +29,8 @@ func newDeadLetters() *cobra.Command {
 		Long: `Show the messages of the queue ` + guard.DeadLetterQueue + ` in every region: events that EventBridge could not deliver, and messages that
 the guard could not understand or gave up. Afterwards they lie there as before; with --empty those that were shown are deleted.
 
-No event and no look is needed any more once the guard has looked at everything, as it looks at states and not at events. A notice is
+No event and no request is needed any more once the guard has checked everything, as it checks states and not
+events. A notice is
 a message to people that could not be delivered: read it before you remove it.
 
 Exit status: 0 all queues were read, 2 one could not be read or emptied.`,
@@ -48,7 +49,8 @@ Exit status: 0 all queues were read, 2 one could not be read or emptied.`,
 	return cmd
 }
 
-// deadLetters shows all regions' messages before it deletes any. A region that cannot be read does not keep the others from being shown.
+// deadLetters shows all regions' messages before it deletes any. A region that cannot be read does not keep the others
+// from being shown.
 func (s session) deadLetters(ctx context.Context, w io.Writer, empty bool) error {
 	var queues []*deadQueue
 	var errs []error
@@ -96,7 +98,15 @@ func printLetters(w io.Writer, letters []letter) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "REGION\tEVENT\tWHO\tWHEN\tREASON")
 	for _, l := range letters {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", l.region, plain(l.event), plain(cmp.Or(l.who, "-")), l.when.UTC().Format("2006-01-02 15:04:05Z"), plain(l.reason))
+		fmt.Fprintf(
+			table,
+			"%s\t%s\t%s\t%s\t%s\n",
+			l.region,
+			plain(l.event),
+			plain(cmp.Or(l.who, "-")),
+			l.when.UTC().Format("2006-01-02 15:04:05Z"),
+			plain(l.reason),
+		)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("dead-letters: print: %w", err)

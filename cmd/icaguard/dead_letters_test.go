@@ -26,8 +26,10 @@ func TestDeadLettersMisuse(t *testing.T) {
 
 func testDeadLetters(t *testing.T, a *account) {
 	d, _ := newProbed(t, a, "given-up")
-	if got := d.run("dead-letters"); got.code != 2 || !strings.Contains(got.stderr,
-		"icaguard: dead-letters: find queue icaguard-dead-letters in eu-central-1: ") || !strings.Contains(got.stderr, "is icaguard deployed in account "+a.Account()+"? make deploy") {
+	if got := d.run("dead-letters"); got.code != 2 || !strings.Contains(
+		got.stderr,
+		"icaguard: dead-letters: find queue icaguard-dead-letters in eu-central-1: ",
+	) || !strings.Contains(got.stderr, "is icaguard deployed in account "+a.Account()+"? make deploy") {
 		t.Errorf("want the region without a queue:\n%s", got.transcript())
 	}
 	far := sqs.NewFromConfig(a.DirectConfig(abroadRegion))
@@ -35,7 +37,12 @@ func testDeadLetters(t *testing.T, a *account) {
 	d.must(queue, err)
 	d.golden("dead-letters-none", "dead-letters")
 
-	d.must(a.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(a.queues[guard.RequestQueue]), MessageBody: aws.String(`{"hello":"world"}`)}))
+	d.must(
+		a.sqs.SendMessage(
+			t.Context(),
+			&sqs.SendMessageInput{QueueUrl: aws.String(a.queues[guard.RequestQueue]), MessageBody: aws.String(`{"hello":"world"}`)},
+		),
+	)
 	d.letWork() // remediate sends it to the dead-letter queue
 	d.refuse(far, queue.QueueUrl)
 	d.giveUp()
@@ -43,7 +50,11 @@ func testDeadLetters(t *testing.T, a *account) {
 	d.goldenDeadLetters("dead-letters") // they lie there as before, at once
 
 	allow := a.Recorder().Inject(localaws.Fault{Operation: "DeleteMessageBatch", AccessKeyID: prober, Kind: localaws.Denied})
-	if got := d.run("dead-letters", "--empty"); got.code != 2 || !strings.Contains(got.stderr, "dead-letters: not all messages in us-east-1 were deleted: ") {
+	if got := d.run(
+		"dead-letters",
+		"--empty",
+	); got.code != 2 ||
+		!strings.Contains(got.stderr, "dead-letters: not all messages in us-east-1 were deleted: ") {
 		t.Errorf("want what was not deleted:\n%s", got.transcript())
 	}
 	allow()
@@ -54,7 +65,8 @@ func testDeadLetters(t *testing.T, a *account) {
 	d.expectFailure([]string{"dead-letters"}, "dead-letters: receive from icaguard-dead-letters in us-east-1: ", "AccessDenied")
 }
 
-// refuse puts an event there as EventBridge does when it cannot relay it. ICA's own session did it, whose name begins with the prefix.
+// refuse puts an event there as EventBridge does when it cannot relay it. ICA's own session did it, whose name begins
+// with the prefix.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 func (d *guardedEnv) refuse(client *sqs.Client, queue *string) {
 	d.t.Helper()
@@ -68,12 +80,21 @@ func (d *guardedEnv) refuse(client *sqs.Client, queue *string) {
 	}
 	session := "arn:aws:sts::" + d.Local.Account() + ":assumed-role/" + d.Storage.Role.Name + "/" + testlab.Prefix + "-1"
 	event := map[string]any{"detail": map[string]any{
-		"eventSource": "s3.amazonaws.com", "eventName": "PutBucketNotification", "eventTime": "2026-01-15T09:12:33Z", "recipientAccountId": d.Local.Account(),
-		"userIdentity": map[string]any{"type": "AssumedRole", "arn": session}, "sourceIPAddress": "198.51.100.7",
+		"eventSource":        "s3.amazonaws.com",
+		"eventName":          "PutBucketNotification",
+		"eventTime":          "2026-01-15T09:12:33Z",
+		"recipientAccountId": d.Local.Account(),
+		"userIdentity":       map[string]any{"type": "AssumedRole", "arn": session},
+		"sourceIPAddress":    "198.51.100.7",
 	}}
 	body, err := json.Marshal(event)
 	d.must(nil, err)
-	d.must(client.SendMessage(d.t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String(string(body)), MessageAttributes: attributes}))
+	d.must(
+		client.SendMessage(
+			d.t.Context(),
+			&sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String(string(body)), MessageAttributes: attributes},
+		),
+	)
 }
 
 // giveUp puts a check there that was received in vain.
@@ -91,7 +112,12 @@ func (d *guardedEnv) giveUp() {
 		out, err := d.account.sqs.ReceiveMessage(d.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
 		d.must(out, err)
 		for _, m := range out.Messages {
-			d.must(d.account.sqs.ChangeMessageVisibility(d.t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle}))
+			d.must(
+				d.account.sqs.ChangeMessageVisibility(
+					d.t.Context(),
+					&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle},
+				),
+			)
 		}
 	}
 }

@@ -40,7 +40,13 @@ func (s session) openDead(ctx context.Context, region string) (*deadQueue, error
 	client := sqs.NewFromConfig(s.aws, func(o *sqs.Options) { o.Region = region })
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(guard.DeadLetterQueue)})
 	if awserr.Classify(err) == awserr.Gone {
-		return nil, fmt.Errorf("dead-letters: find queue %s in %s: %w: is icaguard deployed in account %s? make deploy", guard.DeadLetterQueue, region, err, s.baseline.Account)
+		return nil, fmt.Errorf(
+			"dead-letters: find queue %s in %s: %w: is icaguard deployed in account %s? make deploy",
+			guard.DeadLetterQueue,
+			region,
+			err,
+			s.baseline.Account,
+		)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dead-letters: find queue %s in %s: %w", guard.DeadLetterQueue, region, err)
@@ -81,7 +87,12 @@ func (q *deadQueue) keep(m deadMessage) {
 }
 
 func newDeadMessage(m types.Message) deadMessage {
-	dead := deadMessage{id: aws.ToString(m.MessageId), receipt: aws.ToString(m.ReceiptHandle), body: aws.ToString(m.Body), attributes: map[string]string{}}
+	dead := deadMessage{
+		id:         aws.ToString(m.MessageId),
+		receipt:    aws.ToString(m.ReceiptHandle),
+		body:       aws.ToString(m.Body),
+		attributes: map[string]string{},
+	}
 	for name, value := range m.MessageAttributes {
 		dead.attributes[name] = aws.ToString(value.StringValue)
 	}
@@ -97,9 +108,15 @@ func (q *deadQueue) release(ctx context.Context) error {
 	for batch := range slices.Chunk(q.messages, 10) {
 		var entries []types.ChangeMessageVisibilityBatchRequestEntry
 		for i, m := range batch {
-			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt)})
+			entries = append(
+				entries,
+				types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt)},
+			)
 		}
-		out, err := q.client.ChangeMessageVisibilityBatch(context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: q.url, Entries: entries})
+		out, err := q.client.ChangeMessageVisibilityBatch(
+			context.WithoutCancel(ctx),
+			&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: q.url, Entries: entries},
+		)
 		if err == nil && len(out.Failed) > 0 {
 			err = refused(out.Failed)
 		}
@@ -117,7 +134,10 @@ func (q *deadQueue) remove(ctx context.Context) error {
 	for batch := range slices.Chunk(q.messages, 10) {
 		var entries []types.DeleteMessageBatchRequestEntry
 		for i, m := range batch {
-			entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt)})
+			entries = append(
+				entries,
+				types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt)},
+			)
 		}
 		out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: q.url, Entries: entries})
 		switch {

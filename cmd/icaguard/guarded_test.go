@@ -45,7 +45,8 @@ func TestDeadLetters(t *testing.T) {
 	withGuard(t, map[string]func(*testing.T, *account){"show and empty": testDeadLetters})
 }
 
-// withGuard runs commands against an account with a guard: the queues, the topic and the real remediate. Each test function has an account
+// withGuard runs commands against an account with a guard: the queues, the topic and the real remediate. Each test
+// function has an account
 // of its own and runs beside the others, as most of the time is waiting; its tests follow each other.
 func withGuard(t *testing.T, tests map[string]func(*testing.T, *account)) {
 	t.Helper()
@@ -67,7 +68,12 @@ func newAccount(t *testing.T) *account {
 		}
 		a.queues[name] = aws.ToString(out.QueueUrl)
 	}
-	out, err := sns.NewFromConfig(a.DirectConfig(testlab.Region)).CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String(guard.AlertTopic)})
+	out, err := sns.NewFromConfig(
+		a.DirectConfig(testlab.Region),
+	).CreateTopic(
+		t.Context(),
+		&sns.CreateTopicInput{Name: aws.String(guard.AlertTopic)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +118,9 @@ func (d *guardedEnv) letWork() {
 
 func (d *guardedEnv) poller() localaws.PollerConfig {
 	return localaws.PollerConfig{
-		SQS: d.account.sqs, QueueURL: d.account.queues[guard.RequestQueue], QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.RequestQueue,
+		SQS:      d.account.sqs,
+		QueueURL: d.account.queues[guard.RequestQueue],
+		QueueARN: "arn:aws:sqs:us-east-1:" + d.Local.Account() + ":" + guard.RequestQueue,
 		Function: d.remediate,
 	}
 }

@@ -35,7 +35,10 @@ func TestMisuse(t *testing.T) {
 	d.expectFailure([]string{"validate", "lab-prod"}, `unknown command "lab-prod" for "icaguard validate"`)
 	d.expectFailure([]string{"replay"}, "accepts 1 arg(s), received 0")
 	d.expectFailure([]string{"reconcile"}, "at least one of the flags in the group [all storage setting] is required")
-	d.expectFailure([]string{"reconcile", "--all", "--storage", "lab-prod"}, "if any flags in the group [all storage] are set none of the others can be")
+	d.expectFailure(
+		[]string{"reconcile", "--all", "--storage", "lab-prod"},
+		"if any flags in the group [all storage] are set none of the others can be",
+	)
 }
 
 func TestConfiguration(t *testing.T) {
@@ -58,7 +61,8 @@ storages:
 func TestOnLocalAWS(t *testing.T) {
 	local := localawstest.Start(t)
 	for name, test := range map[string]func(*testing.T, *localaws.AWS){
-		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "reconcile": testRequest, "replay": testReplay,
+		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "reconcile": testRequest,
+		"replay":                    testReplay,
 		"replay of what is ignored": testReplayIgnores, "pause of what is shared": testPauseShared,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +96,10 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 	d := newStorageEnv(t, local, "scope")
 	d.Break()
 	d.expectFailure([]string{"validate", "--storage", "skope"}, `--storage "skope": no such name: the configuration has scope`)
-	d.expectFailure([]string{"validate", "--setting", "bucket", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
+	d.expectFailure(
+		[]string{"validate", "--setting", "bucket", "--setting", "cors"},
+		`--setting "cors": no such name: there are `+settingIDs(),
+	)
 	for args, want := range map[string]string{
 		"--setting bucket-cors":                                "bucket-cors",
 		"--setting bucket-cors --setting guard-ledger":         "bucket-cors guard-ledger",
@@ -112,8 +119,11 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 	d.golden("validate-nothing", "validate", "--setting", "kms-key-state")
 
 	d.PlayStacks("")
-	d.expectFailure([]string{"validate", "--setting", "guard-topic"},
-		"validate: icaguard is not deployed in account "+local.Account()+", region us-east-1: nothing guards these storages; make deploy")
+	d.expectFailure(
+		[]string{"validate", "--setting", "guard-topic"},
+		"validate: icaguard is not deployed in account "+local.Account()+", region us-east-1: nothing guards these storages; make "+
+			"deploy",
+	)
 	if got := d.checked("--setting", "guard-topic", "--setting", "role"); got != "role" {
 		t.Errorf("checked %s without a guard", got)
 	}
@@ -150,12 +160,18 @@ func checkJSON(t *testing.T, d storageEnv, code int, status guard.Status) {
 }
 
 func testCredentials(t *testing.T, local *localaws.AWS) {
-	const remediation = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity"
+	const remediation = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts " +
+		"get-caller-identity"
 	d := newStorageEnv(t, local, "nobody")
 	event := d.event("aws.s3.PutBucketCors.json")
 	for _, args := range [][]string{{"validate"}, {"reconcile", "--all"}, {"replay", event}} {
 		delete(d.variables, "AWS_ACCESS_KEY_ID")
-		d.expectFailure(args, "no AWS credentials that work, or no way to AWS", "get credentials: failed to refresh cached credentials", remediation)
+		d.expectFailure(
+			args,
+			"no AWS credentials that work, or no way to AWS",
+			"get credentials: failed to refresh cached credentials",
+			remediation,
+		)
 		d.variables["AWS_ACCESS_KEY_ID"] = d.Key()
 		d.expectFailure(append(args, "--config", d.otherAccount()), "asks for account 999999999999", "those of "+local.Account())
 	}
@@ -179,10 +195,17 @@ func (d storageEnv) otherAccount() string {
 
 func testRequest(t *testing.T, local *localaws.AWS) {
 	d := newStorageEnv(t, local, "checked")
-	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: find the guard's queue icaguard-requests in us-east-1:", "AWS.SimpleQueueService.NonExistentQueue",
-		"is icaguard deployed in account "+local.Account()+"? make deploy")
+	d.expectFailure(
+		[]string{"reconcile", "--all"},
+		"reconcile: find the guard's queue icaguard-requests in us-east-1:",
+		"AWS.SimpleQueueService.NonExistentQueue",
+		"is icaguard deployed in account "+local.Account()+"? make deploy",
+	)
 	queue := newRequestQueue(t, local)
-	d.expectFailure([]string{"reconcile", "--storage", "chekked"}, `--storage "chekked": no such name: the configuration has checked`)
+	d.expectFailure(
+		[]string{"reconcile", "--storage", "chekked"},
+		`--storage "chekked": no such name: the configuration has checked`,
+	)
 	d.expectFailure([]string{"reconcile", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
 	queue.expect(t)
 
@@ -257,7 +280,10 @@ func (q requestQueue) expect(t *testing.T, want ...guard.Request) {
 			t.Fatalf("no request: %v: %s", err, aws.ToString(m.Body))
 		}
 		got = append(got, request)
-		if _, err := q.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+		if _, err := q.sqs.DeleteMessage(
+			t.Context(),
+			&sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -308,7 +334,11 @@ func testReplayIgnores(t *testing.T, local *localaws.AWS) {
 	d.golden("replay-ignored-account", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json"))
 	ours := []string{"111122223333", local.Account()}
 	d.golden("replay-ignored-role", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json", ours...))
-	d.golden("replay-ignored-failed", "replay", d.copyEvent("event.json", "recorded/s3.amazonaws.com__DeleteBucket__3.json", ours...))
+	d.golden(
+		"replay-ignored-failed",
+		"replay",
+		d.copyEvent("event.json", "recorded/s3.amazonaws.com__DeleteBucket__3.json", ours...),
+	)
 	d.golden("replay-ignored-event", "replay", d.copyEvent("event.json", "recorded/kms.amazonaws.com__CreateKey__5.json", ours...))
 	if calls := testlab.Operations(d.Calls(), "iam", "s3", "sqs", "sns", "kms", "ssm"); len(calls) > 0 {
 		t.Errorf("calls %v for events that ask for nothing", calls)
@@ -321,5 +351,8 @@ func TestReplayOfBadFiles(t *testing.T) {
 	d.write("request.json", `{"icaguard":"request","request":{}}`)
 	d.expectFailure([]string{"replay", "none.json"}, "replay: open none.json: no such file or directory")
 	d.expectFailure([]string{"replay", "half.json"}, "replay: half.json: event: parse: unexpected end of JSON input")
-	d.expectFailure([]string{"replay", "request.json"}, `replay: request.json: event: parse: neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`)
+	d.expectFailure(
+		[]string{"replay", "request.json"},
+		`replay: request.json: event: parse: neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`,
+	)
 }

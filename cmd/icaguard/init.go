@@ -22,7 +22,8 @@ func newInit() *cobra.Command {
 		Use:   "init",
 		Short: "Look at an account in which ICA was set up by hand, and write its ica.yaml",
 		Long: `Look at the account of your credentials, without changing anything: OIDC providers of ICA, roles that trust one, the buckets and
-keys that their policies name, and how these buckets are set. Write an ica.yaml that describes what is there, with comments where it
+keys that their policies name, and how these buckets are set. Write an ica.yaml that describes what is there, with
+comments where it
 is in doubt. All of it is marked as existing, so icaguard starts in mode observe.
 
 The session-name prefix is not written: the file names a parameter, and has the command that copies the prefix into it from the
@@ -36,7 +37,12 @@ Exit status: 0 the file is written, 1 nothing of ICA was found, 2 something coul
 			return initialise(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), region, out)
 		},
 	}
-	cmd.Flags().StringVar(&region, "region", "", "AWS region in which the guard is to run, homeRegion (default: that of the first storage)")
+	cmd.Flags().StringVar(
+		&region,
+		"region",
+		"",
+		"AWS region in which the guard is to run, homeRegion (default: that of the first storage)",
+	)
 	cmd.Flags().StringVar(&out, "out", "ica.yaml", "the file to write; one that is there is not overwritten")
 	return cmd
 }
@@ -106,7 +112,11 @@ func printNext(w io.Writer, account discover.Account, d discover.Description, ou
 		fmt.Fprintf(w, "- Read it. %d places with \"# ?\" are in doubt.\n", d.Doubts)
 	}
 	if len(d.Commands) > 0 {
-		fmt.Fprintf(w, "- Copy the session-name prefix into its parameter, without showing it:\n\n%s\n\n", strings.Join(d.Commands, "\n"))
+		fmt.Fprintf(
+			w,
+			"- Copy the session-name prefix into its parameter, without showing it:\n\n%s\n\n",
+			strings.Join(d.Commands, "\n"),
+		)
 	}
 	fmt.Fprintf(w, "- See what differs from what ICA needs: icaguard validate --config %s\n", out)
 }

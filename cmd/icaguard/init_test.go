@@ -70,10 +70,23 @@ func (h *handMade) build() {
 		Url: aws.String("https://" + provider), ClientIDList: []string{"sts.amazonaws.com"},
 	}))
 	h.must(client.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
-		Url: aws.String("https://oidc.eks.us-east-1.amazonaws.com/id/" + strings.Repeat("0", 32)), ClientIDList: []string{"sts.amazonaws.com"},
+		Url: aws.String(
+			"https://oidc.eks.us-east-1.amazonaws.com/id/" + strings.Repeat("0", 32),
+		),
+		ClientIDList: []string{"sts.amazonaws.com"},
 	}))
 	h.role("Lab_ICA", handMadeTrust)
-	h.role("ClusterPods", strings.NewReplacer(provider, "oidc.eks.us-east-1.amazonaws.com/id/"+strings.Repeat("0", 32), "use1:irsa-use1-gds*", "default:web").Replace(handMadeTrust))
+	h.role(
+		"ClusterPods",
+		strings.NewReplacer(
+			provider,
+			"oidc.eks.us-east-1.amazonaws.com/id/"+strings.Repeat("0", 32),
+			"use1:irsa-use1-gds*",
+			"default:web",
+		).Replace(
+			handMadeTrust,
+		),
+	)
 	h.role("Unrelated", bareTrust)
 	policy, err := client.CreatePolicy(ctx, &iam.CreatePolicyInput{
 		PolicyName: aws.String("lab-ica-policy"), PolicyDocument: aws.String(strings.Replace(handMadePolicy, "KEY", h.key, 1)),
@@ -102,21 +115,29 @@ func (h *handMade) buildBuckets(client *s3.Client, keyID string) {
 		Bucket: data, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	}))
 	h.must(client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
-		Bucket: data, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
+		Bucket: data,
+		ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
 			BucketKeyEnabled: aws.Bool(true), ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{
 				SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: &keyID,
 			},
 		}}},
 	}))
 	cors := icaconfig.CORS()
-	h.must(client.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: data, CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
-		AllowedHeaders: cors.AllowedHeaders, AllowedMethods: cors.AllowedMethods, ExposeHeaders: cors.ExposeHeaders,
-		AllowedOrigins: append(cors.AllowedOrigins, "https://portal.example.org"), MaxAgeSeconds: aws.Int32(3000),
-	}}}}))
-	h.must(client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: data, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
+	h.must(
+		client.PutBucketCors(
+			ctx,
+			&s3.PutBucketCorsInput{Bucket: data, CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
+				AllowedHeaders: cors.AllowedHeaders, AllowedMethods: cors.AllowedMethods, ExposeHeaders: cors.ExposeHeaders,
+				AllowedOrigins: append(cors.AllowedOrigins, "https://portal.example.org"), MaxAgeSeconds: aws.Int32(3000),
+			}}}},
+		),
+	)
+	h.must(
+		client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: data, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::079623148045:role/ica_use1_crossacct"},"Action":["s3:PutObject","s3:DeleteObject",
 			"s3:ListMultipartUploadParts","s3:AbortMultipartUpload","s3:GetObject","s3:GetObjectVersion","s3:DeleteObjectVersion","s3:GetObjectAttributes"],
-			"Resource":["arn:aws:s3:::lab-data","arn:aws:s3:::lab-data/*"]}]}`)}))
+			"Resource":["arn:aws:s3:::lab-data","arn:aws:s3:::lab-data/*"]}]}`)}),
+	)
 }
 
 func (h *handMade) must(_ any, err error) {
@@ -173,7 +194,8 @@ func TestInit(t *testing.T) {
 		if call.Operation == "ListRoles" {
 			pages++
 		}
-		if !strings.HasPrefix(call.Operation, "Get") && !strings.HasPrefix(call.Operation, "List") && !strings.HasPrefix(call.Operation, "Describe") {
+		if !strings.HasPrefix(call.Operation, "Get") && !strings.HasPrefix(call.Operation, "List") &&
+			!strings.HasPrefix(call.Operation, "Describe") {
 			t.Errorf("init calls %s, which is no read", call.Operation)
 		}
 	}
@@ -198,10 +220,13 @@ func (h *handMade) expectStatuses() {
 		guard.InSync: {
 			"lab-data bucket", "lab-data bucket-cors", "lab-data bucket-versioning", "lab-data bucket-policy",
 			"lab-archive bucket", "lab-archive bucket-versioning", "lab-archive bucket-encryption", "lab-archive bucket-policy",
-			"lab-data oidc-provider", "lab-data role", "lab-data role-boundary", "lab-data role-trust", "lab-data permission-policy-attached",
+			"lab-data oidc-provider", "lab-data role", "lab-data role-boundary", "lab-data role-trust",
+			"lab-data permission-policy-attached",
 		},
-		withNotes:     {"lab-data permission-policy", "lab-data role-foreign-policies"},                            // s3:ListObjectVersions, and the inline policy
-		guard.Drifted: {"lab-data role-session-duration", "lab-archive bucket-cors", "lab-data bucket-encryption"}, // the last names the key by its id
+		// s3:ListObjectVersions, and the inline policy
+		withNotes: {"lab-data permission-policy", "lab-data role-foreign-policies"},
+		// the last names the key by its id
+		guard.Drifted: {"lab-data role-session-duration", "lab-archive bucket-cors", "lab-data bucket-encryption"},
 	} {
 		for _, name := range names {
 			if got[name] != want {
@@ -240,7 +265,10 @@ func TestInitWithoutPermissions(t *testing.T) {
 	}
 	for _, operation := range []string{"ListRoles", "ListAttachedRolePolicies", "GetPolicy", "GetPolicyVersion"} {
 		remove := h.local.Recorder().Inject(localaws.Fault{Operation: operation, Kind: localaws.Denied})
-		if a := h.run("init"); a.code != 2 || !strings.Contains(a.stderr, "iam:"+operation) || !strings.Contains(a.stdout, "found no storage of ICA") {
+		if a := h.run(
+			"init",
+		); a.code != 2 || !strings.Contains(a.stderr, "iam:"+operation) ||
+			!strings.Contains(a.stdout, "found no storage of ICA") {
 			t.Errorf("want exit status 2 and the permission iam:%s:\n%s", operation, a.transcript())
 		}
 		remove()
@@ -262,12 +290,19 @@ func TestInitCommand(t *testing.T) {
 		strings.Replace(whole, `"Statement":[`, `"Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"},`, 1),
 		strings.Replace(one, "StringLike", "ForAnyValue:StringLike", 1),
 	} {
-		h.must(client.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("Lab_ICA"), PolicyDocument: &trust}))
+		h.must(
+			client.UpdateAssumeRolePolicy(
+				t.Context(),
+				&iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("Lab_ICA"), PolicyDocument: &trust},
+			),
+		)
 		a := h.run("init", "--out", strings.Repeat("x", i+1)+".yaml")
 		_, commands, _ := strings.Cut(a.stdout, "without showing it:\n")
 		commands, _, _ = strings.Cut(commands, "\n- ")
 		h.mustSh(commands)
-		_, got := h.sh("aws ssm get-parameter --region us-east-1 --name /ica/lab-data/session-name-prefix --query Parameter.Value --output text")
+		_, got := h.sh(
+			"aws ssm get-parameter --region us-east-1 --name /ica/lab-data/session-name-prefix --query Parameter.Value --output text",
+		)
 		if diff := cmp.Diff(secretPrefix+"\n", got); diff != "" {
 			t.Errorf("the parameter after (-want +got):\n%s\n%s", commands, diff)
 		}

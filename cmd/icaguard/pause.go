@@ -98,8 +98,13 @@ func (s session) pause(ctx context.Context, w io.Writer, p gates.Pause) error {
 		return fmt.Errorf("pause: write as JSON: %w", err)
 	}
 	if _, err := ssm.NewFromConfig(s.aws).PutParameter(ctx, &ssm.PutParameterInput{
-		Name: aws.String(guard.PauseParameters + p.Storage), Value: aws.String(string(value)), Type: types.ParameterTypeString,
-		Description: aws.String("Keeps icaguard from restoring; written by icaguard pause, ended by icaguard resume"), Overwrite: aws.Bool(true),
+		Name:  aws.String(guard.PauseParameters + p.Storage),
+		Value: aws.String(string(value)),
+		Type:  types.ParameterTypeString,
+		Description: aws.String(
+			"Keeps icaguard from restoring; written by icaguard pause, ended by icaguard resume",
+		),
+		Overwrite: aws.Bool(true),
 	}); err != nil {
 		return fmt.Errorf("pause: put parameter %s%s: %w", guard.PauseParameters, p.Storage, err)
 	}
@@ -110,11 +115,17 @@ func (s session) pause(ctx context.Context, w io.Writer, p gates.Pause) error {
 	for _, line := range s.sharedBy(p) {
 		fmt.Fprintln(w, line)
 	}
-	fmt.Fprintf(w, "events meanwhile are not lost: after the end the next event or audit restores; to end it now and check at once: icaguard resume %s\n", p.Storage)
+	fmt.Fprintf(
+		w,
+		"events meanwhile are not lost: after the end the next event or audit restores; to end it now and check at once: icaguard "+
+			"resume %s\n",
+		p.Storage,
+	)
 	return nil
 }
 
-// pauseNow tells what is set now, whether it has ended or not; "" for nothing. It asks for the parameter in a list, as the guard may:
+// pauseNow tells what is set now, whether it has ended or not; "" for nothing. It asks for the parameter in a list, as
+// the guard may:
 // then one that does not exist is no error.
 func (s session) pauseNow(ctx context.Context, storage string) (string, error) {
 	name := guard.PauseParameters + storage

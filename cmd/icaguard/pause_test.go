@@ -23,10 +23,17 @@ func TestPauseMisuse(t *testing.T) {
 	d.expectFailure([]string{"pause", "all"}, `required flag(s) "for", "reason" not set`)
 	d.expectFailure([]string{"pause", "all", "--reason", "x"}, `required flag(s) "for" not set`)
 	for _, length := range []string{"59s", "0s", "-2h", "168h1s"} {
-		d.expectFailure([]string{"pause", "all", "--reason", "x", "--for", length}, "--for ", "a pause needs another value: from 1m to 168h (7 days)")
+		d.expectFailure(
+			[]string{"pause", "all", "--reason", "x", "--for", length},
+			"--for ",
+			"a pause needs another value: from 1m to 168h (7 days)",
+		)
 	}
 	for _, reason := range []string{"", " \n", strings.Repeat("x", 501)} {
-		d.expectFailure([]string{"pause", "all", "--for", "1m", "--reason", reason}, "--reason: a pause needs another value: 1 to 500 characters")
+		d.expectFailure(
+			[]string{"pause", "all", "--for", "1m", "--reason", reason},
+			"--reason: a pause needs another value: 1 to 500 characters",
+		)
 	}
 	d.expectFailure([]string{"pause", "all", "--for", "1m", "--reason", "x", "--setting", "bucket", "--setting", "guard-trail"},
 		`--setting "guard-trail": no such name: there are bucket, `)
@@ -37,7 +44,12 @@ func TestPauseMisuse(t *testing.T) {
 // parameter is the value of the pause's parameter, "" if there is none.
 func (a *account) parameter(t *testing.T, name string) string {
 	t.Helper()
-	out, err := ssm.NewFromConfig(a.DirectConfig(testlab.Region)).GetParameters(t.Context(), &ssm.GetParametersInput{Names: []string{guard.PauseParameters + name}})
+	out, err := ssm.NewFromConfig(
+		a.DirectConfig(testlab.Region),
+	).GetParameters(
+		t.Context(),
+		&ssm.GetParametersInput{Names: []string{guard.PauseParameters + name}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,16 +71,23 @@ func testPause(t *testing.T, a *account) {
 	began := time.Now()
 	d.golden("pause", "pause", "deferred", "--for", "2h", "--reason", " moving  to another\tkey")
 	p, err := gates.ParsePause("deferred", a.parameter(t, "deferred"))
-	if err != nil || p.Reason != "moving to another key" || p.Until.Sub(began).Round(time.Minute) != 2*time.Hour || p.Until.Location() != time.UTC {
+	if err != nil || p.Reason != "moving to another key" || p.Until.Sub(began).Round(time.Minute) != 2*time.Hour ||
+		p.Until.Location() != time.UTC {
 		t.Errorf("%v, the parameter is %s", err, a.parameter(t, "deferred"))
 	}
 	d.Break()
 	d.reconcile()
 	d.ExpectBroken()
-	if log := d.log.String(); !strings.Contains(log, `"status":"deferred","setting":"role-session-duration"`) || !strings.Contains(log, "paused: deferred paused until") {
+	if log := d.log.String(); !strings.Contains(log, `"status":"deferred","setting":"role-session-duration"`) ||
+		!strings.Contains(log, "paused: deferred paused until") {
 		t.Errorf("nothing was deferred:\n%s", log)
 	}
-	if r := d.run("replay", "--enforce", d.event("aws.iam.UpdateRole.json")); r.code != 1 || !strings.Contains(r.stdout, "status    deferred\n") {
+	if r := d.run(
+		"replay",
+		"--enforce",
+		d.event("aws.iam.UpdateRole.json"),
+	); r.code != 1 ||
+		!strings.Contains(r.stdout, "status    deferred\n") {
 		t.Errorf("a pause defers who restores by hand, too:\n%s", r.transcript())
 	}
 	d.ExpectBroken()
@@ -92,7 +111,19 @@ func testPause(t *testing.T, a *account) {
 func testPauseSetting(t *testing.T, a *account) {
 	d := newGuardedEnv(t, a, "in-part")
 	d.mustRun("pause", "in-part", "--for", "2h", "--reason", "all of it")
-	d.golden("pause-again", "pause", "in-part", "--for", "30m", "--reason", "trying other rules", "--setting", "bucket-cors", "--setting", "bucket-lifecycle")
+	d.golden(
+		"pause-again",
+		"pause",
+		"in-part",
+		"--for",
+		"30m",
+		"--reason",
+		"trying other rules",
+		"--setting",
+		"bucket-cors",
+		"--setting",
+		"bucket-lifecycle",
+	)
 	d.Break()
 	d.reconcile()
 	d.ExpectCORS()
@@ -129,12 +160,18 @@ func testResume(t *testing.T, a *account) {
 	put(`{"until":"2020-01-01T00:00:00Z","reason":"long ago"}`)
 	d.golden("resume-over", "resume", "resumed")
 	put(`for ever`)
-	if v := d.run("validate", "--setting", "bucket-cors"); v.code != 0 || !strings.Contains(v.stdout, "\nwarning: pause: parse /icaguard/pause/resumed: ") {
+	if v := d.run(
+		"validate",
+		"--setting",
+		"bucket-cors",
+	); v.code != 0 ||
+		!strings.Contains(v.stdout, "\nwarning: pause: parse /icaguard/pause/resumed: ") {
 		t.Errorf("a pause that cannot be read is a warning:\n%s", v.transcript())
 	}
 	d.golden("pause-unreadable", "pause", "resumed", "--for", "2h", "--reason", "now with an end")
 	for operation, text := range map[string]string{
-		"GetParameters": "pause: get parameter /icaguard/pause/resumed: ", "DeleteParameter": "resume: delete parameter /icaguard/pause/resumed: ",
+		"GetParameters": "pause: get parameter /icaguard/pause/resumed: ", "DeleteParameter": "resume: delete parameter " +
+			"/icaguard/pause/resumed: ",
 	} {
 		allow := d.Inject(localaws.Fault{Operation: operation, Kind: localaws.Denied})
 		d.expectFailure([]string{"resume", "resumed"}, text, "AccessDenied")
@@ -157,5 +194,9 @@ func testPauseShared(t *testing.T, local *localaws.AWS) {
 	d.golden("pause-shared-setting", "pause", "second", "--for", "2h", "--reason", "moving", "--setting", "role-trust")
 	d.mustRun("pause", "second", "--for", "2h", "--reason", "moving", "--setting", "bucket")
 	d.Inject(localaws.Fault{Operation: "PutParameter", Kind: localaws.Denied})
-	d.expectFailure([]string{"pause", "third", "--for", "2h", "--reason", "x"}, "pause: put parameter /icaguard/pause/third: ", "AccessDenied")
+	d.expectFailure(
+		[]string{"pause", "third", "--for", "2h", "--reason", "x"},
+		"pause: put parameter /icaguard/pause/third: ",
+		"AccessDenied",
+	)
 }

@@ -26,11 +26,14 @@ func newProbe() *cobra.Command {
 		Long: `Make one harmless call for each service and region that the guard listens to, and wait until the function ` + guard.RemediateFunction + ` logs
 that very call: the whole way from CloudTrail over EventBridge and the queue is proven, with its time.
 
-Each call puts again what is there, so nothing changes; that is read before and after. IAM: TagRole, a tag that the role of ICA has.
-S3: PutPublicAccessBlock, as the bucket has it. KMS: EnableKey, on a key that is enabled. What is not there to be put again, or belongs
+Each call puts again what is there, so nothing changes; that is read before and after. IAM: TagRole, a tag that the
+role of ICA has.
+S3: PutPublicAccessBlock, as the bucket has it. KMS: EnableKey, on a key that is enabled. What is not there to be put
+again, or belongs
 to another account, is skipped with the reason. Events of other services (` + "SSM, and those about the guard itself" + `) go the same way.
 
-It needs, besides what validate needs: iam:TagRole, s3:PutBucketPublicAccessBlock, kms:EnableKey, and logs:FilterLogEvents on the log
+It needs, besides what validate needs: iam:TagRole, s3:PutBucketPublicAccessBlock, kms:EnableKey, and
+logs:FilterLogEvents on the log
 group ` + remediateLog + `.
 
 Exit status: 0 all arrived, 1 something did not arrive, 2 something could not be tried.`,
@@ -156,7 +159,12 @@ func (p *probe) try(ctx context.Context) {
 	case err != nil:
 		p.add("it could not be read again after the call: " + err.Error())
 	case after.state != before.state:
-		p.add("somebody changed it during the call, look in CloudTrail who: before " + before.state + ", after " + cmp.Or(after.unfit, after.state))
+		p.add(
+			"somebody changed it during the call, look in CloudTrail who: before " + before.state + ", after " + cmp.Or(
+				after.unfit,
+				after.state,
+			),
+		)
 	}
 }
 
@@ -175,7 +183,8 @@ func conclude(probes []probe, timeout time.Duration) probing {
 		case p.Result == notArrived:
 			result.ExitCode = 1
 			result.Remediation = "what did not arrive within " + timeout.String() + " may be late, or the way is broken: " +
-				"icaguard validate --setting guard-trail --setting guard-rules --setting guard-queue --setting guard-function checks each part of it, " +
+				"icaguard validate --setting guard-trail --setting guard-rules --setting guard-queue --setting guard-function checks each " +
+				"part of it, " +
 				"icaguard dead-letters shows what got stuck; else try again with a longer --timeout"
 		case p.Result == ignored:
 			result.ExitCode = 1

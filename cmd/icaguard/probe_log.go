@@ -66,7 +66,9 @@ func (l functionLog) reconcile(ctx context.Context, p *probe) error {
 	var line struct{ Msg, Reason string }
 	if json.Unmarshal([]byte(aws.ToString(event.Message)), &line) == nil && line.Reason != "" {
 		p.Result = ignored
-		p.add("it arrived, but the deployed guard has nothing to do with it: " + line.Reason + "; deploy this configuration: make deploy")
+		p.add(
+			"it arrived, but the deployed guard has nothing to do with it: " + line.Reason + "; deploy this configuration: make deploy",
+		)
 	}
 	return nil
 }
@@ -75,7 +77,11 @@ func (l functionLog) reconcile(ctx context.Context, p *probe) error {
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 func (l functionLog) find(ctx context.Context, phrase string) (*types.FilteredLogEvent, error) {
 	pages := cloudwatchlogs.NewFilterLogEventsPaginator(l.client, &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName: aws.String(remediateLog), StartTime: aws.Int64(l.since.UnixMilli()), FilterPattern: aws.String(`"` + phrase + `"`),
+		LogGroupName: aws.String(
+			remediateLog,
+		),
+		StartTime:     aws.Int64(l.since.UnixMilli()),
+		FilterPattern: aws.String(`"` + phrase + `"`),
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

@@ -37,7 +37,13 @@ func TestProbeDeaf(t *testing.T) {
 	found := conclude([]probe{
 		{Service: "iam", Region: "us-east-1", Call: "TagRole", Result: arrived, Seconds: 5.23},
 		{Service: "s3", Region: "eu-central-1", Call: "PutPublicAccessBlock", Result: notArrived, RequestID: "222QGPPFOAMC44WY"},
-		{Service: "kms", Region: "eu-central-1", Call: "EnableKey", Result: skipped, Problem: "key arn:… is Disabled: enabling it would change it"},
+		{
+			Service: "kms",
+			Region:  "eu-central-1",
+			Call:    "EnableKey",
+			Result:  skipped,
+			Problem: "key arn:… is Disabled: enabling it would change it",
+		},
 	}, 3*time.Minute)
 	if err := found.printTable(&text); err != nil || found.ExitCode != 1 {
 		t.Errorf("exit status %d, %v", found.ExitCode, err)
@@ -64,7 +70,10 @@ func newProbed(t *testing.T, a *account, name string) (*guardedEnv, abroad) {
 	d.reconcile() // remediate has read its ica.yaml: until it starts again it knows nothing of the storage abroad
 	far := abroad{s3: awsclient.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
 	d.must(far.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{
-		Bucket: aws.String(name + "-far"), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: abroadRegion},
+		Bucket: aws.String(
+			name + "-far",
+		),
+		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: abroadRegion},
 	}))
 	created, err := far.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
 	d.must(created, err)
@@ -145,7 +154,11 @@ func testProbe(t *testing.T, a *account) {
 	d.expectFailure([]string{"probe"}, "probe: icaguard is not deployed in account "+a.Account()+", region us-east-1: ")
 	d.playFor(prober, "CREATE_COMPLETE")
 	allow := a.Recorder().Inject(localaws.Fault{Operation: "FilterLogEvents", AccessKeyID: prober, Kind: localaws.Denied})
-	d.expectFailure([]string{"probe"}, "probe: search log group /aws/lambda/icaguard-remediate, which needs logs:FilterLogEvents: ", "AccessDenied")
+	d.expectFailure(
+		[]string{"probe"},
+		"probe: search log group /aws/lambda/icaguard-remediate, which needs logs:FilterLogEvents: ",
+		"AccessDenied",
+	)
 	allow()
 	if calls := d.probed(); len(calls) > 0 {
 		t.Errorf("%v, though nobody could see them arrive", calls)
@@ -160,7 +173,15 @@ func testProbe(t *testing.T, a *account) {
 	stop = d.listen(all)
 	before := d.state(far)
 	d.golden("probe", "probe")
-	if calls, want := d.probed(), []string{"TagRole", "PutPublicAccessBlock", "PutPublicAccessBlock", "EnableKey"}; !slices.Equal(calls, want) {
+	if calls, want := d.probed(), []string{
+		"TagRole",
+		"PutPublicAccessBlock",
+		"PutPublicAccessBlock",
+		"EnableKey",
+	}; !slices.Equal(
+		calls,
+		want,
+	) {
 		t.Errorf("calls %v, want %v", calls, want)
 	}
 	if after := d.state(far); before != after {
@@ -178,7 +199,14 @@ func testProbe(t *testing.T, a *account) {
 		}
 		return true
 	})()
-	if p := d.run("probe"); p.code != 2 || !strings.Contains(p.stdout, "kms eu-central-1 arrived: somebody changed it during the call, look in CloudTrail who: before Enabled, after key arn:aws:kms:") ||
+	if p := d.run(
+		"probe",
+	); p.code != 2 ||
+		!strings.Contains(
+			p.stdout,
+			"kms eu-central-1 arrived: somebody changed it during the call, look in CloudTrail who: before Enabled, after key "+
+				"arn:aws:kms:",
+		) ||
 		!strings.Contains(p.stdout, " is Disabled: enabling it would change it\n") {
 		t.Errorf("want what changed meanwhile:\n%s", p.transcript())
 	}
@@ -189,7 +217,10 @@ func (d *guardedEnv) state(far abroad) string {
 	d.t.Helper()
 	role, err := d.IAM(testlab.Stranger).GetRole(d.t.Context(), &iam.GetRoleInput{RoleName: &d.Storage.Role.Name})
 	d.must(role, err)
-	block, err := far.s3.GetPublicAccessBlock(d.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: aws.String(d.Storage.Name + "-far")})
+	block, err := far.s3.GetPublicAccessBlock(
+		d.t.Context(),
+		&s3.GetPublicAccessBlockInput{Bucket: aws.String(d.Storage.Name + "-far")},
+	)
 	d.must(block, err)
 	key, err := far.kms.DescribeKey(d.t.Context(), &kms.DescribeKeyInput{KeyId: far.key})
 	d.must(key, err)
@@ -204,14 +235,19 @@ func checkProbeJSON(t *testing.T, a answer) {
 		Probes      []map[string]any `json:"probes"`
 		Remediation string           `json:"remediation"`
 	}
-	if err := json.Unmarshal([]byte(a.stdout), &got); err != nil || a.code != 1 || got.ExitCode != 1 || got.Remediation == "" || len(got.Probes) != 4 {
+	if err := json.Unmarshal(
+		[]byte(a.stdout),
+		&got,
+	); err != nil || a.code != 1 || got.ExitCode != 1 || got.Remediation == "" ||
+		len(got.Probes) != 4 {
 		t.Fatalf("%v:\n%s", err, a.transcript())
 	}
 	heard, silent := got.Probes[0], got.Probes[2]
 	if heard["service"] != "iam" || heard["result"] != "arrived" || heard["seconds"].(float64) < 0 || heard["requestId"] == "" {
 		t.Errorf("heard: %v", heard)
 	}
-	if silent["service"] != "s3" || silent["region"] != abroadRegion || silent["result"] != "not-arrived" || silent["seconds"] != nil {
+	if silent["service"] != "s3" || silent["region"] != abroadRegion || silent["result"] != "not-arrived" ||
+		silent["seconds"] != nil {
 		t.Errorf("no events: %v", silent)
 	}
 	if called, err := time.Parse(time.RFC3339, silent["called"].(string)); err != nil || time.Since(called) > time.Hour {
@@ -251,7 +287,8 @@ func testProbeUnfit(t *testing.T, a *account) {
 	d.golden("probe-in-part", "probe")
 	out, err := direct.GetRole(t.Context(), &iam.GetRoleInput{RoleName: aws.String("unfit-far")})
 	d.must(out, err)
-	if calls := d.probed(); !slices.Equal(calls, []string{"TagRole"}) || len(out.Role.Tags) != 1 || aws.ToString(out.Role.Tags[0].Value) != "genomics" {
+	if calls := d.probed(); !slices.Equal(calls, []string{"TagRole"}) || len(out.Role.Tags) != 1 ||
+		aws.ToString(out.Role.Tags[0].Value) != "genomics" {
 		t.Errorf("calls %v, tags %v", calls, stateOf(out.Role.Tags))
 	}
 }

@@ -39,7 +39,16 @@ func regionsTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tNAME\tAWS REGION\tOIDC PROVIDER ID\tNAMESPACE\tCROSS-ACCOUNT ROLE")
 	for _, r := range icaconfig.Regions() {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Name, r.AWS, cmp.Or(r.OIDCProviderID, "-"), cmp.Or(r.Namespace, "-"), r.CrossAccountRole)
+		fmt.Fprintf(
+			table,
+			"%s\t%s\t%s\t%s\t%s\t%s\n",
+			r.ID,
+			r.Name,
+			r.AWS,
+			cmp.Or(r.OIDCProviderID, "-"),
+			cmp.Or(r.Namespace, "-"),
+			r.CrossAccountRole,
+		)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("regions: print: %w", err)

@@ -31,7 +31,10 @@ func newRender() *cobra.Command {
 		Long: `Print a document for one storage, ready to paste, for people who may not deploy. The document goes to standard output; how
 sure its source is, and the AWS CLI command that applies it, go to standard error, as a shell script.
 
-Documents: ` + strings.Join(names, ", ") + `.
+Documents: ` + strings.Join(
+			names,
+			", ",
+		) + `.
 scp is a service control policy with which only icaguard and CloudFormation change these settings; without --storage it covers
 all storages.
 
@@ -48,9 +51,19 @@ prefix is not read: the trust policy holds a placeholder, and the command reads 
 		},
 	}
 	cmd.Flags().StringVar(&flags.storage, "storage", "", "the storage; may be left out where there is only one")
-	cmd.Flags().StringVar(&flags.account, "account", "", "AWS account, 12 digits (default: account: of the configuration, else that of the credentials)")
+	cmd.Flags().StringVar(
+		&flags.account,
+		"account",
+		"",
+		"AWS account, 12 digits (default: account: of the configuration, else that of the credentials)",
+	)
 	cmd.Flags().StringVar(&flags.out, "out", "", "write the document into this file")
-	cmd.Flags().BoolVar(&flags.versioned, "versioned", false, "the variant for a bucket whose versioning is enabled or suspended (default: whether versioning: says enabled)")
+	cmd.Flags().BoolVar(
+		&flags.versioned,
+		"versioned",
+		false,
+		"the variant for a bucket whose versioning is enabled or suspended (default: whether versioning: says enabled)",
+	)
 	cmd.Flags().BoolVar(&flags.reveal, "reveal", false, "show a session-name prefix that stands in the configuration")
 	return cmd
 }

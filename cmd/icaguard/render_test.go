@@ -62,7 +62,16 @@ func TestRender(t *testing.T) {
 	if text := d.run("render", "permission-policy", "--storage", "lab-old").stdout; !strings.Contains(text, "s3:GetObjectVersion") {
 		t.Errorf("versioning: enabled does not choose the variant:\n%s", text)
 	}
-	if text := d.run("render", "permission-policy", "--storage", "lab-old", "--versioned=false").stdout; strings.Contains(text, "s3:GetObjectVersion") {
+	if text := d.run(
+		"render",
+		"permission-policy",
+		"--storage",
+		"lab-old",
+		"--versioned=false",
+	).stdout; strings.Contains(
+		text,
+		"s3:GetObjectVersion",
+	) {
 		t.Errorf("--versioned=false does not choose the variant:\n%s", text)
 	}
 }
@@ -73,15 +82,32 @@ func TestRenderRefuses(t *testing.T) {
 	d.expectFailure([]string{"render", "cors"}, "config: read: open ica.yaml")
 	d.write("ica.yaml", toRender)
 	d.expectFailure([]string{"render", "cors"}, `--storage "": no such name: the configuration has lab-prod, lab-old`)
-	d.expectFailure([]string{"render", "cors", "--storage", "lab"}, `--storage "lab": no such name: the configuration has lab-prod, lab-old`)
+	d.expectFailure(
+		[]string{"render", "cors", "--storage", "lab"},
+		`--storage "lab": no such name: the configuration has lab-prod, lab-old`,
+	)
 	d.expectFailure([]string{"render", "cors", "--storage", "lab-old", "--account", "999999999999"}, "asks for account 123456789012")
-	d.expectFailure([]string{"render", "bucket-policy", "--storage", "lab-old"}, "nothing to render", "crossAccountCopy", "requireTLS")
+	d.expectFailure(
+		[]string{"render", "bucket-policy", "--storage", "lab-old"},
+		"nothing to render",
+		"crossAccountCopy",
+		"requireTLS",
+	)
 	d.expectFailure([]string{"render", "key-policy", "--storage", "lab-old"}, "nothing to render", "bucket.kmsKeyArn")
-	d.expectFailure([]string{"render", "boundary", "--storage", "lab-old"}, "nothing to render", "role Old_Role", "boundary: icaguard")
+	d.expectFailure(
+		[]string{"render", "boundary", "--storage", "lab-old"},
+		"nothing to render",
+		"role Old_Role",
+		"boundary: icaguard",
+	)
 	d.expectFailure([]string{"render", "cors", "--storage", "lab-old", "--out", "no/such/folder"}, "render: write:")
 
 	d.write("nobody.yaml", strings.Replace(toRender, `account: "123456789012"`, "", 1))
-	d.expectFailure([]string{"render", "cors", "--config", "nobody.yaml", "--storage", "lab-old"}, "no AWS credentials that work", "--account, or account: in the configuration")
+	d.expectFailure(
+		[]string{"render", "cors", "--config", "nobody.yaml", "--storage", "lab-old"},
+		"no AWS credentials that work",
+		"--account, or account: in the configuration",
+	)
 	d.mustRun("render", "cors", "--config", "nobody.yaml", "--storage", "lab-old", "--account", "123456789012")
 }
 
@@ -95,7 +121,8 @@ func TestRenderKeepsThePrefix(t *testing.T) {
 		}
 	}
 	revealed := d.run("render", "trust-policy", "--storage", "lab-old", "--reveal")
-	if !strings.Contains(revealed.stdout, `"sts:RoleSessionName": "`+secretPrefix+`-*"`) || strings.Contains(revealed.stderr, secretPrefix) {
+	if !strings.Contains(revealed.stdout, `"sts:RoleSessionName": "`+secretPrefix+`-*"`) ||
+		strings.Contains(revealed.stderr, secretPrefix) {
 		t.Errorf("--reveal has to show the prefix in the document, and nowhere else:\n%s", revealed.transcript())
 	}
 }
@@ -136,7 +163,10 @@ func TestRenderedIsApplied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := storageEnvOf(t, testlab.Configure(t, local, fmt.Sprintf(toApply, `kmsKeyArn: "`+aws.ToString(key.KeyMetadata.Arn)+`"`, "kms: {restore: true}")))
+	d := storageEnvOf(
+		t,
+		testlab.Configure(t, local, fmt.Sprintf(toApply, `kmsKeyArn: "`+aws.ToString(key.KeyMetadata.Arn)+`"`, "kms: {restore: true}")),
+	)
 	d.withShell()
 	d.putPrefix(secretPrefix)
 	d.makeBare()
@@ -149,7 +179,10 @@ func TestRenderedIsApplied(t *testing.T) {
 	d.apply("key-policy", false)
 	d.apply("boundary", false)
 	got := d.statuses()
-	for _, setting := range []string{"bucket-cors", "permission-policy", "permission-policy-attached", "role-trust", "bucket-policy", "kms-key-policy", "role-boundary"} {
+	for _, setting := range []string{
+		"bucket-cors", "permission-policy", "permission-policy-attached", "role-trust",
+		"bucket-policy", "kms-key-policy", "role-boundary",
+	} {
 		if status := got["lab "+setting]; status != guard.InSync {
 			t.Errorf("%s is %q after what render printed was applied", setting, status)
 		}
@@ -169,11 +202,17 @@ func TestRenderedIsApplied(t *testing.T) {
 // addForeignStatement leaves only one statement of the lab's own and an old one of ours in the bucket policy.
 func (d storageEnv) addForeignStatement() {
 	d.t.Helper()
-	_, err := awsclient.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).PutBucketPolicy(d.t.Context(), &s3.PutBucketPolicyInput{
-		Bucket: &d.Storage.Bucket.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
+	_, err := awsclient.S3(
+		d.Local.DirectConfig(testlab.Region),
+		testlab.Region,
+	).PutBucketPolicy(
+		d.t.Context(),
+		&s3.PutBucketPolicyInput{
+			Bucket: &d.Storage.Bucket.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
 			{"Sid":"IcaCrossAccountCopy","Effect":"Allow","Principal":{"AWS":"AROAOLD"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::lab-ica/*"},
 			{"Sid":"Portal","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::lab-ica/*"}]}`),
-	})
+		},
+	)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -181,7 +220,13 @@ func (d storageEnv) addForeignStatement() {
 
 func (d storageEnv) bucketSids() []string {
 	d.t.Helper()
-	out, err := awsclient.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).GetBucketPolicy(d.t.Context(), &s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name})
+	out, err := awsclient.S3(
+		d.Local.DirectConfig(testlab.Region),
+		testlab.Region,
+	).GetBucketPolicy(
+		d.t.Context(),
+		&s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name},
+	)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -200,7 +245,13 @@ func (d storageEnv) bucketSids() []string {
 func (d storageEnv) makeBare() {
 	d.t.Helper()
 	clients := d.Local.DirectConfig(testlab.Region)
-	_, err := awsclient.S3(clients, testlab.Region).CreateBucket(d.t.Context(), &s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name})
+	_, err := awsclient.S3(
+		clients,
+		testlab.Region,
+	).CreateBucket(
+		d.t.Context(),
+		&s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name},
+	)
 	if err != nil {
 		d.t.Fatal(err)
 	}

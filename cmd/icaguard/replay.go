@@ -58,7 +58,15 @@ func readEvent(path string) (cloudtrail.Event, error) {
 
 func (s session) replay(ctx context.Context, w io.Writer, event cloudtrail.Event, enforce bool) error {
 	engine, warning := s.engine(ctx)
-	fmt.Fprintf(w, "%s %s by %s at %s in account %s\n", event.Source, event.Name, event.Actor, event.Time.UTC().Format(time.RFC3339), event.Account)
+	fmt.Fprintf(
+		w,
+		"%s %s by %s at %s in account %s\n",
+		event.Source,
+		event.Name,
+		event.Actor,
+		event.Time.UTC().Format(time.RFC3339),
+		event.Account,
+	)
 	requests := guard.Route(event, "", engine.Rows(), engine.Baseline)
 	if len(requests) == 0 {
 		fmt.Fprintf(w, "ignored: %s\n", guard.WhyIgnored(event, engine.Rows(), engine.Baseline))
@@ -77,7 +85,13 @@ func (s session) replay(ctx context.Context, w io.Writer, event cloudtrail.Event
 	return nil
 }
 
-func (s session) outcomes(ctx context.Context, w io.Writer, engine *guard.Engine, requests []guard.Request, enforce bool) []guard.Outcome {
+func (s session) outcomes(
+	ctx context.Context,
+	w io.Writer,
+	engine *guard.Engine,
+	requests []guard.Request,
+	enforce bool,
+) []guard.Outcome {
 	if !enforce {
 		return engine.Audit(ctx, requests...)
 	}

@@ -55,7 +55,8 @@ func (s session) resume(ctx context.Context, w io.Writer, storage string) error 
 		paused = ""
 	}
 	// What was deleted may still show for half a minute
-	// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html), and a check that is paused does not come again.
+	// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html), and a check that is
+	// paused does not come again.
 	if err := s.sendRequests(ctx, s.requests("icaguard resume", paused, ""), 0, time.Minute); err != nil {
 		return fmt.Errorf("resume: the pause is ended, but nobody was asked to check: %w", err)
 	}

@@ -57,7 +57,11 @@ func newSession(cmd *cobra.Command) (session, error) {
 func whoAmI(ctx context.Context, cfg aws.Config) (account, partition string, err error) {
 	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return "", "", fmt.Errorf("no AWS credentials that work, or no way to AWS: log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts get-caller-identity: %w", err)
+		return "", "", fmt.Errorf(
+			"no AWS credentials that work, or no way to AWS: log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); "+
+				"check with: aws sts get-caller-identity: %w",
+			err,
+		)
 	}
 	parsed, err := arn.Parse(aws.ToString(identity.Arn))
 	if err != nil {
@@ -75,7 +79,8 @@ func (s session) clients() guard.Clients {
 
 var errNotDeployed = errors.New("nothing guards these storages; make deploy")
 
-// engine checks as the deployed guard does. Where none is deployed it leaves out the guard itself, and says so; it also says when nobody
+// engine checks as the deployed guard does. Where none is deployed it leaves out the guard itself, and says so; it also
+// says when nobody
 // can tell.
 func (s session) engine(ctx context.Context) (e *guard.Engine, warning error) {
 	clients := s.clients()
@@ -95,10 +100,20 @@ func (s session) engine(ctx context.Context) (e *guard.Engine, warning error) {
 func (s session) mustBeDeployed(ctx context.Context, deploys *gates.Deploys) error {
 	deployed, err := deploys.Deployed(ctx)
 	if err != nil {
-		return fmt.Errorf("it is not known whether icaguard is deployed in account %s, region %s: %w", s.baseline.Account, s.baseline.HomeRegion, err)
+		return fmt.Errorf(
+			"it is not known whether icaguard is deployed in account %s, region %s: %w",
+			s.baseline.Account,
+			s.baseline.HomeRegion,
+			err,
+		)
 	}
 	if !deployed {
-		return fmt.Errorf("icaguard is not deployed in account %s, region %s: %w", s.baseline.Account, s.baseline.HomeRegion, errNotDeployed)
+		return fmt.Errorf(
+			"icaguard is not deployed in account %s, region %s: %w",
+			s.baseline.Account,
+			s.baseline.HomeRegion,
+			errNotDeployed,
+		)
 	}
 	return nil
 }

@@ -81,7 +81,10 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 		result.Warnings = append(result.Warnings, warning.Error())
 	}
 	if len(result.Outcomes) == 0 {
-		result.Warnings = append(result.Warnings, "nothing was checked: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about")
+		result.Warnings = append(
+			result.Warnings,
+			"nothing was checked: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about",
+		)
 	}
 	if warning != nil && !errors.Is(warning, errNotDeployed) {
 		result.ExitCode = 2 // whether anything guards the storages is not known

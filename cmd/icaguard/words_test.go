@@ -10,12 +10,25 @@ import (
 	"testing"
 )
 
-// retired are identifiers and phrases that have another name now, each cut in two so that this file does not hold them. They are no English
+// retired are identifiers and phrases that have another name now, each cut in two so that this file does not hold them.
+// They are no English
 // words that a text may need.
 func retired() []string {
 	return []string{
-		"Ears" + "AndHands", "Look" + "Again", "Bu" + "ry(", "aws" + "lore", "lab" + "test", "Told" + "By", "Missed" + "ByEvents",
-		"icaguard-" + "looks", "icaguard-" + "tell", "icaguard-" + "hear-", "is " + "deaf", "told " + "past", "to the " + "word", "ears and " + "hands",
+		"Ears" + "AndHands",
+		"Look" + "Again",
+		"Bu" + "ry(",
+		"aws" + "lore",
+		"lab" + "test",
+		"Told" + "By",
+		"Missed" + "ByEvents",
+		"icaguard-" + "looks",
+		"icaguard-" + "tell",
+		"icaguard-" + "hear-",
+		"is " + "deaf",
+		"told " + "past",
+		"to the " + "word",
+		"ears and " + "hands",
 	}
 }
 
@@ -28,7 +41,8 @@ func TestRetiredWords(t *testing.T) {
 			return err
 		}
 		if entry.IsDir() {
-			if path != top && (strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"node_modules", "cdk.out", "dist", "bin"}, entry.Name())) {
+			if path != top &&
+				(strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"node_modules", "cdk.out", "dist", "bin"}, entry.Name())) {
 				return filepath.SkipDir
 			}
 			return nil

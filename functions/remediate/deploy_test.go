@@ -20,7 +20,16 @@ func (w *env) stackEvent(stack, status string) string {
 	w.t.Helper()
 	sample, err := os.ReadFile("../../events/stacks/aws.cloudformation.UPDATE_COMPLETE.json")
 	w.must(err)
-	return strings.NewReplacer("111122223333", w.fixture.Account(), "icaguard-guard", stack, "UPDATE_COMPLETE", status).Replace(string(sample))
+	return strings.NewReplacer(
+		"111122223333",
+		w.fixture.Account(),
+		"icaguard-guard",
+		stack,
+		"UPDATE_COMPLETE",
+		status,
+	).Replace(
+		string(sample),
+	)
 }
 
 const guardStack, storageStack = "icaguard-guard", "icaguard-storage-us-east-1"
@@ -40,7 +49,11 @@ func summaries(all []notice) []string {
 func (w *env) expectCheckOfAll() string {
 	w.t.Helper()
 	p := w.expectPosts(1)[0]
-	if r := requestOf(w.t, p.MessageBody); r.Resource != "" || r.Setting != "" || !strings.Contains(r.Reason, "is in status") || p.DelaySeconds != 60 {
+	if r := requestOf(
+		w.t,
+		p.MessageBody,
+	); r.Resource != "" || r.Setting != "" || !strings.Contains(r.Reason, "is in status") ||
+		p.DelaySeconds != 60 {
 		w.t.Errorf("want a check of everything after a minute: %+v", p)
 	}
 	return p.MessageBody
@@ -56,7 +69,13 @@ func testSettled(t *testing.T, s *fixture) {
 		w.ExpectRestored()
 		later := w.expectCheckOfAll()
 		all := w.notices()
-		if got := summaries(all); len(all) != 3 || len(got) != 1 || !strings.HasPrefix(got[0], fmt.Sprintf("[icaguard] all %d settings are well: first check after stack icaguard-guard", w.Settings())) {
+		if got := summaries(
+			all,
+		); len(all) != 3 || len(got) != 1 ||
+			!strings.HasPrefix(
+				got[0],
+				fmt.Sprintf("[icaguard] all %d settings are well: first check after stack icaguard-guard", w.Settings()),
+			) {
 			t.Errorf("%s: want two restores reported and one summary: %+v", status, all)
 		}
 		w.Break()
@@ -108,7 +127,8 @@ func testOtherStackEvents(t *testing.T, s *fixture) {
 	w.Break()
 	for _, body := range []string{
 		w.stackEvent(guardStack, "UPDATE_IN_PROGRESS"), w.stackEvent(guardStack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"),
-		w.stackEvent(guardStack, "DELETE_COMPLETE"), w.stackEvent("icaguard-guard-copy", "UPDATE_COMPLETE"), w.stackEvent("lab", "CREATE_COMPLETE"),
+		w.stackEvent(guardStack, "DELETE_COMPLETE"), w.stackEvent("icaguard-guard-copy", "UPDATE_COMPLETE"), w.stackEvent("lab",
+			"CREATE_COMPLETE"),
 	} {
 		w.done(body)
 		w.invoke(body)
@@ -146,13 +166,15 @@ func testFoundByAudit(t *testing.T, s *fixture) {
 	name := w.Storage.Name
 	for metric, want := range map[string]float64{
 		report.FoundByAudit + storage + name: 2, report.Restored + storage + name + " Setting=bucket-cors": 1,
-		report.Restored + storage + name + " Setting=role-session-duration": 2, report.Drift + storage + name + " Setting=role-session-duration": 2,
+		report.Restored + storage + name + " Setting=role-session-duration": 2, report.Drift + storage + name +
+			" Setting=role-session-duration": 2,
 	} {
 		if got[metric] != want {
 			t.Errorf("%s is %v, want %v: %v", metric, got[metric], want, got)
 		}
 	}
-	if seconds, measured := got[report.RestoreSeconds+storage+name+" Setting=role-session-duration"]; !measured || seconds < 0 || seconds > 60 {
+	if seconds, measured := got[report.RestoreSeconds+storage+name+" Setting=role-session-duration"]; !measured || seconds < 0 ||
+		seconds > 60 {
 		t.Errorf("seconds from the event to the restored state: %v", got)
 	}
 	if strings.Count(log, `"foundByAudit":true`) != 3 {

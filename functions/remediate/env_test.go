@@ -324,7 +324,8 @@ func (w *env) expectAgain(p post, setting string, delay time.Duration, reason st
 		w.t.Fatalf("not on the queue of requests: %+v", p)
 	}
 	resource := w.resourceOf(setting)
-	if request.Resource != resource || request.Setting != setting || request.Attempt != 1 || !strings.Contains(request.Reason, reason) {
+	if request.Resource != resource || request.Setting != setting || request.Attempt != 1 ||
+		!strings.Contains(request.Reason, reason) {
 		w.t.Errorf("request %+v, want attempt 1 at %s of %s because %q", request, setting, resource, reason)
 	}
 	if got := time.Duration(p.DelaySeconds) * time.Second; got != delay {

@@ -92,7 +92,8 @@ func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQ
 	return response
 }
 
-// read understands one queue message. One that cannot be understood goes to the dead-letter queue with the reason and is then done: it
+// read understands one queue message. One that cannot be understood goes to the dead-letter queue with the reason and
+// is then done: it
 // would not become clearer by coming again, and it never ends the others.
 func (h *handler) read(ctx context.Context, b *batch, id, body string) (err error) {
 	defer func() {
@@ -155,7 +156,18 @@ func (h *handler) route(ctx context.Context, event cloudtrail.Event) []guard.Req
 		log.InfoContext(ctx, "event ignored", "reason", guard.WhyIgnored(event, h.engine.Rows(), h.engine.Baseline))
 		return nil
 	}
-	log.InfoContext(ctx, "event", "source", event.Source, "region", event.Region, "events", requests[0].Events, "requests", len(requests))
+	log.InfoContext(
+		ctx,
+		"event",
+		"source",
+		event.Source,
+		"region",
+		event.Region,
+		"events",
+		requests[0].Events,
+		"requests",
+		len(requests),
+	)
 	return requests
 }
 
@@ -215,7 +227,10 @@ func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 	n.Attempts++
 	if n.Attempts >= maxNotifications {
 		body, encodeErr := guard.Encode(n)
-		return errors.Join(encodeErr, h.queue.SendToDeadLetters(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)))
+		return errors.Join(
+			encodeErr,
+			h.queue.SendToDeadLetters(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)),
+		)
 	}
 	return h.queue.Renotify(ctx, n, time.Duration(n.Attempts)*time.Minute)
 }

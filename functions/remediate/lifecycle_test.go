@@ -27,9 +27,12 @@ import (
 
 // TestLifeCycle proves that the guard and CloudFormation do not fight, with the real binary live through all of it.
 //
-// SIMULATED: moto knows no stack in progress and no rollback. What CloudFormation does is played: its calls on the resources by the SDK in
-// its name, the statuses of the stacks as DescribeStacks would answer, its status events. The calls themselves, the events that they
-// make, the guard, its queue and all that it reads and writes are the local AWS's. Where a storage is removed or all is destroyed, the
+// SIMULATED: moto knows no stack in progress and no rollback. What CloudFormation does is played: its calls on the
+// resources by the SDK in
+// its name, the statuses of the stacks as DescribeStacks would answer, its status events. The calls themselves, the
+// events that they
+// make, the guard, its queue and all that it reads and writes are the local AWS's. Where a storage is removed or all is
+// destroyed, the
 // role, its policy and its boundary are deleted, which our templates keep: harsher than what our own stacks do.
 func TestLifeCycle(t *testing.T) {
 	s := newFixture(t)
@@ -61,7 +64,8 @@ type lifecycle struct {
 func (l *lifecycle) storageText(suffix, bucket, role string) string {
 	name := l.name + suffix
 	return fmt.Sprintf("  - name: %[1]s\n    icaRegion: US\n    mode: enforce\n    bucket: {name: %[1]s-ica, folder: ica%[2]s}\n"+
-		"    role: {name: %[1]s-role%[3]s, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n", name, bucket, role)
+		"    role: {name: %[1]s-role%[3]s, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n",
+		name, bucket, role)
 }
 
 func file(storages ...string) string {
@@ -72,7 +76,10 @@ func file(storages ...string) string {
 func (l *lifecycle) begin(old, next string) {
 	l.t.Helper()
 	l.old, l.new = testlab.NewFrom(l.t, l.fixture.AWS, old), testlab.Configure(l.t, l.fixture.AWS, next)
-	l.fixture.Recorder().Identify("ASIACLOUDFORMATION", localaws.AssumedRole(l.fixture.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"))
+	l.fixture.Recorder().Identify(
+		"ASIACLOUDFORMATION",
+		localaws.AssumedRole(l.fixture.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"),
+	)
 	l.env = guarding(l.t, l.fixture, l.old)
 	l.events() // making it is no change
 	l.expectDeployed(l.old)
@@ -162,7 +169,8 @@ func (l *lifecycle) settles(stack, status string, deployed *testlab.Lab) {
 	l.live()
 }
 
-// changes are steps of one stack while it is in progress, code among them; the guard hears of each before the next, and checks again.
+// changes are steps of one stack while it is in progress, code among them; the guard hears of each before the next, and
+// checks again.
 func (l *lifecycle) changes(code func(), resources ...func()) {
 	l.t.Helper()
 	steps := slices.Concat(resources, []func(){code})
@@ -247,7 +255,12 @@ func (l *lifecycle) document(document any) *string {
 func (l *lifecycle) createRole(lab *testlab.Lab) func() {
 	role := lab.Storage.Role
 	return func() {
-		l.did(l.cloudFormation().CreatePolicy(l.t.Context(), &iam.CreatePolicyInput{PolicyName: &role.Boundary.Name, PolicyDocument: l.document(role.BoundaryDocument())}))
+		l.did(
+			l.cloudFormation().CreatePolicy(
+				l.t.Context(),
+				&iam.CreatePolicyInput{PolicyName: &role.Boundary.Name, PolicyDocument: l.document(role.BoundaryDocument())},
+			),
+		)
 		var tags []iamtypes.Tag
 		for key, value := range role.Tags {
 			tags = append(tags, iamtypes.Tag{Key: &key, Value: &value})
@@ -256,14 +269,24 @@ func (l *lifecycle) createRole(lab *testlab.Lab) func() {
 			RoleName: &role.Name, MaxSessionDuration: aws.Int32(43200), PermissionsBoundary: &role.Boundary.ARN, Tags: tags,
 			AssumeRolePolicyDocument: l.document(lab.Storage.TrustPolicy(testlab.Prefix)),
 		}))
-		l.did(l.cloudFormation().AttachRolePolicy(l.t.Context(), &iam.AttachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
+		l.did(
+			l.cloudFormation().AttachRolePolicy(
+				l.t.Context(),
+				&iam.AttachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN},
+			),
+		)
 	}
 }
 
 func (l *lifecycle) deleteRole(lab *testlab.Lab) func() {
 	role := lab.Storage.Role
 	return func() {
-		l.did(l.cloudFormation().DetachRolePolicy(l.t.Context(), &iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN}))
+		l.did(
+			l.cloudFormation().DetachRolePolicy(
+				l.t.Context(),
+				&iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN},
+			),
+		)
 		l.live() // that alone would be put back
 		l.did(l.cloudFormation().DeleteRole(l.t.Context(), &iam.DeleteRoleInput{RoleName: &role.Name}))
 		l.did(l.cloudFormation().DeletePolicy(l.t.Context(), &iam.DeletePolicyInput{PolicyArn: &role.Boundary.ARN}))
@@ -311,7 +334,13 @@ func testUpdate(l *lifecycle) {
 
 func (l *lifecycle) expectBlock(on bool) {
 	l.t.Helper()
-	out, err := awsclient.S3(l.fixture.DirectConfig(testlab.Region), testlab.Region).GetPublicAccessBlock(l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name})
+	out, err := awsclient.S3(
+		l.fixture.DirectConfig(testlab.Region),
+		testlab.Region,
+	).GetPublicAccessBlock(
+		l.t.Context(),
+		&s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name},
+	)
 	l.must(err)
 	if got := aws.ToBool(out.PublicAccessBlockConfiguration.BlockPublicPolicy); got != on {
 		l.t.Errorf("public access blocked: %v, want %v", got, on)
@@ -326,7 +355,8 @@ func (l *lifecycle) expectStillGuards() {
 	l.ExpectCORS(l.NeededCORS())
 }
 
-// testReplacement renames the role: CloudFormation creates another and deletes the one before when all else is done. An instance of the
+// testReplacement renames the role: CloudFormation creates another and deletes the one before when all else is done. An
+// instance of the
 // old code may outlive even that.
 func testReplacement(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", "", "-2")))
@@ -349,7 +379,8 @@ func (l *lifecycle) cleanUp(status string, deletion func()) func() {
 	}
 }
 
-// testRollback fails after all was changed, role and policy, and goes back; the bucket is adopted, so there is the guard's stack alone.
+// testRollback fails after all was changed, role and policy, and goes back; the bucket is adopted, so there is the
+// guard's stack alone.
 func testRollback(l *lifecycle) {
 	l.begin(file(l.storageText("", ", existing: true, requireTLS: true", "")),
 		file(l.storageText("", ", existing: true, requireTLS: true, objectTags: true", "-2")))
@@ -366,7 +397,8 @@ func testRollback(l *lifecycle) {
 	l.expectStillGuards()
 }
 
-// testRollbackOfGuard: the storages' stack has the new configuration, the guard's failed and went back to the old one. Buckets wait for the
+// testRollbackOfGuard: the storages' stack has the new configuration, the guard's failed and went back to the old one.
+// Buckets wait for the
 // next deploy, and are then what it says; roles are guarded meanwhile.
 func testRollbackOfGuard(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
@@ -415,7 +447,8 @@ func testRemoval(l *lifecycle) {
 	l.expectStillGuards()
 }
 
-// testDestroy deletes the guard's stack, with the function at once or last of all, then the storages' stack, which leaves the bucket.
+// testDestroy deletes the guard's stack, with the function at once or last of all, then the storages' stack, which
+// leaves the bucket.
 func testDestroy(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", "", "")))
 	l.play(guardStack, "DELETE_IN_PROGRESS", l.old)

@@ -103,12 +103,18 @@ func (w *env) others() map[string]string {
 	}
 	role, account := w.Storage.Role.Name, w.fixture.Account()
 	return map[string]string{
-		replaced(role, "AnotherRole"):                                                         "it concerns nothing of this configuration",
-		replaced(`"UpdateRole"`, `"UpdateFamily"`):                                            "no setting listens to aws.iam UpdateFamily",
-		replaced("iam.amazonaws", "sagemaker.amazonaws"):                                      "no setting listens to aws.sagemaker UpdateRole",
-		replaced(account, "999999999999"):                                                     "it happened in account 999999999999, not in " + account,
-		replaced(`"eventName"`, `"errorCode":"AccessDenied","eventName"`):                     "the call failed with AccessDenied, so nothing changed",
-		strings.ReplaceAll(w.heardOne(w.DeleteCORS), w.Storage.Bucket.Name, "another-bucket"): "it concerns nothing of this configuration",
+		replaced(role, "AnotherRole"): "it concerns nothing of this " +
+			"configuration",
+		replaced(`"UpdateRole"`, `"UpdateFamily"`): "no setting listens to aws.iam " +
+			"UpdateFamily",
+		replaced("iam.amazonaws", "sagemaker.amazonaws"): "no setting listens to aws.sagemaker " +
+			"UpdateRole",
+		replaced(account, "999999999999"): "it happened in account " +
+			"999999999999, not in " + account,
+		replaced(`"eventName"`, `"errorCode":"AccessDenied","eventName"`): "the call failed with AccessDenied, " +
+			"so nothing changed",
+		strings.ReplaceAll(w.heardOne(w.DeleteCORS), w.Storage.Bucket.Name, "another-bucket"): "it concerns nothing of this " +
+			"configuration",
 	}
 }
 
@@ -242,7 +248,14 @@ func testConfigMissing(t *testing.T, s *fixture) {
 	w.config.Env[wiring.EnvConfig] = filepath.Join(t.TempDir(), "ica.yaml")
 	w.start()
 	for range 2 { // the message is the same when the process is warm
-		testlab.ExpectFailure(t, w.function, event, "config: read: open "+w.config.Env[wiring.EnvConfig], "no such file", "copy ica.example.yaml there")
+		testlab.ExpectFailure(
+			t,
+			w.function,
+			event,
+			"config: read: open "+w.config.Env[wiring.EnvConfig],
+			"no such file",
+			"copy ica.example.yaml there",
+		)
 	}
 	w.expectCalls(w.Calls())
 }
@@ -290,7 +303,13 @@ func testObserve(t *testing.T, s *fixture) {
 	w.done(w.heardOne(func() { w.ShortenSession(testlab.Stranger) }))
 	w.expectCalls(w.Calls(), "GetRole", "Publish")
 	w.ExpectSession(3600)
-	w.expectNotice(guard.Drifted, "critical", "user/"+testlab.Stranger, "expected 43200 s, found 3600 s", "do        IAM console, role "+w.Storage.Role.Name)
+	w.expectNotice(
+		guard.Drifted,
+		"critical",
+		"user/"+testlab.Stranger,
+		"expected 43200 s, found 3600 s",
+		"do        IAM console, role "+w.Storage.Role.Name,
+	)
 	w.expectPosts(0)
 }
 

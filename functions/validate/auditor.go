@@ -17,7 +17,8 @@ import (
 	"github.com/icaguard/icaguard/internal/report"
 )
 
-// auditor requests and tells. An audit by hand only answers; one of the schedule also hands on what drifted, measures, and tells people
+// auditor requests and tells. An audit by hand only answers; one of the schedule also hands on what drifted, measures,
+// and tells people
 // when the result is another than the last one.
 type auditor struct {
 	engine *guard.Engine
@@ -103,7 +104,8 @@ const (
 	summary   = "summary"
 )
 
-// tell mails the result when it is not the last one's. A ledger that is away is no reason to fail, as Lambda would then try again and mail
+// tell mails the result when it is not the last one's. A ledger that is away is no reason to fail, as Lambda would then
+// try again and mail
 // again: where nobody remembers, it is told if something needs attention.
 func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) (forgetful, err error) {
 	found := notify.Fingerprint(outcomes)

@@ -47,8 +47,10 @@ func TestValidate(t *testing.T) {
 	for name, test := range map[string]func(*env){
 		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
-		"schedule": testScheduledAudit, "schedule in observe": testScheduledAuditObserve, "schedule of IAM": testScheduledAuditIAM, "unknown schedule": testUnknownSchedule,
-		"event about the guard": testGuardChanged, "summaries": testSummaries, "summary not delivered": testSummaryRefused, "ledger away": testLedgerAway, "metrics": testMetrics,
+		"schedule": testScheduledAudit, "schedule in observe": testScheduledAuditObserve, "schedule of IAM": testScheduledAuditIAM,
+		"unknown schedule":      testUnknownSchedule,
+		"event about the guard": testGuardChanged, "summaries": testSummaries, "summary not delivered": testSummaryRefused,
+		"ledger away": testLedgerAway, "metrics": testMetrics,
 		"shared role": testSharedRole,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,10 +133,12 @@ func testDrift(w *env) {
 		"role-session-duration": {Path: "MaxSessionDuration", Expected: "43200 s", Found: "3600 s"},
 	} {
 		o := got[setting]
-		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" || !strings.Contains(o.Remediation, "icaguard reconcile --all") {
+		if o.Status != guard.Drifted || len(o.Diffs) == 0 || o.Effect == "" ||
+			!strings.Contains(o.Remediation, "icaguard reconcile --all") {
 			w.t.Fatalf("a drift must say what differs, what breaks and what to do: %+v", o)
 		}
-		if d := o.Diffs[0]; !strings.Contains(d.Path, want.Path) || !strings.Contains(d.Expected, want.Expected) || d.Found != want.Found {
+		if d := o.Diffs[0]; !strings.Contains(d.Path, want.Path) || !strings.Contains(d.Expected, want.Expected) ||
+			d.Found != want.Found {
 			w.t.Errorf("difference %+v, want %+v", d, want)
 		}
 	}
@@ -185,7 +189,8 @@ func testJSON(w *env) {
 func testOwn(w *env) {
 	w.Inject(localaws.Fault{Operation: "DescribeTable", Kind: localaws.Gone})
 	o := w.audit(1)["guard-ledger"]
-	if !slices.Equal(o.Storages, []string{"icaguard"}) || o.Status != guard.ActionRequired || len(o.Alerts) != 1 || !strings.Contains(o.Alerts[0].Remediation, "make repair") {
+	if !slices.Equal(o.Storages, []string{"icaguard"}) || o.Status != guard.ActionRequired || len(o.Alerts) != 1 ||
+		!strings.Contains(o.Alerts[0].Remediation, "make repair") {
 		w.t.Errorf("want an alert about the guard itself: %+v", o)
 	}
 	w.PlayStacks("UPDATE_IN_PROGRESS")
@@ -199,11 +204,18 @@ func testPaused(w *env) {
 	until := time.Now().Add(time.Hour).UTC()
 	remove := w.Pause(w.Storage.Name, `{"until":"`+until.Format(time.RFC3339)+`","reason":"a migration"}`)
 	defer remove()
-	if got := w.invoke(`{}`); !slices.Equal(got.Pauses, []string{w.Storage.Name + " paused until " + until.Format("2006-01-02 15:04Z") + ": a migration"}) || len(got.Warnings) > 0 {
+	if got := w.invoke(
+		`{}`,
+	); !slices.Equal(got.Pauses, []string{w.Storage.Name + " paused until " + until.Format("2006-01-02 15:04Z") +
+		": a migration"}) ||
+		len(got.Warnings) > 0 {
 		w.t.Errorf("pauses %v, warnings %v", got.Pauses, got.Warnings)
 	}
 	defer w.Pause("all", `{}`)()
-	if got := w.invoke(`{}`); len(got.Pauses) != 1 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "/icaguard/pause/all: it has no end") || got.ExitCode != 0 {
+	if got := w.invoke(
+		`{}`,
+	); len(got.Pauses) != 1 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "/icaguard/pause/all: it has no end") ||
+		got.ExitCode != 0 {
 		w.t.Errorf("exit code %d, pauses %v, warnings %v", got.ExitCode, got.Pauses, got.Warnings)
 	}
 }
@@ -226,8 +238,11 @@ func testScheduledAudit(w *env) {
 	remediate.Log = &log
 	function := testlab.Start(w.t, remediate)
 	_, err := localaws.Drain(w.t.Context(), localaws.PollerConfig{
-		SQS: w.sqs(), QueueURL: w.queueURL, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-requests", Function: function,
-		Observe: func(b localaws.Batch) { w.expectFound(b) },
+		SQS:      w.sqs(),
+		QueueURL: w.queueURL,
+		QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-requests",
+		Function: function,
+		Observe:  func(b localaws.Batch) { w.expectFound(b) },
 	})
 	w.must(err)
 	w.must(function.Close())
@@ -235,8 +250,17 @@ func testScheduledAudit(w *env) {
 	if got := w.mail.Take(); len(got) != 2 {
 		w.t.Errorf("%d mails, want one for each restore: %+v", len(got), got)
 	}
-	found := slices.DeleteFunc(testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.FoundByAudit })
-	want := testlab.Metric{Namespace: "icaguard", Name: report.FoundByAudit, Unit: "Count", Dimensions: "Storage=" + w.Storage.Name, Value: 1}
+	found := slices.DeleteFunc(
+		testlab.Metrics(w.t, log.String()),
+		func(m testlab.Metric) bool { return m.Name != report.FoundByAudit },
+	)
+	want := testlab.Metric{
+		Namespace:  "icaguard",
+		Name:       report.FoundByAudit,
+		Unit:       "Count",
+		Dimensions: "Storage=" + w.Storage.Name,
+		Value:      1,
+	}
 	if !slices.Equal(found, []testlab.Metric{want, want}) {
 		w.t.Errorf("measured %+v, want %+v twice", found, want)
 	}
@@ -250,7 +274,8 @@ func (w *env) expectFound(b localaws.Batch) {
 		m, err := guard.ParseMessage([]byte(message.Body))
 		w.must(err)
 		request, ok := m.(guard.Request)
-		if !ok || !request.FoundByAudit || !slices.Contains([]string{w.Storage.Bucket.ARN, w.Storage.Role.ARN}, request.Resource) || request.Reason == "" {
+		if !ok || !request.FoundByAudit || !slices.Contains([]string{w.Storage.Bucket.ARN, w.Storage.Role.ARN}, request.Resource) ||
+			request.Reason == "" {
 			w.t.Errorf("not a request of what the audit found: %s", message.Body)
 			continue
 		}
@@ -265,7 +290,12 @@ func (w *env) expectFound(b localaws.Batch) {
 func testScheduledAuditObserve(w *env) {
 	w.Break()
 	w.invoke(everything)
-	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessageBatch") || !slices.Contains(calls, "Publish") {
+	if calls := testlab.Operations(
+		w.Calls(),
+		"sqs",
+		"sns",
+	); slices.Contains(calls, "SendMessageBatch") ||
+		!slices.Contains(calls, "Publish") {
 		w.t.Errorf("calls %v, want people notified and nothing put on the queue", calls)
 	}
 	w.ExpectBroken()
@@ -279,14 +309,19 @@ func testScheduledAuditIAM(w *env) {
 		settings = append(settings, o.Setting)
 	}
 	for setting, wanted := range map[string]bool{
-		"role-session-duration": true, "oidc-provider": true, "permission-policy": true, "guard-role": true, "bucket-cors": false, "guard-queue": false,
+		"role-session-duration": true, "oidc-provider": true, "permission-policy": true, "guard-role": true, "bucket-cors": false,
+		"guard-queue": false,
 	} {
 		if slices.Contains(settings, setting) != wanted {
 			w.t.Errorf("checked %v; %s among them: want %v", settings, setting, wanted)
 		}
 	}
 	calls := testlab.Operations(w.Calls())
-	if sent := slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return c != "SendMessageBatch" }); len(sent) != 1 || slices.Contains(calls, "Publish") {
+	if sent := slices.DeleteFunc(
+		slices.Clone(calls),
+		func(c string) bool { return c != "SendMessageBatch" },
+	); len(sent) != 1 ||
+		slices.Contains(calls, "Publish") {
 		w.t.Errorf("calls %v, want the role put on the queue, and no mail every five minutes", calls)
 	}
 }
@@ -311,7 +346,8 @@ func (w *env) expectMail(count int, subject, severity string) {
 		return
 	}
 	last := got[count-1]
-	if !strings.HasPrefix(last.Subject, "[icaguard] "+subject) || last.MessageAttributes["severity"].Value != severity || last.MessageAttributes["status"].Value != "summary" {
+	if !strings.HasPrefix(last.Subject, "[icaguard] "+subject) || last.MessageAttributes["severity"].Value != severity ||
+		last.MessageAttributes["status"].Value != "summary" {
 		w.t.Errorf("mail %q %v, want %q, %s", last.Subject, last.MessageAttributes, subject, severity)
 	}
 }
@@ -344,8 +380,14 @@ func testGuardChanged(w *env) {
 	}
 	// ICA's sessions bear the prefix in their name.
 	var answer report.Report
-	testlab.Invoke(w.t, function, strings.ReplaceAll(event, "assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+testlab.Prefix+"-1"), &answer)
-	if got := w.mail.Take(); len(got) != 1 || strings.Contains(got[0].Message, testlab.Prefix) || !strings.Contains(got[0].Message, w.Storage.Role.Name+"/***") {
+	testlab.Invoke(
+		w.t,
+		function,
+		strings.ReplaceAll(event, "assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+testlab.Prefix+"-1"),
+		&answer,
+	)
+	if got := w.mail.Take(); len(got) != 1 || strings.Contains(got[0].Message, testlab.Prefix) ||
+		!strings.Contains(got[0].Message, w.Storage.Role.Name+"/***") {
 		w.t.Errorf("%d mails, which must not hold the name of ICA's session", len(got))
 	}
 	testlab.ExpectFailure(w.t, function, `{"detail-type":"AWS API Call via CloudTrail","detail":{}}`, "neither an EventBridge event")
@@ -403,7 +445,10 @@ func testLedgerAway(w *env) {
 	w.ShortenSession(testlab.Stranger)
 	w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Throttled})
 	for range 2 {
-		if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: write recorded#summary of icaguard") {
+		if got := w.invoke(
+			everything,
+		); len(got.Warnings) != 1 ||
+			!strings.Contains(got.Warnings[0], "ledger: write recorded#summary of icaguard") {
 			w.t.Errorf("warnings %v", got.Warnings)
 		}
 		w.expectMail(1, w.oneAmiss(), "critical")
@@ -431,13 +476,15 @@ func testMetrics(w *env) {
 	}
 }
 
-// testSharedRole: where only watching is allowed, a role that two storages share stays broken for both, and each is counted as unhealthy.
+// testSharedRole: where only watching is allowed, a role that two storages share stays broken for both, and each is
+// counted as unhealthy.
 func testSharedRole(w *env) {
 	name := w.Storage.Name + "-shared"
 	text := "mode: observe\nalerts: {emails: [storage-oncall@example.org]}\nstorages:\n"
 	for _, suffix := range []string{"", "-2"} {
 		text += fmt.Sprintf("  - name: %[1]s%[2]s\n    icaRegion: US\n    bucket: {name: %[1]s%[2]s-ica, folder: ica}\n"+
-			"    role: {name: %[1]s-role, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n", name, suffix)
+			"    role: {name: %[1]s-role, policyName: %[1]s-policy, sessionNamePrefix: \"ssm:/ica/%[1]s/session-name-prefix\"}\n", name,
+			suffix)
 	}
 	w.Lab = testlab.NewFrom(w.t, w.Local, text)
 	w.Sharing()
@@ -457,7 +504,14 @@ func testSharedRole(w *env) {
 		if got := testlab.Metrics(w.t, log.String()); !slices.Equal(got, want) {
 			w.t.Errorf("measured %+v, want %+v: %+v", got, want, r)
 		}
-		if got := len(slices.DeleteFunc(r.Outcomes, func(o guard.Outcome) bool { return o.Resource != w.Storage.Role.ARN || o.Status == guard.InSync })); float64(got) != unhealthy {
+		if got := len(
+			slices.DeleteFunc(
+				r.Outcomes,
+				func(o guard.Outcome) bool { return o.Resource != w.Storage.Role.ARN || o.Status == guard.InSync },
+			),
+		); float64(
+			got,
+		) != unhealthy {
 			w.t.Errorf("%d outcomes of the role are not in sync, want %v: one, whoever shares it", got, unhealthy)
 		}
 		w.ShortenSession(testlab.Stranger)
