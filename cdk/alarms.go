@@ -17,8 +17,7 @@ const (
 )
 
 // addAlarms tells people when the guard itself cannot do its work, and while a storage is not as it should be. There is
-// no OK action: each
-// alarm's first "OK" after a deploy would be a mail.
+// no OK action: each alarm's first "OK" after a deploy would be a mail.
 func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	add := func(name, says string, props awscloudwatch.CfnAlarmProps) {
 		props.AlarmName, props.AlarmDescription, props.AlarmActions = jsii.String("icaguard-"+name), &says, &[]any{topic.TopicArn()}
@@ -87,9 +86,8 @@ func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
 }
 
 // unhealthy alarms on what validate measures once in each period, when two in a row say so: what an audit finds
-// drifted, the guard restores
-// right after it. While it measures nothing, the last word stands; that it does not is
-// the heartbeat's to tell.
+// drifted, the guard restores right after it. While it measures nothing, the last word stands; that it does not is the
+// heartbeat's to tell.
 func unhealthy(storage string, period float64) awscloudwatch.CfnAlarmProps {
 	props := reaches(1, "Maximum", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, storage))
 	props.Period, props.EvaluationPeriods, props.TreatMissingData = &period, jsii.Number(2), jsii.String("ignore")

@@ -111,8 +111,7 @@ func checkStackRules(t *testing.T, a app) {
 }
 
 // checkGuardChangedRule: what somebody does to the guard's rules, queues and functions is reported without the queue;
-// what CloudFormation does, and what is done to
-// others, is not.
+// what CloudFormation does, and what is done to others, is not.
 func checkGuardChangedRule(t *testing.T, a app) {
 	pattern := rulesOf(a.home(), "EventPattern")[self.GuardChangedRule(a.baseline.Home).Name]["EventPattern"].(map[string]any)
 	told := 0

@@ -58,8 +58,7 @@ func recursion(wanted bool) awslambda.RecursiveLoop {
 func logGroup(function string) string { return "/aws/lambda/" + function }
 
 // newFunctionRole has the function's name, by which the guard knows its own calls in CloudTrail. What does not fit into
-// its inline policy
-// stands in managed policies.
+// its inline policy stands in managed policies.
 func newFunctionRole(stack awscdk.Stack, f function) awsiam.Role {
 	policies := packed(f.statements)
 	role := awsiam.NewRole(stack, jsii.String(f.id+"Role"), &awsiam.RoleProps{

@@ -14,8 +14,7 @@ import (
 )
 
 // replacing are the properties whose change makes CloudFormation replace a resource ("Update requires: Replacement" in
-// its template
-// reference), of the types that ICA, or what the guard remembers, depends on.
+// its template reference), of the types that ICA, or what the guard remembers, depends on.
 func replacing() map[string][]string {
 	return map[string][]string{
 		"AWS::S3::Bucket":         {"BucketName", "ObjectLockEnabled"},
@@ -28,8 +27,7 @@ func replacing() map[string][]string {
 }
 
 // kept says whether deleting the stack, or leaving the resource out of it, leaves the resource where it is. A first
-// deploy that fails takes
-// it away again, but for the trail's bucket, in which something may stand by then.
+// deploy that fails takes it away again, but for the trail's bucket, in which something may stand by then.
 func (r resource) kept(id string) bool {
 	policy := "RetainExceptOnCreate"
 	if strings.HasPrefix(id, "TrailBucket") {

@@ -56,8 +56,7 @@ func readJSON(t *testing.T, file string, to any) {
 }
 
 // accepted is a finding that is known, and why it stays: regular expressions of the whole wildcard and place. They
-// stand here rather than
-// in the templates, where suppressions would be one more thing to deploy.
+// stand here rather than in the templates, where suppressions would be one more thing to deploy.
 type accepted struct{ rule, wildcard, place, why string }
 
 func (a accepted) explains(f finding) bool {

@@ -65,8 +65,7 @@ func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 }
 
 // denied is a belt for the future: whatever a later version is allowed, remediate changes none of the guard's own
-// roles, no boundary of ours
-// and no trail. What the guard may do has to be bounded by something that it cannot change.
+// roles, no boundary of ours and no trail. What the guard may do has to be bounded by something that it cannot change.
 func denied(b icaconfig.Baseline) []policy.Statement {
 	iam := func(resource string) string { return b.ARN("iam", "", resource) }
 	own := []string{
@@ -127,8 +126,7 @@ func allowed(b icaconfig.Baseline, statements []policy.Statement) []policy.State
 }
 
 // packed spreads statements over policies: the first is the role's inline policy, the others are managed ones. A
-// statement that does not
-// fit is cut between its resources.
+// statement that does not fit is cut between its resources.
 func packed(statements []policy.Statement) [][]policy.Statement {
 	policies := [][]policy.Statement{nil}
 	for _, s := range statements {

@@ -111,8 +111,8 @@ func documentsOf(r resource) []any {
 }
 
 // wildcardNeeded knows the wildcards that a reviewer accepts: the streams of one's own log, stacks (whose ARNs end in
-// an id that nobody
-// knows in advance) and what AWS, by the table, allows on no single resource or may be anybody's policy.
+// an id that nobody knows in advance) and what AWS, by the table, allows on no single resource or may be anybody's
+// policy.
 func wildcardNeeded(a app, arn string, actions []string) bool {
 	for _, role := range functionRoles() {
 		if arn == a.baseline.ARN("logs", a.baseline.HomeRegion, "log-group:"+logGroup(role)+":*") {
@@ -159,8 +159,7 @@ func ownNeeds(a app, role string) map[string][]string {
 }
 
 // checkDeclared holds the functions to their own needs, the gates' and the table's reads; remediate also to the table's
-// writes. So validate
-// can write to nothing that is guarded.
+// writes. So validate can write to nothing that is guarded.
 func checkDeclared(t *testing.T, a app) {
 	declared := map[string]bool{}
 	for _, s := range gates.Statements(a.baseline) {

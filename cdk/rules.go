@@ -16,8 +16,8 @@ import (
 )
 
 // addRelay lets what happens in another region reach the guard: rules, the role by which they put events on the home
-// bus, and the queue
-// of what they could not put there. Nothing alarms on that queue: it fills when the way home is broken, so validate checks it.
+// bus, and the queue of what they could not put there. Nothing alarms on that queue: it fills when the way home is
+// broken, so validate checks it.
 func addRelay(stack awscdk.Stack, b icaconfig.Baseline, region string) {
 	if region == b.HomeRegion {
 		return // the guard stack hears at home

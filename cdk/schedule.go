@@ -18,8 +18,7 @@ const (
 )
 
 // addValidateRules lets validate check without an event, as AWS delivers events with best effort only, and tell what
-// happens to the guard
-// itself.
+// happens to the guard itself.
 func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
 	for _, rule := range self.ValidateRules(b.Home) {
 		own := scope(stack, "rule", rule.Name)

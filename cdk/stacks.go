@@ -12,9 +12,8 @@ import (
 )
 
 // newStacks adds every stack of the account to the app: buckets and rules in their regions, the guard at home. The
-// guard's stack comes
-// last, so that the guard checks what exists, and goes first when all is destroyed, so that it restores nothing that is
-// on its way out.
+// guard's stack comes last, so that the guard checks what exists, and goes first when all is destroyed, so that it
+// restores nothing that is on its way out.
 func newStacks(app awscdk.App, in input) error {
 	if err := checkLimits(in.baseline); err != nil {
 		return err

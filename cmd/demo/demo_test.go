@@ -13,8 +13,7 @@ import (
 var _ = flag.Bool("update", false, "rewrite golden files")
 
 // TestDemo plays the demo, which fails by itself unless everything is read back as restored. What people see must show
-// the way that an
-// event of another region takes.
+// the way that an event of another region takes.
 func TestDemo(t *testing.T) {
 	testlab.DependOn(t, "cdk", "functions/remediate", "functions/validate")
 	t.Chdir("../..")

@@ -29,9 +29,8 @@ func newDeadLetters() *cobra.Command {
 		Long: `Show the messages of the queue ` + guard.DeadLetterQueue + ` in every region: events that EventBridge could not deliver, and messages that
 the guard could not understand or gave up. Afterwards they lie there as before; with --empty those that were shown are deleted.
 
-No event and no request is needed any more once the guard has checked everything, as it checks states and not
-events. A notice is
-a message to people that could not be delivered: read it before you remove it.
+No event and no request is needed any more once the guard has checked everything, as it checks states and not events. A
+notice is a message to people that could not be delivered: read it before you remove it.
 
 Exit status: 0 all queues were read, 2 one could not be read or emptied.`,
 		Example: `  icaguard dead-letters

@@ -46,8 +46,8 @@ func TestDeadLetters(t *testing.T) {
 }
 
 // withGuard runs commands against an account with a guard: the queues, the topic and the real remediate. Each test
-// function has an account
-// of its own and runs beside the others, as most of the time is waiting; its tests follow each other.
+// function has an account of its own and runs beside the others, as most of the time is waiting; its tests follow each
+// other.
 func withGuard(t *testing.T, tests map[string]func(*testing.T, *account)) {
 	t.Helper()
 	t.Parallel()

@@ -23,8 +23,7 @@ func newInit() *cobra.Command {
 		Short: "Look at an account in which ICA was set up by hand, and write its ica.yaml",
 		Long: `Look at the account of your credentials, without changing anything: OIDC providers of ICA, roles that trust one, the buckets and
 keys that their policies name, and how these buckets are set. Write an ica.yaml that describes what is there, with
-comments where it
-is in doubt. All of it is marked as existing, so icaguard starts in mode observe.
+comments where it is in doubt. All of it is marked as existing, so icaguard starts in mode observe.
 
 The session-name prefix is not written: the file names a parameter, and has the command that copies the prefix into it from the
 trust policy, without showing it.

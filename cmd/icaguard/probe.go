@@ -27,14 +27,11 @@ func newProbe() *cobra.Command {
 that very call: the whole way from CloudTrail over EventBridge and the queue is proven, with its time.
 
 Each call puts again what is there, so nothing changes; that is read before and after. IAM: TagRole, a tag that the
-role of ICA has.
-S3: PutPublicAccessBlock, as the bucket has it. KMS: EnableKey, on a key that is enabled. What is not there to be put
-again, or belongs
-to another account, is skipped with the reason. Events of other services (` + "SSM, and those about the guard itself" + `) go the same way.
+role of ICA has. S3: PutPublicAccessBlock, as the bucket has it. KMS: EnableKey, on a key that is enabled. What is not
+there to be put again, or belongs to another account, is skipped with the reason. Events of other services (` + "SSM, and those about the guard itself" + `) go the same way.
 
 It needs, besides what validate needs: iam:TagRole, s3:PutBucketPublicAccessBlock, kms:EnableKey, and
-logs:FilterLogEvents on the log
-group ` + remediateLog + `.
+logs:FilterLogEvents on the log group ` + remediateLog + `.
 
 Exit status: 0 all arrived, 1 something did not arrive, 2 something could not be tried.`,
 		Example: `  icaguard probe

@@ -80,8 +80,7 @@ func (s session) clients() guard.Clients {
 var errNotDeployed = errors.New("nothing guards these storages; make deploy")
 
 // engine checks as the deployed guard does. Where none is deployed it leaves out the guard itself, and says so; it also
-// says when nobody
-// can tell.
+// says when nobody can tell.
 func (s session) engine(ctx context.Context) (e *guard.Engine, warning error) {
 	clients := s.clients()
 	deploys := gates.NewDeploys(clients, s.baseline.Home)

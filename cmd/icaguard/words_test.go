@@ -11,8 +11,7 @@ import (
 )
 
 // retired are identifiers and phrases that have another name now, each cut in two so that this file does not hold them.
-// They are no English
-// words that a text may need.
+// They are no English words that a text may need.
 func retired() []string {
 	return []string{
 		"Ears" + "AndHands",

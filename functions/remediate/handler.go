@@ -93,8 +93,7 @@ func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQ
 }
 
 // read understands one queue message. One that cannot be understood goes to the dead-letter queue with the reason and
-// is then done: it
-// would not become clearer by coming again, and it never ends the others.
+// is then done: it would not become clearer by coming again, and it never ends the others.
 func (h *handler) read(ctx context.Context, b *batch, id, body string) (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {

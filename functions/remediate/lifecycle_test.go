@@ -28,12 +28,10 @@ import (
 // TestLifeCycle proves that the guard and CloudFormation do not fight, with the real binary live through all of it.
 //
 // SIMULATED: moto knows no stack in progress and no rollback. What CloudFormation does is played: its calls on the
-// resources by the SDK in
-// its name, the statuses of the stacks as DescribeStacks would answer, its status events. The calls themselves, the
-// events that they
-// make, the guard, its queue and all that it reads and writes are the local AWS's. Where a storage is removed or all is
-// destroyed, the
-// role, its policy and its boundary are deleted, which our templates keep: harsher than what our own stacks do.
+// resources by the SDK in its name, the statuses of the stacks as DescribeStacks would answer, its status events. The
+// calls themselves, the events that they make, the guard, its queue and all that it reads and writes are the local
+// AWS's. Where a storage is removed or all is destroyed, the role, its policy and its boundary are deleted, which our
+// templates keep: harsher than what our own stacks do.
 func TestLifeCycle(t *testing.T) {
 	s := newFixture(t)
 	for name, test := range map[string]func(*lifecycle){
@@ -356,8 +354,7 @@ func (l *lifecycle) expectStillGuards() {
 }
 
 // testReplacement renames the role: CloudFormation creates another and deletes the one before when all else is done. An
-// instance of the
-// old code may outlive even that.
+// instance of the old code may outlive even that.
 func testReplacement(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", "", "-2")))
 	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
@@ -398,8 +395,7 @@ func testRollback(l *lifecycle) {
 }
 
 // testRollbackOfGuard: the storages' stack has the new configuration, the guard's failed and went back to the old one.
-// Buckets wait for the
-// next deploy, and are then what it says; roles are guarded meanwhile.
+// Buckets wait for the next deploy, and are then what it says; roles are guarded meanwhile.
 func testRollbackOfGuard(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
 	l.play(storageStack, "UPDATE_IN_PROGRESS", l.old)

@@ -18,8 +18,7 @@ import (
 )
 
 // auditor requests and tells. An audit by hand only answers; one of the schedule also hands on what drifted, measures,
-// and tells people
-// when the result is another than the last one.
+// and tells people when the result is another than the last one.
 type auditor struct {
 	engine *guard.Engine
 	file   *icaconfig.File
@@ -105,8 +104,7 @@ const (
 )
 
 // tell mails the result when it is not the last one's. A ledger that is away is no reason to fail, as Lambda would then
-// try again and mail
-// again: where nobody remembers, it is told if something needs attention.
+// try again and mail again: where nobody remembers, it is told if something needs attention.
 func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) (forgetful, err error) {
 	found := notify.Fingerprint(outcomes)
 	last, forgetful := a.engine.Clients.Store.Get(ctx, summaryOf, summary)

@@ -1,6 +1,5 @@
 // Command validate is the Lambda that audits every setting of every storage, by hand and on a schedule. It writes to
-// nothing that is
-// guarded: what the schedule finds drifted goes to remediate's queue. This file is wiring only.
+// nothing that is guarded: what the schedule finds drifted goes to remediate's queue. This file is wiring only.
 package main
 
 import (

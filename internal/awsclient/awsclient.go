@@ -45,8 +45,7 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 }
 
 // Checked makes every client of the configuration refuse an answer without a body to a call that reads: taken for
-// "there is nothing", it
-// could make a restore replace what others own. An answer of AWS always has one.
+// "there is nothing", it could make a restore replace what others own. An answer of AWS always has one.
 func Checked(cfg aws.Config) aws.Config {
 	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), func(stack *middleware.Stack) error {
 		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefuseEmptyAnswers", refuseEmpty), middleware.After)

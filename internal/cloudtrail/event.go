@@ -1,11 +1,9 @@
 // Package cloudtrail turns the bytes of an event into what happened and who did it: CloudTrail's records, as
-// EventBridge delivers them or
-// bare, and CloudFormation's own events about stacks.
+// EventBridge delivers them or bare, and CloudFormation's own events about stacks.
 //
 // Invariant: an event says where to check and who acted, never what to write. The name of a session of ICA's role,
-// which bears the
-// session-name prefix, leaves this package masked. A field of an unforeseen type is left out; it never takes the rest
-// of its event along.
+// which bears the session-name prefix, leaves this package masked. A field of an unforeseen type is left out; it never
+// takes the rest of its event along.
 package cloudtrail
 
 import (

@@ -56,10 +56,8 @@ func (e *Engine) Sorted(outcomes []Outcome) []Outcome {
 }
 
 // Handle reconciles what the requests ask for, coalesced: many asking for one thing are one check. Each outcome is
-// reported as soon as it
-// is known; report may be called from several goroutines. What has to come later is on the queue when Handle returns.
-// It returns the error
-// of each message that has to come again, by the message's id.
+// reported as soon as it is known; report may be called from several goroutines. What has to come later is on the queue
+// when Handle returns. It returns the error of each message that has to come again, by the message's id.
 func (e *Engine) Handle(ctx context.Context, requests []Request, report func(context.Context, Result)) map[string]error {
 	run := e.newRun(requests)
 	run.each(ctx, func(work context.Context, j job) {
@@ -188,8 +186,7 @@ var (
 )
 
 // refused is the outcome of a write that failed. Before people are told that they have to act, it is read once more:
-// another invocation may
-// have restored the same.
+// another invocation may have restored the same.
 func (s Setting) refused(ctx context.Context, r *run, j job, outcome Outcome, err error) Outcome {
 	outcome.wrote = awserr.MayHaveArrived(err)
 	outcome = outcome.failed(RestoreFailed, err)

@@ -127,8 +127,7 @@ func TestManyRequestsForOneThingAreOneJob(t *testing.T) {
 }
 
 // TestUnits: a provider comes first; each storage's unit has what it is the first to depend on, in the table's order,
-// and waits for the units
-// that hold its role or key.
+// and waits for the units that hold its role or key.
 func TestUnits(t *testing.T) {
 	e := newEngine(
 		storages("a one key", "b two", "c one", "d three key"),
@@ -199,6 +198,21 @@ func TestOneJobNeverEndsTheOthers(t *testing.T) {
 	}
 	if audited := e.Audit(t.Context()); audited[0].Status != Unknown || audited[3].Status != InSync {
 		t.Errorf("audit: %+v", audited)
+	}
+}
+
+// TestReportingNeverEndsTheOthers: what ends unforeseen while an outcome is reported lets its messages come again, and no others.
+func TestReportingNeverEndsTheOthers(t *testing.T) {
+	e := newEngine(storages("a one", "b two"), &posted{}, on(OnBucket, "cors", inSync))
+	failed := e.Handle(t.Context(), []Request{
+		{Resource: "bucket-a", Messages: []string{"1"}}, {Resource: "bucket-b", Messages: []string{"2"}},
+	}, func(_ context.Context, r Result) {
+		if r.Outcome.Resource == "bucket-a" {
+			panic("no severity")
+		}
+	})
+	if len(failed) != 1 || !strings.Contains(failed["1"].Error(), "cors: internal error, please report it: no severity") {
+		t.Errorf("failed %v, want message 1", failed)
 	}
 }
 

@@ -45,8 +45,7 @@ func askGates(ctx context.Context, gates []Gate, t Target) (Hold, error) {
 }
 
 // admit decides what an answer of the gates means for a restore: it waits while the Hold has a reason; else it goes on,
-// and skipped says
-// why it does so without an answer.
+// and skipped says why it does so without an answer.
 func admit(tries int, hold Hold, unknown error) (wait Hold, skipped string) {
 	switch {
 	case hold.Reason != "" || unknown == nil:

@@ -10,8 +10,7 @@ type Kind struct {
 	// Shared says which storages depend on the resource and in which mode it is guarded; nil where no setting stands on the kind.
 	Shared func(icaconfig.Storage) icaconfig.Shared
 	// Recreated: icaguard creates such a resource again when it is gone. A bucket's data and a key's are lost with it, and
-	// a bucket's name
-	// can be taken by strangers, so those are a person's.
+	// a bucket's name can be taken by strangers, so those are a person's.
 	Recreated bool
 	// RootCause is the setting that reports that a resource of this kind is gone; every other setting on it only suffers from that.
 	RootCause string

@@ -26,8 +26,7 @@ const (
 )
 
 // next decides what follows an attempt at a request: nothing, another one after a delay, or a person's action. It is
-// the only place that
-// decides so.
+// the only place that decides so.
 func next(r Request, o Outcome, now time.Time) Next {
 	n := Next{Status: o.Status, Request: r}
 	if o.wrote {
@@ -93,9 +92,8 @@ func (n Next) deferral(o Outcome, now time.Time) Next {
 }
 
 // mayPass reports whether the error of an attempt may be over at the next one. What icaguard creates again will be
-// there then; a bucket or
-// key that is gone stays gone. A write that misses something (a policy to attach, a boundary to set) is this setting's
-// own trouble.
+// there then; a bucket or key that is gone stays gone. A write that misses something (a policy to attach, a boundary to
+// set) is this setting's own trouble.
 func mayPass(o Outcome) bool {
 	switch awserr.Classify(o.err) {
 	case awserr.Transient, awserr.Denied:

@@ -3,8 +3,8 @@ package guard
 import "sync"
 
 // pass remembers the documents that were read in one pass over many jobs: rows that need the same answer (GetRole,
-// GetBucketVersioning)
-// share it. A write drops them all, and what decides about a write or proves one is always read anew.
+// GetBucketVersioning) share it. A write drops them all, and what decides about a write or proves one is always read
+// anew.
 type pass struct {
 	mu   sync.Mutex
 	read map[string]*once

@@ -11,8 +11,7 @@ import (
 )
 
 // Request asks to check one setting of one resource. It is also the message on icaguard's own queue: an empty Resource
-// or Setting there
-// means all of them.
+// or Setting there means all of them.
 type Request struct {
 	Resource string  `json:"resource,omitempty"` // ARN
 	Setting  string  `json:"setting,omitempty"`
@@ -22,8 +21,7 @@ type Request struct {
 	// FoundByAudit says that no event reported the drift.
 	FoundByAudit bool `json:"foundByAudit,omitempty"`
 	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long,
-	// GateTries how
-	// often nobody could tell whether it has to.
+	// GateTries how often nobody could tell whether it has to.
 	DeferredSince    time.Time `json:"deferredSince,omitzero"`
 	DeferralReported bool      `json:"deferralReported,omitempty"`
 	GateTries        count     `json:"gateTries,omitempty"`
@@ -72,7 +70,7 @@ func (r Request) asksFor(resource, id string) bool {
 
 // plain reports whether the request carries nothing but what it asks for.
 func (r Request) plain() bool {
-	return len(r.Events) == 0 && len(r.Wrote) == 0 && r.Attempt == 0 && r.GateTries == 0 && r.DeferredSince.IsZero()
+	return !r.FoundByAudit && len(r.Events) == 0 && len(r.Wrote) == 0 && r.Attempt == 0 && r.GateTries == 0 && r.DeferredSince.IsZero()
 }
 
 // merge joins two requests for the same thing: all events once, the newest kept, and the lower attempt, because a new event

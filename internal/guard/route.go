@@ -38,8 +38,7 @@ func (r Row) heeds(e cloudtrail.Event, s icaconfig.Storage) bool {
 }
 
 // Who is the actor as it may be shown. CloudTrail tells a web identity's session; should it ever not, a session of
-// ICA's role is still
-// known by its issuer or its name.
+// ICA's role is still known by its issuer or its name.
 func Who(e cloudtrail.Event, b icaconfig.Baseline) cloudtrail.Actor {
 	for _, role := range b.Roles {
 		if role.ARN == e.Actor.Issuer || strings.Contains(e.Actor.ARN, ":assumed-role/"+role.Name+"/") {

@@ -23,6 +23,8 @@ type run struct {
 	mu   sync.Mutex
 	left int       // jobs that are not done
 	next []Delayed // requests that come later
+	// failed are the errors of the messages that have to come again.
+	failed map[string]error
 }
 
 // Delayed is a request that comes later.
@@ -43,7 +45,7 @@ func (e *Engine) newRun(requests []Request) *run {
 			jobs[i].request.Events = newest(append(slices.Clip(j.request.Events), e.SecondChecks.take(j.key())...))
 		}
 	}
-	return &run{Engine: e, jobs: jobs, pass: newPass(), left: len(jobs)}
+	return &run{Engine: e, jobs: jobs, pass: newPass(), left: len(jobs), failed: map[string]error{}}
 }
 
 // maxUnits bounds how many units are worked on side by side, to stay below IAM's request rates.
@@ -65,8 +67,7 @@ func (r *run) each(ctx context.Context, do func(context.Context, job)) {
 }
 
 // units splits the jobs: a unit for each provider, a unit for each storage with all that it is the first to depend on,
-// in the order of
-// restoring, and one for icaguard itself.
+// in the order of restoring, and one for icaguard itself.
 func (r *run) units() (shared, storages []*unit) {
 	names := []string{SelfName}
 	after := map[string][]string{}
@@ -121,7 +122,10 @@ func (r *run) sideBySide(ctx context.Context, all []*unit, do func(context.Conte
 				}
 			}
 			for _, j := range u.jobs {
-				r.inTime(ctx, j, do)
+				r.inTime(ctx, j, func(work context.Context, j job) {
+					defer r.survive(j)
+					do(work, j)
+				})
 			}
 			return nil
 		})
@@ -151,8 +155,7 @@ func (r *run) inTime(ctx context.Context, j job, do func(context.Context, job)) 
 }
 
 // reserve is kept of a function's time for posting and reporting. It grows with the work left: one batch of messages
-// takes up to four
-// seconds where AWS is slow, and batches go out a few at a time.
+// takes up to four seconds where AWS is slow, and batches go out a few at a time.
 func reserve(left int) time.Duration {
 	const least, jobsInARound = 6 * time.Second, 200
 	return least + time.Duration(left/jobsInARound)*time.Second
@@ -177,6 +180,23 @@ func (r *run) try(j job, do func() Outcome) (o Outcome) {
 	return do()
 }
 
+// survive keeps what ends unforeseen after a job, when its outcome is decided or reported, from ending the others: the
+// messages that asked for it come again.
+func (r *run) survive(j job) {
+	if problem := recover(); problem != nil {
+		r.fail(j.request, fmt.Errorf("%s: %w: %v", j.ID, errPanicked, problem))
+	}
+}
+
+// fail lets the messages that asked for a request come again.
+func (r *run) fail(request Request, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range request.Messages {
+		r.failed[id] = errors.Join(r.failed[id], err)
+	}
+}
+
 // conclude ends a job: it leaves the request that follows, if one does.
 func (r *run) conclude(j job, o Outcome) Outcome {
 	now := r.Now()
@@ -191,21 +211,17 @@ func (r *run) conclude(j job, o Outcome) Outcome {
 // post puts on the queue what comes later. It returns the errors of the messages that asked for what the queue did not take.
 func (r *run) post(ctx context.Context) map[string]error {
 	requests := together(r.next)
-	failed := map[string]error{}
 	if len(requests) == 0 {
-		return failed
+		return r.failed
 	}
 	for i, err := range r.Queue.Post(ctx, requests) {
 		if err == nil {
 			continue
 		}
 		r.SecondChecks.forget(requests[i].key())
-		err = fmt.Errorf("%s: requeue: %w", requests[i].Setting, err)
-		for _, id := range requests[i].Messages {
-			failed[id] = errors.Join(failed[id], err)
-		}
+		r.fail(requests[i].Request, fmt.Errorf("%s: requeue: %w", requests[i].Setting, err))
 	}
-	return failed
+	return r.failed
 }
 
 // together makes one request of all that were not reached on one resource and carry nothing of their own.

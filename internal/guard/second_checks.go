@@ -6,8 +6,7 @@ import (
 )
 
 // SecondChecks are the second checks that this process has posted and that are still to come: 100 events on one
-// resource need one. Nothing
-// but that post is spared by what it holds; what another process posted costs a read more.
+// resource need one. Nothing but that post is spared by what it holds; what another process posted costs a read more.
 type SecondChecks struct {
 	mu  sync.Mutex
 	due map[string]dueCheck
@@ -19,8 +18,7 @@ type dueCheck struct {
 }
 
 // underWay reports whether a check is on its way that reads long enough after now, and then keeps the events for it.
-// Otherwise the caller
-// posts one.
+// Otherwise the caller posts one.
 func (s *SecondChecks) underWay(key string, events []Event, now time.Time) bool {
 	const spread = 3 * time.Second // a read that much later shows the change
 	if s == nil {

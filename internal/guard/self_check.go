@@ -11,8 +11,7 @@ import (
 )
 
 // SelfCheck is a row about icaguard's own resources. It is watched, never restored: CloudFormation owns them. What an
-// event did to them can
-// be an alert by itself.
+// event did to them can be an alert by itself.
 type SelfCheck struct {
 	Row
 	// Did says what an event did that is an alert by itself; "": it changed icaguard itself.
@@ -47,8 +46,7 @@ func (s SelfCheck) alarms(events []Event) []Event {
 func (s SelfCheck) audit(ctx context.Context, r *run, j job) Outcome { return s.reconcile(ctx, r, j) }
 
 // reconcile checks, and judges what events did. What a stranger did is an alert, what our own deploy did is not; while
-// one runs, nobody can
-// tell yet what will be left.
+// one runs, nobody can tell yet what will be left.
 func (s SelfCheck) reconcile(ctx context.Context, r *run, j job) Outcome {
 	o := j.outcome()
 	found, err := s.compare(ctx, r.Clients.with(r.pass), j.Storage)

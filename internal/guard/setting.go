@@ -1,11 +1,9 @@
 // Package guard is the domain of icaguard: when to check what, what counts as drift, what follows an attempt, who has
-// to wait. The rows
-// that say what is guarded stand in its subpackages settings and self.
+// to wait. The rows that say what is guarded stand in its subpackages settings and self.
 //
 // Invariants: an event only says where to check, never what to write (level-triggered). Event patterns, routes, IAM
-// statements and docs are
-// derived from the rows. Nothing is called restored that was not read back. One job never ends another. This package
-// calls no AWS service.
+// statements and docs are derived from the rows. Nothing is called restored that was not read back. One job never ends
+// another. This package calls no AWS service.
 package guard
 
 import (
@@ -35,8 +33,7 @@ type Setting struct {
 	Row
 	Writes []Action
 	// Record puts into the store what an event shows and no later check could: who put the present state. A check without
-	// an event comes
-	// here too: the first check finds what was there before all events.
+	// an event comes here too: the first check finds what was there before all events.
 	Record func(context.Context, Clients, icaconfig.Storage, []Event) error
 
 	plan func(context.Context, Clients, icaconfig.Storage) (Plan, error)
@@ -166,8 +163,7 @@ type Spec[T any] struct {
 	// Compare is pure.
 	Compare func(icaconfig.Storage, T) Comparison
 	// Put sees the observed state too, because AWS's writes replace or reset what they are not given. A setting that is
-	// only watched has
-	// none.
+	// only watched has none.
 	Put      func(context.Context, Clients, icaconfig.Storage, T) error
 	Merges   bool
 	Destroys bool

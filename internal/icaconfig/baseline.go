@@ -7,8 +7,7 @@ import (
 )
 
 // SessionDuration is the role's maximum session duration in seconds. Source: Illumina, "IAM Role Method": "If the role
-// time is not set
-// to 12 hours, the storage configuration will not go online."
+// time is not set to 12 hours, the storage configuration will not go online."
 const SessionDuration int32 = 12 * 60 * 60
 
 // Audience is what ICA's tokens are issued for and the OIDC provider must accept.
@@ -18,8 +17,8 @@ const Audience = "sts.amazonaws.com"
 const partitionWithICA = "aws"
 
 // Baseline is what must be true in one AWS account for ICA to work: desired state as plain data, nothing read from AWS.
-// Each resource
-// stands in it once, in the order in which the file first mentions it; storages refer to it, and it knows its storages.
+// Each resource stands in it once, in the order in which the file first mentions it; storages refer to it, and it knows
+// its storages.
 type Baseline struct {
 	Home
 	Tags      map[string]string
@@ -60,8 +59,7 @@ func (s *Shared) use(storage string, mode Mode) {
 }
 
 // OwnDocuments are the user's documents in place of ours, filled in; what is empty is ours. Those of the bucket and the
-// role that can be
-// told without knowing more stand there: Bucket.CORS and Role.Own.
+// role that can be told without knowing more stand there: Bucket.CORS and Role.Own.
 type OwnDocuments struct {
 	Trust        policy.Document // PREFIX still stands for the session-name prefix
 	CrossAccount []policy.Statement
@@ -120,8 +118,7 @@ type Role struct {
 }
 
 // Format prints the role's name alone. With a verb that does not fit, as %s, fmt prints what a pointer leads to without
-// calling any method
-// (badVerb in fmt/print.go), Secret's neither.
+// calling any method (badVerb in fmt/print.go), Secret's neither.
 func (r *Role) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("role " + r.Name)) }
 
 // BoundaryPrefix begins the name of every boundary of ours; the role's name follows.

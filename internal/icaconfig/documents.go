@@ -10,8 +10,7 @@ import (
 const policyVersion = "2012-10-17"
 
 // CORSRule is one CORS rule of a bucket, its members named as S3's console takes them. The order of its lists has no
-// meaning. Ours has
-// neither ID nor age.
+// meaning. Ours has neither ID nor age.
 type CORSRule struct {
 	ID                                                            string `json:",omitempty"`
 	AllowedHeaders, AllowedMethods, AllowedOrigins, ExposeHeaders []string
@@ -39,8 +38,7 @@ func MatchesOrigin(allowed, origin string) bool {
 }
 
 // TrustPolicy is the role's trust policy for ICA's prefix (one that passed CheckPrefix, or a CloudFormation reference
-// to it). The document
-// shows the prefix: mask it before printing.
+// to it). The document shows the prefix: mask it before printing.
 func (s Storage) TrustPolicy(prefix string) policy.Document {
 	if !s.Own.Trust.Empty() {
 		return filled(s.Own.Trust, map[string]string{"PREFIX": prefix})
@@ -61,8 +59,7 @@ func (s Storage) TrustPolicy(prefix string) policy.Document {
 }
 
 // PermissionPolicy is what ICA may do with the buckets of the role: two statements for each, and one for all keys.
-// versioned says which
-// buckets are versioned or suspended. The user's own policy has no variants.
+// versioned says which buckets are versioned or suspended. The user's own policy has no variants.
 func (r *Role) PermissionPolicy(versioned func(*Bucket) bool) policy.Document {
 	if !r.Own.Empty() {
 		return r.Own
@@ -91,8 +88,8 @@ func (r *Role) keyUse() []policy.Statement {
 }
 
 // BoundaryDocument is the permissions boundary of ours: the most that any variant of the permission policy permits on
-// the role's buckets
-// and keys, and what the user's own policy permits. So a change of versioning or tags needs no other boundary.
+// the role's buckets and keys, and what the user's own policy permits. So a change of versioning or tags needs no other
+// boundary.
 func (r *Role) BoundaryDocument() policy.Document {
 	buckets := policy.Statement{Effect: "Allow", Action: bucketActions(true)}
 	objects := policy.Statement{Effect: "Allow", Action: objectActions(true, true)}
@@ -166,8 +163,7 @@ func (s Storage) KeyStatements() []policy.Statement {
 }
 
 // KeyRoleStatement lets the roles use the key. It is for key policies that do not let the account's IAM policies decide
-// (the usual root
-// statement); where they do, it is not needed and not put. Without a key it names nobody.
+// (the usual root statement); where they do, it is not needed and not put. Without a key it names nobody.
 func (s Storage) KeyRoleStatement() policy.Statement {
 	var roles []string
 	if s.Key != nil {

@@ -10,8 +10,7 @@ import (
 )
 
 // TestExample holds ica.example.yaml against the code: it is valid, and with every #key taken from its comment it means
-// the same. So
-// the defaults that it documents are the real ones, and no key is missing.
+// the same. So the defaults that it documents are the real ones, and no key is missing.
 func TestExample(t *testing.T) {
 	data, err := os.ReadFile("../../ica.example.yaml")
 	if err != nil {

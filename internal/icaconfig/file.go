@@ -1,8 +1,6 @@
 // Package icaconfig turns ica.yaml into the Baseline: what ICA needs in an AWS account, as plain data. It reads one
-// file and never AWS,
-// and the same file gives the same Baseline, byte for byte. A file with any fault gives no Baseline at all: no key and
-// no value is
-// silently ignored.
+// file and never AWS, and the same file gives the same Baseline, byte for byte. A file with any fault gives no Baseline
+// at all: no key and no value is silently ignored.
 package icaconfig
 
 import (
@@ -27,8 +25,7 @@ const (
 )
 
 // File is ica.yaml as the user wrote it, with defaults applied. The tags of it and of the structs below, as package
-// yamlspec takes them,
-// are the only list of keys.
+// yamlspec takes them, are the only list of keys.
 type File struct {
 	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
@@ -136,8 +133,7 @@ func Load(path string) (*File, error) {
 func Parse(name string, data []byte) (*File, error) { return ParseIn(nil, name, data) }
 
 // ParseIn checks the text of an ica.yaml and the user's own documents, which stand in dir; name stands for the file in
-// messages. The error
-// is always yamlspec.Faults, with everything that is wrong.
+// messages. The error is always yamlspec.Faults, with everything that is wrong.
 func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
 	f := &File{}
 	d := checker{spec().Decode(name, data, f)}

@@ -28,8 +28,7 @@ type Home struct {
 }
 
 // IAMAuditEvery is how often IAM is audited where its events do not get home: a change of the role is then found after
-// five minutes rather
-// than after seconds.
+// five minutes rather than after seconds.
 const IAMAuditEvery = 5 * time.Minute
 
 // StackKind is what a stack is for.
@@ -85,8 +84,7 @@ func (f *File) home(o Owner) Home {
 func (f *File) auditsIAM() bool { return f.IAMEvents == "audit" }
 
 // stacks lists what is deployed where. CloudFormation refuses a stack without resources, so at home, where the guard
-// stack hears everything,
-// a storage stack needs a bucket to create.
+// stack hears everything, a storage stack needs a bucket to create.
 func (f *File) stacks() []Stack {
 	var all []Stack
 	regions := []string{f.HomeRegion}

@@ -11,9 +11,8 @@ import (
 type Owner struct{ account, partition string }
 
 // Owner is the AWS account (12 digits) and partition that everything but Illumina's own is in. It fails if the account
-// is not the one that
-// the file asks for, which keeps a deploy with the wrong credentials from touching anything, and for partitions in
-// which ICA does not exist.
+// is not the one that the file asks for, which keeps a deploy with the wrong credentials from touching anything, and
+// for partitions in which ICA does not exist.
 func (f *File) Owner(account, partition string) (Owner, error) {
 	switch {
 	case !formats["account"].Match(account):

@@ -9,8 +9,7 @@ import (
 )
 
 // textOf is an ica.yaml of so many tags and storages. Four storages share a role, twelve a region, and every second has
-// a key with the
-// next.
+// a key with the next.
 func textOf(tags, storages int) string {
 	var text strings.Builder
 	text.WriteString("account: \"123456789012\"\nhomeRegion: us-east-1\nalerts: {emails: [storage-oncall@example.org]}\n")
@@ -56,8 +55,7 @@ func allocated(t *testing.T, tags, storages int) (parsing, deriving float64) {
 }
 
 // TestLoadingIsCheap: the functions read and derive the file at each cold start, so nothing is compiled or derived
-// twice. A storage has ten
-// keys here, and YAML alone takes ten allocations for each.
+// twice. A storage has ten keys here, and YAML alone takes ten allocations for each.
 func TestLoadingIsCheap(t *testing.T) {
 	for _, size := range []struct{ tags, storages int }{{0, 1}, {48, 1}, {0, 12}, {0, 48}} {
 		parsing, deriving := allocated(t, size.tags, size.storages)

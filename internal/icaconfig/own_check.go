@@ -65,8 +65,7 @@ func (u *userFiles) readCORS(name string, text []byte) (err error) {
 }
 
 // readDocuments reads the user's own documents, dir is nil where there is no place to read them from. A file that
-// several keys name is
-// read once for each key, as another key wants another document.
+// several keys name is read once for each key, as another key wants another document.
 func (d checker) readDocuments(f *File, dir fs.FS) {
 	f.files = userFiles{texts: map[string][]byte{}, policies: map[string]policy.Document{}, cors: map[string]CORSRule{}}
 	type place struct{ key, name string }
@@ -116,8 +115,7 @@ func readBeside(dir fs.FS, name string) ([]byte, error) {
 func (d checker) document(path, file, what string) { d.Limit(path, file+": "+what, "", "") }
 
 // checkDocuments holds the user's own documents against what they must keep, and all documents against AWS's limits. Of
-// storages that
-// share a role none is checked after a fault of one, as their documents are the role's.
+// storages that share a role none is checked after a fault of one, as their documents are the role's.
 func (d checker) checkDocuments(f *File) {
 	roles := f.sharedFirst((*StorageSpec).roleID)
 	unsound := d.unsound(roles)
@@ -210,8 +208,7 @@ func misses(doc policy.Document, resource, written string) []string {
 }
 
 // wrongTrust: who may take the role stays ICA of this region, with this account's prefix. The service account behind
-// the namespace may be
-// another one, as Illumina's page of tomorrow may say.
+// the namespace may be another one, as Illumina's page of tomorrow may say.
 func (s Storage) wrongTrust() []string {
 	admits := false
 	all := each(s.Own.Trust, func(st policy.Statement) []string {
@@ -369,8 +366,7 @@ func size(doc policy.Document) int {
 }
 
 // checkSizes refuses what AWS would refuse at deploy, and at any later change of versioning. A role's policies are
-// checked once, at the
-// first storage that has the role.
+// checked once, at the first storage that has the role.
 func (d checker) checkSizes(i int, l *linker, first bool) {
 	s := l.storages[i]
 	sharing := l.serves[s.Role]

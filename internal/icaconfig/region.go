@@ -31,8 +31,7 @@ const crossAccountAccount = "079623148045"
 func Regions() []Region { return slices.Clone(regions) }
 
 // regions: source "IAM Role Method", OIDC reference table, OIDC provider locations and section 8; the AWS regions of
-// ID, IL and AE stand
-// on "Connect AWS S3 bucket".
+// ID, IL and AE stand on "Connect AWS S3 bucket".
 var regions = []Region{ //nolint:gochecknoglobals // a table that nobody changes: Regions gives a copy
 	{
 		ID:               "AU",
@@ -140,8 +139,7 @@ func regionIDs() []string {
 }
 
 // region is the storage's row of the table with the user's own id and namespace put in. The doubt is gone once the
-// namespace is the
-// user's own word.
+// namespace is the user's own word.
 func (s *StorageSpec) region() Region {
 	r := regionByID(s.ICARegion)
 	if s.OIDCProvider.ID != "" {

@@ -53,12 +53,9 @@ type SessionNamePrefix struct {
 var sessionName = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]*$`)
 
 // CheckPrefix says whether a RoleSessionName prefix proves an identity: whoever matches the trust policy's PREFIX-*
-// gets the role,
-// so a wildcard or a short prefix would let in every ICA tenant of the region. Literals pass it at synth, parameters at
-// each check.
-// The error never contains the prefix. Limits: AWS STS AssumeRoleWithWebIdentity, RoleSessionName [\w+=,.@-]{2,64}; "-"
-// and at least
-// one character follow the prefix.
+// gets the role, so a wildcard or a short prefix would let in every ICA tenant of the region. Literals pass it at
+// synth, parameters at each check. The error never contains the prefix. Limits: AWS STS AssumeRoleWithWebIdentity,
+// RoleSessionName [\w+=,.@-]{2,64}; "-" and at least one character follow the prefix.
 func CheckPrefix(prefix string) error {
 	const least, most = 8, 62
 	switch {
@@ -83,8 +80,7 @@ func prefixOf(text Secret) SessionNamePrefix {
 }
 
 // checkPrefix refuses what neither form can be. Its error never contains the value, not even that of a parameter's
-// name: a literal after
-// a mistaken "ssm:" is still a secret.
+// name: a literal after a mistaken "ssm:" is still a secret.
 func checkPrefix(text Secret) error {
 	name, isParameter := strings.CutPrefix(text.Reveal(), parameterScheme)
 	if !isParameter {

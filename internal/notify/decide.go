@@ -22,8 +22,7 @@ type Decision struct {
 }
 
 // Decide decides whether people hear of an outcome. What is checked again by itself is not news yet: what remains of it
-// ends as another
-// status.
+// ends as another status.
 func Decide(o guard.Outcome) Decision {
 	switch {
 	case o.RootCause != "":

@@ -9,8 +9,7 @@ import (
 )
 
 // TestDecide lists for every status who is woken: at the first check, at the first check when another one follows, at a
-// later check, and at
-// a later check when another one follows.
+// later check, and at a later check when another one follows.
 func TestDecide(t *testing.T) {
 	const nobody = Severity("")
 	table := map[guard.Status][4]Severity{

@@ -34,8 +34,7 @@ func Summary(occasion string, outcomes []guard.Outcome) (guard.Notice, error) {
 }
 
 // Fingerprint is equal for audits of which people would read the same: it leaves out what changes from one check to the
-// next, such as
-// request ids in errors.
+// next, such as request ids in errors.
 func Fingerprint(outcomes []guard.Outcome) string {
 	hash := sha256.New()
 	for _, o := range outcomes {

@@ -13,8 +13,8 @@ import (
 )
 
 // Storage is the message attribute with the names of the storages that a notice concerns. It is always a list, of which
-// a filter policy has
-// to match one: {"storage": ["lab-prod"]} (https://docs.aws.amazon.com/sns/latest/dg/attribute-key-matching.html).
+// a filter policy has to match one: {"storage": ["lab-prod"]}
+// (https://docs.aws.amazon.com/sns/latest/dg/attribute-key-matching.html).
 const Storage = "storage"
 
 // Topic publishes notices to one SNS topic.

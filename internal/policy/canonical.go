@@ -9,8 +9,8 @@ import (
 )
 
 // fact is one thing that a statement says. Two statements mean the same if and only if they state the same facts: so
-// order, repetition and
-// "one value or a list of one" have no meaning, and all that is not known to be the same stays different.
+// order, repetition and "one value or a list of one" have no meaning, and all that is not known to be the same stays
+// different.
 type fact struct {
 	element  string // as in AWS's grammar: Effect, Principal, NotAction, …
 	operator string // of a condition; the kind of a principal
@@ -61,9 +61,8 @@ func element(not bool, name string) string {
 }
 
 // canonical makes an account's root ARN and its bare id one (IAM: Principal, "behave the same way"), in any partition:
-// a policy can
-// name accounts of its own partition only. "*" and {"AWS": "*"} stay different: S3 says that they function differently
-// (S3: Principals).
+// a policy can name accounts of its own partition only. "*" and {"AWS": "*"} stay different: S3 says that they function
+// differently (S3: Principals).
 func (p principal) canonical() string {
 	if account, ok := p.account(); ok {
 		return account
@@ -84,8 +83,7 @@ func (p principal) account() (id string, ok bool) {
 }
 
 // lower folds ASCII only, byte for byte, so that positions stay. strings.ToLower would make the Kelvin sign a k, and
-// nobody knows what
-// AWS makes of it.
+// nobody knows what AWS makes of it.
 func lower(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -120,8 +118,7 @@ func (s Statement) canonical() string {
 func Same(a, b Statement) bool { return a.canonical() == b.canonical() }
 
 // Equal says that two documents mean the same: the same version and the same statements in any order, each as often.
-// Sid and Id have
-// no meaning. It is true exactly if Diff finds nothing.
+// Sid and Id have no meaning. It is true exactly if Diff finds nothing.
 func Equal(a, b Document) bool { return slices.Equal(a.canonical(), b.canonical()) }
 
 func (d Document) canonical() []string {

@@ -83,8 +83,7 @@ func Grants(d Document, resource string) bool {
 }
 
 // LacksSessionName finds the Allow statements of a trust policy that do not ask for a session name like the pattern
-// (PREFIX-*): others
-// could take the role through them. The findings do not show the pattern.
+// (PREFIX-*): others could take the role through them. The findings do not show the pattern.
 func LacksSessionName(trust Document, pattern string) []Finding {
 	return trust.find(func(s Statement) []string {
 		if s.Effect != allow || slices.ContainsFunc(s.conditions(), func(c condition) bool { return c.asksFor(pattern) }) {
@@ -105,8 +104,7 @@ func (c condition) asksFor(name string) bool {
 }
 
 // AdministratorLike finds Allow statements that make their holder an administrator: on all resources, all actions but
-// some, or one of
-// those with which a holder grants itself the rest. Conditions are not considered.
+// some, or one of those with which a holder grants itself the rest. Conditions are not considered.
 func AdministratorLike(d Document) []Finding {
 	return d.find(func(s Statement) []string {
 		if s.Effect != allow || !s.onEverything() {
@@ -154,8 +152,7 @@ func selfGranting() []string {
 }
 
 // DeletedPrincipal is a name that no longer stands for anybody. Recreating the user or role under its old name does not
-// bring it back;
-// putting the document again with the ARN does (IAM: Principal).
+// bring it back; putting the document again with the ARN does (IAM: Principal).
 type DeletedPrincipal struct {
 	Statement Place
 	ID        string // AROA… (role) or AIDA… (user)

@@ -13,8 +13,8 @@ type fate struct {
 }
 
 // context are the condition keys (in lower case) whose values in the caller's requests are known. Source: IAM: AWS
-// global condition
-// context keys, and the table "Principal key values" of IAM: Variables. What is not in it may have any value.
+// global condition context keys, and the table "Principal key values" of IAM: Variables. What is not in it may have any
+// value.
 func (c Caller) context() map[string]fate {
 	known := map[string]fate{
 		"aws:principalarn":          {value: literal(c.RoleARN)}, // in all signed requests; of a session: the role's
@@ -57,8 +57,7 @@ type operator struct {
 }
 
 // parseOperator understands what is said about text, ARNs, truth, absence and smaller numbers, spelt as AWS spells it.
-// It does not understand
-// ForAllValues and ForAnyValue, which are for keys with several values.
+// It does not understand ForAllValues and ForAnyValue, which are for keys with several values.
 func parseOperator(name string) (operator, bool) {
 	base, ifExists := strings.CutSuffix(name, "IfExists")
 	op := operator{base: base, ifExists: ifExists}
@@ -81,8 +80,7 @@ func parseOperator(name string) (operator, bool) {
 }
 
 // compare: a negated operator asks that no value matches. An absent key matches nothing, so that negated operators are
-// true of it, and
-// those with IfExists.
+// true of it, and those with IfExists.
 func (o operator) compare(key fate, values []string) comparison {
 	best := no
 	for _, v := range values {

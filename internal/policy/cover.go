@@ -3,12 +3,9 @@ package policy
 import "slices"
 
 // Covers says that have applies wherever need applies, and has the same effect: an Allow that covers another grants at
-// least as much
-// to at least the same principals, a Deny that covers another denies at least as much. It is certain when true; false
-// may also mean that
-// it was not seen: NotAction, NotPrincipal and NotResource cover only what means the same. Whether a Deny elsewhere
-// takes away what have
-// grants is for Denies to say.
+// least as much to at least the same principals, a Deny that covers another denies at least as much. It is certain when
+// true; false may also mean that it was not seen: NotAction, NotPrincipal and NotResource cover only what means the
+// same. Whether a Deny elsewhere takes away what have grants is for Denies to say.
 func Covers(have, need Statement) bool {
 	if Same(have, need) {
 		return true

@@ -29,8 +29,7 @@ type Hit struct {
 func (h Hit) String() string { return h.Statement.String() + " " + h.Why }
 
 // Calls are what the Allow statements of an identity policy permit, so what somebody who holds it relies on. NotAction
-// and NotResource
-// become "*".
+// and NotResource become "*".
 func (d Document) Calls() []Calls {
 	var all []Calls
 	for _, s := range d.statements {
@@ -49,9 +48,8 @@ func (l list) orAll() []string {
 }
 
 // Denies finds the Deny statements that hit, or may hit, the caller's calls. It is conservative: what it cannot know
-// (another condition
-// key, a source network, a session's name) may hit. It reads this document only: an SCP, a boundary or a session policy
-// may deny as well.
+// (another condition key, a source network, a session's name) may hit. It reads this document only: an SCP, a boundary
+// or a session policy may deny as well.
 func Denies(d Document, who Caller, calls []Calls) []Hit {
 	var all []Hit
 	for _, s := range d.placed() {
@@ -210,8 +208,7 @@ func (c Caller) sessionsARN() string {
 }
 
 // exception says how the statement can be told to spare the role. The condition is what AWS advises instead of
-// NotPrincipal, and it
-// covers all sessions (IAM: aws:PrincipalArn is the role's ARN, not the session's).
+// NotPrincipal, and it covers all sessions (IAM: aws:PrincipalArn is the role's ARN, not the session's).
 func (s Statement) exception(who Caller) string {
 	const key = "aws:PrincipalArn"
 	add := fmt.Sprintf(`add "ArnNotLike": {%q: %q} to its Condition`, key, who.RoleARN)

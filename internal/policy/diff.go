@@ -70,8 +70,7 @@ func withoutSame(want, got []placed) (restWant, restGot []placed) {
 }
 
 // closest finds the wanted statement that g is most likely an altered copy of: by Sid, else by common facts besides the
-// Effect, among
-// those whose Sid no other has; -1: none.
+// Effect, among those whose Sid no other has; -1: none.
 func closest(g placed, wanted, present []placed) int {
 	best, most := -1, 0
 	for i, w := range wanted {

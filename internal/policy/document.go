@@ -72,8 +72,7 @@ func (p Place) String() string {
 }
 
 // JSON is the document to send to AWS, statements as they were read. It is "" if there is no statement: AWS refuses
-// such a document,
-// so delete the policy instead. It shows session name prefixes: use Mask for people.
+// such a document, so delete the policy instead. It shows session name prefixes: use Mask for people.
 func (d Document) JSON() string {
 	if len(d.statements) == 0 {
 		return ""

@@ -16,10 +16,9 @@ const (
 	userIDKey      = "aws:userid"      // ROLE-ID:SESSION, in exceptions often *:SESSION
 )
 
-// Mask replaces every value under a key sts:RoleSessionName, in any case, by ***, and the session names in ARNs and ids of role
-// sessions, which begin with the same prefix. All else of a JSON text stays byte for byte. Text within text (a policy
-// in an event) is
-// masked too. Of a text that is not JSON, all that follows such a key goes.
+// Mask replaces every value under a key sts:RoleSessionName, in any case, by ***, and the session names in ARNs and ids
+// of role sessions, which begin with the same prefix. All else of a JSON text stays byte for byte. Text within text (a
+// policy in an event) is masked too. Of a text that is not JSON, all that follows such a key goes.
 func Mask(text string) string {
 	if json.Valid([]byte(text)) {
 		return maskJSON(text)
@@ -101,8 +100,7 @@ func maskText(text string) string {
 }
 
 // unescape undoes JSON's and URLs' escapes of ASCII characters, as often as they were applied. Text that was escaped
-// more often than
-// anybody does is taken for the key alone, so that none of it is shown.
+// more often than anybody does is taken for the key alone, so that none of it is shown.
 func unescape(text string) string {
 	for range 8 {
 		if !escape.MatchString(text) {

@@ -101,10 +101,8 @@ func matchPattern(p, q pattern) comparison {
 }
 
 // matchResource says whether the resource pattern matches all (yes) or some (maybe) of what another pattern stands for.
-// Wildcards are said
-// to work within the parts between the colons of an ARN only (IAM: Resource), so that across them a match is possible,
-// never certain.
-// A policy variable may stand for anything, but is certain to stand for nothing.
+// Wildcards are said to work within the parts between the colons of an ARN only (IAM: Resource), so that across them a
+// match is possible, never certain. A policy variable may stand for anything, but is certain to stand for nothing.
 func matchResource(of, resource string) comparison {
 	p, _ := valuePattern(of, true)
 	q, _ := valuePattern(resource, true)

@@ -9,13 +9,12 @@ import (
 // Merge puts our statements into a document that others own too. Theirs, the Id and the version stay as they are, in their order.
 //
 // A statement under one of our Sids is ours: it is restored in its place unless it means the same. A statement of ours
-// that is not there
-// is appended, unless one of theirs Covers it. The differences say what is changed; without any the result is present,
-// nothing is to be written.
+// that is not there is appended, unless one of theirs Covers it. The differences say what is changed; without any the
+// result is present, nothing is to be written.
 //
 // It fails where doing so would harm: a Deny stands under the Sid of our Allow (an explicit Deny is a decision of
-// people), or ours has a
-// policy variable and the document is of 2008-10-17, where it would be plain text (IAM: Version).
+// people), or ours has a policy variable and the document is of 2008-10-17, where it would be plain text (IAM:
+// Version).
 func Merge(present Document, ours []Statement) (Document, []Difference, error) {
 	merged := Document{version: present.version, id: present.id, statements: slices.Clone(present.statements)}
 	if present.Empty() {

@@ -30,6 +30,8 @@ const (
 	maxDelay = 15 * time.Minute
 	// batch is how many messages SQS takes in one call, sideBySide how many calls are made at once.
 	batch, sideBySide = 10, 8
+	// batchBytes is SQS's limit for one call, less some room for what is around the bodies.
+	batchBytes = 250_000
 )
 
 // Post puts requests on the queue, each to arrive after its time, at most 15 minutes. It returns an error for each, nil
@@ -38,10 +40,9 @@ func (q Queue) Post(ctx context.Context, requests []guard.Delayed) []error {
 	errs := make([]error, len(requests))
 	var group errgroup.Group
 	group.SetLimit(sideBySide)
-	for from := 0; from < len(requests); from += batch {
-		to := min(from+batch, len(requests))
+	for _, entries := range batches(requests, errs) {
 		group.Go(func() error {
-			q.postBatch(ctx, requests[from:to], errs[from:to])
+			q.postBatch(ctx, entries, errs)
 			return nil
 		})
 	}
@@ -49,36 +50,49 @@ func (q Queue) Post(ctx context.Context, requests []guard.Delayed) []error {
 	return errs
 }
 
-func (q Queue) postBatch(ctx context.Context, requests []guard.Delayed, errs []error) {
-	var entries []types.SendMessageBatchRequestEntry
+// batches are as many messages each as SQS takes in one call, by number and by size. An entry's id is the index of its request.
+func batches(requests []guard.Delayed, errs []error) [][]types.SendMessageBatchRequestEntry {
+	var all [][]types.SendMessageBatchRequestEntry
+	room := 0
 	for i, r := range requests {
 		body, err := guard.Encode(r.Request)
 		if err != nil {
 			errs[i] = err
 			continue
 		}
-		entries = append(entries, types.SendMessageBatchRequestEntry{
+		if room -= len(body); len(all) == 0 || len(all[len(all)-1]) == batch || room < 0 {
+			all, room = append(all, nil), batchBytes-len(body)
+		}
+		last := &all[len(all)-1]
+		*last = append(*last, types.SendMessageBatchRequestEntry{
 			Id: aws.String(strconv.Itoa(i)), MessageBody: &body, DelaySeconds: seconds(r.After),
 		})
 	}
+	return all
+}
+
+// postBatch writes the errors of its own entries only, so batches need no lock.
+func (q Queue) postBatch(ctx context.Context, entries []types.SendMessageBatchRequestEntry, errs []error) {
 	out, err := q.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.URL, Entries: entries})
 	if err != nil {
-		for i := range errs {
-			errs[i] = errors.Join(errs[i], fmt.Errorf("queue: send to %s: %w", q.URL, err))
+		for _, entry := range entries {
+			errs[index(entry.Id)] = fmt.Errorf("queue: send to %s: %w", q.URL, err)
 		}
 		return
 	}
 	for _, refused := range out.Failed {
-		if i, err := strconv.Atoi(aws.ToString(refused.Id)); err == nil && i < len(errs) {
-			errs[i] = fmt.Errorf(
-				"queue: send to %s: %w: %s %s",
-				q.URL,
-				errRefused,
-				aws.ToString(refused.Code),
-				aws.ToString(refused.Message),
-			)
-		}
+		errs[index(refused.Id)] = fmt.Errorf("queue: send to %s: %w: %s %s",
+			q.URL, errRefused, aws.ToString(refused.Code), aws.ToString(refused.Message))
 	}
+}
+
+// index is what an entry's id says; SQS answers with the ids that it was given.
+func index(id *string) int {
+	i, err := strconv.Atoi(aws.ToString(id))
+	if err != nil {
+		return 0
+	}
+	return i
 }
 
 var errRefused = errors.New("SQS did not take the message")

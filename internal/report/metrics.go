@@ -10,8 +10,7 @@ import (
 )
 
 // Names of what is measured, in guard.MetricNamespace. A custom metric costs money for every hour in which it is
-// written, so all but
-// the first are written only when something drifted.
+// written, so all but the first are written only when something drifted.
 const (
 	Unhealthy      = "Unhealthy"      // by storage: 1 when something of it needs attention, else 0
 	Drift          = "Drift"          // by storage and setting: something differed

@@ -79,8 +79,7 @@ var (
 )
 
 // syntax reports what the YAML parser found. Its messages quote the text in one case, the name of an anchor, which
-// could be a secret;
-// there it does not say the line either.
+// could be a secret; there it does not say the line either.
 func (d *Decoder) syntax(data []byte, err error) {
 	f := Fault{Line: 1, Column: 1, What: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := lineOfYAML.FindStringSubmatch(f.What); m != nil {

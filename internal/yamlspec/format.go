@@ -32,8 +32,7 @@ type Pairs struct {
 }
 
 // longRepetition is a repetition whose end is left to Format.Fits: Go makes a copy of what is repeated for each time
-// that it may be, so
-// {1,256} of a class with all letters takes 5 ms and 10 MB to compile.
+// that it may be, so {1,256} of a class with all letters takes 5 ms and 10 MB to compile.
 var longRepetition = regexp.MustCompile(`\{([0-9]+),([2-9][0-9]|[0-9]{3,})\}`)
 
 func (f *Format) compile() {

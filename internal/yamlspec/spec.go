@@ -1,6 +1,5 @@
 // Package yamlspec reads a YAML file strictly into a struct. The tags of the struct's fields are the only list of keys;
-// messages, schema and
-// docs are made from them:
+// messages, schema and docs are made from them:
 //
 //	yaml      the key
 //	help      one line for people
@@ -13,8 +12,8 @@
 //	example   an example value; else the one of the format
 //
 // No key and no value is silently ignored: each is a Fault with its line, what is allowed there and an example. Fields
-// are texts, bools,
-// structs, lists of texts or structs, and mappings of texts; those without the tag yaml are left alone.
+// are texts, bools, structs, lists of texts or structs, and mappings of texts; those without the tag yaml are left
+// alone.
 package yamlspec
 
 import "reflect"

@@ -24,10 +24,9 @@ import (
 )
 
 // Deploys knows whether our own stacks are changing. CloudFormation changes resources and the guard's code in an order
-// that nobody
-// can choose well for create, update, rollback and destroy; so the guard does not act meanwhile, nor with another
-// configuration than
-// the deployed one. It never judges by the actor of an event: other stacks are CloudFormation too.
+// that nobody can choose well for create, update, rollback and destroy; so the guard does not act meanwhile, nor with
+// another configuration than the deployed one. It never judges by the actor of an event: other stacks are
+// CloudFormation too.
 //
 // One Deploys serves one batch: each stack is described once.
 type Deploys struct {
@@ -81,10 +80,8 @@ func (d *Deploys) Gate(ctx context.Context, t guard.Target) (guard.Hold, error) 
 }
 
 // concerned reports whether a stack may hold what the check is about: the guard's own stands in all of them, a bucket
-// in that of its
-// region, all else in the guard's, which also has the code that requests. So when the guard's stack fails to follow the
-// storages', and goes
-// back to the configuration before, only buckets wait for the next deploy.
+// in that of its region, all else in the guard's, which also has the code that requests. So when the guard's stack
+// fails to follow the storages', and goes back to the configuration before, only buckets wait for the next deploy.
 func concerned(stack icaconfig.Stack, t guard.Target) bool {
 	switch stack.Kind {
 	case icaconfig.GuardStack:
@@ -157,8 +154,8 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 }
 
 // ExcludeOwnDeploys leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's
-// doing. Either alone excuses
-// nothing: other stacks are CloudFormation too, and somebody may wait for a deploy to hide in. What cannot be told is left in.
+// doing. Either alone excuses nothing: other stacks are CloudFormation too, and somebody may wait for a deploy to hide
+// in. What cannot be told is left in.
 func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, events []guard.Event) (left []guard.Event, err error) {
 	left = slices.Clone(events)
 	for _, stack := range d.home.Stacks {

@@ -59,8 +59,7 @@ func samples(t *testing.T) map[string]cloudtrail.Event {
 }
 
 // baselineOf is a configuration whose resources are those that the event names, in whatever way it names them. The
-// guard's own have
-// names of their own, which no storage's resource takes.
+// guard's own have names of their own, which no storage's resource takes.
 func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 	named := func(parameters ...string) string {
 		for _, p := range parameters {

@@ -6,8 +6,7 @@ import (
 )
 
 // Pause tells people who pauses restoring and who lifts that: it is the guard's kill switch, and one parameter. What is
-// paused now,
-// the gate and every audit's report say.
+// paused now, the gate and every audit's report say.
 func Pause() guard.SelfCheck {
 	named := func(s icaconfig.Storage) []string {
 		return []string{guard.PauseParameters + guard.PauseAll, guard.PauseParameters + s.Name}

@@ -3,8 +3,7 @@ package self
 import "github.com/icaguard/icaguard/internal/guard"
 
 // Queue also watches the dead-letter queues of all regions: an alarm there could reach people only by the relay, which
-// is what may
-// be broken.
+// is what may be broken.
 func Queue() guard.SelfCheck {
 	return guard.SelfCheck{
 		Row: guard.Row{

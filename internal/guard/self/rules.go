@@ -23,8 +23,8 @@ type Rule struct {
 }
 
 // Rules lists the rules of all regions, home first. At home one rule for each source puts on the queue what appears
-// there and what
-// is relayed: an event keeps its source on the way. Elsewhere one for each source that appears there relays it.
+// there and what is relayed: an event keeps its source on the way. Elsewhere one for each source that appears there
+// relays it.
 func Rules(rows []guard.Row, h icaconfig.Home) []Rule {
 	sources := guard.Sources(rows)
 	var rules []Rule
@@ -86,10 +86,8 @@ func AuditRules(h icaconfig.Home) []Rule {
 }
 
 // GuardChangedRule lets validate tell what happens to the guard's own rules, queues and functions, past the queue and
-// past remediate: a function that
-// somebody replaced could swallow the news, and a queue that is gone carries none. What happens to this rule and to
-// validate, remediate
-// tells. CloudFormation's own changes are remediate's to judge.
+// past remediate: a function that somebody replaced could swallow the news, and a queue that is gone carries none. What
+// happens to this rule and to validate, remediate tells. CloudFormation's own changes are remediate's to judge.
 func GuardChangedRule(h icaconfig.Home) Rule {
 	var sources, names []string
 	var named []any
@@ -172,8 +170,8 @@ func AppearsIn(source string, h icaconfig.Home) []string {
 const callDetailType = "AWS API Call via CloudTrail"
 
 // callPattern matches source and event names and nothing narrower: whose resource it is, Route decides, because a
-// pattern on a wrong
-// path is never matched, and nobody would notice. Failed calls changed nothing and are not delivered.
+// pattern on a wrong path is never matched, and nobody would notice. Failed calls changed nothing and are not
+// delivered.
 func callPattern(source string, names []string) map[string]any {
 	return map[string]any{
 		"source":      []string{source},

@@ -27,8 +27,7 @@ func AllRows() []guard.Row {
 // The kinds of icaguard's own resources, by the beginning of their names: in every region where it has some.
 var (
 	// OnTrails is every CloudTrail trail: which one feeds EventBridge is for AWS to say; an organisation's bears the id of
-	// the account that
-	// manages it.
+	// the account that manages it.
 	OnTrails     = kind("trails", func(h icaconfig.Home) string { return "arn:" + h.Partition + ":cloudtrail:*:*:trail/*" })
 	OnRules      = kind("rules", func(h icaconfig.Home) string { return h.ARN("events", "*", "rule/icaguard-*") })
 	OnQueues     = kind("queues", func(h icaconfig.Home) string { return h.ARN("sqs", "*", "icaguard-*") })

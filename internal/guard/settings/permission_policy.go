@@ -197,8 +197,8 @@ func (v policyVersion) number() int {
 }
 
 // wantPolicy is the document for the buckets as they are now. A stranger's bucket is left out, as ICA would write the
-// lab's data into it;
-// one that cannot be read keeps the variant that the present policy has for it, else gets the narrower one.
+// lab's data into it; one that cannot be read keeps the variant that the present policy has for it, else gets the
+// narrower one.
 func wantPolicy(s icaconfig.Storage, got managedPolicy) policy.Document {
 	role := *s.Role
 	role.Buckets = slices.DeleteFunc(

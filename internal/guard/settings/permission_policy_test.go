@@ -219,8 +219,7 @@ func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 }
 
 // TestAnotherInvocationMadeTheVersion: when IAM says that there are too many versions although there was room, another
-// invocation was first,
-// and the policy is right at the next check.
+// invocation was first, and the policy is right at the next check.
 func TestAnotherInvocationMadeTheVersion(t *testing.T) {
 	w := newEnv(t, newFixture(t), variant{})
 	right := text(w.storage.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false }))

@@ -79,8 +79,7 @@ func compareRoleTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
 }
 
 // openTrust alerts where the present policy is not bound to a prefix, or to other conditions of the wanted one. Its own
-// prefix cannot be
-// told right from wrong where ours is not known.
+// prefix cannot be told right from wrong where ours is not known.
 func openTrust(s icaconfig.Storage, got document) guard.Comparison {
 	present, err := got.parse()
 	if err != nil {

@@ -111,8 +111,7 @@ func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 }
 
 // TestOneUnreadableBucketKeepsNoPolicyFromBeingRestored: the policy of a role with several buckets is restored although
-// the versioning of one
-// cannot be read; for that one it keeps the variant that it has, else it gets the narrower one.
+// the versioning of one cannot be read; for that one it keeps the variant that it has, else it gets the narrower one.
 func TestOneUnreadableBucketKeepsNoPolicyFromBeingRestored(t *testing.T) {
 	w := newThreeStorages(t)
 	w.storage = w.engine.Baseline.Storages[1] // shares its role with a storage whose versioning is enabled

@@ -1,8 +1,7 @@
 // Package settings is the table of what is guarded: one file for each setting, with how it is read, compared and restored.
 //
 // Invariant: reading and comparing write nothing; a restore never widens beyond the baseline and keeps what others own.
-// Settings know nothing
-// of queues, gates and messages.
+// Settings know nothing of queues, gates and messages.
 package settings
 
 import "github.com/icaguard/icaguard/internal/guard"

@@ -151,8 +151,7 @@ func (w *env) expectInSync() {
 }
 
 // testRules puts every sample on the bus: those that a setting listens to, and that did not fail, reach the queue.
-// Events of a service of
-// which nothing is guarded here, KMS's without a key, are let through by no rule.
+// Events of a service of which nothing is guarded here, KMS's without a key, are let through by no rule.
 func (w *env) testRules() {
 	want := map[string]string{} // files by event id
 	for file, event := range samples(w.t) {

@@ -1,8 +1,7 @@
 // Package jsonschema makes the JSON Schema (draft 2020-12) of a file that yamlspec reads, so that editors complete and
-// check it. It is a
-// little stricter than yamlspec, which also takes numbers without quotes and keys with nothing behind them; what needs
-// more than one key
-// only code checks. The product does not link it: the schema is a file in the repository, which a test keeps.
+// check it. It is a little stricter than yamlspec, which also takes numbers without quotes and keys with nothing behind
+// them; what needs more than one key only code checks. The product does not link it: the schema is a file in the
+// repository, which a test keeps.
 package jsonschema
 
 import (

@@ -58,8 +58,7 @@ type selfEnv struct {
 }
 
 // newHome makes the env of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming
-// a key only adds
-// rules, so it always is.
+// a key only adds rules, so it always is.
 func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *selfEnv {
 	t.Helper()
 	w := &selfEnv{t: t, local: local, key: "AKIAGUARDHOME", stranger: guard.Clients{Config: local.Config(inHome, "AKIASTRANGER")}}

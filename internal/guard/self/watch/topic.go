@@ -46,8 +46,7 @@ func readTopic(ctx context.Context, c guard.Clients, s icaconfig.Storage) (topic
 }
 
 // add takes one subscription of an address, which may have several. One that is not confirmed has a word in place of an
-// ARN, and one that
-// was given up, another for some time.
+// ARN, and one that was given up, another for some time.
 func (t topicState) add(address, arn string) {
 	if arn == "Deleted" {
 		return

@@ -1,6 +1,5 @@
 // Package watch reads icaguard's own resources and compares them with what was deployed. It joins the rows of package
-// self with their
-// readers.
+// self with their readers.
 //
 // Invariant: it writes nothing.
 package watch
