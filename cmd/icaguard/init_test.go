@@ -135,7 +135,8 @@ func (h *handMade) buildBuckets(client *s3.Client, keyID string) {
 	h.must(
 		client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: data, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::079623148045:role/ica_use1_crossacct"},"Action":["s3:PutObject","s3:DeleteObject",
-			"s3:ListMultipartUploadParts","s3:AbortMultipartUpload","s3:GetObject","s3:GetObjectVersion","s3:DeleteObjectVersion","s3:GetObjectAttributes"],
+			"s3:ListMultipartUploadParts","s3:AbortMultipartUpload","s3:GetObject",
+			"s3:GetObjectVersion","s3:DeleteObjectVersion","s3:GetObjectAttributes"],
 			"Resource":["arn:aws:s3:::lab-data","arn:aws:s3:::lab-data/*"]}]}`)}),
 	)
 }

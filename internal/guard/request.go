@@ -70,7 +70,8 @@ func (r Request) asksFor(resource, id string) bool {
 
 // plain reports whether the request carries nothing but what it asks for.
 func (r Request) plain() bool {
-	return !r.FoundByAudit && len(r.Events) == 0 && len(r.Wrote) == 0 && r.Attempt == 0 && r.GateTries == 0 && r.DeferredSince.IsZero()
+	return !r.FoundByAudit && len(r.Events) == 0 &&
+		len(r.Wrote) == 0 && r.Attempt == 0 && r.GateTries == 0 && r.DeferredSince.IsZero()
 }
 
 // merge joins two requests for the same thing: all events once, the newest kept, and the lower attempt, because a new event
