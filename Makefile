@@ -86,14 +86,14 @@ diff: node_modules/.installed ## Show what a deploy would change
 
 # An address that is not confirmed is named and no failure: its owner has yet to follow the link.
 .PHONY: deploy
-deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, look at everything, name who gets no alert yet
+deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, reconcile everything, name who gets no alert yet
 	@$(CDK) deploy --all
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
 	@bin/icaguard validate --setting guard-topic --config '$(CONFIG)'
 
 # CloudFormation compares with the template that it deployed last; only a drift-aware change set compares with what is there.
 .PHONY: repair
-repair: node_modules/.installed cli ## Deploy, and put back what somebody changed or deleted of the guard itself
+repair: node_modules/.installed cli ## Deploy, and restore what somebody changed or deleted of icaguard's own resources
 	@$(CDK) deploy --all --revert-drift
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
 

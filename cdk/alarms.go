@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	shortPeriod = 300.0  // seconds: what an alarm checks once
+	shortPeriod = 300.0  // seconds: over which an alarm looks at its metric once
 	oldMessage  = 1200.0 // seconds: longer than SQS and so the guard can delay a message
 )
 
-// addAlarms tells people when the guard itself cannot do its work, and while a storage is not as it should be. There is
+// addAlarms notifies people when icaguard cannot do its work, and while a storage is not as it should be. There is
 // no OK action: each alarm's first "OK" after a deploy would be a mail.
 func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	add := func(name, says string, props awscloudwatch.CfnAlarmProps) {
@@ -72,11 +72,11 @@ func reaches(threshold float64, statistic string, m *awscloudwatch.CfnAlarm_Metr
 	}
 }
 
-// heartbeat alarms when no audit of everything was reported in two periods of the schedule: one alone may hold none, as
+// heartbeat alarms when no audit of everything was reported in two periods of the audit: one alone may hold none, as
 // runs move a little
-// against the clock. It counts what validate measures of the guard itself, so neither a sweep nor a run that failed
+// against the clock. It counts what validate measures of the guard itself, so neither the audit of IAM alone nor a run that failed
 // keeps it quiet. Two of
-// the longest schedule's are two days, which CloudWatch checks back on for periods of an hour or more.
+// the longest audit period's are two days, over which CloudWatch looks back for periods of an hour or more.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
 	props := reaches(1, "SampleCount", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, guard.SelfName))
@@ -87,7 +87,7 @@ func heartbeat(period float64) awscloudwatch.CfnAlarmProps {
 
 // unhealthy alarms on what validate measures once in each period, when two in a row say so: what an audit finds
 // drifted, the guard restores right after it. While it measures nothing, the last word stands; that it does not is the
-// heartbeat's to tell.
+// heartbeat's to report.
 func unhealthy(storage string, period float64) awscloudwatch.CfnAlarmProps {
 	props := reaches(1, "Maximum", metric(guard.MetricNamespace, report.Unhealthy, report.ByStorage, storage))
 	props.Period, props.EvaluationPeriods, props.TreatMissingData = &period, jsii.Number(2), jsii.String("ignore")

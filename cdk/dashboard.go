@@ -17,7 +17,7 @@ import (
 func addDashboard(stack awscdk.Stack, b icaconfig.Baseline) {
 	graphs := []graph{
 		{"Storages: 1 is not as ICA needs it", "Maximum", perStorage(b, report.Unhealthy)},
-		{"Drift that events did not tell of", "Sum", perStorage(b, report.FoundByAudit)},
+		{"Drift that only the audit found", "Sum", perStorage(b, report.FoundByAudit)},
 		{"Drift, by setting", "Sum", perSetting(report.Drift, "Sum")},
 		{"Restored, by setting", "Sum", perSetting(report.Restored, "Sum")},
 		{"Seconds from event to restored, the slowest", "Maximum", perSetting(report.RestoreSeconds, "Maximum")},

@@ -63,7 +63,7 @@ func checkRules(t *testing.T, a app) {
 // checkSamples: a rule lets a sample through exactly if a setting listens to it and it did not fail.
 func checkSamples(t *testing.T, a app) {
 	sources := guard.Sources(self.AllRows())
-	heard := map[string]bool{}
+	matched := map[string]bool{}
 	for file, body := range samples(t) {
 		event, err := cloudtrail.Parse([]byte(text(body)))
 		if err != nil {
@@ -80,12 +80,12 @@ func checkSamples(t *testing.T, a app) {
 				if got, want := matches(t, pattern, body), own && listens; got != want {
 					t.Errorf("rule %s in %s lets %s through: %v, want %v", name, stack, file, got, want)
 				}
-				heard[event.Source+" "+event.Name] = heard[event.Source+" "+event.Name] || own && listens
+				matched[event.Source+" "+event.Name] = matched[event.Source+" "+event.Name] || own && listens
 			}
 		}
 	}
-	if count := len(slices.DeleteFunc(slices.Collect(maps.Values(heard)), func(h bool) bool { return !h })); count < 20 {
-		t.Errorf("only %d events are heard at all", count)
+	if count := len(slices.DeleteFunc(slices.Collect(maps.Values(matched)), func(h bool) bool { return !h })); count < 20 {
+		t.Errorf("only %d events are matched at all", count)
 	}
 }
 
@@ -353,8 +353,8 @@ func checkSchedules(t *testing.T, a app) {
 	}
 }
 
-// checkAlarms: one for each way in which the guard fails and one for each storage, all of them heard, none longer than
-// CloudWatch checks back.
+// checkAlarms: one for each way in which the guard fails and one for each storage, all of them matched, none longer than
+// CloudWatch looks back.
 func checkAlarms(t *testing.T, a app) {
 	var names []string
 	for id, alarm := range a.home().ofType("AWS::CloudWatch::Alarm") {

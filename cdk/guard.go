@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	remediateTimeout = 30.0  // seconds; the engine keeps a reserve of it for reports, and checks again at what it does not reach
+	remediateTimeout = 30.0  // seconds; the engine keeps a reserve of it for reports, and posts again what it does not reach
 	validateTimeout  = 300.0 // an audit of the largest configuration that fits; nobody waits behind it
 	// A message in work must not come back before the function could have finished: six times its timeout, as
 	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html asks for.
@@ -98,7 +98,7 @@ func addValidate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, 
 		id: "Validate", name: guard.ValidateFunction, timeout: validateTimeout, statements: validateStatements(in.baseline),
 		environment: map[string]*string{guard.EnvQueueURL: queue.QueueUrl(), guard.EnvTopicARN: topic.TopicArn()},
 	})
-	// The schedule's invocations are asynchronous: Lambda itself tries again and sends what fails to the dead-letter queue.
+	// Invocations by a rule are asynchronous: Lambda itself tries again and sends what fails to the dead-letter queue.
 	awslambda.NewCfnEventInvokeConfig(stack, jsii.String("ValidateRetries"), &awslambda.CfnEventInvokeConfigProps{
 		FunctionName: validate.FunctionName(), Qualifier: jsii.String("$LATEST"), MaximumRetryAttempts: jsii.Number(1),
 		DestinationConfig: &awslambda.CfnEventInvokeConfig_DestinationConfigProperty{

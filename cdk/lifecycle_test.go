@@ -104,9 +104,9 @@ func TestUpdatesReplaceNothing(t *testing.T) {
 	})
 }
 
-// TestLifeCycle holds docs/deploy.md to what the templates do: what leaves a stack and is kept must not be in the way
+// TestLifecycle holds docs/deploy.md to what the templates do: what leaves a stack and is kept must not be in the way
 // of what comes.
-func TestLifeCycle(t *testing.T) {
+func TestLifecycle(t *testing.T) {
 	old := synth(t, configure(t, before))
 	const adopted = `oidcProvider: {existing: true}` + "\n    mode: enforce"
 	for name, c := range map[string]struct {

@@ -26,7 +26,7 @@ func addOutputs(stack awscdk.Stack, b icaconfig.Baseline, topic string) {
 			"choose in ICA: region of the storage configuration",
 		)
 	}
-	output(stack, "AlertTopic", topic, "alerts and alarms are published to this SNS topic: subscribe what should hear of them")
+	output(stack, "AlertTopic", topic, "alerts and alarms are published to this SNS topic: subscribe whoever is to receive them")
 	output(
 		stack,
 		"NextStep",

@@ -33,23 +33,23 @@ func remediateStatements(b icaconfig.Baseline) []policy.Statement {
 		[]policy.Statement{
 			allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
 		},
-		looking(b),
+		checking(b),
 		allowed(b, guard.WriteStatements(settings.All(), b.Storages)),
 	)
 }
 
 // validateStatements is all that validate may do: it writes to nothing that is guarded.
 func validateStatements(b icaconfig.Baseline) []policy.Statement {
-	return slices.Concat(ownWork(b, guard.ValidateFunction), looking(b))
+	return slices.Concat(ownWork(b, guard.ValidateFunction), checking(b))
 }
 
 // checking reads what is guarded and what the gates ask.
-func looking(b icaconfig.Baseline) []policy.Statement {
+func checking(b icaconfig.Baseline) []policy.Statement {
 	return allowed(b, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
 }
 
 // ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter
-// queue, tell people.
+// queue, notify people.
 func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
 	return []policy.Statement{

@@ -62,7 +62,7 @@ func purposes() []purpose {
 			"detection",
 			"AWS::Events::Rule",
 			"^ruleicaguardguardchanged",
-			"tells what happens to the guard's own rules, queues and functions, past them",
+			"reports changes to icaguard's own rules, queues and functions, bypassing them",
 			"",
 			"",
 		},

@@ -20,7 +20,7 @@ import (
 // broken, so validate checks it.
 func addRelay(stack awscdk.Stack, b icaconfig.Baseline, region string) {
 	if region == b.HomeRegion {
-		return // the guard stack hears at home
+		return // at home the guard stack receives the events
 	}
 	rules := rulesIn(b, region)
 	role := newRelayRole(stack, b, region, rules)
@@ -83,7 +83,7 @@ func newRule(stack awscdk.Stack, rule self.Rule, deadLetters awssqs.Queue, role 
 	}
 	return awsevents.NewCfnRule(scope(stack, "rule", rule.Name), jsii.String("Rule"), &awsevents.CfnRuleProps{
 		Name:         &rule.Name,
-		Description:  jsii.String("Lets icaguard hear of changes"),
+		Description:  jsii.String("Delivers changes to icaguard"),
 		EventPattern: plain(rule.Pattern),
 		State:        jsii.String("ENABLED"),
 		Targets:      []any{target},

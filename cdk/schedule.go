@@ -17,14 +17,14 @@ const (
 	startTries  = 10.0
 )
 
-// addValidateRules lets validate check without an event, as AWS delivers events with best effort only, and tell what
+// addValidateRules lets validate check without an event, as AWS delivers events with best effort only, and report what
 // happens to the guard itself.
 func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslambda.Function, deadLetters awssqs.Queue) {
 	for _, rule := range self.ValidateRules(b.Home) {
 		own := scope(stack, "rule", rule.Name)
 		props := &awsevents.CfnRuleProps{
 			Name:               &rule.Name,
-			Description:        jsii.String("Lets icaguard reconcile without an event"),
+			Description:        jsii.String("Starts the audit of icaguard"),
 			ScheduleExpression: optional(rule.Schedule),
 			State:              jsii.String("ENABLED"),
 			Targets: []any{&awsevents.CfnRule_TargetProperty{
@@ -36,7 +36,7 @@ func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslamb
 		}
 		if rule.Pattern != nil {
 			props.Description, props.EventPattern = jsii.String(
-				"Lets icaguard tell what happens to its own rules, queues and functions",
+				"Lets icaguard report changes to its own rules, queues, functions and roles",
 			), plain(
 				rule.Pattern,
 			)

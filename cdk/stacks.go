@@ -74,9 +74,9 @@ func newStack(app awscdk.App, s icaconfig.Stack, in input) awscdk.Stack {
 func describe(kind icaconfig.StackKind) string {
 	switch kind {
 	case icaconfig.StorageStack:
-		return "icaguard: the S3 buckets that ICA uses in this region, and what tells the guard of changes here"
+		return "icaguard: the S3 buckets that ICA uses in this region, and the rules that report changes here"
 	case icaconfig.RelayStack:
-		return "icaguard: tells the guard of changes to IAM, which AWS reports in this region only"
+		return "icaguard: the rules that report changes to IAM, whose events appear in this region only"
 	case icaconfig.GuardStack:
 		return "icaguard: IAM role, policy and OIDC provider for ICA, and the guard"
 	}

@@ -88,7 +88,7 @@ func (l *lab) reconcileAll(ctx context.Context, queueURL string) error {
 
 // change is one thing that somebody does to the ICA setup.
 type change struct {
-	title, setting, breaks string
+	title, setting, effect string
 	do                     func(context.Context) error
 }
 
@@ -104,7 +104,7 @@ func (l *lab) changes() []change {
 			title: "the session duration of " + l.prod.Role.Name + " goes back to 1 hour (aws iam update-role --max-session-duration " +
 				"3600)",
 			setting: duration.ID,
-			breaks:  duration.Effect,
+			effect:  duration.Effect,
 			do: func(ctx context.Context) error {
 				_, err := iam.NewFromConfig(
 					l.as(l.home),
@@ -117,7 +117,7 @@ func (l *lab) changes() []change {
 		},
 		{
 			title:   "the CORS of " + l.eu.Bucket.Name + " in " + europe + " is deleted (aws s3api delete-bucket-cors)",
-			setting: cors.ID, breaks: cors.Effect,
+			setting: cors.ID, effect: cors.Effect,
 			do: func(ctx context.Context) error {
 				_, err := awsclient.S3(l.as(europe), europe).DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &l.eu.Bucket.Name})
 				return err
@@ -125,7 +125,7 @@ func (l *lab) changes() []change {
 		},
 		{
 			title:   "the KMS key of " + l.eu.Bucket.Name + " is disabled (aws kms disable-key)",
-			setting: key.ID, breaks: key.Effect,
+			setting: key.ID, effect: key.Effect,
 			do: func(ctx context.Context) error {
 				_, err := kms.NewFromConfig(l.as(europe)).DisableKey(ctx, &kms.DisableKeyInput{KeyId: &l.eu.Key.ARN})
 				return err
@@ -167,7 +167,7 @@ func (l *lab) snapshot(ctx context.Context) (snapshot, error) {
 	return state, nil
 }
 
-// note keeps the state that somebody left behind, before the guard hears of it and puts it right.
+// note keeps the state that somebody left behind, before icaguard receives the event and restores it.
 func (l *lab) note(ctx context.Context, e localaws.Envelope) error {
 	if e.Detail.UserIdentity["arn"] != somebody(l.local).ARN() {
 		return nil
@@ -240,7 +240,7 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 	rest := slices.DeleteFunc(slices.Clone(audit.Outcomes), func(o guard.Outcome) bool { return o.Status == guard.InSync })
 	s.line(
 		"Lambda",
-		"%d settings of 3 storages and of the guard itself: %d are clean, of the others it tells:",
+		"%d settings of 3 storages and of the guard itself: %d are in sync; of the others it reports:",
 		len(audit.Outcomes),
 		len(audit.Outcomes)-len(rest),
 	)

@@ -1,5 +1,5 @@
 // Command demo shows icaguard at work on a local AWS: the real CDK app deployed by the real command line, the real
-// functions, a person who breaks the ICA setup, and icaguard that puts it back.
+// functions, a person who breaks the ICA setup, and icaguard that restores it.
 //
 // It stands apart from the command line icaguard, so that the tool which holds people's AWS credentials has no test
 // server in it.

@@ -117,7 +117,7 @@ func playChange(ctx context.Context, s *screen, lab *lab, c change, before snaps
 	if err := c.do(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.title, err)
 	}
-	s.line("ICA", "now: %s", c.breaks)
+	s.line("ICA", "now: %s", c.effect)
 	after, err := lab.awaitState(ctx, before)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.title, err)

@@ -67,7 +67,7 @@ func (s *screen) logLine(home string, line []byte) {
 		Event      string
 		Setting    string
 		Status     guard.Status
-		Storage    string
+		Storages   []string
 		Problem    string
 		Error      string
 		Diffs      []guard.Diff
@@ -83,9 +83,9 @@ func (s *screen) logLine(home string, line []byte) {
 			relay = "rule icaguard-relay-" + service + " in " + entry.Region + " → home bus → "
 		}
 		s.line("EventBridge", "%srule icaguard-events-%s → SQS %s → Lambda: %s", relay, service, guard.RequestQueue, entry.Event)
-	case entry.Msg == "outcome" && entry.Status == guard.InSync: // told by the audit
+	case entry.Msg == "outcome" && entry.Status == guard.InSync: // reported by the audit
 	case entry.Msg == "outcome":
-		s.line("Lambda", "%s of %s: %s %s", entry.Setting, entry.Storage, entry.Status, entry.Problem)
+		s.line("Lambda", "%s of %s: %s %s", entry.Setting, strings.Join(entry.Storages, ", "), entry.Status, entry.Problem)
 		for _, d := range entry.Diffs {
 			s.line("", "%s: expected %s, found %s", d.Path, d.Expected, d.Found)
 		}

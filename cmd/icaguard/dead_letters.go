@@ -166,7 +166,7 @@ func (s session) letter(m deadMessage) letter {
 	default:
 		l = s.understood(l, message)
 	}
-	l.reason = cmp.Or(l.reason, "no reason is told")
+	l.reason = cmp.Or(l.reason, "no reason is given")
 	return l
 }
 

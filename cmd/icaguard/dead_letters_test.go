@@ -97,7 +97,7 @@ func (d *guardedEnv) refuse(client *sqs.Client, queue *string) {
 	)
 }
 
-// giveUp puts a check there that was received in vain.
+// giveUp puts a request there that was received in vain.
 func (d *guardedEnv) giveUp() {
 	d.t.Helper()
 	url := aws.String(d.account.queues[guard.DeadLetterQueue])

@@ -125,7 +125,7 @@ func (d *guardedEnv) poller() localaws.PollerConfig {
 	}
 }
 
-// check asks the guard to check everything, and lets it.
+// reconcile asks the guard to check everything, and lets it.
 func (d *guardedEnv) reconcile() {
 	d.t.Helper()
 	d.mustRun("reconcile", "--all")

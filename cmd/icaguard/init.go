@@ -20,8 +20,8 @@ func newInit() *cobra.Command {
 	var region, out string
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Look at an account in which ICA was set up by hand, and write its ica.yaml",
-		Long: `Look at the account of your credentials, without changing anything: OIDC providers of ICA, roles that trust one, the buckets and
+		Short: "Read an account in which ICA was set up by hand, and write its ica.yaml",
+		Long: `Read the account of your credentials, without changing anything: OIDC providers of ICA, roles that trust one, the buckets and
 keys that their policies name, and how these buckets are set. Write an ica.yaml that describes what is there, with
 comments where it is in doubt. All of it is marked as existing, so icaguard starts in mode observe.
 
@@ -122,7 +122,7 @@ func printNext(w io.Writer, account discover.Account, d discover.Description, ou
 
 func printNothing(w io.Writer, account discover.Account, d discover.Description) {
 	fmt.Fprintf(w, `found no storage of ICA in account %s.
-Looked for: roles whose trust policy lets in tokens of ICA's OIDC providers (icaguard regions) with
+Searched for: roles whose trust policy lets in tokens of ICA's OIDC providers (icaguard regions) with
 sts:AssumeRoleWithWebIdentity, and the buckets of this account that their policies name.
 `, account.ID)
 	for _, text := range d.LeftOut {

@@ -25,7 +25,6 @@ import (
 // A pause is for work that somebody is doing: long enough for that, and over by itself when it is forgotten.
 const (
 	shortestPause = time.Minute
-	longestPause  = gates.LongestPause
 	longestReason = 500 // characters; a standard parameter holds 4 KB
 )
 
@@ -35,7 +34,7 @@ func newPause() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pause STORAGE|all",
 		Short: "Keep the guard from restoring a storage, or all, for a while",
-		Long: `Keep the deployed guard from restoring a storage, or all of them, for a while. It goes on checking: what differs is held until the
+		Long: `Keep the deployed guard from restoring a storage, or all of them, for a while. It goes on checking: restores are deferred until the
 pause ends. There is no pause without an end; at most it lasts 7 days. Pausing again replaces the pause.
 
 What storages share (a role, a key, an OIDC provider) is paused with the first of them that is.
@@ -77,7 +76,7 @@ var errBadPause = errors.New("a pause needs another value")
 // checkPause refuses what needs no configuration to be refused.
 func checkPause(length time.Duration, p gates.Pause) error {
 	switch {
-	case length < shortestPause || length > longestPause:
+	case length < shortestPause || length > gates.LongestPause:
 		return fmt.Errorf("--for %s: %w: from 1m to 168h (7 days)", length, errBadPause)
 	case p.Reason == "" || len([]rune(p.Reason)) > longestReason:
 		return fmt.Errorf("--reason: %w: 1 to %d characters that tell others why", errBadPause, longestReason)

@@ -110,12 +110,12 @@ func (s session) probe(ctx context.Context, plan io.Writer, timeout time.Duratio
 	if err := log.await(ctx, probes, timeout); err != nil {
 		return probing{}, err
 	}
-	return conclude(probes, timeout), nil
+	return resultOf(probes, timeout), nil
 }
 
 func (s session) printPlan(w io.Writer, probes []probe, timeout time.Duration) {
 	if s.baseline.AuditIAM {
-		fmt.Fprintf(w, "IAM is not heard (iamEvents: audit), but audited every %s\n", icaconfig.IAMAuditEvery)
+		fmt.Fprintf(w, "IAM's events are not received (iamEvents: audit); IAM is audited every %s\n", icaconfig.IAMAuditEvery)
 	}
 	fmt.Fprintln(w, "puts again, as it is:")
 	for _, p := range probes {
@@ -157,7 +157,7 @@ func (p *probe) try(ctx context.Context) {
 		p.add("it could not be read again after the call: " + err.Error())
 	case after.state != before.state:
 		p.add(
-			"somebody changed it during the call, look in CloudTrail who: before " + before.state + ", after " + cmp.Or(
+			"somebody changed it during the call, find out in CloudTrail who: before " + before.state + ", after " + cmp.Or(
 				after.unfit,
 				after.state,
 			),
@@ -172,8 +172,8 @@ func (p *probe) add(problem string) {
 	}
 }
 
-// conclude decides the exit status: what did not arrive counts more than what could not be tried.
-func conclude(probes []probe, timeout time.Duration) probing {
+// resultOf decides the exit status: what did not arrive counts more than what could not be tried.
+func resultOf(probes []probe, timeout time.Duration) probing {
 	result := probing{Probes: probes}
 	for _, p := range probes {
 		switch {

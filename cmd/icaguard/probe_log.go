@@ -14,7 +14,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
-// functionLog is the log group of remediate, which names the request id of every call that it hears of.
+// functionLog is the log group of remediate, which names the request id of every call whose event it receives.
 type functionLog struct {
 	client *cloudwatchlogs.Client
 	since  time.Time
@@ -34,7 +34,7 @@ func (l functionLog) check(ctx context.Context) error {
 // pollEvery is far below what CloudWatch Logs lets an account ask in a second, for a handful of calls.
 const pollEvery = 2 * time.Second
 
-// await checks for the calls until all have arrived or the time is over.
+// await searches for the calls until all have arrived or the time is over.
 func (l functionLog) await(ctx context.Context, probes []probe, timeout time.Duration) error {
 	for deadline := time.Now().Add(timeout); ; {
 		waiting := false
@@ -42,7 +42,7 @@ func (l functionLog) await(ctx context.Context, probes []probe, timeout time.Dur
 			if probes[i].Result != notArrived {
 				continue
 			}
-			if err := l.reconcile(ctx, &probes[i]); err != nil {
+			if err := l.seek(ctx, &probes[i]); err != nil {
 				return err
 			}
 			waiting = waiting || probes[i].Result == notArrived
@@ -56,7 +56,7 @@ func (l functionLog) await(ctx context.Context, probes []probe, timeout time.Dur
 	}
 }
 
-func (l functionLog) reconcile(ctx context.Context, p *probe) error {
+func (l functionLog) seek(ctx context.Context, p *probe) error {
 	event, err := l.find(ctx, p.RequestID)
 	if err != nil || event == nil {
 		return err

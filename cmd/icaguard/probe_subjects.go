@@ -38,7 +38,7 @@ type reading struct {
 	put func(context.Context) (requestID string, err error)
 }
 
-// planned has one probe for each service and region in which the guard hears events of the storages' resources.
+// planned has one probe for each service and region in which the guard receives events of the storages' resources.
 func (s session) planned(ctx context.Context) []probe {
 	var probes []probe
 	for _, kind := range []struct {

@@ -34,7 +34,7 @@ func TestProbeMisuse(t *testing.T) {
 
 func TestProbeDeaf(t *testing.T) {
 	var text strings.Builder
-	found := conclude([]probe{
+	found := resultOf([]probe{
 		{Service: "iam", Region: "us-east-1", Call: "TagRole", Result: arrived, Seconds: 5.23},
 		{Service: "s3", Region: "eu-central-1", Call: "PutPublicAccessBlock", Result: notArrived, RequestID: "222QGPPFOAMC44WY"},
 		{
@@ -99,10 +99,10 @@ func (d *guardedEnv) playFor(accessKeyID, status string) {
 }
 
 // listen plays all rules of all regions: what hear lets through goes on the guard's queue, on which remediate works until stop.
-func (d *guardedEnv) listen(hear func(localaws.Envelope) bool) (stop func()) {
+func (d *guardedEnv) listen(deliver func(localaws.Envelope) bool) (stop func()) {
 	d.t.Helper()
 	d.Local.Recorder().SetEmit(func(ctx context.Context, event localaws.Envelope) error {
-		if who, _ := event.Detail.UserIdentity["arn"].(string); !strings.HasSuffix(who, "/"+prober) || !hear(event) {
+		if who, _ := event.Detail.UserIdentity["arn"].(string); !strings.HasSuffix(who, "/"+prober) || !deliver(event) {
 			return nil
 		}
 		body, err := json.Marshal(event)
@@ -242,9 +242,9 @@ func checkProbeJSON(t *testing.T, a answer) {
 		len(got.Probes) != 4 {
 		t.Fatalf("%v:\n%s", err, a.transcript())
 	}
-	heard, silent := got.Probes[0], got.Probes[2]
-	if heard["service"] != "iam" || heard["result"] != "arrived" || heard["seconds"].(float64) < 0 || heard["requestId"] == "" {
-		t.Errorf("heard: %v", heard)
+	iamProbe, silent := got.Probes[0], got.Probes[2]
+	if iamProbe["service"] != "iam" || iamProbe["result"] != "arrived" || iamProbe["seconds"].(float64) < 0 || iamProbe["requestId"] == "" {
+		t.Errorf("iam: %v", iamProbe)
 	}
 	if silent["service"] != "s3" || silent["region"] != abroadRegion || silent["result"] != "not-arrived" ||
 		silent["seconds"] != nil {

@@ -79,7 +79,7 @@ func (s session) printAsked(w io.Writer) {
 		s.baseline.HomeRegion, remediateLog, s.baseline.HomeRegion)
 }
 
-// remediateLog is the log group in which remediate says what it heard and found.
+// remediateLog is the log group in which remediate says what it received and found.
 const remediateLog = "/aws/lambda/" + guard.RemediateFunction
 
 // requests asks for a setting, or all, of a storage, or all.

@@ -24,7 +24,7 @@ func newReplay() *cobra.Command {
 there now. Nothing is changed unless --enforce is given; then what drifted is restored as the deployed guard would,
 where the storage's mode is enforce.
 
-Exit status: as of validate, for the settings looked at.`,
+Exit status: as of validate, for the settings checked.`,
 		Example: `  icaguard replay event-from-cloudtrail.json
   icaguard replay --enforce event-from-cloudtrail.json`,
 		Args: cobra.ExactArgs(1),

@@ -58,7 +58,7 @@ func whoAmI(ctx context.Context, cfg aws.Config) (account, partition string, err
 	identity, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
 	if err != nil {
 		return "", "", fmt.Errorf(
-			"no AWS credentials that work, or no way to AWS: log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); "+
+			"no AWS credentials that work, or no way to AWS: log in as for the AWS CLI, or fix the network (proxy, AWS_ENDPOINT_URL); "+
 				"check with: aws sts get-caller-identity: %w",
 			err,
 		)

@@ -22,13 +22,13 @@ func newValidate() *cobra.Command {
 	var asked auditScope
 	cmd := &cobra.Command{
 		Use:   "validate",
-		Short: "Look at every setting of every storage; change nothing",
-		Long: `Look at every setting of every storage and say what differs from what ICA needs. Where icaguard is deployed, look at the guard
-itself too: the trail, rules, queues, functions, roles, topic and table by which it hears and acts. Nothing is changed.
+		Short: "Check every setting of every storage; change nothing",
+		Long: `Check every setting of every storage and report what differs from what ICA needs. Where icaguard is deployed, check its own
+resources too (the self checks). Nothing is changed.
 
-What is paused is said under the table. While a deploy runs, what it may be changing in the guard is held rather than wrong.
+What is paused is said under the table. While a deploy runs, what it may be changing of icaguard's own is deferred rather than action-required.
 
-Exit status: 0 all is well, 1 something differs, 2 something could not be looked at.`,
+Exit status: 0 all is well, 1 something differs, 2 something could not be checked.`,
 		Example: `  icaguard validate
   icaguard validate --setting guard-trail --setting guard-rules
   icaguard validate --config labs/prod.yaml --json | jq .outcomes`,
@@ -52,7 +52,7 @@ Exit status: 0 all is well, 1 something differs, 2 something could not be looked
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
-	cmd.Flags().StringVar(&asked.storage, "storage", "", "only this storage, and not the guard itself")
+	cmd.Flags().StringVar(&asked.storage, "storage", "", "only this storage, without the self checks")
 	cmd.Flags().StringArrayVar(&asked.settings, "setting", nil, "only this setting, by its `id`; may be repeated")
 	return cmd
 }

@@ -64,7 +64,7 @@ func testSettled(t *testing.T, s *fixture) {
 	for _, status := range []string{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} {
 		w := newEnv(t, s)
 		w.Break()
-		w.heard() // on its way, or lost while there was no rule
+		w.received() // on its way, or lost while there was no rule
 		w.done(w.stackEvent(guardStack, status))
 		w.ExpectRestored()
 		later := w.expectCheckOfAll()
@@ -92,7 +92,7 @@ func testSettled(t *testing.T, s *fixture) {
 func testDeployNotOver(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Break()
-	w.heard()
+	w.received()
 	w.playStack(storageStack, "UPDATE_COMPLETE", "new")
 	w.done(w.stackEvent(storageStack, "UPDATE_COMPLETE"))
 	w.ExpectCORS()         // the bucket waits for the deploy to go on,
@@ -155,7 +155,7 @@ func testFoundByAudit(t *testing.T, s *fixture) {
 	w.done(w.expectPosts(1)[0].MessageBody)
 	w.ExpectRestored()
 	w.ShortenSession(testlab.Stranger)
-	w.done(w.heard()[2:]...) // after the two that the audit found
+	w.done(w.received()[2:]...) // after the two that the audit found
 	w.ExpectRestored()
 	log := w.logged()
 	got := map[string]float64{}

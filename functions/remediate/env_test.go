@@ -49,7 +49,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	s := &fixture{AWS: localawstest.Start(t), binary: testlab.Build(t, "remediate")}
 	testlab.MakeHome(t, s.AWS, testlab.Home(t, s.AWS))
-	s.Recorder().SetEmit(s.hear)
+	s.Recorder().SetEmit(s.collect)
 	return s
 }
 
@@ -101,7 +101,7 @@ func guarding(t *testing.T, s *fixture, lab *testlab.Lab) *env {
 	w.config.Env[guard.EnvDeadLetterURL] = w.queues[deadLetters]
 	w.config.Env[guard.EnvTopicARN] = w.subscribe(name)
 	w.config.Env["AWS_ENDPOINT_URL_SQS"] = w.posts.url
-	w.heard() // creating the lab is no change
+	w.received() // creating the lab is no change
 	return w.start()
 }
 
@@ -143,7 +143,7 @@ func (w *env) queueARN(name string) string {
 	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", testlab.Region, w.fixture.Account(), name)
 }
 
-func (s *fixture) hear(_ context.Context, event localaws.Envelope) error {
+func (s *fixture) collect(_ context.Context, event localaws.Envelope) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, event)
@@ -151,7 +151,7 @@ func (s *fixture) hear(_ context.Context, event localaws.Envelope) error {
 }
 
 // heard takes the events about this env since the last call, as EventBridge would put them into the queue.
-func (w *env) heard() []string {
+func (w *env) received() []string {
 	w.t.Helper()
 	w.fixture.mu.Lock()
 	defer w.fixture.mu.Unlock()
@@ -173,7 +173,7 @@ func (w *env) heard() []string {
 func (w *env) breakIt() []string {
 	w.t.Helper()
 	w.Break()
-	return w.heard()
+	return w.received()
 }
 
 // send puts messages on the queue of requests, in order.
@@ -192,7 +192,7 @@ func (w *env) deliver(bodies ...string) []localaws.Batch {
 	return w.poll(false)
 }
 
-// poll drains the queue of checks; all waits for delayed messages too.
+// poll drains the queue of requests; all waits for delayed messages too.
 func (w *env) poll(all bool) []localaws.Batch {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute) // should messages come again for ever
@@ -316,7 +316,7 @@ func (w *env) expectNotice(status guard.Status, severity string, texts ...string
 	}
 }
 
-// expectAgain wants the post to be a first check again, with this delay and reason, and answers its body.
+// expectAgain wants the post to be a first request to check again, with this delay and reason, and answers its body.
 func (w *env) expectAgain(p post, setting string, delay time.Duration, reason string) string {
 	w.t.Helper()
 	request := requestOf(w.t, p.MessageBody)

@@ -16,7 +16,7 @@ import (
 // shortTimeout leaves three seconds for checking: the engine keeps six for posting and reporting.
 const shortTimeout = 9 * time.Second
 
-// testDenied lets the check again arrive by itself, after its delay, when AWS allows the call again.
+// testDenied lets the request to check again arrive by itself, after its delay, when AWS allows the call again.
 func testDenied(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
@@ -103,7 +103,7 @@ func testAway(t *testing.T, s *fixture) {
 	}
 }
 
-// testRequeueFails needs a check again at the role alone, and does not get it sent.
+// testRequeueFails needs a request to check the role again, and does not get it sent.
 func testRequeueFails(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	cors, role := w.heardOne(w.DeleteCORS), w.heardOne(func() { w.ShortenSession(testlab.Stranger) })

@@ -34,7 +34,7 @@ type handler struct {
 type batch struct {
 	requests []guard.Request
 	notices  []from[guard.Notice]
-	// deployed are deploys that have ended: people get the result of the check of everything that follows.
+	// deployed are deploys that have ended: people get the result of the reconciliation that follows.
 	deployed []from[cloudtrail.StackEvent]
 
 	mu       sync.Mutex
@@ -170,7 +170,7 @@ func (h *handler) route(ctx context.Context, event cloudtrail.Event) []guard.Req
 	return requests
 }
 
-// work checks once everything asked for, and reports each outcome as it is known.
+// work reconciles once what is asked for, and reports each outcome as it is known.
 func (h *handler) work(ctx context.Context, b *batch) {
 	failed := h.engine.Handle(ctx, b.requests, func(ctx context.Context, result guard.Result) {
 		err := h.report(ctx, result.Outcome)
@@ -193,7 +193,7 @@ func (h *handler) work(ctx context.Context, b *batch) {
 	}
 }
 
-// summarise tells people what the first check after a deploy found.
+// summarise notifies people of what the first check after a deploy found.
 func (h *handler) summarise(ctx context.Context, e cloudtrail.StackEvent, outcomes []guard.Outcome) error {
 	notice, err := notify.Summary("first check after "+e.String(), h.engine.Sorted(outcomes))
 	if err != nil {
@@ -207,6 +207,7 @@ func (h *handler) report(ctx context.Context, o guard.Outcome) error {
 	h.meter.Outcome(ctx, o)
 	decision := notify.Decide(o)
 	if !decision.Notify {
+		h.log.DebugContext(ctx, "not notified", "setting", o.Setting, "resource", o.Resource, "reason", decision.Reason)
 		return nil
 	}
 	return h.notify(ctx, notify.NoticeFor(o, decision.Severity))
@@ -215,8 +216,8 @@ func (h *handler) report(ctx context.Context, o guard.Outcome) error {
 // maxNotifications bounds how often a notice is tried; with the growing delay that is about three hours.
 const maxNotifications = 15
 
-// notify sends a notice. One that SNS does not take now is put on the queue: the restore that it tells of happened
-// once and would not be told again. One that SNS never takes ends in the dead-letter queue, with the reason.
+// notify sends a notice. One that SNS does not take now is put on the queue: the restore that it reports happened
+// once and would not be reported again. One that SNS never takes ends in the dead-letter queue, with the reason.
 func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 	err := h.publish(ctx, n)
 	if err == nil {

@@ -101,8 +101,8 @@ func (l *lifecycle) events() []string {
 	return bodies
 }
 
-// live lets the guard hear what happened, if it is there.
-func (l *lifecycle) live() {
+// receive lets the guard receive what happened, if it is there.
+func (l *lifecycle) receive() {
 	l.t.Helper()
 	for batch := range slices.Chunk(l.events(), 10) {
 		if l.function != nil {
@@ -132,7 +132,7 @@ func (l *lifecycle) requeue() {
 	for batch := range slices.Chunk(again, 10) {
 		l.handled(batch...)
 	}
-	l.live()
+	l.receive()
 }
 
 // rest lets all end that has an end.
@@ -164,7 +164,7 @@ func (l *lifecycle) settles(stack, status string, deployed *testlab.Lab) {
 	l.t.Helper()
 	l.play(stack, status, deployed)
 	l.handled(l.stackEvent(stack, status))
-	l.live()
+	l.receive()
 }
 
 // changes are steps of one stack while it is in progress, code among them; the guard hears of each before the next, and
@@ -177,7 +177,7 @@ func (l *lifecycle) changes(code func(), resources ...func()) {
 	}
 	for _, step := range steps {
 		step()
-		l.live()
+		l.receive()
 	}
 	l.requeue()
 }
@@ -285,7 +285,7 @@ func (l *lifecycle) deleteRole(lab *testlab.Lab) func() {
 				&iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN},
 			),
 		)
-		l.live() // that alone would be put back
+		l.receive() // that alone would be put back
 		l.did(l.cloudFormation().DeleteRole(l.t.Context(), &iam.DeleteRoleInput{RoleName: &role.Name}))
 		l.did(l.cloudFormation().DeletePolicy(l.t.Context(), &iam.DeletePolicyInput{PolicyArn: &role.Boundary.ARN}))
 	}
@@ -318,7 +318,7 @@ func testUpdate(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
 	l.play(storageStack, "UPDATE_IN_PROGRESS", l.old)
 	l.putBlock(false)()
-	l.live()
+	l.receive()
 	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
 	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
 	l.changes(l.code(l.new), l.putPolicy(l.new))
@@ -349,7 +349,7 @@ func (l *lifecycle) expectBlock(on bool) {
 func (l *lifecycle) expectStillGuards() {
 	l.t.Helper()
 	l.DeleteCORS()
-	l.live()
+	l.receive()
 	l.ExpectCORS(l.NeededCORS())
 }
 
@@ -400,7 +400,7 @@ func testRollbackOfGuard(l *lifecycle) {
 	l.begin(file(l.storageText("", "", "")), file(l.storageText("", ", publicAccessBlock: false, objectTags: true", "")))
 	l.play(storageStack, "UPDATE_IN_PROGRESS", l.old)
 	l.putBlock(false)()
-	l.live()
+	l.receive()
 	l.settles(storageStack, "UPDATE_COMPLETE", l.new)
 	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)
 	l.changes(l.code(l.new), l.putPolicy(l.new))
@@ -413,7 +413,7 @@ func testRollbackOfGuard(l *lifecycle) {
 	l.expectBlock(false) // as the stack that has the bucket says
 	l.ShortenSession(testlab.Stranger)
 	l.DeleteCORS()
-	l.live()
+	l.receive()
 	l.ExpectSession(43200)
 	l.ExpectCORS() // waits
 	l.play(guardStack, "UPDATE_IN_PROGRESS", l.old)

@@ -1,4 +1,4 @@
-// Command remediate is the Lambda that hears changes and restores what drifted. This file is wiring only.
+// Command remediate is the Lambda that receives events and restores what drifted. This file is wiring only.
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/notify"
 	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
@@ -53,7 +52,7 @@ func newHandler(ctx context.Context, function wiring.Function) (*handler, error)
 	}
 	engine.Queue = requests
 	return &handler{
-		engine: engine, deploys: gates.NewDeploys(engine.Clients, engine.Baseline.Home), queue: requests,
+		engine: engine.Engine, deploys: engine.Deploys, queue: requests,
 		topic: notify.Topic{SNS: sns.NewFromConfig(engine.Clients.Config), ARN: os.Getenv(guard.EnvTopicARN)},
 		meter: report.Meter{Log: function.Log, Now: time.Now}, self: self.Session(), log: function.Log,
 	}, nil

@@ -122,7 +122,7 @@ func (w *env) others() map[string]string {
 func (w *env) heardOne(change func()) string {
 	w.t.Helper()
 	change()
-	events := w.heard()
+	events := w.received()
 	if len(events) != 1 {
 		w.t.Fatalf("%d events, want one", len(events))
 	}
@@ -179,7 +179,7 @@ func testManyEventsAboutOneRole(t *testing.T, s *fixture) {
 		w.ShortenSession(person)
 		people = append(people, "arn:aws:iam::"+s.Account()+":user/"+person+" from")
 	}
-	w.done(w.heard()...)
+	w.done(w.received()...)
 	if calls := testlab.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "UpdateRole", "GetRole"}) {
 		t.Errorf("calls %v, want one check, one restore, one reading back", calls)
 	}
@@ -317,7 +317,7 @@ func testObserve(t *testing.T, s *fixture) {
 func testOwnEcho(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.done(w.breakIt()...)
-	echoes := w.heard()
+	echoes := w.received()
 	if len(echoes) != 2 || !strings.Contains(echoes[0], "assumed-role/"+guard.RemediateFunction+"/"+guard.RemediateFunction) {
 		t.Fatalf("want the events of the two restores: %s", echoes)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/icaguard/icaguard/internal/report"
 )
 
-// auditor requests and tells. An audit by hand only answers; one of the schedule also hands on what drifted, measures,
-// and tells people when the result is another than the last one.
+// auditor audits and reports. An audit by hand only answers; a scheduled one also hands on what drifted, measures,
+// and notifies people when the result is another than the last one.
 type auditor struct {
 	engine *guard.Engine
 	file   *icaconfig.File
@@ -40,7 +40,7 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 		return report.Report{}, fmt.Errorf("validate: parse the invocation: %w", err)
 	}
 	if asked.DetailType != "" {
-		return report.Report{}, a.hear(ctx, payload)
+		return report.Report{}, a.reportChange(ctx, payload)
 	}
 	switch asked.Audit {
 	case "":
@@ -48,10 +48,10 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 	case self.AuditEverything:
 		r := a.audit(ctx)
 		a.meter.Health(ctx, r.Outcomes)
-		forgetful, err := a.tell(ctx, r.Outcomes)
-		if forgetful != nil {
-			a.log.ErrorContext(ctx, "the last summary is not known or not kept", "error", forgetful)
-			r.Warnings = append(r.Warnings, forgetful.Error())
+		ledgerErr, err := a.summarise(ctx, r.Outcomes)
+		if ledgerErr != nil {
+			a.log.ErrorContext(ctx, "the last summary is not known or could not be recorded", "error", ledgerErr)
+			r.Warnings = append(r.Warnings, ledgerErr.Error())
 		}
 		return r, errors.Join(err, a.handOn(ctx, r.Outcomes))
 	case self.AuditIAM:
@@ -61,8 +61,8 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 	return report.Report{}, fmt.Errorf("validate: %q: %w", asked.Audit, errAsk)
 }
 
-// hear tells people what somebody did to the rules, the queue or the other function, which therefore might not tell.
-func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
+// reportChange notifies people of what somebody did to the rules, the queue or the other function, which therefore might not report it.
+func (a *auditor) reportChange(ctx context.Context, payload json.RawMessage) error {
 	event, err := cloudtrail.Parse(payload)
 	if err != nil {
 		return fmt.Errorf("validate: %w", err)
@@ -73,7 +73,7 @@ func (a *auditor) hear(ctx context.Context, payload json.RawMessage) error {
 		return nil
 	}
 	event.Actor = guard.Who(event, a.engine.Baseline)
-	a.log.WarnContext(ctx, "event about the guard itself", "event", event.Name, "eventId", event.ID, "events", requests[0].Events)
+	a.log.WarnContext(ctx, "event about icaguard's own resources", "event", event.Name, "eventId", event.ID, "events", requests[0].Events)
 	return a.topic.Publish(ctx, notify.GuardChanged(event))
 }
 
@@ -103,20 +103,20 @@ const (
 	summary   = "summary"
 )
 
-// tell mails the result when it is not the last one's. A ledger that is away is no reason to fail, as Lambda would then
-// try again and mail again: where nobody remembers, it is told if something needs attention.
-func (a *auditor) tell(ctx context.Context, outcomes []guard.Outcome) (forgetful, err error) {
+// summarise mails the result when it is not the last one's. A ledger that is away is no reason to fail, as Lambda would then
+// try again and mail again: where no summary is recorded, it is mailed if something needs attention.
+func (a *auditor) summarise(ctx context.Context, outcomes []guard.Outcome) (ledgerErr, err error) {
 	found := notify.Fingerprint(outcomes)
-	last, forgetful := a.engine.Clients.Store.Get(ctx, summaryOf, summary)
-	if forgetful == nil && last == found || forgetful != nil && guard.ExitCode(outcomes) == 0 {
-		return forgetful, nil
+	last, ledgerErr := a.engine.Clients.Store.Get(ctx, summaryOf, summary)
+	if ledgerErr == nil && last == found || ledgerErr != nil && guard.ExitCode(outcomes) == 0 {
+		return ledgerErr, nil
 	}
 	notice, err := notify.Summary("audit", outcomes)
 	if err != nil {
-		return forgetful, err
+		return ledgerErr, err
 	}
 	if err := a.topic.Publish(ctx, notice); err != nil {
-		return forgetful, err // not remembered, so the next audit tells it
+		return ledgerErr, err // not recorded, so the next audit mails it
 	}
-	return errors.Join(forgetful, a.engine.Clients.Store.Put(ctx, summaryOf, summary, found)), nil
+	return errors.Join(ledgerErr, a.engine.Clients.Store.Put(ctx, summaryOf, summary, found)), nil
 }

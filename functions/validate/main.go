@@ -1,5 +1,5 @@
 // Command validate is the Lambda that audits every setting of every storage, by hand and on a schedule. It writes to
-// nothing that is guarded: what the schedule finds drifted goes to remediate's queue. This file is wiring only.
+// nothing that is guarded: what the scheduled audit finds drifted goes to remediate's queue. This file is wiring only.
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/notify"
 	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
@@ -45,8 +44,8 @@ func newAuditor(ctx context.Context, function wiring.Function) (*auditor, error)
 	}
 	cfg := engine.Clients.Config
 	return &auditor{
-		engine: engine, file: function.File, log: function.Log, meter: report.Meter{Log: function.Log, Now: time.Now},
-		pauses: gates.NewPauses(engine.Clients, engine.Baseline, time.Now),
+		engine: engine.Engine, file: function.File, log: function.Log, meter: report.Meter{Log: function.Log, Now: time.Now},
+		pauses: engine.Pauses,
 		queue:  queue.Queue{SQS: sqs.NewFromConfig(cfg), URL: os.Getenv(guard.EnvQueueURL)},
 		topic:  notify.Topic{SNS: sns.NewFromConfig(cfg), ARN: os.Getenv(guard.EnvTopicARN)},
 	}, nil

@@ -1,5 +1,5 @@
-// Package awserr keeps AWS's quirks in one place: what an error means for somebody who guards a
-// configuration, and how clients are set up.
+// Package awserr says what AWS's errors mean for somebody who guards a
+// configuration.
 //
 // Invariant: no other package compares an AWS error code or message.
 package awserr
@@ -16,7 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Class says what an AWS error means for a check a setting.
+// Class says what an AWS error means for the check of a setting.
 type Class int
 
 const (
@@ -117,7 +117,7 @@ func MayHaveArrived(err error) bool {
 	return Classify(err) == Transient && !errors.As(err, new(passing))
 }
 
-// Brief is the error without what differs from one answer to the next, such as request ids: for what is compared or told again.
+// Brief is the error without what differs from one answer to the next, such as request ids: for what is compared or reported again.
 func Brief(err error) string {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

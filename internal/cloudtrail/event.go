@@ -64,16 +64,26 @@ func Parse(body []byte) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("event: parse: %w", err)
 	}
-	record := outer
 	if len(outer["detail"]) > 0 {
-		if record, err = parseFields(outer["detail"]); err != nil {
-			return Event{}, fmt.Errorf("event: parse record: %w", err)
-		}
+		return ParseRecord(outer["detail"])
 	}
-	if record.text("eventSource") == "" || record.text("eventName") == "" {
+	return outer.record()
+}
+
+// ParseRecord reads a bare CloudTrail record.
+func ParseRecord(body []byte) (Event, error) {
+	record, err := parseFields(body)
+	if err != nil {
+		return Event{}, fmt.Errorf("event: parse record: %w", err)
+	}
+	return record.record()
+}
+
+func (f fields) record() (Event, error) {
+	if f.text("eventSource") == "" || f.text("eventName") == "" {
 		return Event{}, fmt.Errorf("event: parse: %w", errNotAnEvent)
 	}
-	return record.event(), nil
+	return f.event(), nil
 }
 
 // fields are the members of a JSON object, each read only when it is asked for: only few have one shape in every recorded event.

@@ -84,7 +84,7 @@ func (l *surveyor) bucket(ctx context.Context, name string) (Bucket, error) {
 	return b.got, nil
 }
 
-// bucketSurveyor checks one bucket.
+// bucketSurveyor reads one bucket.
 type bucketSurveyor struct {
 	*surveyor
 	s3   *s3.Client
@@ -153,7 +153,7 @@ func (b *bucketSurveyor) cors(ctx context.Context) (action string, ok bool, err 
 			return false, err
 		}
 		for _, rule := range out.CORSRules {
-			if slices.Contains(rule.AllowedOrigins, icaconfig.CORS().AllowedOrigins[0]) || slices.Contains(rule.AllowedOrigins, "*") {
+			if slices.ContainsFunc(rule.AllowedOrigins, icaOrigin) {
 				return true, nil
 			}
 		}
@@ -204,4 +204,9 @@ func allowed(text string) []string {
 		}
 	}
 	return all
+}
+
+// icaOrigin reports whether an origin of a CORS rule lets ICA's pages in.
+func icaOrigin(pattern string) bool {
+	return icaconfig.MatchesOrigin(pattern, icaconfig.CORS().AllowedOrigins[0])
 }

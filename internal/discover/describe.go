@@ -20,7 +20,7 @@ type Description struct {
 	Text     string   // the file; "" if nothing was found that it could describe
 	Storages []string // their names
 	Doubts   int      // comments in the file that begin with "# ?"
-	LeftOut  []string // what checks like ICA's and is not in the file, and why
+	LeftOut  []string // what looks like ICA's and is not in the file, and why
 	Commands []string // shell: create the parameters of the session-name prefixes
 }
 
@@ -78,7 +78,7 @@ func (d *describer) head() string {
 	lines = append(lines,
 		`account: "`+d.account.ID+`"`,
 		"homeRegion: "+scalar(d.homeRegion)+" # where the guard will run",
-		"#alerts: {emails: [storage-oncall@example.org]} # who is told what no program may repair",
+		"#alerts: {emails: [storage-oncall@example.org]} # who receives what no program may repair",
 		"storages:")
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -1,8 +1,8 @@
-// Package discover checks an AWS account for what somebody set up for ICA by hand, and writes the ica.yaml that
+// Package discover searches an AWS account for what somebody set up for ICA by hand, and writes the ica.yaml that
 // describes it.
 //
 // Invariants: it only reads; the file that it writes loads; no session-name prefix leaves the function that reads the
-// trust policy. It calls the AWS SDK itself, as settings, ledger and report do: what it checks for is in no baseline yet, so
+// trust policy. It calls the AWS SDK itself, as settings, ledger and notify do: what it searches for is in no baseline yet, so
 // no setting could read it.
 package discover
 

@@ -158,7 +158,7 @@ func TestSlug(t *testing.T) {
 	}
 }
 
-// TestTrustsKeepThePrefix: whatever the document checks like, no text that is made of it holds the prefix.
+// TestTrustsKeepThePrefix: whatever the document looks like, no text that is made of it holds the prefix.
 func TestTrustsKeepThePrefix(t *testing.T) {
 	const prefix = "Secret-prefix_1"
 	statement := `{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::1:oidc-provider/` + us +

@@ -17,7 +17,7 @@ import (
 )
 
 // Survey reads the account (12 digits) of the credentials. What AWS refuses to show is left out and stands in Denied; the
-// error is anything else that keeps from checking.
+// error is anything else that keeps it from reading.
 func Survey(ctx context.Context, cfg aws.Config, account string) (Account, error) {
 	l := &surveyor{cfg: cfg, iam: iam.NewFromConfig(cfg), found: Account{ID: account, Buckets: map[string]Bucket{}}}
 	if err := l.providers(ctx); err != nil {
@@ -32,7 +32,7 @@ func Survey(ctx context.Context, cfg aws.Config, account string) (Account, error
 	return l.found, nil
 }
 
-// surveyor is one check an account.
+// surveyor is one survey of an account.
 type surveyor struct {
 	cfg   aws.Config
 	iam   *iam.Client

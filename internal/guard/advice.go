@@ -28,7 +28,7 @@ func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 		}
 		return remediation + "; or set the storage's mode to enforce and deploy"
 	case Unverified:
-		return remediation + "; something may be changing it back: look who did, in CloudTrail"
+		return remediation + "; something may be changing it back: find out in CloudTrail who does"
 	case Deferred:
 		return cmp.Or(o.hold.Remediation, "nothing now: icaguard checks again by itself")
 	case ActionRequired, Unknown, RestoreFailed:
@@ -51,7 +51,7 @@ func adviceFor(o Outcome, remediation string) string {
 		return "icaguard lacks a permission, or the bucket belongs to another account: compare its role with the deployed template, " +
 			"then: icaguard reconcile --all"
 	case awserr.Transient:
-		return "AWS did not answer properly; look at the AWS Health Dashboard, then: icaguard reconcile --all"
+		return "AWS did not answer properly; see the AWS Health Dashboard, then: icaguard reconcile --all"
 	case awserr.Final:
 	}
 	return remediation

@@ -37,7 +37,7 @@ type Engine struct {
 // Deploys knows what our own deploys do to icaguard's own resources.
 type Deploys interface {
 	Gate(ctx context.Context, t Target) (Hold, error)
-	// ExcludeOwnDeploys leaves out the events of our own deploys. What cannot be told is left in.
+	// ExcludeOwnDeploys leaves out the events of our own deploys. What is not certain is left in.
 	ExcludeOwnDeploys(ctx context.Context, events []Event) (left []Event, err error)
 }
 
@@ -62,7 +62,7 @@ func (e *Engine) Handle(ctx context.Context, requests []Request, report func(con
 	run := e.newRun(requests)
 	run.each(ctx, func(work context.Context, j job) {
 		outcome := run.try(j, func() Outcome { return j.row.reconcile(work, run, j) })
-		report(ctx, Result{Request: j.request, Outcome: run.conclude(j, outcome)})
+		report(ctx, Result{Request: j.request, Outcome: run.finish(j, outcome)})
 	})
 	return run.post(ctx)
 }
@@ -185,7 +185,7 @@ var (
 	errUnsettled = awserr.Passing(errors.New("the document changes with every read: somebody is writing it"))
 )
 
-// refused is the outcome of a write that failed. Before people are told that they have to act, it is read once more:
+// refused is the outcome of a write that failed. Before people are notified that they have to act, it is read once more:
 // another invocation may have restored the same.
 func (s Setting) refused(ctx context.Context, r *run, j job, outcome Outcome, err error) Outcome {
 	outcome.wrote = awserr.MayHaveArrived(err)

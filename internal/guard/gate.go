@@ -16,7 +16,7 @@ type Gate func(ctx context.Context, t Target) (Hold, error)
 // Hold says why a restore has to wait; the zero Hold holds nothing.
 type Hold struct {
 	Reason      string
-	Again       time.Duration // after which icaguard checks again by itself; 0: not at all
+	RetryAfter  time.Duration // after which icaguard checks again by itself; 0: not at all
 	Remediation string        // what ends it
 
 	unknown bool // no gate could tell
@@ -53,9 +53,9 @@ func admit(tries int, hold Hold, unknown error) (wait Hold, skipped string) {
 	case tries+1 < gateTries:
 		delays := [gateTries - 1]time.Duration{5 * time.Second, 15 * time.Second}
 		return Hold{
-			Reason:  fmt.Sprintf("it is not known whether acting has to wait: %v", unknown),
-			Again:   delays[tries],
-			unknown: true,
+			Reason:     fmt.Sprintf("it is not known whether acting has to wait: %v", unknown),
+			RetryAfter: delays[tries],
+			unknown:    true,
 		}, ""
 	}
 	return Hold{}, fmt.Sprintf("asked %d times in vain whether acting had to wait, so it did not: %v", gateTries, unknown)

@@ -78,14 +78,13 @@ func (r Row) row() Row { return r }
 func (e *Engine) targets() []job {
 	var jobs []job
 	add := func(r row) {
-		var seen []string
-		for _, storage := range e.Baseline.Storages {
+		for i, storage := range e.Baseline.Storages {
 			t := r.Target(storage)
-			if t.Resource == "" || slices.Contains(seen, t.Resource) {
-				continue
+			switch {
+			case t.Resource == "":
+			case t.Self() && i == 0, !t.Self() && t.Storages[0] == storage.Name: // the first storage stands for all
+				jobs = append(jobs, job{Target: t, row: r})
 			}
-			seen = append(seen, t.Resource)
-			jobs = append(jobs, job{Target: t, row: r})
 		}
 	}
 	for _, s := range e.Settings {

@@ -54,8 +54,8 @@ var (
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
 	}
 	OnParameter = &Kind{
-		Name: "parameter", RootCause: "role-trust",
-		ARN: func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
+		Name: "parameter",
+		ARN:  func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
 	}
 	// OnPolicies is every managed policy, AWS's own included: read only.
 	OnPolicies = &Kind{

@@ -74,6 +74,8 @@ func (w wire) parse(body []byte) (Message, error) {
 		return nil, fmt.Errorf("parse %s: %w", w.Kind, errUnknownKind)
 	case isText(w.DetailType, cloudtrail.StackDetailType):
 		return cloudtrail.ParseStackEvent(w.Detail)
+	case w.Detail != nil:
+		return cloudtrail.ParseRecord(w.Detail)
 	}
 	return cloudtrail.Parse(body)
 }

@@ -10,7 +10,7 @@ import (
 type Next struct {
 	// Status is the outcome's in the end: what no further attempt will change needs a person.
 	Status Status
-	// After is when Request is to be checked; 0: never.
+	// After is the delay after which Request comes; 0: it does not.
 	After   time.Duration
 	Request Request
 	Reason  string
@@ -21,7 +21,7 @@ type Next struct {
 const (
 	// secondCheck is when to read again after an event that the read does not show. Configuration reads are eventually consistent.
 	secondCheck = 15 * time.Second
-	// tooLong is how long a restore is deferred before people are told. It stays deferred.
+	// tooLong is how long a restore is deferred before people are notified. It stays deferred.
 	tooLong = time.Hour
 )
 
@@ -40,7 +40,7 @@ func next(r Request, o Outcome, now time.Time) Next {
 	case InSync:
 		// An event said "changed" and the check says that nothing has to be done: the read may have been stale.
 		if len(r.Events) > 0 && r.Attempt == 0 {
-			return n.again(secondCheck, "second check: configuration reads are eventually consistent")
+			return n.requeue(secondCheck, "second check: configuration reads are eventually consistent")
 		}
 	case Unverified:
 		return n.retry(o)
@@ -59,7 +59,7 @@ func next(r Request, o Outcome, now time.Time) Next {
 func (n Next) retry(o Outcome) Next {
 	delays := [...]time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 	if tried := int(n.Request.Attempt); tried < len(delays) {
-		return n.again(delays[tried], string(o.Status)+": "+o.Problem)
+		return n.requeue(delays[tried], string(o.Status)+": "+o.Problem)
 	}
 	if o.Status != Unverified {
 		n.Status = ActionRequired
@@ -67,7 +67,7 @@ func (n Next) retry(o Outcome) Next {
 	return n
 }
 
-func (n Next) again(after time.Duration, reason string) Next {
+func (n Next) requeue(after time.Duration, reason string) Next {
 	n.After, n.Reason = after, reason
 	n.Request.Attempt++
 	n.Request.Reason = reason
@@ -86,7 +86,7 @@ func (n Next) deferral(o Outcome, now time.Time) Next {
 	}
 	n.DeferredTooLong = !r.DeferralReported && now.Sub(r.DeferredSince) >= tooLong
 	r.DeferralReported = r.DeferralReported || n.DeferredTooLong
-	n.After, n.Reason = o.hold.Again, "deferred: "+o.Problem
+	n.After, n.Reason = o.hold.RetryAfter, "deferred: "+o.Problem
 	r.Attempt, r.Reason = max(1, r.Attempt), n.Reason
 	return n
 }

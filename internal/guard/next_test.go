@@ -106,12 +106,12 @@ func TestNext(t *testing.T) {
 		"deferred by a pause":         {Request{}, Outcome{}.deferred(Hold{Reason: "paused"}), want{Deferred, 0, 1}},
 		"deferred by a deploy": {
 			Request{},
-			Outcome{}.deferred(Hold{Reason: "deploying", Again: time.Minute}),
+			Outcome{}.deferred(Hold{Reason: "deploying", RetryAfter: time.Minute}),
 			want{Deferred, time.Minute, 1},
 		},
 		"deferred after attempts": {Request{Attempt: 3}, Outcome{}.deferred(Hold{
-			Reason: "deploying",
-			Again:  time.Minute,
+			Reason:     "deploying",
+			RetryAfter: time.Minute,
 		}), want{Deferred, time.Minute, 3}},
 		"an error that passes, whatever its code says": {
 			Request{},
@@ -131,7 +131,7 @@ func TestNext(t *testing.T) {
 
 func TestNextCarriesTheDeferral(t *testing.T) {
 	now := time.Unix(10_000, 0)
-	held := Outcome{}.deferred(Hold{Reason: "deploying", Again: time.Minute})
+	held := Outcome{}.deferred(Hold{Reason: "deploying", RetryAfter: time.Minute})
 	for name, c := range map[string]struct {
 		request  Request
 		since    time.Time
@@ -185,7 +185,7 @@ func TestAdmit(t *testing.T) {
 		"forged tries":          {maxCount, Hold{}, unknown, false, 0, true},
 	} {
 		wait, skipped := admit(c.tries, c.hold, c.err)
-		if (wait.Reason != "") != c.wait || wait.Again != c.again || (skipped != "") != c.skipped {
+		if (wait.Reason != "") != c.wait || wait.RetryAfter != c.again || (skipped != "") != c.skipped {
 			t.Errorf("%s: wait %+v, skipped %q", name, wait, skipped)
 		}
 	}

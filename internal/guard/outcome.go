@@ -46,8 +46,8 @@ type Outcome struct {
 	RootCause string `json:"rootCause,omitempty"`
 
 	Attempt int `json:"attempt,omitempty"` // how often it was checked before
-	// Again: icaguard checks again by itself.
-	Again bool `json:"again,omitempty"`
+	// Requeued: icaguard checks again by itself.
+	Requeued bool `json:"requeued,omitempty"`
 
 	on    *Kind
 	err   error

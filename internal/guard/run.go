@@ -197,12 +197,12 @@ func (r *run) fail(request Request, err error) {
 	}
 }
 
-// conclude ends a job: it leaves the request that follows, if one does.
-func (r *run) conclude(j job, o Outcome) Outcome {
+// finish ends a job: it leaves the request that follows, if one does.
+func (r *run) finish(j job, o Outcome) Outcome {
 	now := r.Now()
 	n := next(j.request, o, now)
-	o.Status, o.DeferredTooLong, o.Again = n.Status, n.DeferredTooLong, n.After > 0
-	if o.Again && (o.Status != InSync || !r.SecondChecks.underWay(j.key(), j.request.Events, now)) {
+	o.Status, o.DeferredTooLong, o.Requeued = n.Status, n.DeferredTooLong, n.After > 0
+	if o.Requeued && (o.Status != InSync || !r.SecondChecks.underWay(j.key(), j.request.Events, now)) {
 		r.leave(Delayed{Request: n.Request, After: n.After})
 	}
 	return advised(j.Target, o)

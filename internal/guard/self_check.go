@@ -36,8 +36,8 @@ func Watch[T any](
 	return row
 }
 
-// alarms are the events that are alerts by themselves.
-func (s SelfCheck) alarms(events []Event) []Event {
+// alertEvents are the events that are alerts by themselves.
+func (s SelfCheck) alertEvents(events []Event) []Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool {
 		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AlwaysAlert && slices.Contains(t.Events, e.Event) })
 	})
@@ -45,7 +45,7 @@ func (s SelfCheck) alarms(events []Event) []Event {
 
 func (s SelfCheck) audit(ctx context.Context, r *run, j job) Outcome { return s.reconcile(ctx, r, j) }
 
-// reconcile checks, and judges what events did. What a stranger did is an alert, what our own deploy did is not; while
+// reconcile checks, and reports what events did. What a stranger did is an alert, what our own deploy did is not; while
 // one runs, nobody can tell yet what will be left.
 func (s SelfCheck) reconcile(ctx context.Context, r *run, j job) Outcome {
 	o := j.outcome()
@@ -54,19 +54,19 @@ func (s SelfCheck) reconcile(ctx context.Context, r *run, j job) Outcome {
 		return o.failed(Unknown, err)
 	}
 	o = o.found(found)
-	alarms := s.alarms(j.request.Events)
-	if len(o.Alerts) == 0 && len(alarms) == 0 || r.Deploys == nil {
+	alerting := s.alertEvents(j.request.Events)
+	if len(o.Alerts) == 0 && len(alerting) == 0 || r.Deploys == nil {
 		return o
 	}
 	hold, err := r.Deploys.Gate(ctx, j.Target)
 	if err == nil && hold.Reason != "" {
 		return o.deferred(hold)
 	}
-	others, excludeErr := r.Deploys.ExcludeOwnDeploys(ctx, alarms)
+	others, excludeErr := r.Deploys.ExcludeOwnDeploys(ctx, alerting)
 	for _, event := range others {
 		o.Status = ActionRequired
 		o.Alerts = append(o.Alerts, Finding{
-			What:        fmt.Sprintf("%s by %s %s", event.Event, event.Actor, cmp.Or(s.Did, "changed the guard itself: "+s.Title)),
+			What:        fmt.Sprintf("%s by %s %s", event.Event, event.Actor, cmp.Or(s.Did, "changed icaguard's own resources: "+s.Title)),
 			Remediation: s.Remediation(j.Storage),
 		})
 	}

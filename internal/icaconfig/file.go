@@ -20,7 +20,7 @@ type Mode string
 
 // The two modes.
 const (
-	Enforce Mode = "enforce" // put it right
+	Enforce Mode = "enforce" // restore it
 	Observe Mode = "observe" // report it, change nothing
 )
 
@@ -29,8 +29,8 @@ const (
 type File struct {
 	Account    string            `yaml:"account" help:"AWS account that this file is for" format:"account" derived:"the account of the credentials"`
 	HomeRegion string            `yaml:"homeRegion" help:"AWS region in which the guard runs" format:"awsRegion" derived:"AWS region of the first storage"`
-	Mode       Mode              `yaml:"mode" help:"enforce puts drift right, observe reports it and changes nothing; a storage may set its own" allowed:"enforce|observe" default:"enforce"`
-	Alerts     AlertsSpec        `yaml:"alerts" help:"who is told"`
+	Mode       Mode              `yaml:"mode" help:"enforce restores drift, observe reports it and changes nothing; a storage may set its own" allowed:"enforce|observe" default:"enforce"`
+	Alerts     AlertsSpec        `yaml:"alerts" help:"who receives alerts"`
 	Audit      string            `yaml:"audit" help:"how often everything is checked without an event" format:"duration" default:"1h"`
 	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing"`
 	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; audit where an organisation forbids us-east-1" allowed:"relay|audit" default:"relay"`
@@ -42,7 +42,7 @@ type File struct {
 	digest string
 }
 
-// AlertsSpec says who is told.
+// AlertsSpec says who receives alerts.
 type AlertsSpec struct {
 	Emails []string `yaml:"emails" help:"get what no program may repair; each has to confirm AWS's mail once" format:"email"`
 }
@@ -219,7 +219,7 @@ func (f *File) warnings(s StorageSpec) []warning {
 			"stays Illumina's and copies fail with 403",
 	)
 	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(&s) != f.Account, "bucket.kmsKeyArn",
-		"the key is in another account, whose events the guard cannot hear; what happens to it is found by the scheduled audit only")
+		"the key is in another account, whose events icaguard does not receive; what happens to it is found by the scheduled audit only")
 	warn(
 		s.Role.Existing && !s.OIDCProvider.Existing,
 		"oidcProvider.existing",

@@ -12,7 +12,7 @@ const parameterPattern = `(/[A-Za-z0-9_.-]+){1,15}`
 
 // formats is the table of all forms of text in ica.yaml. Rows without a pattern are checked in code (prefix:
 // checkPrefix; tags: tagKey and tagValue).
-// a table that nobody changes, with patterns that are compiled once
+// It is a table that nobody changes; its patterns are compiled once.
 var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals
 	"account": {
 		Noun: "an AWS account id", Pattern: `[0-9]{12}`,

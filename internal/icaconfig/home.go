@@ -13,11 +13,11 @@ import (
 // EventBridge", global services.
 const IAMRegion = "us-east-1"
 
-// Home is the guard itself: where it runs and how it hears. Storages carry copies of it.
+// Home is the guard itself: where it runs and how it receives events. Storages carry copies of it.
 type Home struct {
 	Account, Partition string
 	HomeRegion         string        // AWS region in which the guard runs
-	Emails             []string      // who is told; may be empty
+	Emails             []string      // who receives alerts; may be empty
 	AuditEvery         time.Duration // how often everything is checked without an event
 	CreateTrail        bool          // the guard stack creates the CloudTrail trail
 	AuditIAM           bool          // IAM's events do not get home, so it is audited every IAMAuditEvery
@@ -84,7 +84,7 @@ func (f *File) home(o Owner) Home {
 func (f *File) auditsIAM() bool { return f.IAMEvents == "audit" }
 
 // stacks lists what is deployed where. CloudFormation refuses a stack without resources, so at home, where the guard
-// stack hears everything, a storage stack needs a bucket to create.
+// stack receives everything, a storage stack needs a bucket to create.
 func (f *File) stacks() []Stack {
 	var all []Stack
 	regions := []string{f.HomeRegion}
@@ -121,7 +121,7 @@ func (f *File) keyRegions(account string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// checkIAMAudit refuses the audit of IAM where IAM's events are heard anyway.
+// checkIAMAudit refuses the audit of IAM where IAM's events appear anyway.
 func (d checker) checkIAMAudit(f *File) {
 	if !f.auditsIAM() || d.Faulty("iamEvents") {
 		return
@@ -131,7 +131,7 @@ func (d checker) checkIAMAudit(f *File) {
 			d.Limit(
 				"iamEvents",
 				fmt.Sprintf(
-					"audit has no use: storage %s stands in %s, where IAM's events are heard, %s",
+					"audit has no use: storage %s stands in %s, where IAM's events appear, %s",
 					s.Name,
 					IAMRegion,
 					d.Line(at(i, "icaRegion")),
@@ -145,7 +145,7 @@ func (d checker) checkIAMAudit(f *File) {
 	if f.HomeRegion == IAMRegion {
 		d.Limit(
 			"iamEvents",
-			"audit has no use: the guard's home is "+IAMRegion+", where IAM's events are heard",
+			"audit has no use: the guard's home is "+IAMRegion+", where IAM's events appear",
 			"relay",
 			"iamEvents: relay",
 		)

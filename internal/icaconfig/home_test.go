@@ -82,7 +82,7 @@ func TestStacks(t *testing.T) {
 	}
 }
 
-func TestAuditOfIAMIsRefusedWhereIAMIsHeard(t *testing.T) {
+func TestAuditOfIAMIsRefusedWhereIAMsEventsAppear(t *testing.T) {
 	for text, want := range map[string]string{
 		labs("iamEvents: audit\n", "EU", "US"):                  "audit has no use: storage lab-1 stands in us-east-1",
 		labs("homeRegion: us-east-1\niamEvents: audit\n", "EU"): "audit has no use: the guard's home is us-east-1",

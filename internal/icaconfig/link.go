@@ -54,7 +54,7 @@ func (f *File) Baseline(o Owner) Baseline {
 	}
 }
 
-// What makes two storages share a resource: equal ids. The empty id shares nothing.
+// Two storages share a resource if these ids are equal. The empty id shares nothing.
 func (s *StorageSpec) bucketID() string   { return s.Bucket.Name }
 func (s *StorageSpec) keyID() string      { return s.Bucket.KMSKeyARN }
 func (s *StorageSpec) providerID() string { return s.ICARegion }

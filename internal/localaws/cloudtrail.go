@@ -148,7 +148,7 @@ func (a answer) withoutWebPage(call request) answer {
 }
 
 // withRequestID gives moto's answer an id of its own: moto's are missing, or the same for every call. A failed call's id
-// stands in an XML body too, where SDKs check first.
+// stands in an XML body too, where SDKs look first.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/get-request-ids.html
 func (a answer) withRequestID(call request) answer {
 	id := newRequestID(call.Service)
@@ -318,7 +318,7 @@ func s3Parameters(call request) map[string]any {
 }
 
 // xmlObject turns XML into an object as CloudTrail does for S3: attributes are members, a list of one becomes its
-// element, an empty element "", and text that checks like a number or a boolean becomes one.
+// element, an empty element "", and text that looks like a number or a boolean becomes one.
 func xmlObject(body []byte) (map[string]any, error) {
 	decoder := xml.NewDecoder(bytes.NewReader(body))
 	decoder.Strict = false

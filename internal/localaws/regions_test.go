@@ -87,7 +87,7 @@ func checkRelay(t *testing.T, local *localaws.AWS, eventName string) {
 	equal(t, "target's retries", *target.RetryPolicy.MaximumRetryAttempts, 185)
 }
 
-// checkSchedule checks the rule with a schedule, and at the permission by which it may invoke its function.
+// checkSchedule checks the rule with a schedule, and the permission by which it may invoke its function.
 func checkSchedule(t *testing.T, local *localaws.AWS) {
 	t.Helper()
 	config := local.DirectConfig("eu-central-1")

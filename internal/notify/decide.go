@@ -1,6 +1,6 @@
-// Package notify is what people are told: whether they hear of an outcome, in which words, and through which topic.
+// Package notify decides whether people are notified of an outcome, writes the text, and publishes it to the topic.
 //
-// Invariant: whether people hear is decided by one pure function that says why; no text holds more than the outcome says.
+// Invariant: whether people are notified is decided by one pure function that says why; no text holds more than the outcome says.
 package notify
 
 import "github.com/icaguard/icaguard/internal/guard"
@@ -14,14 +14,14 @@ const (
 	Info     Severity = "info"     // is good to know
 )
 
-// Decision is whether people hear of an outcome, and why.
+// Decision is whether people are notified of an outcome, and why.
 type Decision struct {
 	Notify   bool
 	Severity Severity
 	Reason   string
 }
 
-// Decide decides whether people hear of an outcome. What is checked again by itself is not news yet: what remains of it
+// Decide decides whether people are notified of an outcome. What is checked again by itself is not news yet: what remains of it
 // ends as another status.
 func Decide(o guard.Outcome) Decision {
 	switch {
@@ -34,7 +34,7 @@ func Decide(o guard.Outcome) Decision {
 	case guard.ActionRequired, guard.Drifted:
 		return Decision{true, Critical, "a person is needed"}
 	case guard.Unverified:
-		if o.Again && o.Attempt > 0 {
+		if o.Requeued && o.Attempt > 0 {
 			return silent("it was reported at the first check; the last one, and the restore, are reported again")
 		}
 		return Decision{true, Critical, "what was written does not read back"}

@@ -30,7 +30,7 @@ func TestDecide(t *testing.T) {
 			for _, rootCause := range []string{"", "bucket"} {
 				for _, tooLong := range []bool{false, true} {
 					o := testlab.Outcome(status)
-					o.Again, o.Attempt = column%2 == 1, column/2
+					o.Requeued, o.Attempt = column%2 == 1, column/2
 					o.RootCause, o.DeferredTooLong = rootCause, tooLong
 					testDecision(t, o, want)
 				}
@@ -51,6 +51,6 @@ func testDecision(t *testing.T, o guard.Outcome, want Severity) {
 	got := Decide(o)
 	if got.Notify != (want != "") || got.Severity != want || got.Reason == "" || !strings.Contains(got.Reason, reason) {
 		t.Errorf("%s, again %v, attempt %d, root cause %q, deferred too long %v: %+v, want severity %q and a reason with %q",
-			o.Status, o.Again, o.Attempt, o.RootCause, o.DeferredTooLong, got, want, reason)
+			o.Status, o.Requeued, o.Attempt, o.RootCause, o.DeferredTooLong, got, want, reason)
 	}
 }

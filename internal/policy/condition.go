@@ -99,7 +99,7 @@ func (o operator) compare(key fate, values []string) comparison {
 	return best
 }
 
-// match compares one value. ArnEquals and ArnLike are the same, and check each part of an ARN by itself.
+// match compares one value. ArnEquals and ArnLike are the same, and compare each part of an ARN by itself.
 func (o operator) match(key fate, value string) comparison {
 	switch o.base {
 	case "Null":

@@ -96,7 +96,7 @@ func (s placed) hits(who Caller, calls []Calls) (Hit, bool) {
 	}, true
 }
 
-// reaches judges actions and resources.
+// reaches compares actions and resources.
 func (s Statement) reaches(calls []Calls) reason {
 	best, hit := no, []string{}
 	for _, c := range calls {
@@ -138,7 +138,7 @@ func (l list) matches(thing string, match func(of, thing string) comparison) com
 	return best
 }
 
-// include judges Principal or NotPrincipal. In an identity policy, which has neither, the principal is whoever holds it.
+// include compares Principal or NotPrincipal. In an identity policy, which has neither, the principal is whoever holds it.
 func (p principals) include(who Caller) reason {
 	switch {
 	case len(p.names) == 0:

@@ -19,9 +19,9 @@ func (d Difference) String() string {
 	case d.Found == "":
 		text += d.Expected + " missing"
 	case d.Expected == "":
-		text += d.Found + " not wanted"
+		text += d.Found + " not expected"
 	default:
-		text += d.Found + ", wanted " + d.Expected
+		text += "expected " + d.Expected + ", found " + d.Found
 	}
 	if d.Statement == (Place{}) {
 		return text

@@ -39,12 +39,12 @@ func TestMerge(t *testing.T) {
 		},
 		{
 			"ours widened", with(change(crossAccountCopy(), `{"AWS": "`+crossACC+`"}`, `"*"`), tlsOnly()), with(writtenCopy, tlsOnly()),
-			"statement 1 (Sid IcaCrossAccountCopy): Principal * not wanted",
+			"statement 1 (Sid IcaCrossAccountCopy): Principal * not expected",
 		},
 		{
 			"ours names the deleted role", with(a, tlsOnly(), change(crossAccountCopy(), crossACC, roleID)), with(a, tlsOnly(),
 				writtenCopy),
-			"statement 3 (Sid IcaCrossAccountCopy): Principal AWS AROAEXAMPLEROLEOFICA1, wanted " + crossACC,
+			"statement 3 (Sid IcaCrossAccountCopy): Principal AWS expected " + crossACC + ", found AROAEXAMPLEROLEOFICA1",
 		},
 		{
 			"ours twice", with(tlsOnly(), crossAccountCopy(), a, change(crossAccountCopy(), crossACC, "*"), b), with(tlsOnly(),

@@ -95,7 +95,7 @@ func split(actions []string, s icaconfig.Storage) (ours, icas []string) {
 }
 
 // changing lists the actions of a service that change what the guard keeps: those with which it writes, and those behind
-// the events at which it checks. What it only watches stays the lab's own.
+// the events on which it checks. What it only watches stays the lab's own.
 func changing(service string, s icaconfig.Storage) []string {
 	var actions []string
 	for _, setting := range settings.All() {
@@ -161,7 +161,7 @@ func resources(service string, s icaconfig.Storage) []string {
 
 func applySCP(r Request) []string {
 	lines := comment(
-		"For the organisation's management account. It lets only icaguard and CloudFormation change what icaguard keeps: nobody "+
+		"For the organisation's management account. It lets only icaguard and CloudFormation change what icaguard guards: nobody "+
 			"else of",
 		"account "+r.Account+", administrators included, can repair, delete or re-create any of it while it is attached.",
 	)

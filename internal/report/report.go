@@ -1,6 +1,6 @@
 // Package report writes outcomes for machines and terminals: structured log, metrics, table, JSON.
 //
-// Invariant: every outcome that is not clean reaches the log; no text here holds more than the outcome says.
+// Invariant: every outcome reaches the log; no text here holds more than the outcome says.
 package report
 
 import (

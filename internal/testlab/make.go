@@ -23,7 +23,7 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// Prefix is the RoleSessionName prefix of every lab. No output of a test may hold it: tools/check-secrets.sh requests.
+// Prefix is the RoleSessionName prefix of every lab. No output of a test may hold it: tools/check-secrets.sh checks.
 const Prefix = "prefix-that-must-not-be-printed"
 
 // make puts everything in place as ICA needs it, in the order in which it depends on each other.

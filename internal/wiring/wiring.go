@@ -95,11 +95,18 @@ func (s Self) Session() string {
 	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", s.Partition, s.Account, s.Name, s.Name)
 }
 
-// Engine makes the engine for one invocation, as its gates keep what they learnt; with no queue to post to.
-func (f Function) Engine(self Self) (*guard.Engine, error) {
+// Wired is the engine for one invocation, with no queue to post to, and its gates, which keep what they learnt.
+type Wired struct {
+	*guard.Engine
+	Deploys *gates.Deploys
+	Pauses  *gates.Pauses
+}
+
+// Engine makes the engine for one invocation.
+func (f Function) Engine(self Self) (Wired, error) {
 	baseline, err := f.baseline(self)
 	if err != nil {
-		return nil, fmt.Errorf("engine: %w", err)
+		return Wired{}, fmt.Errorf("engine: %w", err)
 	}
 	cfg := f.AWS.Copy()
 	cfg.Region = self.Region
@@ -107,15 +114,14 @@ func (f Function) Engine(self Self) (*guard.Engine, error) {
 		Config: cfg, Account: self.Account,
 		Store: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
 	}
-	deploys := gates.NewDeploys(clients, baseline.Home)
-	return &guard.Engine{
-		Baseline: baseline,
-		Settings: settings.All(), Self: watch.All(),
-		Clients: clients,
-		Gates:   []guard.Gate{deploys.Gate, gates.NewPauses(clients, baseline, time.Now).Gate},
+	deploys, pauses := gates.NewDeploys(clients, baseline.Home), gates.NewPauses(clients, baseline, time.Now)
+	engine := &guard.Engine{
+		Baseline: baseline, Settings: settings.All(), Self: watch.All(), Clients: clients,
+		Gates:   []guard.Gate{deploys.Gate, pauses.Gate},
 		Deploys: deploys, SecondChecks: &f.state.secondChecks,
 		Sleep: guard.Sleep, Now: time.Now,
-	}, nil
+	}
+	return Wired{engine, deploys, pauses}, nil
 }
 
 // state is what a process keeps from invocation to invocation.

@@ -1,7 +1,7 @@
 // Package gates has the gates: what may hold a restore. They read AWS only when there is something to restore, and once
 // for one pass.
 //
-// Invariant: a gate never judges by the actor of an event, and what it could not read is an error, never an answer.
+// Invariant: a gate never decides by the actor of an event, and what it could not read is an error, never an answer.
 package gates
 
 import (
@@ -25,7 +25,7 @@ import (
 
 // Deploys knows whether our own stacks are changing. CloudFormation changes resources and the guard's code in an order
 // that nobody can choose well for create, update, rollback and destroy; so the guard does not act meanwhile, nor with
-// another configuration than the deployed one. It never judges by the actor of an event: other stacks are
+// another configuration than the deployed one. It never decides by the actor of an event: other stacks are
 // CloudFormation too.
 //
 // One Deploys serves one batch: each stack is described once.
@@ -71,7 +71,7 @@ func (d *Deploys) Gate(ctx context.Context, t guard.Target) (guard.Hold, error) 
 		if why := unsettled(found, d.home.Digest); why != "" {
 			return guard.Hold{
 				Reason:      "deploying: stack " + stack.Name + " in " + stack.Region + " " + why,
-				Again:       time.Minute,
+				RetryAfter:  time.Minute,
 				Remediation: deploy,
 			}, nil
 		}
@@ -80,7 +80,7 @@ func (d *Deploys) Gate(ctx context.Context, t guard.Target) (guard.Hold, error) 
 }
 
 // concerned reports whether a stack may hold what the check is about: the guard's own stands in all of them, a bucket
-// in that of its region, all else in the guard's, which also has the code that requests. So when the guard's stack
+// in that of its region, all else in the guard's, which also has the code that checks. So when the guard's stack
 // fails to follow the storages', and goes back to the configuration before, only buckets wait for the next deploy.
 func concerned(stack icaconfig.Stack, t guard.Target) bool {
 	switch stack.Kind {
@@ -155,7 +155,7 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 
 // ExcludeOwnDeploys leaves out what CloudFormation did while one of our stacks was changing: that is our own deploy's
 // doing. Either alone excuses nothing: other stacks are CloudFormation too, and somebody may wait for a deploy to hide
-// in. What cannot be told is left in.
+// in. What is not certain is left in.
 func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, events []guard.Event) (left []guard.Event, err error) {
 	left = slices.Clone(events)
 	for _, stack := range d.home.Stacks {

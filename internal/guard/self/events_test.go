@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 const eventsDir = "../../../events"
 
-// sessionNamePrefix is one that no test output may hold: tools/check-secrets.sh requests.
+// sessionNamePrefix is one that no test output may hold: tools/check-secrets.sh checks.
 const sessionNamePrefix = "prefix-that-must-not-be-printed"
 
 // samples are all sample events by their path below events/.
@@ -58,7 +58,7 @@ func samples(t *testing.T) map[string]cloudtrail.Event {
 	return events
 }
 
-// baselineOf is a configuration whose resources are those that the event names, in whatever way it names them. The
+// baselineOf is a configuration whose resources are those that the event names, in whatever route it names them. The
 // guard's own have names of their own, which no storage's resource takes.
 func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 	named := func(parameters ...string) string {
@@ -122,8 +122,8 @@ func TestEveryTriggerHasASample(t *testing.T) {
 	for _, setting := range AllRows() {
 		for _, trigger := range setting.Triggers {
 			for _, name := range trigger.Events {
-				if way := trigger.Source + "." + name + " " + setting.ID; !leads[way] {
-					t.Errorf("no sample in events/ for %s", way)
+				if route := trigger.Source + "." + name + " " + setting.ID; !leads[route] {
+					t.Errorf("no sample in events/ for %s", route)
 				}
 			}
 		}
@@ -188,8 +188,8 @@ func anyOf(setting, event string) bool {
 	})
 }
 
-// TestOwnNamesAreHeardInEveryForm: services name a resource by its name, ARN, URL or a part of one, as their caller did.
-func TestOwnNamesAreHeardInEveryForm(t *testing.T) {
+// TestOwnNamesMatchInEveryForm: services name a resource by its name, ARN, URL or a part of one, as their caller did.
+func TestOwnNamesMatchInEveryForm(t *testing.T) {
 	for _, c := range []struct{ source, event, parameter, value, setting string }{
 		{"lambda", "DeleteFunction20150331", "functionName", "icaguard-remediate", "guard-function"},
 		{"lambda", "DeleteFunction20150331", "functionName", "123456789012:function:icaguard-validate", "guard-function"},
@@ -302,6 +302,6 @@ func TestIAMNamesIgnoreCase(t *testing.T) {
 	b := baselineOf(event)
 	b.Storages[0].Role.Name = strings.ToUpper(b.Storages[0].Role.Name)
 	if requests := guard.Route(event, "", guard.RowsOf(settings.All()), b); len(requests) == 0 {
-		t.Error("an event about our role is not heard for its spelling")
+		t.Error("an event about our role is missed for its spelling")
 	}
 }

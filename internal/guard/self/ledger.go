@@ -7,7 +7,7 @@ func Ledger() guard.SelfCheck {
 		Row: guard.Row{
 			ID:          "guard-ledger",
 			Title:       "The table of the ledger is there as deployed",
-			Effect:      "what restores replace is not kept, and what ICA put as notification cannot be restored",
+			Effect:      "what restores replace is not backed up, and notifications that ICA put cannot be restored",
 			Remediation: Redeploy,
 			On:          OnLedger,
 			Triggers: []guard.Trigger{

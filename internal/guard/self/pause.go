@@ -5,8 +5,8 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Pause tells people who pauses restoring and who lifts that: it is the guard's kill switch, and one parameter. What is
-// paused now, the gate and every audit's report say.
+// Pause reports who pauses restoring and who ends that: it is the guard's kill switch, and one parameter. What is
+// paused now, the gate and every audit report say.
 func Pause() guard.SelfCheck {
 	named := func(s icaconfig.Storage) []string {
 		return []string{guard.PauseParameters + guard.PauseAll, guard.PauseParameters + s.Name}

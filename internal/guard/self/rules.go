@@ -58,13 +58,13 @@ func Rules(rows []guard.Row, h icaconfig.Home) []Rule {
 // AllRules lists every rule of ours.
 func AllRules(h icaconfig.Home) []Rule { return slices.Concat(Rules(AllRows(), h), ValidateRules(h)) }
 
-// ValidateRules lists the rules at home that start validate: the schedule, and the one that tells of the guard itself.
+// ValidateRules lists the rules at home that start validate: the schedule, and the one that reports changes to icaguard's own resources.
 func ValidateRules(h icaconfig.Home) []Rule { return append(AuditRules(h), GuardChangedRule(h)) }
 
 // What a schedule asks the function validate for.
 const (
 	AuditEverything = "everything"
-	AuditIAM        = "iam" // what IAM's events would have told
+	AuditIAM        = "iam" // what IAM's events would have reported
 )
 
 // AuditRules lists the rules at home that make validate check without an event.
@@ -85,9 +85,9 @@ func AuditRules(h icaconfig.Home) []Rule {
 	return rules
 }
 
-// GuardChangedRule lets validate tell what happens to the guard's own rules, queues and functions, past the queue and
+// GuardChangedRule lets validate report what happens to the guard's own rules, queues and functions, past the queue and
 // past remediate: a function that somebody replaced could swallow the news, and a queue that is gone carries none. What
-// happens to this rule and to validate, remediate tells. CloudFormation's own changes are remediate's to judge.
+// happens to this rule and to validate, remediate reports. What CloudFormation changes, remediate decides on.
 func GuardChangedRule(h icaconfig.Home) Rule {
 	var sources, names []string
 	var named []any

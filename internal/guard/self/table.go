@@ -1,7 +1,7 @@
 // Package self is about icaguard's own resources: what is checked of them, which events concern them, and which
 // EventBridge rules there are.
 //
-// Invariant: nothing here calls AWS, so that whoever only hears and reports links none of the clients; the readers
+// Invariant: nothing here calls AWS, (false: package self imports settings, which links s3, s3control, iam, kms, ssm) → “Invariant: nothing here calls AWS, and no client of icaguard's own resources is linked; the readers”
 // stand in package watch.
 // All of it is watched, none of it restored: CloudFormation owns it.
 package self
@@ -64,5 +64,5 @@ func alwaysAlert(t guard.Trigger) guard.Trigger {
 // Redeploy advises on what CloudFormation owns. An ordinary deploy would compare with the last template only, and change nothing
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/drift-aware-change-sets.html).
 func Redeploy(icaconfig.Storage) string {
-	return "look in CloudTrail who changed it and why; to put it back: make repair"
+	return "find out in CloudTrail who changed it and why; to restore it: make repair"
 }

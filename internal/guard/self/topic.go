@@ -7,7 +7,7 @@ func Topic() guard.SelfCheck {
 		Row: guard.Row{
 			ID:          "guard-topic",
 			Title:       "The alert topic is there, and every address of alerts.emails is subscribed and confirmed",
-			Effect:      "nobody is told what no program may repair",
+			Effect:      "nobody receives the alerts that need a person",
 			Remediation: Redeploy,
 			On:          OnTopic,
 			Triggers: []guard.Trigger{

@@ -5,13 +5,13 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// Trail: EventBridge hears of API calls only what some trail logs
+// Trail: EventBridge receives only those API calls that some trail logs
 // (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html).
 func Trail() guard.SelfCheck {
 	return guard.SelfCheck{
 		Row: guard.Row{
 			ID:     "guard-trail",
-			Title:  "A CloudTrail trail logs management events in every region that the guard listens in",
+			Title:  "A CloudTrail trail logs management events in every region from which icaguard receives events",
 			Effect: "icaguard receives no events; drift is found only by the scheduled audit",
 			Remediation: func(icaconfig.Storage) string {
 				return "let a trail of all regions log management events (read-write or write-only), KMS not excluded; or write trail: " +

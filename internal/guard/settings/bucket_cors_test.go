@@ -20,7 +20,7 @@ import (
 func bucketCORSCases() []testCase {
 	const id = "bucket-cors"
 	greedy := types.CORSRule{AllowedMethods: []string{"GET", "PUT"}, AllowedOrigins: []string{"*"}}
-	// put makes a way that puts rules, and expects others afterwards.
+	// put makes a testCase that puts rules, and expects others afterwards.
 	put := func(name string, want guard.Status, before, after func(ours types.CORSRule) []types.CORSRule) testCase {
 		return testCase{
 			setting: id, name: name, want: want,

@@ -97,7 +97,7 @@ func compareEncryption(s icaconfig.Storage, rules []types.ServerSideEncryptionRu
 	if s.Bucket.KMSKeyARN == "" {
 		return compareUnnamedKey(s, got)
 	}
-	// A bare id or an alias is checked for in the caller's account, so Illumina's role would not find the key: only the ARN is right
+	// A bare id or an alias is resolved in the caller's account, so Illumina's role would not find the key: only the ARN is right
 	// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html).
 	switch {
 	case got.algorithm == types.ServerSideEncryptionAwsKmsDsse && got.key == s.Bucket.KMSKeyARN:

@@ -16,7 +16,7 @@ import (
 func bucketEncryptionCases() []testCase {
 	const id = "bucket-encryption"
 	keyed := variant{key: true}
-	// put makes a way that encrypts by a rule that it makes of the one wanted.
+	// put makes a testCase that encrypts by a rule that it makes of the one wanted.
 	put := func(name string, want guard.Status, v variant, rule func(*env) types.ServerSideEncryptionRule, check func(*env,
 		guard.Outcome),
 	) testCase {

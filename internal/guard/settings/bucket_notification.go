@@ -15,13 +15,13 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// notifications are the present entries, and those of ICA's that the guard remembers.
+// notifications are the present entries, and those of ICA's that icaguard has recorded.
 type notifications struct {
 	Present, ICA []entry
 }
 
-// authors is what the guard remembers of a bucket's notifications. ICA's entries are ICA's business: there is no document to
-// compare with, so the guard remembers what ICA's role wrote.
+// authors is what icaguard has recorded of a bucket's notifications. ICA's entries are ICA's business: there is no document to
+// compare with, so icaguard records what ICA's role wrote.
 type authors struct {
 	ICA    []entry `json:"ica"`
 	Others []entry `json:"others"` // in our own account, and there before ICA's role last wrote
@@ -35,7 +35,7 @@ func bucketNotification() guard.Setting {
 		Row: guard.Row{
 			ID:     "bucket-notification",
 			Title:  "The notifications that ICA put on the bucket are still there",
-			Effect: "ICA goes blind: files that come into the bucket, or go, do not show up in ICA",
+			Effect: "files that come into the bucket, or go, do not show up in ICA",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf(
 					"S3 console, bucket %s, Properties, Event notifications: remove or narrow what listens to the same events as ICA's entry; "+
@@ -101,7 +101,7 @@ func recordedAuthors(
 	return a, true, nil
 }
 
-// recordNotifications remembers whose the present entries are, when an event tells who wrote them or nothing is known yet.
+// recordNotifications records whose the present entries are, when an event tells who wrote them or nothing is known yet.
 func recordNotifications(ctx context.Context, c guard.Clients, s icaconfig.Storage, events []guard.Event) error {
 	present, err := readEntries(ctx, c, s)
 	if err != nil {
@@ -153,7 +153,7 @@ func (a authors) same(b authors) bool {
 func compareNotifications(_ icaconfig.Storage, got notifications) guard.Comparison {
 	if len(got.ICA) == 0 {
 		return guard.Note("no notification of ICA's was seen on the bucket yet: nothing can be restored",
-			"nothing to do: icaguard remembers what ICA's role puts there")
+			"nothing: icaguard records what ICA's role puts there")
 	}
 	var v guard.Comparison
 	for _, e := range lackingIn(got.Present, got.ICA) {

@@ -68,7 +68,7 @@ func (s *fixture) makeTargets(t *testing.T) {
 
 func bucketNotificationCases() []testCase {
 	const id = "bucket-notification"
-	// put makes a way in which somebody puts entries, after which there are others; nil: all as before.
+	// put makes a testCase in which somebody puts entries, after which there are others; nil: all as before.
 	put := func(name string, want guard.Status, before, after []entry) testCase {
 		c := testCase{setting: id, name: name, want: want, breakIt: func(w *env) { w.putEntries(before...) }}
 		if after != nil {
@@ -150,7 +150,7 @@ func notificationTargetCases() []testCase {
 	}
 }
 
-// notificationAuthorWays are about who put what.
+// notificationAuthorCases are about who put what.
 func notificationAuthorCases(second entry) []testCase {
 	const id = "bucket-notification"
 	return []testCase{
@@ -318,7 +318,7 @@ func TestLastWriter(t *testing.T) {
 	}
 }
 
-// TestNotificationsWithoutStore: what ICA put cannot be told, so nothing is called clean.
+// TestNotificationsWithoutStore: what ICA put cannot be told, so nothing is called in sync.
 func TestNotificationsWithoutStore(t *testing.T) {
 	w := newEnv(t, newFixture(t), variant{})
 	w.putEntries(foreignEntry())

@@ -435,7 +435,7 @@ func TestOrphanInTheWay(t *testing.T) {
 	w.expectBucketPolicy(broken)
 	if len(o.Alerts) != 1 || len(w.requeued) != 1 {
 		t.Errorf(
-			"%d alerts, %d looks again, want 1 of each: a new principal is not known everywhere at once",
+			"%d alerts, %d requests, want 1 of each: a new principal is not known everywhere at once",
 			len(o.Alerts),
 			len(w.requeued),
 		)

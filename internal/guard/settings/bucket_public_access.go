@@ -50,7 +50,7 @@ func bucketPublicAccess() guard.Setting {
 	}, guard.Spec[publicAccess]{Read: readPublicAccess, Compare: comparePublicAccess, Put: putPublicAccess})
 }
 
-// readPublicAccess checks nothing where the lab decided for publicAccessBlock: false, as the guard then may not.
+// readPublicAccess reads nothing where the lab decided for publicAccessBlock: false, as the guard then may not.
 func readPublicAccess(ctx context.Context, c guard.Clients, s icaconfig.Storage) (publicAccess, error) {
 	if !s.Bucket.PublicAccessBlock {
 		return publicAccess{}, nil

@@ -44,7 +44,7 @@ func readVersioning(ctx context.Context, c guard.Clients, s icaconfig.Storage) (
 	return versioningOf(ctx, c, s.Region.AWS, s.Bucket.Name)
 }
 
-// versioningOf reads the versioning of a bucket, which three settings look at.
+// versioningOf reads the versioning of a bucket, which three settings need.
 func versioningOf(ctx context.Context, c guard.Clients, region, bucket string) (versioning, error) {
 	return guard.ReadOnce(c, "GetBucketVersioning "+bucket, func() (versioning, error) {
 		out, err := s3Client(

@@ -8,7 +8,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
-// bucketVersioningWays are the cells of the table of versioning, and MFA delete.
+// bucketVersioningCases are the cells of the table of versioning, and MFA delete.
 func bucketVersioningCases() []testCase {
 	const id = "bucket-versioning"
 	cell := func(configured string, status types.BucketVersioningStatus, want guard.Status) testCase {

@@ -12,7 +12,7 @@ import (
 )
 
 // document is a policy as AWS has it. It may hold the session-name prefix: it goes into the
-// guard's memory, never to people.
+// ledger (line before: drop “the”: “it goes into the / ledger, never to people”), never to people.
 type document string
 
 // newDocument undoes the URL encoding in which IAM returns documents

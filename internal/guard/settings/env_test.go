@@ -286,7 +286,7 @@ func (w *env) state() map[string]string {
 	return state
 }
 
-// check lets the engine check one setting after a stranger's event.
+// reconcile lets the engine reconcile one setting after a stranger's event.
 func (w *env) reconcile(setting string) guard.Outcome {
 	w.t.Helper()
 	return w.reconcileFor(

@@ -86,13 +86,13 @@ func (w *gatedEnv) expectDeferred(o guard.Outcome, after time.Duration, reason s
 	w.t.Helper()
 	expectStatus(w.t, o, guard.Deferred)
 	if !strings.Contains(o.Problem, reason) || o.Remediation == "" {
-		w.t.Errorf("held because %q, to do %q; want %q", o.Problem, o.Remediation, reason)
+		w.t.Errorf("deferred because %q, to do %q; want %q", o.Problem, o.Remediation, reason)
 	}
 	if len(w.cors()) != 0 {
 		w.t.Error("held, and restored all the same")
 	}
 	if after == 0 && len(w.requeued) != 0 || after != 0 && !slices.Equal(w.after, []time.Duration{after}) {
-		w.t.Errorf("looks again after %v, want %v", w.after, after)
+		w.t.Errorf("checked again after %v, want %v", w.after, after)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestGateCannotTell(t *testing.T) {
 			expectStatus(t, o, guard.Restored)
 			if !strings.HasPrefix(o.GateSkipped, "asked 3 times in vain") || !strings.Contains(o.GateSkipped, says) ||
 				len(w.requeued) != 0 {
-				t.Errorf("ungated %q, again %v", o.GateSkipped, w.requeued)
+				t.Errorf("gate skipped %q, again %v", o.GateSkipped, w.requeued)
 			}
 			w.breakCORS()
 			remove()
@@ -308,7 +308,7 @@ func TestPaused(t *testing.T) {
 				t.Errorf("to do: %s", o.Remediation)
 			}
 			w.now = w.now.Add(2 * time.Hour)
-			expectStatus(t, w.handle(guard.Request{Setting: "bucket-cors"})[0], guard.Restored) // the next event or sweep
+			expectStatus(t, w.handle(guard.Request{Setting: "bucket-cors"})[0], guard.Restored) // the next event or audit
 			w.now = w.now.Add(-2 * time.Hour)
 		})
 	}
@@ -329,7 +329,7 @@ func TestPauseThatCannotBeRead(t *testing.T) {
 			o := w.handle(w.requeued...)[0]
 			expectStatus(t, o, guard.Restored)
 			if !strings.Contains(o.GateSkipped, c.says) {
-				t.Errorf("ungated %q", o.GateSkipped)
+				t.Errorf("gate skipped %q", o.GateSkipped)
 			}
 			w.pause(w.storage.Name, w.until(time.Hour)) // one that can be read holds all the same
 			w.expectDeferred(w.breakCORS(), 0, "paused: "+w.storage.Name)

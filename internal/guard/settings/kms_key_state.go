@@ -20,7 +20,7 @@ type keyState struct {
 	State       types.KeyState // "": the key does not exist
 	Dies        string         // day (UTC) on which a scheduled deletion is done, "" if none is
 	RotationOff bool           // automatic rotation is possible and off
-	Unreadable  bool           // it is another account's, and that does not let us check
+	Unreadable  bool           // it is another account's, and that does not let us read it
 }
 
 func kmsKeyState() guard.Setting {
@@ -124,7 +124,7 @@ func compareKeyState(s icaconfig.Storage, got keyState) guard.Comparison {
 		return v.And(
 			guard.Alert(
 				fmt.Sprintf(
-					"key %s belongs to account %s: its events cannot be heard here, so a change of it shows only when icaguard requests anyway",
+					"key %s belongs to account %s: its events do not arrive here, so a change of it is found only by the scheduled audit",
 					s.Key.ARN,
 					accountOfARN(s.Key.ARN),
 				),

@@ -61,7 +61,7 @@ func kmsKeyStateCases() []testCase {
 			name:     "in another account",
 			variant:  ours,
 			want:     guard.ActionRequired,
-			check:    told("account 210987654321", "cannot be heard"),
+			check:    told("account 210987654321", "do not arrive here"),
 			breakIt:  func(w *env) { w.nameKey(strings.Replace(w.storage.Key.ARN, "123456789012", "210987654321", 1)) },
 			notShown: "the other account",
 		},

@@ -116,7 +116,7 @@ func filters(f *types.NotificationConfigurationFilter) []filter {
 	return all
 }
 
-var errUnknownTarget = errors.New("neither a topic, a queue nor a function: icaguard cannot put it back without losing it")
+var errUnknownTarget = errors.New("neither a topic, a queue nor a function: icaguard cannot write it again without losing it")
 
 // notificationConfiguration is the way back; it fails on a target of a kind that S3 did not know when this was written.
 func notificationConfiguration(entries []entry) (*types.NotificationConfiguration, error) {

@@ -246,45 +246,42 @@ func needsVersioned(b *icaconfig.Bucket, status types.BucketVersioningStatus) bo
 }
 
 func comparePolicy(s icaconfig.Storage, got managedPolicy) guard.Comparison {
-	if len(got.Versions) == 0 {
-		return guard.Comparison{
-			Diffs: []guard.Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "exists", Found: "does not exist"}},
-		}
-	}
-	current := got.Versions[0]
-	var v guard.Comparison
-	if s.Role.Existing {
-		if accepted, extra := withoutIdleActions(current.Document); len(extra) > 0 {
-			current.Document = accepted
-			v.Notes = []guard.Finding{
-				{
-					What:        "the policy also holds " + strings.Join(extra, ", ") + ", which does nothing for a role",
-					Remediation: "nothing; remove it when convenient",
-				},
-			}
-		}
-	}
-	v = v.And(got.notes(s))
-	if len(s.Role.Buckets) > 0 && got.foreign() == len(s.Role.Buckets) {
-		return v.And(guard.Alert("all buckets of the policy belong to another account: no policy is right",
+	c := got.notes(s)
+	switch {
+	case len(s.Role.Buckets) > 0 && got.foreign() == len(s.Role.Buckets):
+		return c.And(guard.Alert("all buckets of the policy belong to another account: no policy is right",
 			"detach the permission policy from role "+s.Role.Name+" until the storages have other buckets"))
+	case len(got.Versions) == 0:
+		c.Diffs = []guard.Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "exists", Found: "does not exist"}}
+		return c
+	}
+	return c.And(compareDefault(s, got))
+}
+
+// compareDefault compares the default version.
+func compareDefault(s icaconfig.Storage, got managedPolicy) guard.Comparison {
+	current := got.Versions[0].Document
+	var c guard.Comparison
+	if s.Role.Existing {
+		if accepted, extra := withoutIdleActions(current); len(extra) > 0 {
+			current = accepted
+			c = guard.Note("the policy also holds "+strings.Join(extra, ", ")+", which does nothing for a role",
+				"nothing; remove it when convenient")
+		}
 	}
 	want := wantPolicy(s, got)
-	if v.Alerts = foreignDenies(want, current.Document); len(v.Alerts) > 0 {
-		return v
+	if c.Alerts = foreignDenies(want, current); len(c.Alerts) > 0 {
+		return c
 	}
-	v.Diffs = diffDocument(want, current.Document)
-	if len(v.Diffs) > 0 && s.Role.Existing && got.UsedByOthers {
-		v.Alerts, v.Diffs = []guard.Finding{
-			{
-				What: fmt.Sprintf("policy %s is not as ICA needs it (%s), but others have it too, who would lose what they have",
-					s.Role.Policy.Name, v.Diffs[0].Path),
-				Remediation: "give ICA's role a policy of its own: write another role.policyName into ica.yaml, attach that one, detach " +
-					"this one",
-			},
-		}, nil
+	c.Diffs = diffDocument(want, current)
+	if len(c.Diffs) == 0 || !s.Role.Existing || !got.UsedByOthers {
+		return c
 	}
-	return v
+	what := fmt.Sprintf("policy %s is not as ICA needs it (%s), but others have it too, who would lose what they have",
+		s.Role.Policy.Name, c.Diffs[0].Path)
+	c.Diffs = nil
+	return c.And(guard.Alert(what, "give ICA's role a policy of its own: write another role.policyName into ica.yaml, "+
+		"attach that one, detach this one"))
 }
 
 // foreign is how many of the buckets belong to another account.

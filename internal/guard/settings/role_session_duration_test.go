@@ -57,6 +57,6 @@ func TestRoleGone(t *testing.T) {
 	w.deleteRole()
 	expectStatus(t, w.reconcile("role-session-duration"), guard.Unknown)
 	if len(w.requeued) != 1 {
-		t.Errorf("%d looks again: the role is recreated, so the next look finds it", len(w.requeued))
+		t.Errorf("%d requests: the role is recreated, so the next check finds it", len(w.requeued))
 	}
 }

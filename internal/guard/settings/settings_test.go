@@ -20,7 +20,7 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
-// way is one way of breaking a setting, and what must come of it.
+// testCase is one way of breaking a setting, and what must come of it.
 type testCase struct {
 	setting, name string
 	variant       variant
@@ -32,7 +32,7 @@ type testCase struct {
 	notShown string
 }
 
-// ways are all ways of breaking, each setting's in its own test file.
+// testCases are all ways of breaking, each setting's in its own test file.
 func testCases() []testCase {
 	return slices.Concat(
 		bucketCases(), bucketPublicAccessCases(), bucketOwnershipCases(), bucketEncryptionCases(), bucketVersioningCases(),
@@ -86,7 +86,7 @@ func runCase(t *testing.T, local *fixture, c testCase, used map[string]bool, who
 	}
 	expectStatus(t, o, c.want)
 	if second := len(w.requeued) == 1; second != (c.want == guard.InSync || c.want == withNotes) {
-		t.Errorf("second look %v after %s: want one only after a stranger's event that shows nothing to do", second, c.want)
+		t.Errorf("second check %v after %s: want one only after a stranger's event that shows nothing to do", second, c.want)
 	}
 	if c.check != nil {
 		c.check(w, o)
@@ -101,7 +101,7 @@ func runCase(t *testing.T, local *fixture, c testCase, used map[string]bool, who
 		}
 		for _, after := range w.engine.Audit(t.Context(), guard.Request{Setting: c.setting}) {
 			if after.Status != guard.InSync {
-				t.Errorf("not clean after the restore: %+v", after)
+				t.Errorf("not in sync after the restore: %+v", after)
 			}
 		}
 	}
@@ -211,7 +211,7 @@ func checkFailure(t *testing.T, w *env, o guard.Outcome, kind localaws.Kind) {
 			t.Errorf("an explicit deny is final, but: %+v", o)
 		}
 		if len(w.requeued) != 1 {
-			t.Errorf("%d looks again after %s, want 1", len(w.requeued), o.Status)
+			t.Errorf("%d requests after %s, want 1", len(w.requeued), o.Status)
 		}
 	case guard.ActionRequired:
 		if kind != localaws.ExplicitDeny || len(w.requeued) != 0 {
@@ -279,7 +279,7 @@ func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
 	w.store.away = context.DeadlineExceeded
 	expectStatus(t, w.reconcile("role-foreign-policies"), guard.RestoreFailed)
 	if !strings.Contains(w.state()["role-foreign-policies"], `"lab"`) || len(w.requeued) != 1 {
-		t.Error("another's policy was deleted, or is not looked at again")
+		t.Error("another's policy was deleted, or is not checked again")
 	}
 	w.store.away = nil
 	expectStatus(t, w.reconcile("role-foreign-policies"), guard.Restored)

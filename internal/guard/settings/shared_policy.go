@@ -16,7 +16,7 @@ import (
 )
 
 // sharedPolicy is what must be true of a resource's policy that others own too: ours is in it, and no Deny of it hits
-// those who rely on the resource. What others wrote is never changed, only told.
+// those who rely on the resource. What others wrote is never changed, only reported.
 type sharedPolicy struct {
 	ours    []policy.Statement
 	limit   int // bytes that AWS takes
@@ -188,7 +188,7 @@ func roleID(ctx context.Context, c guard.Clients, s icaconfig.Storage, in docume
 		return "", nil
 	case err != nil:
 		return "", err
-	case aws.ToString(role.Arn) != s.Role.ARN: // another role that has our name; setting role tells it
+	case aws.ToString(role.Arn) != s.Role.ARN: // another role that has our name; setting role reports it
 		return "", nil
 	}
 	return aws.ToString(role.RoleId), nil

@@ -156,18 +156,18 @@ func (w *env) testRules() {
 	want := map[string]string{} // files by event id
 	for file, event := range samples(w.t) {
 		w.putEvent(event)
-		heard := guard.Sources(self.AllRows())[event.parsed.Source]
+		received := guard.Sources(self.AllRows())[event.parsed.Source]
 		appears := self.AppearsIn(event.parsed.Source, w.Storage.Home)
-		if event.parsed.ErrorCode == "" && slices.Contains(heard, event.parsed.Name) && len(appears) > 0 {
+		if event.parsed.ErrorCode == "" && slices.Contains(received, event.parsed.Name) && len(appears) > 0 {
 			want[event.parsed.ID] = file
 		}
 	}
 	if len(want) < 8 {
-		w.t.Fatalf("only %d samples are heard; the constructed ones and the recorded creations should be: %v", len(want), want)
+		w.t.Fatalf("only %d samples are received; the constructed ones and the recorded creations should be: %v", len(want), want)
 	}
 	got := w.takeEvents()
 	if diff := gocmp.Diff(slices.Sorted(maps.Keys(want)), got); diff != "" {
-		w.t.Errorf("events in the queue (-heard +arrived):\n%s\nof %v", diff, want)
+		w.t.Errorf("events in the queue (-received +arrived):\n%s\nof %v", diff, want)
 	}
 }
 

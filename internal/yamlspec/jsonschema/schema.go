@@ -115,7 +115,7 @@ func (m maker) pairs(p *yamlspec.Pairs) *Schema {
 	}
 }
 
-// text is what a text must check like; an optional one may be empty.
+// text is what a text must look like; an optional one may be empty.
 func (m maker) text(tag reflect.StructTag, optional bool) *Schema {
 	if values := tag.Get("allowed"); values != "" {
 		return &Schema{Type: "string", Enum: strings.Split(values, "|")}

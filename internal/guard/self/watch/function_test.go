@@ -9,7 +9,7 @@ import (
 
 func guardFunctionCases() []selfCase {
 	const id, stranger = "guard-function", " by arn:aws:iam::123456789012:user/AKIASTRANGER"
-	way := func(name, says string, breakIt func(*selfEnv, *lambda.Client)) selfCase {
+	testCase := func(name, says string, breakIt func(*selfEnv, *lambda.Client)) selfCase {
 		return selfCase{
 			setting: id,
 			name:    name,
@@ -19,18 +19,18 @@ func guardFunctionCases() []selfCase {
 		}
 	}
 	return []selfCase{
-		way("deleted", "function icaguard-validate does not exist", func(w *selfEnv, c *lambda.Client) {
+		testCase("deleted", "function icaguard-validate does not exist", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteFunction(w.t.Context(), &lambda.DeleteFunctionInput{FunctionName: aws.String(guard.ValidateFunction)}))
 		}),
-		way("concurrency 0", "function icaguard-remediate may not run", func(w *selfEnv, c *lambda.Client) {
+		testCase("concurrency 0", "function icaguard-remediate may not run", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.PutFunctionConcurrency(w.t.Context(), &lambda.PutFunctionConcurrencyInput{
 				FunctionName: aws.String(guard.RemediateFunction), ReservedConcurrentExecutions: aws.Int32(0),
 			}))
 		}),
-		way("mapping deleted", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
+		testCase("mapping deleted", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteEventSourceMapping(w.t.Context(), &lambda.DeleteEventSourceMappingInput{UUID: w.mapping(c)}))
 		}),
-		way("mapping disabled", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
+		testCase("mapping disabled", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(
 				c.UpdateEventSourceMapping(
 					w.t.Context(),
@@ -38,7 +38,7 @@ func guardFunctionCases() []selfCase {
 				),
 			)
 		}),
-		way("reads another queue", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
+		testCase("reads another queue", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteEventSourceMapping(w.t.Context(), &lambda.DeleteEventSourceMappingInput{UUID: w.mapping(c)}))
 			w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
 				FunctionName: aws.String(
@@ -47,7 +47,7 @@ func guardFunctionCases() []selfCase {
 				EventSourceArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + guard.DeadLetterQueue),
 			}))
 		}),
-		way("other code", "UpdateFunctionCode20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
+		testCase("other code", "UpdateFunctionCode20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(
 				c.UpdateFunctionCode(
 					w.t.Context(),
@@ -55,7 +55,7 @@ func guardFunctionCases() []selfCase {
 				),
 			)
 		}),
-		way("other configuration", "UpdateFunctionConfiguration20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
+		testCase("other configuration", "UpdateFunctionConfiguration20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(
 				c.UpdateFunctionConfiguration(
 					w.t.Context(),
@@ -63,7 +63,7 @@ func guardFunctionCases() []selfCase {
 				),
 			)
 		}),
-		way("somebody else may start it", "AddPermission20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
+		testCase("somebody else may start it", "AddPermission20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(c.AddPermission(w.t.Context(), &lambda.AddPermissionInput{
 				FunctionName: aws.String(
 					guard.ValidateFunction,

@@ -53,7 +53,7 @@ func (w *selfEnv) attribute() []guard.Request {
 	w.setAttribute("VisibilityTimeout", "1")
 	requests := w.requests()
 	if len(requests) == 0 {
-		w.t.Fatal("nothing was heard")
+		w.t.Fatal("no event was received")
 	}
 	return requests
 }

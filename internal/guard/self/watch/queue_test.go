@@ -64,7 +64,7 @@ func guardQueueCases() []selfCase {
 			},
 		},
 		{
-			setting: id, name: "a message in another region's dead-letter queue", want: guard.ActionRequired, untold: true,
+			setting: id, name: "a message in another region's dead-letter queue", want: guard.ActionRequired, unreported: true,
 			says: "queue icaguard-dead-letters in eu-central-1 holds 1 messages",
 			breakIt: func(w *selfEnv) {
 				w.must(

@@ -13,8 +13,8 @@ import (
 )
 
 func guardRulesCases() []selfCase {
-	const id, hear, relay, schedule = "guard-rules", "icaguard-events-iam", "icaguard-relay-s3", "icaguard-audit"
-	way := func(name, says string, breakIt func(*selfEnv)) selfCase {
+	const id, eventsRule, relayRule, auditRule = "guard-rules", "icaguard-events-iam", "icaguard-relay-s3", "icaguard-audit"
+	testCase := func(name, says string, breakIt func(*selfEnv)) selfCase {
 		return selfCase{setting: id, name: name, want: guard.ActionRequired, says: says, breakIt: breakIt}
 	}
 	disable := func(rule, region string) func(*selfEnv) {
@@ -43,52 +43,52 @@ func guardRulesCases() []selfCase {
 	}
 	queue := "arn:aws:sqs:us-east-1:123456789012:"
 	return []selfCase{
-		way("disabled", "rule icaguard-events-iam in us-east-1 is DISABLED", disable(hear, inHome)),
-		way("disabled in another region", "rule icaguard-relay-s3 in eu-central-1 is DISABLED", disable(relay, away)),
-		way("schedule disabled", "rule icaguard-audit in us-east-1 is DISABLED", disable(schedule, inHome)),
-		way("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *selfEnv) {
-			remove(hear, inHome)(w)
-			w.must(eventsClient(w.stranger, inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(hear)}))
+		testCase("disabled", "rule icaguard-events-iam in us-east-1 is DISABLED", disable(eventsRule, inHome)),
+		testCase("disabled in another region", "rule icaguard-relay-s3 in eu-central-1 is DISABLED", disable(relayRule, away)),
+		testCase("schedule disabled", "rule icaguard-audit in us-east-1 is DISABLED", disable(auditRule, inHome)),
+		testCase("deleted", "rule icaguard-events-iam in us-east-1 does not exist", func(w *selfEnv) {
+			remove(eventsRule, inHome)(w)
+			w.must(eventsClient(w.stranger, inHome).DeleteRule(w.t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String(eventsRule)}))
 		}),
-		way(
+		testCase(
 			"pattern narrowed",
 			"rule icaguard-relay-s3 in eu-central-1 has another pattern",
 			put(
 				away,
 				eventbridge.PutRuleInput{
-					Name:         aws.String(relay),
+					Name:         aws.String(relayRule),
 					EventPattern: aws.String(`{"source":["aws.s3"],"detail":{"eventName":["DeleteBucket"]}}`),
 				},
 			),
 		),
-		way("schedule slowed down", `has the schedule "rate(7 days)", not "rate(1 hour)"`,
-			put(inHome, eventbridge.PutRuleInput{Name: aws.String(schedule), ScheduleExpression: aws.String("rate(7 days)")})),
-		way("target removed", "rule icaguard-relay-s3 in eu-central-1 has the targets []", remove(relay, away)),
-		way(
+		testCase("schedule slowed down", `has the schedule "rate(7 days)", not "rate(1 hour)"`,
+			put(inHome, eventbridge.PutRuleInput{Name: aws.String(auditRule), ScheduleExpression: aws.String("rate(7 days)")})),
+		testCase("target removed", "rule icaguard-relay-s3 in eu-central-1 has the targets []", remove(relayRule, away)),
+		testCase(
 			"target replaced",
 			"has the targets ["+queue+"other]",
-			targets(hear, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") }),
+			targets(eventsRule, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") }),
 		),
-		way("target added", "has the targets ["+queue+"icaguard-requests "+queue+"other]", targets(hear, inHome, func(t *types.Target) {
+		testCase("target added", "has the targets ["+queue+"icaguard-requests "+queue+"other]", targets(eventsRule, inHome, func(t *types.Target) {
 			t.Id, t.Arn = aws.String("other"), aws.String(queue+"other")
 		})),
-		way("events rewritten on their way", "with input of another's making", targets(hear, inHome, func(t *types.Target) {
+		testCase("events rewritten on their way", "with input of another's making", targets(eventsRule, inHome, func(t *types.Target) {
 			t.InputTransformer = &types.InputTransformer{InputTemplate: aws.String(`{"detail":"nothing"}`)}
 		})),
-		way(
+		testCase(
 			"schedule asks for nothing",
 			"function:icaguard-validate with input {}",
-			targets(schedule, inHome, func(t *types.Target) { t.Input = aws.String("{}") }),
+			targets(auditRule, inHome, func(t *types.Target) { t.Input = aws.String("{}") }),
 		),
-		way("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",
-			targets(relay, away, func(t *types.Target) { t.RoleArn = nil })),
+		testCase("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",
+			targets(relayRule, away, func(t *types.Target) { t.RoleArn = nil })),
 		{setting: id, name: "put again as it is", want: guard.InSync, breakIt: func(w *selfEnv) {
 			for _, rule := range self.Rules(self.AllRows(), w.home) {
-				if rule.Name == relay {
+				if rule.Name == relayRule {
 					text, err := json.Marshal(rule.Pattern)
 					w.must(text, err)
 					pattern := strings.ReplaceAll(string(text), ",", " ,\n")
-					put(away, eventbridge.PutRuleInput{Name: aws.String(relay), EventPattern: &pattern})(w)
+					put(away, eventbridge.PutRuleInput{Name: aws.String(relayRule), EventPattern: &pattern})(w)
 				}
 			}
 		}},

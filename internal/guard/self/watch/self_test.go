@@ -53,8 +53,8 @@ type selfEnv struct {
 	stranger guard.Clients
 	requeued []guard.Request
 
-	mu    sync.Mutex
-	heard []cloudtrail.Event
+	mu     sync.Mutex
+	events []cloudtrail.Event
 }
 
 // newHome makes the env of a home as the stacks of an hour ago left it. Without parts the home is made in full; naming
@@ -79,7 +79,7 @@ func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *
 	}.Make(t, local, parts...)
 	w.configure(withKey)
 	w.play(time.Now().Add(-time.Hour), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
-	local.Recorder().SetEmit(w.hear)
+	local.Recorder().SetEmit(w.collect)
 	local.Recorder().ResetCalls()
 	return w
 }
@@ -148,7 +148,7 @@ func (w *selfEnv) playOne(stack string, from time.Time, statuses ...string) {
 }
 
 // hear keeps what strangers do, in place of the rules.
-func (w *selfEnv) hear(_ context.Context, envelope localaws.Envelope) error {
+func (w *selfEnv) collect(_ context.Context, envelope localaws.Envelope) error {
 	body, err := json.Marshal(envelope)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (w *selfEnv) hear(_ context.Context, envelope localaws.Envelope) error {
 	event, err := cloudtrail.Parse(body)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.heard = append(w.heard, event)
+	w.events = append(w.events, event)
 	return err
 }
 
@@ -165,10 +165,10 @@ func (w *selfEnv) requests() []guard.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var requests []guard.Request
-	for _, event := range w.heard {
+	for _, event := range w.events {
 		requests = append(requests, guard.Route(event, "", w.engine.Rows(), w.engine.Baseline)...)
 	}
-	w.heard = nil
+	w.events = nil
 	return requests
 }
 
@@ -228,7 +228,7 @@ type selfCase struct {
 	breakIt       func(*selfEnv)
 	want          guard.Status
 	says          string // a part of what people are told
-	untold        bool   // no event tells of it: the schedule finds it
+	unreported    bool   // no event tells of it: the schedule finds it
 }
 
 // selfCases are all of them, each setting's in its own test file.
@@ -324,10 +324,10 @@ func testSelfInSync(w *selfEnv, setting string, used map[string]bool) {
 func testSelfCase(w *selfEnv, c selfCase, used map[string]bool) {
 	c.breakIt(w)
 	requests := slices.DeleteFunc(w.requests(), func(r guard.Request) bool { return r.Setting != c.setting })
-	if c.untold != (len(requests) == 0) {
-		w.t.Fatalf("heard of it by %d events, want some: %v", len(requests), !c.untold)
+	if c.unreported != (len(requests) == 0) {
+		w.t.Fatalf("reported by %d events, want some: %v", len(requests), !c.unreported)
 	}
-	if c.untold {
+	if c.unreported {
 		requests = []guard.Request{{Setting: c.setting}}
 	}
 	w.local.Recorder().ResetCalls()
@@ -345,10 +345,10 @@ func testSelfCase(w *selfEnv, c selfCase, used map[string]bool) {
 		w.t.Errorf("people must read %q, read %s", c.says, text)
 	}
 	if c.want == guard.ActionRequired &&
-		(o.Remediation == "" || o.Effect == "" || !c.untold && !strings.Contains(fmt.Sprint(o.Events), "user/AKIASTRANGER")) {
+		(o.Remediation == "" || o.Effect == "" || !c.unreported && !strings.Contains(fmt.Sprint(o.Events), "user/AKIASTRANGER")) {
 		w.t.Errorf("an alert must say what breaks, what to do and who did it: %+v", o)
 	}
-	if again := len(w.requeued) == 1; again != (c.want == guard.InSync || c.want == withNotes) && !c.untold {
+	if again := len(w.requeued) == 1; again != (c.want == guard.InSync || c.want == withNotes) && !c.unreported {
 		w.t.Errorf("requests again: %v; want that only where an event shows nothing to do, as the read may be stale", again)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// topicState is who is told.
+// topicState is who receives alerts.
 type topicState struct {
 	Exists bool
 	// Mails are the addresses that are subscribed, in lower case, each with whether its owner has confirmed.

@@ -24,7 +24,7 @@ func guardTopicCases() []selfCase {
 			breakIt: func(w *selfEnv) { w.unsubscribe(topicClient(w.stranger, w.storage()), "second@example.org") },
 		},
 		{
-			setting: id, name: "an address not confirmed", want: withNotes, untold: true, says: "second@example.org has not confirmed",
+			setting: id, name: "an address not confirmed", want: withNotes, unreported: true, says: "second@example.org has not confirmed",
 			breakIt: func(w *selfEnv) {
 				client := sns.NewFromConfig(w.local.DirectConfig(inHome)) // as a deploy subscribes
 				w.unsubscribe(client, "second@example.org")
@@ -48,7 +48,7 @@ func guardTopicCases() []selfCase {
 			},
 		},
 		{
-			setting: id, name: "another address subscribed", want: guard.InSync, untold: true,
+			setting: id, name: "another address subscribed", want: guard.InSync, unreported: true,
 			breakIt: func(w *selfEnv) {
 				w.must(topicClient(w.stranger, w.storage()).Subscribe(w.t.Context(), &sns.SubscribeInput{
 					TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("third@example.org"),

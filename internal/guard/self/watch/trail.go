@@ -16,31 +16,31 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// hearing is what the trails that cover one region let EventBridge hear of it.
-type hearing struct {
+// regionTrails are the trails that cover one region.
+type regionTrails struct {
 	Region string
-	Trails []heardTrail
+	Trails []trailState
 }
 
-// heardTrail is a trail that covers the region.
-type heardTrail struct {
+// trailState is a trail that covers the region.
+type trailState struct {
 	ARN     string
 	Logging bool
 	Writes  bool // management events that write are logged
 	KMS     bool // those of KMS, too
-	// Unknown: an organisation's trail that this account may not check into.
+	// Unknown: an organisation's trail that this account may not read.
 	Unknown bool
 }
 
-func readHearing(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]hearing, error) {
-	var all []hearing
-	known := map[string]heardTrail{}
+func readTrails(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]regionTrails, error) {
+	var all []regionTrails
+	known := map[string]trailState{}
 	for _, region := range s.Home.Regions() {
 		out, err := trailClient(c, region).DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{})
 		if err != nil {
 			return nil, fmt.Errorf("describe trails in %s: %w", region, err)
 		}
-		h := hearing{Region: region}
+		h := regionTrails{Region: region}
 		for _, trail := range out.TrailList {
 			if aws.ToString(trail.HomeRegion) != region && !aws.ToBool(trail.IsMultiRegionTrail) {
 				continue
@@ -59,28 +59,28 @@ func readHearing(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]h
 }
 
 // readTrail asks in the trail's own region. An organisation's trail may be closed to its members.
-func readTrail(ctx context.Context, c guard.Clients, trail types.Trail) (heardTrail, error) {
-	heard := heardTrail{ARN: aws.ToString(trail.TrailARN)}
+func readTrail(ctx context.Context, c guard.Clients, trail types.Trail) (trailState, error) {
+	state := trailState{ARN: aws.ToString(trail.TrailARN)}
 	client := trailClient(c, aws.ToString(trail.HomeRegion))
 	status, err := client.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: trail.TrailARN})
 	if err == nil {
-		heard.Logging = aws.ToBool(status.IsLogging)
+		state.Logging = aws.ToBool(status.IsLogging)
 		var selectors *cloudtrail.GetEventSelectorsOutput
 		if selectors, err = client.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: trail.TrailARN}); err == nil {
-			heard.Writes, heard.KMS = logged(selectors)
-			return heard, nil
+			state.Writes, state.KMS = logged(selectors)
+			return state, nil
 		}
 	}
 	switch class := awserr.Classify(err); {
 	case class != awserr.Transient && aws.ToBool(trail.IsOrganizationTrail):
 		// Members may be refused in several ways, the id of another account in the ARN among them. That logging is on may be
 		// known all the same.
-		heard.Unknown = status == nil || heard.Logging
-		return heard, nil
+		state.Unknown = status == nil || state.Logging
+		return state, nil
 	case class == awserr.Gone:
-		return heard, nil // deleted since it was listed: it logs nothing
+		return state, nil // deleted since it was listed: it logs nothing
 	}
-	return heardTrail{}, fmt.Errorf("read trail %s: %w", heard.ARN, err)
+	return trailState{}, fmt.Errorf("read trail %s: %w", state.ARN, err)
 }
 
 // kmsSource is how selectors name KMS.
@@ -104,7 +104,7 @@ func logged(out *cloudtrail.GetEventSelectorsOutput) (writes, kms bool) {
 
 // loggedAdvanced reads one advanced selector: all of its fields have to match an event. A field that nobody here knows
 // may leave our
-// events out, so it does not count as hearing.
+// events out, so it does not count as logging them.
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html
 func loggedAdvanced(fields []types.AdvancedFieldSelector) (writes, kms bool) {
 	kms = true
@@ -128,15 +128,15 @@ func loggedAdvanced(fields []types.AdvancedFieldSelector) (writes, kms bool) {
 	return writes, kms
 }
 
-func compareHearing(s icaconfig.Storage, got []hearing) guard.Comparison {
+func compareTrails(s icaconfig.Storage, got []regionTrails) guard.Comparison {
 	var v guard.Comparison
 	for _, h := range got {
 		needsKMS := slices.Contains(s.Home.KeyRegions, h.Region)
 		switch {
-		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Logging && t.Writes && (t.KMS || !needsKMS) }):
-		case slices.ContainsFunc(h.Trails, func(t heardTrail) bool { return t.Unknown }):
+		case slices.ContainsFunc(h.Trails, func(t trailState) bool { return t.Logging && t.Writes && (t.KMS || !needsKMS) }):
+		case slices.ContainsFunc(h.Trails, func(t trailState) bool { return t.Unknown }):
 			v.Notes = append(v.Notes, guard.Finding{
-				What: "it is not known whether a trail logs management events in " + h.Region + ": this account may not look into " +
+				What: "it is not known whether a trail logs management events in " + h.Region + ": this account may not read " +
 					"the organisation's trail",
 				Remediation: "let icaguard probe show that events arrive",
 			})
@@ -148,9 +148,9 @@ func compareHearing(s icaconfig.Storage, got []hearing) guard.Comparison {
 }
 
 // whyNothing says why no events arrive from the region.
-func (h hearing) whyNothing(needsKMS bool) string {
+func (h regionTrails) whyNothing(needsKMS bool) string {
 	if len(h.Trails) == 0 {
-		return "no CloudTrail trail covers " + h.Region + ": the guard hears nothing there"
+		return "no CloudTrail trail covers " + h.Region + ": icaguard receives no events from there"
 	}
 	var why []string
 	for _, t := range h.Trails {
@@ -162,9 +162,9 @@ func (h hearing) whyNothing(needsKMS bool) string {
 		}
 		why = append(why, t.ARN+" "+fault)
 	}
-	text := "the guard hears nothing in " + h.Region + ": " + strings.Join(why, ", ")
+	text := "icaguard receives no events from " + h.Region + ": " + strings.Join(why, ", ")
 	if needsKMS {
-		text = strings.Replace(text, "hears nothing", "does not hear all", 1)
+		text = strings.Replace(text, "receives no events", "does not receive all events", 1)
 	}
 	return text
 }

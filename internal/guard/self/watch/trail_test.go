@@ -63,7 +63,7 @@ func guardTrailCases() []selfCase {
 		{setting: id, name: "KMS excluded where no key is named", breakIt: selectors(excluding), want: guard.InSync},
 		{
 			setting: id, name: "KMS excluded where a key is named", key: true, breakIt: selectors(excluding), want: guard.ActionRequired,
-			says: "does not hear all in eu-central-1: arn:aws:cloudtrail:us-east-1:123456789012:trail/icaguard logs no KMS events",
+			says: "does not receive all events from eu-central-1: arn:aws:cloudtrail:us-east-1:123456789012:trail/icaguard logs no KMS events",
 		},
 		{
 			setting: id, name: "of one region only", want: guard.ActionRequired, says: "no CloudTrail trail covers eu-central-1",
@@ -113,7 +113,7 @@ func guardTrailCases() []selfCase {
 			},
 		},
 		{
-			setting: id, name: "an organisation's trail that may not be looked into", breakIt: organisations, want: withNotes,
+			setting: id, name: "an organisation's trail that may not be read", breakIt: organisations, want: withNotes,
 			says: "it is not known whether a trail logs management events in eu-central-1",
 		},
 	}

@@ -22,7 +22,7 @@ import (
 // All are the checks of package self with their readers, in its order.
 func All() []guard.SelfCheck {
 	return []guard.SelfCheck{
-		guard.Watch(self.Trail(), readHearing, compareHearing),
+		guard.Watch(self.Trail(), readTrails, compareTrails),
 		guard.Watch(self.RulesCheck(), readRules, compareRules),
 		guard.Watch(self.Queue(), readQueues, compareQueues),
 		guard.Watch(self.Function(), readFunctions, compareFunctions),
