@@ -160,7 +160,7 @@ func checkJSON(t *testing.T, d storageEnv, code int, status guard.Status) {
 }
 
 func testCredentials(t *testing.T, local *localaws.AWS) {
-	const remediation = "log in as for the AWS CLI, or mend the network (proxy, AWS_ENDPOINT_URL); check with: aws sts " +
+	const remediation = "log in as for the AWS CLI, or fix the network (proxy, AWS_ENDPOINT_URL); check with: aws sts " +
 		"get-caller-identity"
 	d := newStorageEnv(t, local, "nobody")
 	event := d.event("aws.s3.PutBucketCors.json")

@@ -204,7 +204,7 @@ func testProbe(t *testing.T, a *account) {
 	); p.code != 2 ||
 		!strings.Contains(
 			p.stdout,
-			"kms eu-central-1 arrived: somebody changed it during the call, look in CloudTrail who: before Enabled, after key "+
+			"kms eu-central-1 arrived: somebody changed it during the call, find out in CloudTrail who: before Enabled, after key "+
 				"arn:aws:kms:",
 		) ||
 		!strings.Contains(p.stdout, " is Disabled: enabling it would change it\n") {
