@@ -74,7 +74,8 @@ func reaches(threshold float64, statistic string, m *awscloudwatch.CfnAlarm_Metr
 
 // heartbeat alarms when no audit of everything was reported in two periods of the audit: one alone may hold none, as
 // runs move a little
-// against the clock. It counts what validate measures of the guard itself, so neither the audit of IAM alone nor a run that failed
+// against the clock. It counts what validate measures of the guard itself, so neither the audit of IAM alone nor a run
+// that failed
 // keeps it quiet. Two of
 // the longest audit period's are two days, over which CloudWatch looks back for periods of an hour or more.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html

@@ -243,7 +243,8 @@ func checkProbeJSON(t *testing.T, a answer) {
 		t.Fatalf("%v:\n%s", err, a.transcript())
 	}
 	iamProbe, silent := got.Probes[0], got.Probes[2]
-	if iamProbe["service"] != "iam" || iamProbe["result"] != "arrived" || iamProbe["seconds"].(float64) < 0 || iamProbe["requestId"] == "" {
+	if iamProbe["service"] != "iam" || iamProbe["result"] != "arrived" || iamProbe["seconds"].(float64) < 0 ||
+		iamProbe["requestId"] == "" {
 		t.Errorf("iam: %v", iamProbe)
 	}
 	if silent["service"] != "s3" || silent["region"] != abroadRegion || silent["result"] != "not-arrived" ||

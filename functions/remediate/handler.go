@@ -34,8 +34,9 @@ type handler struct {
 type batch struct {
 	requests []guard.Request
 	notices  []from[guard.Notice]
-	// deployed are deploys that have ended: people get the result of the reconciliation that follows.
-	deployed []from[cloudtrail.StackEvent]
+	// settled are stacks of ours that have settled: where that ended a deploy, people get the result of the reconciliation
+	// that follows.
+	settled []from[cloudtrail.StackEvent]
 
 	mu       sync.Mutex
 	outcomes []guard.Outcome
@@ -142,9 +143,7 @@ func (h *handler) settled(ctx context.Context, b *batch, id string, e cloudtrail
 	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack, "region", e.Region, "status", e.Status)
 	everything := guard.Request{Reason: e.String()}
 	b.ask(id, everything)
-	if h.deploys.EndsDeploy(ctx, e) {
-		b.deployed = append(b.deployed, from[cloudtrail.StackEvent]{id, e})
-	}
+	b.settled = append(b.settled, from[cloudtrail.StackEvent]{id, e})
 	return errors.Join(h.queue.Post(ctx, []guard.Delayed{{Request: everything, After: time.Minute}})...)
 }
 
@@ -184,8 +183,8 @@ func (h *handler) work(ctx context.Context, b *batch) {
 	for id, err := range failed {
 		b.fail(id, err)
 	}
-	for _, deployed := range b.deployed {
-		b.fail(deployed.id, h.summarise(ctx, deployed.what, b.outcomes))
+	for _, stack := range b.settled {
+		b.fail(stack.id, h.summarise(ctx, stack.what, b))
 	}
 	// Notices that come again wait behind the requests: a slow SNS must not keep a storage offline.
 	for _, notice := range b.notices {
@@ -194,8 +193,14 @@ func (h *handler) work(ctx context.Context, b *batch) {
 }
 
 // summarise notifies people of what the first check after a deploy found.
-func (h *handler) summarise(ctx context.Context, e cloudtrail.StackEvent, outcomes []guard.Outcome) error {
-	notice, err := notify.Summary("first check after "+e.String(), h.engine.Sorted(outcomes))
+func (h *handler) summarise(ctx context.Context, e cloudtrail.StackEvent, b *batch) error {
+	asking, cancel := context.WithTimeout(ctx, askingFor)
+	defer cancel()
+	if !h.deploys.EndsDeploy(asking, e) {
+		return nil
+	}
+	notReached := h.engine.Count(b.requests) - len(b.outcomes)
+	notice, err := notify.Summary("first check after "+e.String(), h.engine.Sorted(b.outcomes), notReached)
 	if err != nil {
 		return err
 	}
@@ -235,14 +240,21 @@ func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 	return h.queue.Renotify(ctx, n, time.Duration(n.Attempts)*time.Minute)
 }
 
-// posting is kept of the function's time for the queue: a slow SNS must not take the time to keep what it does not take.
-const posting = 3 * time.Second
+const (
+	// posting is kept of the function's time for the queue: a slow SNS must not take the time to keep what it does not take.
+	posting = 3 * time.Second
+	// publishing bounds one publish: what SNS does not take by then waits on the queue, not before the storage's next check.
+	publishing = 3 * time.Second
+	// askingFor bounds asking whether a deploy has ended.
+	askingFor = 5 * time.Second
+)
 
 func (h *handler) publish(ctx context.Context, n guard.Notice) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-posting))
-		defer cancel()
+	latest := time.Now().Add(publishing)
+	if deadline, limited := ctx.Deadline(); limited && deadline.Add(-posting).Before(latest) {
+		latest = deadline.Add(-posting)
 	}
+	ctx, cancel := context.WithDeadline(ctx, latest)
+	defer cancel()
 	return h.topic.Publish(ctx, n)
 }

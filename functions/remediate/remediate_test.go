@@ -180,8 +180,8 @@ func testManyEventsAboutOneRole(t *testing.T, s *fixture) {
 		people = append(people, "arn:aws:iam::"+s.Account()+":user/"+person+" from")
 	}
 	w.done(w.received()...)
-	if calls := testlab.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "UpdateRole", "GetRole"}) {
-		t.Errorf("calls %v, want one check, one restore, one reading back", calls)
+	if calls := testlab.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "GetRole", "UpdateRole", "GetRole"}) {
+		t.Errorf("calls %v, want one check, one read before the write, one restore, one reading back", calls)
 	}
 	w.expectNotice(guard.Restored, "info", people...)
 	w.ExpectRestored()

@@ -36,8 +36,8 @@ func testSharedRole(t *testing.T, s *fixture) {
 	w.subscribeFor("another", "another-storage")
 	w.done(w.heardOne(func() { w.ShortenSession(testlab.Stranger) }))
 	w.ExpectSession(43200)
-	if calls := testlab.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "UpdateRole", "GetRole"}) {
-		t.Errorf("calls %v, want one check, one restore, one reading back", calls)
+	if calls := testlab.Operations(w.Calls(), "iam"); !slices.Equal(calls, []string{"GetRole", "GetRole", "UpdateRole", "GetRole"}) {
+		t.Errorf("calls %v, want one check, one read before the write, one restore, one reading back", calls)
 	}
 	notices := w.notices()
 	if len(notices) != 1 {

@@ -61,7 +61,8 @@ func (a *auditor) handle(ctx context.Context, payload json.RawMessage) (report.R
 	return report.Report{}, fmt.Errorf("validate: %q: %w", asked.Audit, errAsk)
 }
 
-// reportChange notifies people of what somebody did to the rules, the queue or the other function, which therefore might not report it.
+// reportChange notifies people of what somebody did to the rules, the queue or the other function, which therefore
+// might not report it.
 func (a *auditor) reportChange(ctx context.Context, payload json.RawMessage) error {
 	event, err := cloudtrail.Parse(payload)
 	if err != nil {
@@ -73,7 +74,16 @@ func (a *auditor) reportChange(ctx context.Context, payload json.RawMessage) err
 		return nil
 	}
 	event.Actor = guard.Who(event, a.engine.Baseline)
-	a.log.WarnContext(ctx, "event about icaguard's own resources", "event", event.Name, "eventId", event.ID, "events", requests[0].Events)
+	a.log.WarnContext(
+		ctx,
+		"event about icaguard's own resources",
+		"event",
+		event.Name,
+		"eventId",
+		event.ID,
+		"events",
+		requests[0].Events,
+	)
 	return a.topic.Publish(ctx, notify.GuardChanged(event))
 }
 
@@ -111,7 +121,7 @@ func (a *auditor) summarise(ctx context.Context, outcomes []guard.Outcome) (ledg
 	if ledgerErr == nil && last == found || ledgerErr != nil && guard.ExitCode(outcomes) == 0 {
 		return ledgerErr, nil
 	}
-	notice, err := notify.Summary("audit", outcomes)
+	notice, err := notify.Summary("audit", outcomes, 0)
 	if err != nil {
 		return ledgerErr, err
 	}

@@ -373,7 +373,7 @@ func testGuardChanged(w *env) {
 		if len(got) != c.mails {
 			w.t.Errorf("%q instead of %q: %d mails, want %d: %+v", c.replacement, c.old, len(got), c.mails, got)
 		}
-		if len(got) == 1 && (!strings.Contains(got[0].Subject, "UpdateFunctionCode20150331v2 on the guard itself") ||
+		if len(got) == 1 && (!strings.Contains(got[0].Subject, "UpdateFunctionCode20150331v2 on icaguard's own resources") ||
 			!strings.Contains(got[0].Message, "assumed-role/Admin/console-session from 198.51.100.7")) {
 			w.t.Errorf("who did what? %+v", got[0])
 		}

@@ -1,5 +1,4 @@
-// Package awserr says what AWS's errors mean for somebody who guards a
-// configuration.
+// Package awserr says what AWS's errors mean for somebody who guards a configuration.
 //
 // Invariant: no other package compares an AWS error code or message.
 package awserr
@@ -117,7 +116,8 @@ func MayHaveArrived(err error) bool {
 	return Classify(err) == Transient && !errors.As(err, new(passing))
 }
 
-// Brief is the error without what differs from one answer to the next, such as request ids: for what is compared or reported again.
+// Brief is the error without what differs from one answer to the next, such as request ids: for what is compared or
+// reported again.
 func Brief(err error) string {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

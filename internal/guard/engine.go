@@ -44,6 +44,9 @@ type Deploys interface {
 // Rows are all that the engine checks, settings first.
 func (e *Engine) Rows() []Row { return append(RowsOf(e.Settings), RowsOf(e.Self)...) }
 
+// Count is how many checks the requests ask for.
+func (e *Engine) Count(requests []Request) int { return len(e.jobs(requests)) }
+
 // Sorted are outcomes in the order of the tables.
 func (e *Engine) Sorted(outcomes []Outcome) []Outcome {
 	at := map[string]int{}
@@ -135,12 +138,7 @@ func (s Setting) check(ctx context.Context, r *run, j job) (Plan, Outcome) {
 	if err != nil {
 		return Plan{}, outcome.failed(Unknown, err)
 	}
-	outcome = outcome.found(plan.Comparison)
-	if len(j.request.Wrote) > 0 && len(plan.Diffs) == 0 {
-		outcome.Diffs = j.request.Wrote
-		outcome = outcome.restored(plan.Comparison)
-	}
-	return plan, outcome
+	return plan, outcome.compared(j.request.Wrote, plan.Comparison)
 }
 
 // record lets a setting record what the events that caused the check show, if any did. Failing that, the check goes on
@@ -157,14 +155,15 @@ func (s Setting) record(ctx context.Context, r *run, j job) (recordError string)
 
 // restore writes and reads back.
 func (s Setting) restore(ctx context.Context, r *run, j job, plan Plan, outcome Outcome) Outcome {
+	alerts := len(plan.Alerts)
 	plan, err := s.settle(ctx, r, j, plan)
 	switch {
 	case err != nil:
 		return outcome.failed(RestoreFailed, err)
-	case len(plan.Diffs) == 0:
-		return outcome.found(plan.Comparison)
+	case len(plan.Diffs) == 0 || len(plan.Alerts) > alerts:
+		return outcome.compared(j.request.Wrote, plan.Comparison)
 	}
-	outcome.Diffs = plan.Diffs
+	outcome.Diffs = written(j.request.Wrote, plan.Diffs)
 	outcome.BackupError = cmp.Or(s.backUp(ctx, r, j, plan), outcome.BackupError) // what could not be recorded stays reported
 	if plan.destroys && outcome.BackupError != "" {
 		return outcome.failed(RestoreFailed, fmt.Errorf("%s: restore: %w: %s", s.ID, errNoBackup, outcome.BackupError))
@@ -172,7 +171,8 @@ func (s Setting) restore(ctx context.Context, r *run, j job, plan Plan, outcome 
 	err = plan.restore(ctx)
 	r.pass.drop()
 	if err != nil {
-		return s.refused(ctx, r, j, outcome, err)
+		outcome.wrote = awserr.MayHaveArrived(err) || plan.destroys // of several removals some may be done
+		return s.refused(ctx, r, j, outcome.failed(RestoreFailed, err))
 	}
 	outcome.wrote = true
 	return s.verify(ctx, r, j, outcome)
@@ -187,9 +187,7 @@ var (
 
 // refused is the outcome of a write that failed. Before people are notified that they have to act, it is read once more:
 // another invocation may have restored the same.
-func (s Setting) refused(ctx context.Context, r *run, j job, outcome Outcome, err error) Outcome {
-	outcome.wrote = awserr.MayHaveArrived(err)
-	outcome = outcome.failed(RestoreFailed, err)
+func (s Setting) refused(ctx context.Context, r *run, j job, outcome Outcome) Outcome {
 	if mayPass(outcome) {
 		return outcome
 	}
@@ -197,7 +195,7 @@ func (s Setting) refused(ctx context.Context, r *run, j job, outcome Outcome, er
 	if readErr != nil || len(plan.Diffs) > 0 {
 		return outcome
 	}
-	return j.outcome().found(plan.Comparison)
+	return j.outcome().compared(j.request.Wrote, plan.Comparison)
 }
 
 // backUp stores what is about to be replaced. A ledger that is away does not leave a storage offline: the outcome says so.
@@ -219,25 +217,27 @@ func (s Setting) backUp(ctx context.Context, r *run, j job, plan Plan) (backupEr
 // conditional write for its configurations and reads them eventually consistent.
 const settleFor = 2 * time.Second
 
-// settle returns the plan of the second of two equal reads, if the setting merges with parts of others.
+// settle reads again what is about to be written over, as the gates took their time and the first read may have been another
+// row's: once, or where the setting merges with parts of others, until two reads in a row are equal.
 func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, error) {
 	const reads = 3
-	for i := 0; plan.merges && len(plan.Diffs) > 0; i++ {
-		if err := r.Sleep(ctx, settleFor); err != nil {
-			return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, err)
+	for i := 0; ; i++ {
+		if plan.merges {
+			if err := r.Sleep(ctx, settleFor); err != nil {
+				return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, err)
+			}
 		}
 		next, err := s.plan(ctx, r.Clients, j.Storage)
 		switch {
 		case err != nil:
 			return Plan{}, err
-		case reflect.DeepEqual(next.Observed, plan.Observed):
+		case !plan.merges, len(next.Diffs) == 0, reflect.DeepEqual(next.Observed, plan.Observed):
 			return next, nil
 		case i == reads:
 			return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, errUnsettled)
 		}
 		plan = next
 	}
-	return plan, nil
 }
 
 // verify reads until the restored value shows, for about four seconds: reads are eventually consistent.

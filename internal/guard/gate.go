@@ -31,6 +31,11 @@ func askGates(ctx context.Context, gates []Gate, t Target) (Hold, error) {
 	var group errgroup.Group
 	for i, gate := range gates {
 		group.Go(func() error {
+			defer func() {
+				if problem := recover(); problem != nil {
+					errs[i] = fmt.Errorf("gate: %w: %v", errPanicked, problem)
+				}
+			}()
 			holds[i], errs[i] = gate(ctx, t)
 			return nil
 		})

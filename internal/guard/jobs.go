@@ -105,7 +105,7 @@ func (e *Engine) jobs(requests []Request) []job {
 			if !request.asksFor(j.Resource, j.ID) {
 				continue
 			}
-			request.Resource, request.Setting = j.Resource, j.ID
+			request.Resource, request.Setting, request.Settings = j.Resource, j.ID, nil
 			if asked {
 				request = j.request.merge(request)
 			}

@@ -199,7 +199,7 @@ func TestMergedRequestsKeepTheirDeferral(t *testing.T) {
 		DeferredSince: late, GateTries: 1,
 	}} {
 		for _, merged := range []Request{waiting.merge(other), other.merge(waiting)} {
-			if !merged.DeferredSince.Equal(early) || !merged.DeferralReported || merged.GateTries != 2 || merged.Attempt != other.Attempt {
+			if !merged.DeferredSince.Equal(early) || !merged.DeferralReported || merged.GateTries != 2 || merged.Attempt != 1 {
 				t.Errorf("%s: %+v", name, merged)
 			}
 		}
@@ -215,6 +215,25 @@ func TestMergedRequestsKeepTheirDeferral(t *testing.T) {
 	if got, isRequest := message.(Request); err != nil || !isRequest || !got.DeferredSince.Equal(early) || !got.DeferralReported ||
 		got.GateTries != 2 {
 		t.Errorf("on the queue it forgets its deferral: %s", body)
+	}
+}
+
+// TestMergedAttempts: only a new event makes a request new again; what came again without one keeps its attempts, or it would
+// never need a person.
+func TestMergedAttempts(t *testing.T) {
+	event := []Event{{EventID: "1"}}
+	for name, c := range map[string]struct {
+		a, b Request
+		want count
+	}{
+		"a new event meets an old request":  {Request{Attempt: 3, Events: event}, Request{Events: event}, 0},
+		"a new event meets one without any": {Request{Attempt: 3}, Request{Events: event}, 0},
+		"a leftover meets an old request":   {Request{Attempt: 3, Events: event}, Request{}, 3},
+		"neither has an event":              {Request{Attempt: 3}, Request{}, 3},
+	} {
+		if ab, ba := c.a.merge(c.b).Attempt, c.b.merge(c.a).Attempt; ab != c.want || ba != c.want {
+			t.Errorf("%s: attempts %d and %d, want %d", name, ab, ba, c.want)
+		}
 	}
 }
 
@@ -252,6 +271,10 @@ func TestGatesAreAskedSideBySide(t *testing.T) {
 	}
 	if hold, err := askGates(t.Context(), gates, Target{}); hold.Reason != "paused" || err != nil {
 		t.Errorf("%+v %v: one that holds, holds, whatever the others cannot tell", hold, err)
+	}
+	broken := func(context.Context, Target) (Hold, error) { panic("no stack") }
+	if _, err := askGates(t.Context(), []Gate{broken}, Target{}); !errors.Is(err, errPanicked) {
+		t.Errorf("a gate that ends unforeseen could not tell: %v", err)
 	}
 	if hold, err := askGates(t.Context(), []Gate{
 		func(context.Context, Target) (Hold, error) { return Hold{}, errors.New("throttled") },

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/policy"
@@ -104,6 +105,20 @@ func (o Outcome) restored(c Comparison) Outcome {
 		o.Status = Restored
 	}
 	return o
+}
+
+// compared is the outcome of comparing after what an attempt before wrote without reading it back: in sync now means restored.
+func (o Outcome) compared(wrote []Diff, c Comparison) Outcome {
+	if len(wrote) == 0 || len(c.Diffs) > 0 {
+		return o.found(c)
+	}
+	o.Diffs = wrote
+	return o.restored(c)
+}
+
+// written is what differed in all: what attempts before wrote, and what is written now.
+func written(before, now []Diff) []Diff {
+	return append(slices.DeleteFunc(slices.Clone(before), func(d Diff) bool { return slices.Contains(now, d) }), now...)
 }
 
 // failed is the outcome after an error: what is not known, or not restored. What follows from it, next decides.

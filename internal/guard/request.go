@@ -13,11 +13,13 @@ import (
 // Request asks to check one setting of one resource. It is also the message on icaguard's own queue: an empty Resource
 // or Setting there means all of them.
 type Request struct {
-	Resource string  `json:"resource,omitempty"` // ARN
-	Setting  string  `json:"setting,omitempty"`
-	Attempt  count   `json:"attempt,omitempty"` // how often it was checked already
-	Reason   string  `json:"reason,omitempty"`
-	Events   []Event `json:"events,omitempty"`
+	Resource string `json:"resource,omitempty"` // ARN
+	Setting  string `json:"setting,omitempty"`
+	// Settings are those that are meant where Setting is none; none: all.
+	Settings []string `json:"settings,omitempty"`
+	Attempt  count    `json:"attempt,omitempty"` // how often it was checked already
+	Reason   string   `json:"reason,omitempty"`
+	Events   []Event  `json:"events,omitempty"`
 	// FoundByAudit says that no event reported the drift.
 	FoundByAudit bool `json:"foundByAudit,omitempty"`
 	// DeferredSince is when a restore first had to wait, DeferralReported whether people know that it has waited too long,
@@ -65,6 +67,9 @@ const maxEvents = 10
 
 // asksFor reports whether the request asks for a row on a resource.
 func (r Request) asksFor(resource, id string) bool {
+	if r.Setting == "" && len(r.Settings) > 0 && !slices.Contains(r.Settings, id) {
+		return false
+	}
 	return (r.Resource == "" || r.Resource == resource) && (r.Setting == "" || r.Setting == id)
 }
 
@@ -74,10 +79,17 @@ func (r Request) plain() bool {
 		len(r.Wrote) == 0 && r.Attempt == 0 && r.GateTries == 0 && r.DeferredSince.IsZero()
 }
 
-// merge joins two requests for the same thing: all events once, the newest kept, and the lower attempt, because a new event
-// deserves its second check also when it meets an old one's.
+// merge joins two requests for the same thing: all events once, the newest kept, and the lower attempt of those with
+// events, because a new event deserves its second check also when it meets an old one's.
 func (r Request) merge(other Request) Request {
-	r.Attempt = min(r.Attempt, other.Attempt)
+	switch {
+	case len(other.Events) > 0 && len(r.Events) > 0:
+		r.Attempt = min(r.Attempt, other.Attempt)
+	case len(other.Events) > 0:
+		r.Attempt = other.Attempt
+	case len(r.Events) == 0:
+		r.Attempt = max(r.Attempt, other.Attempt)
+	}
 	r.FoundByAudit = r.FoundByAudit && other.FoundByAudit
 	r.Events = newest(append(slices.Clip(r.Events), other.Events...))
 	if len(r.Wrote) == 0 {

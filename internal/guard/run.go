@@ -40,11 +40,6 @@ type Queue interface {
 
 func (e *Engine) newRun(requests []Request) *run {
 	jobs := e.jobs(requests)
-	for i, j := range jobs {
-		if j.request.Attempt > 0 {
-			jobs[i].request.Events = newest(append(slices.Clip(j.request.Events), e.SecondChecks.take(j.key())...))
-		}
-	}
 	return &run{Engine: e, jobs: jobs, pass: newPass(), left: len(jobs), failed: map[string]error{}}
 }
 
@@ -224,7 +219,8 @@ func (r *run) post(ctx context.Context) map[string]error {
 	return r.failed
 }
 
-// together makes one request of all that were not reached on one resource and carry nothing of their own.
+// together makes one request of all that were not reached on one resource and carry nothing of their own. It names them: what
+// is done is not done again, or a slow AWS would never let the last ones be reached.
 func together(all []Delayed) []Delayed {
 	var out []Delayed
 	at := map[string]int{}
@@ -233,12 +229,13 @@ func together(all []Delayed) []Delayed {
 		switch {
 		case d.After > 0 || !d.plain():
 			out = append(out, d)
-		case seen:
-			out[i].Setting, out[i].Messages = "", append(out[i].Messages, d.Messages...)
-		default:
-			at[d.Resource] = len(out)
-			out = append(out, d)
+			continue
+		case !seen:
+			i = len(out)
+			at[d.Resource] = i
+			out = append(out, Delayed{Request: Request{Resource: d.Resource, Reason: d.Reason}})
 		}
+		out[i].Settings, out[i].Messages = append(out[i].Settings, d.Setting), append(out[i].Messages, d.Messages...)
 	}
 	return out
 }

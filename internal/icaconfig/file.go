@@ -218,8 +218,12 @@ func (f *File) warnings(s StorageSpec) []warning {
 		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes "+
 			"stays Illumina's and copies fail with 403",
 	)
-	warn(s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(&s) != f.Account, "bucket.kmsKeyArn",
-		"the key is in another account, whose events icaguard does not receive; what happens to it is found by the scheduled audit only")
+	warn(
+		s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(&s) != f.Account,
+		"bucket.kmsKeyArn",
+		"the key is in another account, whose events icaguard does not receive; what happens to it is found by the scheduled audit "+
+			"only",
+	)
 	warn(
 		s.Role.Existing && !s.OIDCProvider.Existing,
 		"oidcProvider.existing",

@@ -10,7 +10,8 @@ import (
 )
 
 // Summary is one message about many outcomes: after a deploy, and when an audit finds another state than the one before.
-func Summary(occasion string, outcomes []guard.Outcome) (guard.Notice, error) {
+// notReached is how many settings were not checked yet.
+func Summary(occasion string, outcomes []guard.Outcome, notReached int) (guard.Notice, error) {
 	count, how := 0, Info // the result stands first in the subject, which is cut
 	for _, o := range outcomes {
 		if guard.ExitCode([]guard.Outcome{o}) != 0 {
@@ -21,6 +22,10 @@ func Summary(occasion string, outcomes []guard.Outcome) (guard.Notice, error) {
 	result := fmt.Sprintf("all %d settings are well", len(outcomes))
 	if count > 0 {
 		result = fmt.Sprintf("%d of %d settings need attention", count, len(outcomes))
+	}
+	if notReached > 0 {
+		how = Critical
+		result += fmt.Sprintf(", %d are not checked yet", notReached)
 	}
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%s: %s\n\n", occasion, result)

@@ -21,7 +21,7 @@ func TestSummary(t *testing.T) {
 		{append(well, testlab.Outcome(guard.Unknown), testlab.Outcome(guard.Drifted)), "[icaguard] 2 of 5 settings need attention: " +
 			occasion, "critical"},
 	} {
-		notice, err := Summary(occasion, c.outcomes)
+		notice, err := Summary(occasion, c.outcomes, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,4 +69,16 @@ func TestFingerprint(t *testing.T) {
 func withNote(o guard.Outcome) guard.Outcome {
 	o.Notes = []guard.Finding{{What: "versioning is suspended"}}
 	return o
+}
+
+// TestSummaryOfAPart: what was not reached is never well.
+func TestSummaryOfAPart(t *testing.T) {
+	notice, err := Summary("first check", []guard.Outcome{testlab.Outcome(guard.InSync)}, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notice.Subject != "[icaguard] all 1 settings are well, 12 are not checked yet: first check" ||
+		notice.Filter["severity"][0] != "critical" {
+		t.Errorf("notice %q %v", notice.Subject, notice.Filter)
+	}
 }

@@ -39,7 +39,8 @@ func TestDiff(t *testing.T) {
 			"NotAction", doc(t, list), doc(t, strings.Replace(list, `Action`, `NotAction`, 1)),
 			[]string{"statement 1: Action s3:ListBucket missing", "statement 1: NotAction s3:ListBucket not expected"},
 		},
-		{"Deny", doc(t, list), doc(t, strings.Replace(list, `Allow`, `Deny`, 1)), []string{"statement 1: Effect expected Allow, found Deny"}},
+		{"Deny", doc(t, list), doc(t, strings.Replace(list, `Allow`, `Deny`, 1)), []string{"statement 1: Effect expected Allow, " +
+			"found Deny"}},
 		{
 			"a statement more", doc(t, list), doc(t, list, tlsOnly()),
 			[]string{"statement 2 (Sid IcaTLSOnly): statement Deny s3:* on arn:aws:s3:::lab-prod-ica, arn:aws:s3:::lab-prod-ica/* to * " +

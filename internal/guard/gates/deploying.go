@@ -147,6 +147,9 @@ func (d *Deploys) read(ctx context.Context, stack icaconfig.Stack) (*types.Stack
 	if err != nil {
 		return nil, fmt.Errorf("deploys: describe stack %s in %s: %w", stack.Name, stack.Region, err)
 	}
+	if len(out.Stacks) == 0 {
+		return nil, fmt.Errorf("deploys: describe stack %s in %s: %w", stack.Name, stack.Region, awserr.ErrBroken)
+	}
 	if out.Stacks[0].StackStatus == types.StackStatusReviewInProgress {
 		return nil, nil //nolint:nilnil // a change set was made, and nothing else
 	}

@@ -58,7 +58,8 @@ func Rules(rows []guard.Row, h icaconfig.Home) []Rule {
 // AllRules lists every rule of ours.
 func AllRules(h icaconfig.Home) []Rule { return slices.Concat(Rules(AllRows(), h), ValidateRules(h)) }
 
-// ValidateRules lists the rules at home that start validate: the schedule, and the one that reports changes to icaguard's own resources.
+// ValidateRules lists the rules at home that start validate: the schedule, and the one that reports changes to
+// icaguard's own resources.
 func ValidateRules(h icaconfig.Home) []Rule { return append(AuditRules(h), GuardChangedRule(h)) }
 
 // What a schedule asks the function validate for.

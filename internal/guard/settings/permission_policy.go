@@ -119,6 +119,7 @@ type bucketState struct {
 	Versioning types.BucketVersioningStatus
 	Foreign    bool   // the name belongs to another account
 	Unreadable string // why the versioning is not known
+	Ours       bool   // and it is known to be ours all the same
 }
 
 // bucketStates reads all buckets that the policy covers. One that cannot be read never keeps the policy of the others
@@ -135,7 +136,8 @@ func bucketStates(ctx context.Context, c guard.Clients, s icaconfig.Storage) (ma
 	return states, nil
 }
 
-// bucketStateOf: a bucket that is gone counts as never versioned. What passes by itself is an error.
+// bucketStateOf: a bucket that is gone counts as never versioned. What passes by itself is an error. Who may not read a
+// bucket, or is sent to another region, has to know whether it is ours before anything is granted on it.
 func bucketStateOf(ctx context.Context, c guard.Clients, region, bucket string) (bucketState, error) {
 	got, err := versioningOf(ctx, c, region, bucket)
 	switch class := awserr.Classify(err); {
@@ -145,13 +147,17 @@ func bucketStateOf(ctx context.Context, c guard.Clients, region, bucket string) 
 		return bucketState{}, nil
 	case class == awserr.Transient:
 		return bucketState{}, err
-	case class == awserr.Denied:
-		own, listErr := ownsBucket(ctx, c, region, bucket)
-		if listErr == nil && !own {
-			return bucketState{Foreign: true}, nil
-		}
 	}
-	return bucketState{Unreadable: awserr.Brief(err)}, nil
+	state := bucketState{Unreadable: awserr.Brief(err)}
+	own, listErr := ownsBucket(ctx, c, region, bucket)
+	switch {
+	case awserr.Classify(listErr) == awserr.Transient && listErr != nil:
+		return bucketState{}, listErr
+	case listErr == nil && !own:
+		return bucketState{Foreign: true}, nil
+	}
+	state.Ours = listErr == nil
+	return state, nil
 }
 
 func policyVersionOf(ctx context.Context, c guard.Clients, s icaconfig.Storage, id string) (policyVersion, error) {
@@ -196,15 +202,15 @@ func (v policyVersion) number() int {
 	return n
 }
 
-// wantPolicy is the document for the buckets as they are now. A stranger's bucket is left out, as ICA would write the
-// lab's data into it; one that cannot be read keeps the variant that the present policy has for it, else gets the
-// narrower one.
+// wantPolicy is the document for the buckets as they are now. A stranger's bucket is left out, as ICA would write the lab's
+// data into it; so is one of which nobody knows whose it is, unless the present policy names it. One that cannot be read
+// keeps the variant that the present policy has for it, else gets the narrower one.
 func wantPolicy(s icaconfig.Storage, got managedPolicy) policy.Document {
 	role := *s.Role
-	role.Buckets = slices.DeleteFunc(
-		slices.Clone(role.Buckets),
-		func(b *icaconfig.Bucket) bool { return got.Buckets[b.Name].Foreign },
-	)
+	role.Buckets = slices.DeleteFunc(slices.Clone(role.Buckets), func(b *icaconfig.Bucket) bool {
+		state := got.Buckets[b.Name]
+		return state.Foreign || state.Unreadable != "" && !state.Ours && !got.names(b)
+	})
 	return role.PermissionPolicy(func(b *icaconfig.Bucket) bool {
 		if got.Buckets[b.Name].Unreadable != "" {
 			return b.Versioning == icaconfig.VersioningEnabled || got.grantsVersions(role, b)
@@ -213,19 +219,30 @@ func wantPolicy(s icaconfig.Storage, got managedPolicy) policy.Document {
 	})
 }
 
-// grantsVersions reports whether the present policy has the versioned variant for a bucket.
-func (m managedPolicy) grantsVersions(role icaconfig.Role, b *icaconfig.Bucket) bool {
+// present are the statements of the default version, without what does nothing for a role.
+func (m managedPolicy) present() []policy.Statement {
 	if len(m.Versions) == 0 {
-		return false
+		return nil
 	}
-	present, err := m.Versions[0].Document.parse()
+	accepted, _ := withoutIdleActions(m.Versions[0].Document)
+	parsed, err := accepted.parse()
 	if err != nil {
-		return false
+		return nil
 	}
+	return parsed.Statements()
+}
+
+// names reports whether a statement of the present policy names the bucket.
+func (m managedPolicy) names(b *icaconfig.Bucket) bool {
+	return slices.ContainsFunc(m.present(), func(s policy.Statement) bool { return slices.Contains(s.Resource, b.ARN) })
+}
+
+// grantsVersions reports whether the present policy has the versioned variant for a bucket: for it and for its objects.
+func (m managedPolicy) grantsVersions(role icaconfig.Role, b *icaconfig.Bucket) bool {
 	role.Buckets = []*icaconfig.Bucket{b}
-	// of the bucket and its objects
-	for _, need := range role.PermissionPolicy(func(*icaconfig.Bucket) bool { return true }).Statements()[:2] {
-		if !slices.ContainsFunc(present.Statements(), func(have policy.Statement) bool { return policy.Same(have, need) }) {
+	needed := role.PermissionPolicy(func(*icaconfig.Bucket) bool { return true }).Statements()
+	for _, need := range needed[:min(2, len(needed))] {
+		if !slices.ContainsFunc(m.present(), func(have policy.Statement) bool { return policy.Same(have, need) }) {
 			return false
 		}
 	}
@@ -248,8 +265,11 @@ func needsVersioned(b *icaconfig.Bucket, status types.BucketVersioningStatus) bo
 func comparePolicy(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 	c := got.notes(s)
 	switch {
-	case len(s.Role.Buckets) > 0 && got.foreign() == len(s.Role.Buckets):
-		return c.And(guard.Alert("all buckets of the policy belong to another account: no policy is right",
+	case got.foreign() > 0 && len(s.Role.Own.Statements()) > 0:
+		return c.And(guard.Alert("the policy of ica.yaml grants rights on a bucket that belongs to another account",
+			"detach the permission policy from role "+s.Role.Name+", or take the bucket out of documents.permissionPolicy and deploy"))
+	case len(wantPolicy(s, got).Statements()) == 0:
+		return c.And(guard.Alert("no bucket of the policy is known to be of this account: no policy is right",
 			"detach the permission policy from role "+s.Role.Name+" until the storages have other buckets"))
 	case len(got.Versions) == 0:
 		c.Diffs = []guard.Diff{{Path: "policy " + s.Role.Policy.Name, Expected: "exists", Found: "does not exist"}}

@@ -48,7 +48,7 @@ func permissionPolicyCases() []testCase {
 			setting: id, name: "its only bucket is a stranger's", want: guard.ActionRequired,
 			breakIt: func(w *env) { w.deleteBucket(); w.takeBucket() },
 			check: func(w *env, o guard.Outcome) {
-				expectTold(w.t, o, "all buckets of the policy belong to another account")
+				expectTold(w.t, o, "no bucket of the policy is known to be of this account")
 				w.expectPolicy(false)
 			},
 		},

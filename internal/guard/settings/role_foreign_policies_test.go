@@ -1,12 +1,15 @@
 package settings
 
 import (
+	"fmt"
 	"strings"
+	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/localaws"
 )
 
 func roleForeignPoliciesCases() []testCase {
@@ -70,4 +73,24 @@ func (w *env) attach(awsManaged string) {
 	w.must(w.iam.AttachRolePolicy(w.t.Context(), &iam.AttachRolePolicyInput{
 		RoleName: &w.storage.Role.Name, PolicyArn: aws.String("arn:aws:iam::aws:policy/" + awsManaged),
 	}))
+}
+
+// TestRemovalsThatStopHalfwayAreAllReported once the last one is done.
+func TestRemovalsThatStopHalfwayAreAllReported(t *testing.T) {
+	w := newEnv(t, newFixture(t), variant{role: "strict: true"})
+	const harmless = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`
+	w.putInline("first", harmless)
+	w.putInline("second", harmless)
+	faults := w.local.Recorder()
+	faults.Inject(
+		localaws.Fault{Operation: "DeleteRolePolicy", AccessKeyID: w.key, Kind: localaws.Slow, Times: 1},
+	) // the first is done
+	refuse := faults.Inject(localaws.Fault{Operation: "DeleteRolePolicy", AccessKeyID: w.key, Kind: localaws.Denied})
+	expectStatus(t, w.reconcile("role-foreign-policies"), guard.RestoreFailed)
+	refuse()
+	o := w.handle(w.requeued...)[0]
+	expectStatus(t, o, guard.Restored)
+	if told := fmt.Sprint(o.Diffs); !strings.Contains(told, "first") || !strings.Contains(told, "second") {
+		t.Errorf("differences %v: want both that were removed", o.Diffs)
+	}
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -196,5 +197,21 @@ func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") ||
 		strings.Contains(fmt.Sprint(changed), "somebody-elses") {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
+	}
+}
+
+// TestADenyThatComesWhileTheGatesAreAskedStays: what is written over is read again first.
+func TestADenyThatComesWhileTheGatesAreAskedStays(t *testing.T) {
+	w := newEnv(t, newFixture(t), variant{})
+	whole := text(w.storage.TrustPolicy(secretPrefix))
+	w.putTrust(strings.Replace(whole, secretPrefix, "anothers-prefix", 1))
+	w.engine.Gates = []guard.Gate{func(context.Context, guard.Target) (guard.Hold, error) {
+		w.putTrust(strings.Replace(whole, `"Statement":[`,
+			`"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"},`, 1))
+		return guard.Hold{}, nil
+	}}
+	expectStatus(t, w.reconcile("role-trust"), guard.ActionRequired)
+	if !strings.Contains(w.state()["role-trust"], "Incident") {
+		t.Error("security's Deny was written over")
 	}
 }

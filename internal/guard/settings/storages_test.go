@@ -151,12 +151,21 @@ func TestTakenBucketIsLeftOutOfTheSharedPolicy(t *testing.T) {
 		!strings.Contains(got, w.engine.Baseline.Storages[0].Bucket.ARN) {
 		t.Errorf("policy %s: want the stranger's bucket left out, and the other one in", got)
 	}
+	// Nor does it come back when nobody can tell any more whose the bucket is.
+	for _, kind := range []localaws.Kind{localaws.Denied, localaws.ExplicitDeny, localaws.Throttled} {
+		remove := w.local.Recorder().Inject(localaws.Fault{Operation: "ListBuckets", AccessKeyID: w.key, Kind: kind})
+		w.handle(guard.Request{Setting: "permission-policy", Resource: role.Policy.ARN})
+		remove()
+		if got := w.defaultPolicy(); strings.Contains(got, taken.Bucket.Name) {
+			t.Errorf("%s: policy %s: the stranger's bucket is in again", kind, got)
+		}
+	}
 	w.storage = w.engine.Baseline.Storages[2]
 	w.deleteBucket()
 	w.takeBucket()
 	o = w.handle(guard.Request{Setting: "permission-policy", Resource: w.storage.Role.Policy.ARN})[0]
 	expectStatus(t, o, guard.ActionRequired)
-	if len(o.Diffs) != 0 || !strings.Contains(o.Alerts[0].What, "all buckets of the policy belong to another account") {
+	if len(o.Diffs) != 0 || !strings.Contains(o.Alerts[0].What, "no bucket of the policy is known to be of this account") {
 		t.Errorf("a policy cannot be empty: %+v", o)
 	}
 }

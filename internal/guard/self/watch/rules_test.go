@@ -69,9 +69,13 @@ func guardRulesCases() []selfCase {
 			"has the targets ["+queue+"other]",
 			targets(eventsRule, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") }),
 		),
-		testCase("target added", "has the targets ["+queue+"icaguard-requests "+queue+"other]", targets(eventsRule, inHome, func(t *types.Target) {
-			t.Id, t.Arn = aws.String("other"), aws.String(queue+"other")
-		})),
+		testCase(
+			"target added",
+			"has the targets ["+queue+"icaguard-requests "+queue+"other]",
+			targets(eventsRule, inHome, func(t *types.Target) {
+				t.Id, t.Arn = aws.String("other"), aws.String(queue+"other")
+			}),
+		),
 		testCase("events rewritten on their way", "with input of another's making", targets(eventsRule, inHome, func(t *types.Target) {
 			t.InputTransformer = &types.InputTransformer{InputTemplate: aws.String(`{"detail":"nothing"}`)}
 		})),

@@ -62,8 +62,13 @@ func guardTrailCases() []selfCase {
 		},
 		{setting: id, name: "KMS excluded where no key is named", breakIt: selectors(excluding), want: guard.InSync},
 		{
-			setting: id, name: "KMS excluded where a key is named", key: true, breakIt: selectors(excluding), want: guard.ActionRequired,
-			says: "does not receive all events from eu-central-1: arn:aws:cloudtrail:us-east-1:123456789012:trail/icaguard logs no KMS events",
+			setting: id,
+			name:    "KMS excluded where a key is named",
+			key:     true,
+			breakIt: selectors(excluding),
+			want:    guard.ActionRequired,
+			says: "does not receive all events from eu-central-1: arn:aws:cloudtrail:us-east-1:123456789012:trail/icaguard logs no " +
+				"KMS events",
 		},
 		{
 			setting: id, name: "of one region only", want: guard.ActionRequired, says: "no CloudTrail trail covers eu-central-1",
