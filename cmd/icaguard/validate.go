@@ -26,7 +26,8 @@ func newValidate() *cobra.Command {
 		Long: `Check every setting of every storage and report what differs from what ICA needs. Where icaguard is deployed, check its own
 resources too (the self checks). Nothing is changed.
 
-What is paused is said under the table. While a deploy runs, what it may be changing of icaguard's own is deferred rather than action-required.
+What is paused is said under the table. While a deploy runs, what it may be changing of icaguard's own is deferred
+rather than action-required.
 
 Exit status: 0 all is well, 1 something differs, 2 something could not be checked.`,
 		Example: `  icaguard validate
