@@ -925,7 +925,8 @@ def s3_unknown_sub_resources() -> None:
         unknown = [name for name in request.args if name not in known and not name.startswith("X-Amz-")]
         if not self.bucket_name or not unknown:
             return original(self, request, full_url)
-        message = f"moto does not know {request.method} bucket?{'&'.join(unknown)}"
+        what = f"{request.method} bucket?{'&'.join(unknown)}"
+        message = f"moto does not know {what}. Its answer belongs in internal/localaws/emulation.py"
         return 501, {}, f"<Error><Code>NotImplemented</Code><Message>{escape(message)}</Message></Error>"
 
     S3Response._bucket_response = respond

@@ -61,17 +61,17 @@ type unknownCall struct {
 }
 
 func (b *env) unknownCalls() []unknownCall {
-	accelerate := func(bucket string) func(context.Context) error {
+	metrics := func(bucket string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return done(b.s3.PutBucketAccelerateConfiguration(ctx, &s3.PutBucketAccelerateConfigurationInput{
-				Bucket: &bucket, AccelerateConfiguration: &s3types.AccelerateConfiguration{Status: s3types.BucketAccelerateStatusEnabled},
+			return done(b.s3.PutBucketMetricsConfiguration(ctx, &s3.PutBucketMetricsConfigurationInput{
+				Bucket: &bucket, Id: aws.String("all"), MetricsConfiguration: &s3types.MetricsConfiguration{Id: aws.String("all")},
 			}))
 		}
 	}
 	bucket, config := aws.String("lab"), b.Config("us-east-1", personKey)
 	return []unknownCall{
-		{"PUT bucket?accelerate", accelerate("lab")},
-		{"PUT bucket?accelerate", accelerate("nowhere")},
+		{"PUT bucket?id&metrics", metrics("lab")},
+		{"PUT bucket?id&metrics", metrics("nowhere")},
 		{"DELETE bucket?id&metrics", func(ctx context.Context) error { // moto: DeleteBucket
 			return done(
 				b.s3.DeleteBucketMetricsConfiguration(ctx, &s3.DeleteBucketMetricsConfigurationInput{Bucket: bucket, Id: aws.String("all")}),

@@ -49,7 +49,7 @@ func expectAtMost(t *testing.T, limit int, calls []localaws.Call) {
 	own := ofStorages(calls)
 	t.Logf("%d calls, and %d more about icaguard itself:\n%s", len(own), len(calls)-len(own), table(own))
 	if len(own) > limit {
-		t.Errorf("%d calls, want at most %d", len(own), limit)
+		t.Errorf("%d calls, want at most %d (callsPerStorage, where a setting reads a document that no other does)", len(own), limit)
 	}
 }
 
