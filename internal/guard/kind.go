@@ -4,7 +4,6 @@ import "github.com/icaguard/icaguard/internal/icaconfig"
 
 // Kind is a kind of resource that rows stand on and that IAM actions are allowed on.
 type Kind struct {
-	Name string
 	// ARN names the storage's resource of this kind, as IAM statements and outcomes do; "" if the storage has none.
 	ARN func(icaconfig.Storage) string
 	// Shared says which storages depend on the resource and in which mode it is guarded; nil where no setting stands on the kind.
@@ -19,12 +18,12 @@ type Kind struct {
 // The kinds of resources that storages depend on.
 var (
 	OnBucket = &Kind{
-		Name: "bucket", RootCause: "bucket",
-		ARN:    func(s icaconfig.Storage) string { return s.Bucket.ARN },
-		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Bucket.Shared },
+		RootCause: "bucket",
+		ARN:       func(s icaconfig.Storage) string { return s.Bucket.ARN },
+		Shared:    func(s icaconfig.Storage) icaconfig.Shared { return s.Bucket.Shared },
 	}
 	OnKey = &Kind{
-		Name: "key", RootCause: "kms-key-state",
+		RootCause: "kms-key-state",
 		ARN: func(s icaconfig.Storage) string {
 			if s.Key == nil {
 				return ""
@@ -39,29 +38,27 @@ var (
 		},
 	}
 	OnProvider = &Kind{
-		Name: "provider", Recreated: true, RootCause: "oidc-provider",
+		Recreated: true, RootCause: "oidc-provider",
 		ARN:    func(s icaconfig.Storage) string { return s.Provider.ARN },
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Provider.Shared },
 	}
 	OnRole = &Kind{
-		Name: "role", Recreated: true, RootCause: "role",
+		Recreated: true, RootCause: "role",
 		ARN:    func(s icaconfig.Storage) string { return s.Role.ARN },
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
 	}
 	OnPolicy = &Kind{
-		Name: "policy", Recreated: true, RootCause: "permission-policy",
+		Recreated: true, RootCause: "permission-policy",
 		ARN:    func(s icaconfig.Storage) string { return s.Role.Policy.ARN },
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
 	}
 	OnParameter = &Kind{
-		Name: "parameter",
-		ARN:  func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
+		ARN: func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
 	}
 	// OnPolicies is every managed policy, AWS's own included: read only.
 	OnPolicies = &Kind{
-		Name: "policies",
-		ARN:  func(s icaconfig.Storage) string { return "arn:" + s.Home.Partition + ":iam::*:policy/*" },
+		ARN: func(s icaconfig.Storage) string { return "arn:" + s.Home.Partition + ":iam::*:policy/*" },
 	}
 	// OnAccount is for actions that AWS allows on "*" only.
-	OnAccount = &Kind{Name: "account", ARN: func(icaconfig.Storage) string { return "*" }}
+	OnAccount = &Kind{ARN: func(icaconfig.Storage) string { return "*" }}
 )

@@ -82,27 +82,6 @@ func Grants(d Document, resource string) bool {
 	})
 }
 
-// LacksSessionName finds the Allow statements of a trust policy that do not ask for a session name like the pattern
-// (PREFIX-*): others could take the role through them. The findings do not show the pattern.
-func LacksSessionName(trust Document, pattern string) []Finding {
-	return trust.find(func(s Statement) []string {
-		if s.Effect != allow || slices.ContainsFunc(s.conditions(), func(c condition) bool { return c.asksFor(pattern) }) {
-			return nil
-		}
-		return []string{`no condition StringLike sts:RoleSessionName keeps to the prefix: others could take the role`}
-	})
-}
-
-func (c condition) asksFor(name string) bool {
-	if lower(c.key) != sessionNameKey || c.operator != "StringLike" && c.operator != "StringEquals" || len(c.values) == 0 {
-		return false
-	}
-	return !slices.ContainsFunc(c.values, func(v string) bool {
-		p, variable := valuePattern(v, c.operator == "StringLike")
-		return variable || !wildcards(name).covers(p)
-	})
-}
-
 // AdministratorLike finds Allow statements that make their holder an administrator: on all resources, all actions but
 // some, or one of those with which a holder grants itself the rest. Conditions are not considered.
 func AdministratorLike(d Document) []Finding {

@@ -62,38 +62,6 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-func TestLacksSessionName(t *testing.T) {
-	for _, c := range []struct {
-		name, old, by string
-		lacks         bool
-	}{
-		{"ours", "", "", false},
-		{"one session", prefix + "-*", prefix + "-1", false},
-		{"equality", `"StringEquals": {`, `"StringEquals": {"STS:rolesessionname":"` + prefix + `-1",`, false},
-		{"two", `"` + prefix + `-*"`, `["` + prefix + `-a*","` + prefix + `-b*"]`, false},
-		{"none", `"sts:RoleSessionName"`, `"sts:SourceIdentity"`, true},
-		{"all", prefix + "-*", "*", true},
-		{"without the hyphen", prefix + "-*", prefix + "*", true},
-		{"one of two", `"` + prefix + `-*"`, `["` + prefix + `-*","*"]`, true},
-		{"a variable", prefix + "-*", prefix + "-${aws:username}", true},
-		{"not", "StringLike", "StringNotLike", true},
-		{"if it exists", "StringLike", "StringLikeIfExists", true},
-		{"for all values", "StringLike", "ForAllValues:StringLike", true},
-		{"case ignored", "StringLike", "StringEqualsIgnoreCase", true},
-		{
-			"second statement", `}]}`, `},{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
-			true,
-		},
-		{"second statement denies", `}]}`, `},{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}]}`, false},
-	} {
-		text := strings.Replace(trustPolicy(), c.old, c.by, 1)
-		found := LacksSessionName(must(t, text), prefix+"-*")
-		if (len(found) > 0) != c.lacks || strings.Contains(strings.Join(lines(found), ""), prefix) {
-			t.Errorf("%s: %v, want %v", c.name, found, c.lacks)
-		}
-	}
-}
-
 func TestAdministratorLike(t *testing.T) {
 	for _, c := range []struct {
 		name, statement string
