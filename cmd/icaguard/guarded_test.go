@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -86,13 +84,13 @@ type guardedEnv struct {
 	storageEnv
 	account   *account
 	remediate *localaws.Function
-	log       *buffer
+	log       *testlab.Buffer
 }
 
 func newGuardedEnv(t *testing.T, a *account, name string) *guardedEnv {
 	t.Helper()
 	lab := testlab.New(t, a.AWS, name, icaconfig.Enforce)
-	d := &guardedEnv{storageEnv: storageEnvOf(t, lab), account: a, log: &buffer{tee: t.Output()}}
+	d := &guardedEnv{storageEnv: storageEnvOf(t, lab), account: a, log: testlab.NewBuffer(t)}
 	d.start()
 	return d
 }
@@ -172,24 +170,4 @@ func (a *account) delayed(t *testing.T, queue string) int {
 		t.Fatal(err)
 	}
 	return n
-}
-
-// buffer collects a function's log, and shows it among the test's output, which is searched for the prefix.
-type buffer struct {
-	tee  io.Writer
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	_, _ = b.tee.Write(p) // a finished test takes no more
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -60,7 +60,7 @@ type env struct {
 	fixture  *fixture
 	config   localaws.FunctionConfig // of function, which starts with the first invocation
 	function *localaws.Function
-	log      *buffer
+	log      *testlab.Buffer
 	queues   map[string]string // URLs by what they are for
 	posts    *postbox
 
@@ -86,7 +86,7 @@ func guarding(t *testing.T, s *fixture, lab *testlab.Lab) *env {
 	t.Helper()
 	name := lab.Storage.Name
 	w := &env{
-		Lab: lab, t: t, fixture: s, log: &buffer{tee: t.Output()}, queues: map[string]string{},
+		Lab: lab, t: t, fixture: s, log: testlab.NewBuffer(t), queues: map[string]string{},
 		sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
 	}
 	for _, queue := range []string{requests, deadLetters, inbox} {
@@ -474,24 +474,4 @@ func (p *postbox) take() []post {
 	taken := p.posts
 	p.posts = nil
 	return taken
-}
-
-// buffer collects a function's log, and shows it among the test's output, which is searched for the prefix.
-type buffer struct {
-	tee  io.Writer
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	_, _ = b.tee.Write(p) // a finished test takes no more
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
