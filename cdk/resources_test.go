@@ -173,9 +173,9 @@ func checkResourcesPage(t *testing.T, a app) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# What is deployed, why, and what it costs
 
-Written by `+"`make update`"+` from the templates of `+"`cdk/testdata/regions.yaml`"+`: %d storages in two regions that are not us-east-1, one with a KMS key, one adopted,
-an audit every %.0f minutes and a trail of its own. Prices are AWS's list prices in USD for us-east-1, without free
-tiers, written down in %s: the pages below have the present ones.
+Written by `+"`make update`"+` from the templates of `+"`cdk/testdata/regions.yaml`"+`: %d storages in two regions that are
+not us-east-1, one with a KMS key, one adopted, an audit every %.0f minutes and a trail of its own. Prices are AWS's
+list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones.
 
 | group | resource | count | why it is there | idle, USD per month |
 |---|---|---|---|---|
@@ -231,14 +231,8 @@ func writeRunning(b *strings.Builder, a app, resources float64) {
 		},
 		{
 			"log of the audits",
-			fmt.Sprintf(
-				"%.0f runs × %.0f storages × %d settings × %d bytes = %.2f GB",
-				runs,
-				storages,
-				len(settings.All()),
-				lineBytes,
-				logged,
-			),
+			fmt.Sprintf("%.0f runs × %.0f storages × %d settings × %d bytes = %.2f GB",
+				runs, storages, len(settings.All()), lineBytes, logged),
 			logged * (p["logs"].usd + 3*p["logs kept"].usd),
 		},
 		{
@@ -253,25 +247,21 @@ func writeRunning(b *strings.Builder, a app, resources float64) {
 		fmt.Fprintf(b, "| %s | %s | %.2f |\n", line.what, line.arithmetic, line.cost)
 	}
 	fmt.Fprintf(b, "| **together** | | **%.2f** |\n\n", total)
-	fmt.Fprintf(
-		b,
-		`Seconds, bytes and requests are estimates. A drift costs on top: up to four more custom metrics of its setting and storage (%.2f each for a whole month, by the hour), a few seconds of
-Lambda and a notice. With the account's free tiers (ten alarms, ten metrics, three dashboards, a million requests to
-SQS and Lambda) most of it is free.
+	fmt.Fprintf(b, `Seconds, bytes and requests are estimates. A drift costs on top: up to four more custom metrics of its setting and
+storage (%.2f each for a whole month, by the hour), a few seconds of Lambda and a notice. With the account's free tiers
+(ten alarms, ten metrics, three dashboards, a million requests to SQS and Lambda) most of it is free.
 
-`,
-		p["metric"].usd,
-	)
+`, p["metric"].usd)
 }
 
 func writeSizes(b *strings.Builder, a app) {
-	fmt.Fprintf(
-		b,
-		"## Templates\n\nCloudFormation takes %d resources and %d bytes in a template.\n\n| stack | resources | kilobytes "+
-			"|\n|---|---|---|\n",
-		mostResources,
-		mostTemplateBytes,
-	)
+	fmt.Fprintf(b, `## Templates
+
+CloudFormation takes %d resources and %d bytes in a template.
+
+| stack | resources | kilobytes |
+|---|---|---|
+`, mostResources, mostTemplateBytes)
 	for _, stack := range slices.Sorted(maps.Keys(a.texts)) {
 		fmt.Fprintf(b, "| `%s` | %d | %d |\n", stack, len(a.templates[stack].Resources), (len(a.texts[stack])+999)/1000)
 	}
@@ -282,11 +272,14 @@ func writeLimits(t *testing.T, b *strings.Builder) {
 	t.Helper()
 	const tried = 150
 	many := configure(t, largest(tried))
-	b.WriteString(
-		"## How many storages fit\n\nOf the largest kind: a KMS key, cross-account copy and a role of its own each, everything " +
-			"enforced. " +
-			"Synthesis refuses more and says how many fit.\n\n| quota of AWS | most | storages that fit |\n|---|---|---|\n",
-	)
+	b.WriteString(`## How many storages fit
+
+Of the largest kind: a KMS key, cross-account copy and a role of its own each, everything enforced. Synthesis refuses
+more and says how many fit.
+
+| quota of AWS | most | storages that fit |
+|---|---|---|
+`)
 	for _, l := range limits() {
 		fits := fmt.Sprint(l.fitting(many))
 		if l.fitting(many) == tried {
