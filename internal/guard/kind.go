@@ -4,6 +4,7 @@ import "github.com/icaguard/icaguard/internal/icaconfig"
 
 // Kind is a kind of resource that rows stand on and that IAM actions are allowed on.
 type Kind struct {
+	Name string
 	// ARN names the storage's resource of this kind, as IAM statements and outcomes do; "" if the storage has none.
 	ARN func(icaconfig.Storage) string
 	// Shared says which storages depend on the resource and in which mode it is guarded; nil where no setting stands on the kind.
@@ -18,12 +19,12 @@ type Kind struct {
 // The kinds of resources that storages depend on.
 var (
 	OnBucket = &Kind{
-		RootCause: "bucket",
-		ARN:       func(s icaconfig.Storage) string { return s.Bucket.ARN },
-		Shared:    func(s icaconfig.Storage) icaconfig.Shared { return s.Bucket.Shared },
+		Name: "bucket", RootCause: "bucket",
+		ARN:    func(s icaconfig.Storage) string { return s.Bucket.ARN },
+		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Bucket.Shared },
 	}
 	OnKey = &Kind{
-		RootCause: "kms-key-state",
+		Name: "key", RootCause: "kms-key-state",
 		ARN: func(s icaconfig.Storage) string {
 			if s.Key == nil {
 				return ""
@@ -38,27 +39,29 @@ var (
 		},
 	}
 	OnProvider = &Kind{
-		Recreated: true, RootCause: "oidc-provider",
+		Name: "provider", Recreated: true, RootCause: "oidc-provider",
 		ARN:    func(s icaconfig.Storage) string { return s.Provider.ARN },
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Provider.Shared },
 	}
 	OnRole = &Kind{
-		Recreated: true, RootCause: "role",
+		Name: "role", Recreated: true, RootCause: "role",
 		ARN:    func(s icaconfig.Storage) string { return s.Role.ARN },
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
 	}
 	OnPolicy = &Kind{
-		Recreated: true, RootCause: "permission-policy",
+		Name: "policy", Recreated: true, RootCause: "permission-policy",
 		ARN:    func(s icaconfig.Storage) string { return s.Role.Policy.ARN },
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
 	}
 	OnParameter = &Kind{
-		ARN: func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
+		Name: "parameter",
+		ARN:  func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
 	}
 	// OnPolicies is every managed policy, AWS's own included: read only.
 	OnPolicies = &Kind{
-		ARN: func(s icaconfig.Storage) string { return "arn:" + s.Home.Partition + ":iam::*:policy/*" },
+		Name: "policies",
+		ARN:  func(s icaconfig.Storage) string { return "arn:" + s.Home.Partition + ":iam::*:policy/*" },
 	}
 	// OnAccount is for actions that AWS allows on "*" only.
-	OnAccount = &Kind{ARN: func(icaconfig.Storage) string { return "*" }}
+	OnAccount = &Kind{Name: "account", ARN: func(icaconfig.Storage) string { return "*" }}
 )

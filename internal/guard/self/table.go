@@ -29,20 +29,23 @@ func AllRows() []guard.Row {
 var (
 	// OnTrails is every CloudTrail trail: which one feeds EventBridge is for AWS to say; an organisation's bears the id of
 	// the account that manages it.
-	OnTrails     = kind(func(h icaconfig.Home) string { return "arn:" + h.Partition + ":cloudtrail:*:*:trail/*" })
-	OnRules      = kind(func(h icaconfig.Home) string { return h.ARN("events", "*", "rule/icaguard-*") })
-	OnQueues     = kind(func(h icaconfig.Home) string { return h.ARN("sqs", "*", "icaguard-*") })
-	OnFunctions  = kind(func(h icaconfig.Home) string { return h.ARN("lambda", h.HomeRegion, "function:icaguard-*") })
-	OnGuardRoles = kind(func(h icaconfig.Home) string { return h.ARN("iam", "", "role/icaguard-*") })
-	OnTopic      = kind(func(h icaconfig.Home) string { return h.ARN("sns", h.HomeRegion, guard.AlertTopic) })
-	OnLedger     = kind(func(h icaconfig.Home) string { return h.ARN("dynamodb", h.HomeRegion, "table/"+guard.LedgerTable) })
-	OnPauses     = kind(func(h icaconfig.Home) string {
+	OnTrails     = kind("trails", func(h icaconfig.Home) string { return "arn:" + h.Partition + ":cloudtrail:*:*:trail/*" })
+	OnRules      = kind("rules", func(h icaconfig.Home) string { return h.ARN("events", "*", "rule/icaguard-*") })
+	OnQueues     = kind("queues", func(h icaconfig.Home) string { return h.ARN("sqs", "*", "icaguard-*") })
+	OnFunctions  = kind("functions", func(h icaconfig.Home) string { return h.ARN("lambda", h.HomeRegion, "function:icaguard-*") })
+	OnGuardRoles = kind("guard roles", func(h icaconfig.Home) string { return h.ARN("iam", "", "role/icaguard-*") })
+	OnTopic      = kind("topic", func(h icaconfig.Home) string { return h.ARN("sns", h.HomeRegion, guard.AlertTopic) })
+	OnLedger     = kind(
+		"ledger",
+		func(h icaconfig.Home) string { return h.ARN("dynamodb", h.HomeRegion, "table/"+guard.LedgerTable) },
+	)
+	OnPauses = kind("pauses", func(h icaconfig.Home) string {
 		return h.ARN("ssm", h.HomeRegion, "parameter"+guard.PauseParameters+"*")
 	})
 )
 
-func kind(arn func(icaconfig.Home) string) *guard.Kind {
-	return &guard.Kind{ARN: func(s icaconfig.Storage) string { return arn(s.Home) }}
+func kind(name string, arn func(icaconfig.Home) string) *guard.Kind {
+	return &guard.Kind{Name: name, ARN: func(s icaconfig.Storage) string { return arn(s.Home) }}
 }
 
 // ownEvents is a trigger for icaguard's own resources, which the events name in full or as a part of an ARN or a URL.
