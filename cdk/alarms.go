@@ -36,8 +36,7 @@ func addAlarms(stack awscdk.Stack, b icaconfig.Baseline, topic awssns.Topic) {
 	add("heartbeat", "Nothing was checked for two periods of the audit: no run of "+guard.ValidateFunction+
 		" reported. Right after the first deploy this means only that the first run is to come.", heartbeat(b.AuditEvery.Seconds()))
 	add(
-		"unhealthy",
-		"icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.",
+		"unhealthy", "icaguard's own resources are not as deployed, or it receives no events: run icaguard validate.",
 		unhealthy(guard.SelfName, b.AuditEvery.Seconds()),
 	)
 	for _, s := range b.Storages {

@@ -62,9 +62,7 @@ func publicAccessBlock(wanted bool) *awss3.CfnBucket_PublicAccessBlockConfigurat
 		return nil
 	}
 	return &awss3.CfnBucket_PublicAccessBlockConfigurationProperty{
-		BlockPublicAcls: jsii.Bool(
-			true,
-		),
+		BlockPublicAcls:       jsii.Bool(true),
 		BlockPublicPolicy:     jsii.Bool(true),
 		IgnorePublicAcls:      jsii.Bool(true),
 		RestrictPublicBuckets: jsii.Bool(true),

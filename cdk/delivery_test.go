@@ -263,10 +263,7 @@ func checkDelivery(t *testing.T, a app) {
 			}
 			if ok && (timeout == 0 || queue["VisibilityTimeout"].(float64) < 6*timeout || redrive["maxReceiveCount"].(float64) < 5) {
 				t.Errorf(
-					"queue %s: visibility %v s for a function of %v s, %v receives",
-					id,
-					queue["VisibilityTimeout"],
-					timeout,
+					"queue %s: visibility %v s for a function of %v s, %v receives", id, queue["VisibilityTimeout"], timeout,
 					redrive["maxReceiveCount"],
 				)
 			}

@@ -60,14 +60,8 @@ func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, requests 
 	})
 	letRulesSend(requests, b, arnsOf(b, rules))
 	for _, rule := range rules {
-		newRule(
-			stack,
-			rule,
-			deadLetters,
-			nil,
-		).Node().AddDependency(
-			requests,
-			deadLetters,
+		newRule(stack, rule, deadLetters, nil).Node().AddDependency(
+			requests, deadLetters,
 		) // with their policies: nothing is lost meanwhile
 	}
 	return deadLetters, requests

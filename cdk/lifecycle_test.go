@@ -152,8 +152,7 @@ func TestLifecycle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(
-				c.inTheWay,
-				inTheWay(old, synth(t, configure(t, replace(t, before, c.edits...))), c.destroyed),
+				c.inTheWay, inTheWay(old, synth(t, configure(t, replace(t, before, c.edits...))), c.destroyed),
 			); diff != "" {
 				t.Errorf("names in the way (-want +got):\n%s", diff)
 			}

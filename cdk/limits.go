@@ -71,12 +71,7 @@ func checkLimits(b icaconfig.Baseline) error {
 	for _, l := range limits() {
 		if need := l.need(b); need > l.most {
 			return fmt.Errorf(
-				"%d storages need %d %s, AWS allows %d: the first %d fit: %w",
-				len(b.Storages),
-				need,
-				l.of,
-				l.most,
-				l.fitting(b),
+				"%d storages need %d %s, AWS allows %d: the first %d fit: %w", len(b.Storages), need, l.of, l.most, l.fitting(b),
 				errTooMany,
 			)
 		}
@@ -110,10 +105,7 @@ func checkPatterns(b icaconfig.Baseline) error {
 		i := slices.IndexFunc(rules, func(r self.Rule) bool { return len(text(r.Pattern)) > mostPattern })
 		if i >= 0 {
 			return fmt.Errorf(
-				"rule %s has a pattern of %d characters, AWS allows %d: %w",
-				rules[i].Name,
-				len(text(rules[i].Pattern)),
-				mostPattern,
+				"rule %s has a pattern of %d characters, AWS allows %d: %w", rules[i].Name, len(text(rules[i].Pattern)), mostPattern,
 				errTooBig,
 			)
 		}
@@ -141,12 +133,7 @@ func checkTemplates(assembly cxapi.CloudAssembly) error {
 		} {
 			if quota.need > quota.most {
 				return fmt.Errorf(
-					"stack %s has %d %s, CloudFormation allows %d: %w",
-					*stack.StackName(),
-					quota.need,
-					quota.of,
-					quota.most,
-					errTooBig,
+					"stack %s has %d %s, CloudFormation allows %d: %w", *stack.StackName(), quota.need, quota.of, quota.most, errTooBig,
 				)
 			}
 		}

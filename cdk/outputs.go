@@ -20,9 +20,7 @@ func addOutputs(stack awscdk.Stack, b icaconfig.Baseline, topic string) {
 		output(stack, id+"RoleArn", s.Role.ARN, "paste into ICA: role ARN of the storage credential's configuration")
 		output(stack, id+"Bucket", s.Bucket.Name, "paste into ICA: bucket name")
 		output(
-			stack,
-			id+"Region",
-			fmt.Sprintf("%s (%s)", s.Region.ID, s.Region.AWS),
+			stack, id+"Region", fmt.Sprintf("%s (%s)", s.Region.ID, s.Region.AWS),
 			"choose in ICA: region of the storage configuration",
 		)
 	}

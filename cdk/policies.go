@@ -72,9 +72,7 @@ func denied(b icaconfig.Baseline) []policy.Statement {
 		iam("role/" + guard.RemediateFunction),
 		iam("role/" + guard.ValidateFunction),
 		iam("role/" + guard.RelayRole + "*"),
-		iam(
-			"policy/" + guard.RemediateFunction + "-*",
-		),
+		iam("policy/" + guard.RemediateFunction + "-*"),
 		iam("policy/" + guard.ValidateFunction + "-*"),
 		iam("policy/" + icaconfig.BoundaryPrefix + "*"),
 	}

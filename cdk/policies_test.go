@@ -255,8 +255,7 @@ func checkDenied(t *testing.T, a app) {
 	}
 	for _, s := range a.baseline.Storages {
 		boundary := slices.ContainsFunc(
-			denied,
-			func(d map[string]any) bool { return denies(d, "iam:DeleteRolePermissionsBoundary", s.Role.ARN) },
+			denied, func(d map[string]any) bool { return denies(d, "iam:DeleteRolePermissionsBoundary", s.Role.ARN) },
 		)
 		if boundary != s.Role.Boundary.Ours {
 			t.Errorf("role %s: denied to take the boundary off: %v, our boundary: %v", s.Role.Name, boundary, s.Role.Boundary.Ours)

@@ -37,15 +37,11 @@ func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslamb
 		if rule.Pattern != nil {
 			props.Description, props.EventPattern = jsii.String(
 				"Lets icaguard report changes to its own rules, queues, functions and roles",
-			), plain(
-				rule.Pattern,
-			)
+			), plain(rule.Pattern)
 		}
 		awsevents.NewCfnRule(own, jsii.String("Rule"), props).Node().AddDependency(validate)
 		awslambda.NewCfnPermission(own, jsii.String("Permission"), &awslambda.CfnPermissionProps{
-			Action: jsii.String(
-				"lambda:InvokeFunction",
-			),
+			Action:       jsii.String("lambda:InvokeFunction"),
 			FunctionName: validate.FunctionArn(),
 			Principal:    jsii.String("events.amazonaws.com"),
 			SourceArn:    jsii.String(arnsOf(b, []self.Rule{rule})[0]),

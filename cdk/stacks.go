@@ -42,8 +42,7 @@ func newStacks(app awscdk.App, in input) error {
 // created lists the storages of a region whose buckets are ours to create.
 func created(b icaconfig.Baseline, region string) []icaconfig.Storage {
 	return slices.DeleteFunc(
-		slices.Clone(b.Storages),
-		func(s icaconfig.Storage) bool { return s.Bucket.Existing || s.Region.AWS != region },
+		slices.Clone(b.Storages), func(s icaconfig.Storage) bool { return s.Bucket.Existing || s.Region.AWS != region },
 	)
 }
 
@@ -63,9 +62,7 @@ func newStack(app awscdk.App, s icaconfig.Stack, in input) awscdk.Stack {
 		awscdk.Tags_Of(stack).Add(&key, jsii.String(in.baseline.Tags[key]), nil)
 	}
 	output(
-		stack,
-		icaconfig.DigestOutput,
-		in.baseline.Digest,
+		stack, icaconfig.DigestOutput, in.baseline.Digest,
 		"says which ica.yaml is deployed: the guard restores nothing while another is",
 	)
 	return stack

@@ -106,11 +106,8 @@ func (l *lab) changes() []change {
 			setting: duration.ID,
 			effect:  duration.Effect,
 			do: func(ctx context.Context) error {
-				_, err := iam.NewFromConfig(
-					l.as(l.home),
-				).UpdateRole(
-					ctx,
-					&iam.UpdateRoleInput{RoleName: &l.prod.Role.Name, MaxSessionDuration: aws.Int32(3600)},
+				_, err := iam.NewFromConfig(l.as(l.home)).UpdateRole(
+					ctx, &iam.UpdateRoleInput{RoleName: &l.prod.Role.Name, MaxSessionDuration: aws.Int32(3600)},
 				)
 				return err
 			},
@@ -239,10 +236,8 @@ func (l *lab) validate(ctx context.Context, s *screen, icaguard *deployed.Guard)
 	}
 	rest := slices.DeleteFunc(slices.Clone(audit.Outcomes), func(o guard.Outcome) bool { return o.Status == guard.InSync })
 	s.line(
-		"Lambda",
-		"%d settings of 3 storages and of the guard itself: %d are in sync; of the others it reports:",
-		len(audit.Outcomes),
-		len(audit.Outcomes)-len(rest),
+		"Lambda", "%d settings of 3 storages and of the guard itself: %d are in sync; of the others it reports:",
+		len(audit.Outcomes), len(audit.Outcomes)-len(rest),
 	)
 	for _, o := range rest {
 		for _, found := range append(o.Alerts, o.Notes...) {
@@ -283,11 +278,8 @@ func (l *lab) showMessages(ctx context.Context, s *screen, messages []sqstypes.M
 		}
 		s.indented(notice.Subject + "\n\n" + notice.Message)
 		s.print("\n")
-		_, err := sqs.NewFromConfig(
-			l.direct(l.home),
-		).DeleteMessage(
-			ctx,
-			&sqs.DeleteMessageInput{QueueUrl: &l.inbox, ReceiptHandle: m.ReceiptHandle},
+		_, err := sqs.NewFromConfig(l.direct(l.home)).DeleteMessage(
+			ctx, &sqs.DeleteMessageInput{QueueUrl: &l.inbox, ReceiptHandle: m.ReceiptHandle},
 		)
 		if err != nil {
 			return fmt.Errorf("delete a read notice: %w", err)

@@ -36,9 +36,7 @@ func play(ctx context.Context, s *screen) (err error) {
 	}
 	lab := newLab(local, stage.baseline)
 	s.line(
-		"you",
-		"have a CloudTrail trail, a KMS key in %s, a bucket %s from before",
-		lab.eu.Region.AWS,
+		"you", "have a CloudTrail trail, a KMS key in %s, a bucket %s from before", lab.eu.Region.AWS,
 		stage.baseline.Storages[2].Bucket.Name,
 	)
 	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.prod.Role.Prefix.Parameter)
@@ -178,10 +176,8 @@ func explain(ctx context.Context, s *screen) error {
 	s.line("real", "the CDK app, its command line and templates; both function binaries; the AWS SDK; the EventBridge patterns")
 	s.line("simulated", "AWS itself, by moto; CloudTrail's events, by a recorder; Lambda's runtime and its polling of SQS")
 	s.line(
-		"",
-		"%d differences to AWS are emulated after its documentation, %d are not shown: internal/localaws/emulation.py",
-		emulated,
-		len(gaps)-emulated,
+		"", "%d differences to AWS are emulated after its documentation, %d are not shown: internal/localaws/emulation.py",
+		emulated, len(gaps)-emulated,
 	)
 	s.line("not shown", "CloudTrail's delay on AWS (some seconds), IAM's and S3's eventual consistency, e-mail")
 	return nil

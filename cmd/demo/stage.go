@@ -52,9 +52,7 @@ func setStage(ctx context.Context, local *localaws.AWS, dir string) (stage, erro
 	}
 	st.baseline = file.Baseline(owner)
 	return st, errors.Join(
-		makeTrail(ctx, local, st.baseline.HomeRegion),
-		makeAdopted(ctx, local, st.baseline),
-		putPrefixes(ctx, local, st.baseline),
+		makeTrail(ctx, local, st.baseline.HomeRegion), makeAdopted(ctx, local, st.baseline), putPrefixes(ctx, local, st.baseline),
 	)
 }
 

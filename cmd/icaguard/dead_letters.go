@@ -98,13 +98,8 @@ func printLetters(w io.Writer, letters []letter) error {
 	fmt.Fprintln(table, "REGION\tEVENT\tWHO\tWHEN\tREASON")
 	for _, l := range letters {
 		fmt.Fprintf(
-			table,
-			"%s\t%s\t%s\t%s\t%s\n",
-			l.region,
-			plain(l.event),
-			plain(cmp.Or(l.who, "-")),
-			l.when.UTC().Format("2006-01-02 15:04:05Z"),
-			plain(l.reason),
+			table, "%s\t%s\t%s\t%s\t%s\n", l.region, plain(l.event), plain(cmp.Or(l.who, "-")),
+			l.when.UTC().Format("2006-01-02 15:04:05Z"), plain(l.reason),
 		)
 	}
 	if err := table.Flush(); err != nil {

@@ -50,10 +50,7 @@ func testDeadLetters(t *testing.T, a *account) {
 	d.goldenDeadLetters("dead-letters") // they lie there as before, at once
 
 	allow := a.Recorder().Inject(localaws.Fault{Operation: "DeleteMessageBatch", AccessKeyID: prober, Kind: localaws.Denied})
-	if got := d.run(
-		"dead-letters",
-		"--empty",
-	); got.code != 2 ||
+	if got := d.run("dead-letters", "--empty"); got.code != 2 ||
 		!strings.Contains(got.stderr, "dead-letters: not all messages in us-east-1 were deleted: ") {
 		t.Errorf("want what was not deleted:\n%s", got.transcript())
 	}
@@ -114,8 +111,7 @@ func (d *guardedEnv) giveUp() {
 		for _, m := range out.Messages {
 			d.must(
 				d.account.sqs.ChangeMessageVisibility(
-					d.t.Context(),
-					&sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle},
+					d.t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle},
 				),
 			)
 		}

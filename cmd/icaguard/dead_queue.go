@@ -41,11 +41,8 @@ func (s session) openDead(ctx context.Context, region string) (*deadQueue, error
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(guard.DeadLetterQueue)})
 	if awserr.Classify(err) == awserr.Gone {
 		return nil, fmt.Errorf(
-			"dead-letters: find queue %s in %s: %w: is icaguard deployed in account %s? make deploy",
-			guard.DeadLetterQueue,
-			region,
-			err,
-			s.baseline.Account,
+			"dead-letters: find queue %s in %s: %w: is icaguard deployed in account %s? make deploy", guard.DeadLetterQueue, region,
+			err, s.baseline.Account,
 		)
 	}
 	if err != nil {
@@ -114,8 +111,7 @@ func (q *deadQueue) release(ctx context.Context) error {
 			)
 		}
 		out, err := q.client.ChangeMessageVisibilityBatch(
-			context.WithoutCancel(ctx),
-			&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: q.url, Entries: entries},
+			context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: q.url, Entries: entries},
 		)
 		if err == nil && len(out.Failed) > 0 {
 			err = refused(out.Failed)
@@ -135,8 +131,7 @@ func (q *deadQueue) remove(ctx context.Context) error {
 		var entries []types.DeleteMessageBatchRequestEntry
 		for i, m := range batch {
 			entries = append(
-				entries,
-				types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt)},
+				entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt)},
 			)
 		}
 		out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: q.url, Entries: entries})

@@ -66,11 +66,8 @@ func newAccount(t *testing.T) *account {
 		}
 		a.queues[name] = aws.ToString(out.QueueUrl)
 	}
-	out, err := sns.NewFromConfig(
-		a.DirectConfig(testlab.Region),
-	).CreateTopic(
-		t.Context(),
-		&sns.CreateTopicInput{Name: aws.String(guard.AlertTopic)},
+	out, err := sns.NewFromConfig(a.DirectConfig(testlab.Region)).CreateTopic(
+		t.Context(), &sns.CreateTopicInput{Name: aws.String(guard.AlertTopic)},
 	)
 	if err != nil {
 		t.Fatal(err)

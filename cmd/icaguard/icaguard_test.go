@@ -97,8 +97,7 @@ func testValidateScope(t *testing.T, local *localaws.AWS) {
 	d.Break()
 	d.expectFailure([]string{"validate", "--storage", "skope"}, `--storage "skope": no such name: the configuration has scope`)
 	d.expectFailure(
-		[]string{"validate", "--setting", "bucket", "--setting", "cors"},
-		`--setting "cors": no such name: there are `+settingIDs(),
+		[]string{"validate", "--setting", "bucket", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs(),
 	)
 	for args, want := range map[string]string{
 		"--setting bucket-cors":                                "bucket-cors",
@@ -167,9 +166,7 @@ func testCredentials(t *testing.T, local *localaws.AWS) {
 	for _, args := range [][]string{{"validate"}, {"reconcile", "--all"}, {"replay", event}} {
 		delete(d.variables, "AWS_ACCESS_KEY_ID")
 		d.expectFailure(
-			args,
-			"no AWS credentials that work, or no way to AWS",
-			"get credentials: failed to refresh cached credentials",
+			args, "no AWS credentials that work, or no way to AWS", "get credentials: failed to refresh cached credentials",
 			remediation,
 		)
 		d.variables["AWS_ACCESS_KEY_ID"] = d.Key()
@@ -203,8 +200,7 @@ func testRequest(t *testing.T, local *localaws.AWS) {
 	)
 	queue := newRequestQueue(t, local)
 	d.expectFailure(
-		[]string{"reconcile", "--storage", "chekked"},
-		`--storage "chekked": no such name: the configuration has checked`,
+		[]string{"reconcile", "--storage", "chekked"}, `--storage "chekked": no such name: the configuration has checked`,
 	)
 	d.expectFailure([]string{"reconcile", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
 	queue.expect(t)
@@ -281,8 +277,7 @@ func (q requestQueue) expect(t *testing.T, want ...guard.Request) {
 		}
 		got = append(got, request)
 		if _, err := q.sqs.DeleteMessage(
-			t.Context(),
-			&sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle},
+			t.Context(), &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: m.ReceiptHandle},
 		); err != nil {
 			t.Fatal(err)
 		}
@@ -335,9 +330,7 @@ func testReplayIgnores(t *testing.T, local *localaws.AWS) {
 	ours := []string{"111122223333", local.Account()}
 	d.golden("replay-ignored-role", "replay", d.copyEvent("event.json", "aws.iam.UpdateRole.json", ours...))
 	d.golden(
-		"replay-ignored-failed",
-		"replay",
-		d.copyEvent("event.json", "recorded/s3.amazonaws.com__DeleteBucket__3.json", ours...),
+		"replay-ignored-failed", "replay", d.copyEvent("event.json", "recorded/s3.amazonaws.com__DeleteBucket__3.json", ours...),
 	)
 	d.golden("replay-ignored-event", "replay", d.copyEvent("event.json", "recorded/kms.amazonaws.com__CreateKey__5.json", ours...))
 	if calls := testlab.Operations(d.Calls(), "iam", "s3", "sqs", "sns", "kms", "ssm"); len(calls) > 0 {

@@ -37,10 +37,7 @@ Exit status: 0 the file is written, 1 nothing of ICA was found, 2 something coul
 		},
 	}
 	cmd.Flags().StringVar(
-		&region,
-		"region",
-		"",
-		"AWS region in which the guard is to run, homeRegion (default: that of the first storage)",
+		&region, "region", "", "AWS region in which the guard is to run, homeRegion (default: that of the first storage)",
 	)
 	cmd.Flags().StringVar(&out, "out", "ica.yaml", "the file to write; one that is there is not overwritten")
 	return cmd
@@ -112,9 +109,7 @@ func printNext(w io.Writer, account discover.Account, d discover.Description, ou
 	}
 	if len(d.Commands) > 0 {
 		fmt.Fprintf(
-			w,
-			"- Copy the session-name prefix into its parameter, without showing it:\n\n%s\n\n",
-			strings.Join(d.Commands, "\n"),
+			w, "- Copy the session-name prefix into its parameter, without showing it:\n\n%s\n\n", strings.Join(d.Commands, "\n"),
 		)
 	}
 	fmt.Fprintf(w, "- See what differs from what ICA needs: icaguard validate --config %s\n", out)

@@ -70,22 +70,15 @@ func (h *handMade) build() {
 		Url: aws.String("https://" + provider), ClientIDList: []string{"sts.amazonaws.com"},
 	}))
 	h.must(client.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
-		Url: aws.String(
-			"https://oidc.eks.us-east-1.amazonaws.com/id/" + strings.Repeat("0", 32),
-		),
+		Url:          aws.String("https://oidc.eks.us-east-1.amazonaws.com/id/" + strings.Repeat("0", 32)),
 		ClientIDList: []string{"sts.amazonaws.com"},
 	}))
 	h.role("Lab_ICA", handMadeTrust)
 	h.role(
 		"ClusterPods",
 		strings.NewReplacer(
-			provider,
-			"oidc.eks.us-east-1.amazonaws.com/id/"+strings.Repeat("0", 32),
-			"use1:irsa-use1-gds*",
-			"default:web",
-		).Replace(
-			handMadeTrust,
-		),
+			provider, "oidc.eks.us-east-1.amazonaws.com/id/"+strings.Repeat("0", 32), "use1:irsa-use1-gds*", "default:web",
+		).Replace(handMadeTrust),
 	)
 	h.role("Unrelated", bareTrust)
 	policy, err := client.CreatePolicy(ctx, &iam.CreatePolicyInput{
@@ -266,9 +259,7 @@ func TestInitWithoutPermissions(t *testing.T) {
 	}
 	for _, operation := range []string{"ListRoles", "ListAttachedRolePolicies", "GetPolicy", "GetPolicyVersion"} {
 		remove := h.local.Recorder().Inject(localaws.Fault{Operation: operation, Kind: localaws.Denied})
-		if a := h.run(
-			"init",
-		); a.code != 2 || !strings.Contains(a.stderr, "iam:"+operation) ||
+		if a := h.run("init"); a.code != 2 || !strings.Contains(a.stderr, "iam:"+operation) ||
 			!strings.Contains(a.stdout, "found no storage of ICA") {
 			t.Errorf("want exit status 2 and the permission iam:%s:\n%s", operation, a.transcript())
 		}
@@ -293,8 +284,7 @@ func TestInitCommand(t *testing.T) {
 	} {
 		h.must(
 			client.UpdateAssumeRolePolicy(
-				t.Context(),
-				&iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("Lab_ICA"), PolicyDocument: &trust},
+				t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("Lab_ICA"), PolicyDocument: &trust},
 			),
 		)
 		a := h.run("init", "--out", strings.Repeat("x", i+1)+".yaml")

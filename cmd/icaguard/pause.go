@@ -97,13 +97,11 @@ func (s session) pause(ctx context.Context, w io.Writer, p gates.Pause) error {
 		return fmt.Errorf("pause: write as JSON: %w", err)
 	}
 	if _, err := ssm.NewFromConfig(s.aws).PutParameter(ctx, &ssm.PutParameterInput{
-		Name:  aws.String(guard.PauseParameters + p.Storage),
-		Value: aws.String(string(value)),
-		Type:  types.ParameterTypeString,
-		Description: aws.String(
-			"Keeps icaguard from restoring; written by icaguard pause, ended by icaguard resume",
-		),
-		Overwrite: aws.Bool(true),
+		Name:        aws.String(guard.PauseParameters + p.Storage),
+		Value:       aws.String(string(value)),
+		Type:        types.ParameterTypeString,
+		Description: aws.String("Keeps icaguard from restoring; written by icaguard pause, ended by icaguard resume"),
+		Overwrite:   aws.Bool(true),
 	}); err != nil {
 		return fmt.Errorf("pause: put parameter %s%s: %w", guard.PauseParameters, p.Storage, err)
 	}

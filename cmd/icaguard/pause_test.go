@@ -24,15 +24,13 @@ func TestPauseMisuse(t *testing.T) {
 	d.expectFailure([]string{"pause", "all", "--reason", "x"}, `required flag(s) "for" not set`)
 	for _, length := range []string{"59s", "0s", "-2h", "168h1s"} {
 		d.expectFailure(
-			[]string{"pause", "all", "--reason", "x", "--for", length},
-			"--for ",
+			[]string{"pause", "all", "--reason", "x", "--for", length}, "--for ",
 			"a pause needs another value: from 1m to 168h (7 days)",
 		)
 	}
 	for _, reason := range []string{"", " \n", strings.Repeat("x", 501)} {
 		d.expectFailure(
-			[]string{"pause", "all", "--for", "1m", "--reason", reason},
-			"--reason: a pause needs another value: 1 to 500 characters",
+			[]string{"pause", "all", "--for", "1m", "--reason", reason}, "--reason: a pause needs another value: 1 to 500 characters",
 		)
 	}
 	d.expectFailure([]string{"pause", "all", "--for", "1m", "--reason", "x", "--setting", "bucket", "--setting", "guard-trail"},
@@ -44,11 +42,8 @@ func TestPauseMisuse(t *testing.T) {
 // parameter is the value of the pause's parameter, "" if there is none.
 func (a *account) parameter(t *testing.T, name string) string {
 	t.Helper()
-	out, err := ssm.NewFromConfig(
-		a.DirectConfig(testlab.Region),
-	).GetParameters(
-		t.Context(),
-		&ssm.GetParametersInput{Names: []string{guard.PauseParameters + name}},
+	out, err := ssm.NewFromConfig(a.DirectConfig(testlab.Region)).GetParameters(
+		t.Context(), &ssm.GetParametersInput{Names: []string{guard.PauseParameters + name}},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -82,11 +77,7 @@ func testPause(t *testing.T, a *account) {
 		!strings.Contains(log, "paused: deferred paused until") {
 		t.Errorf("nothing was deferred:\n%s", log)
 	}
-	if r := d.run(
-		"replay",
-		"--enforce",
-		d.event("aws.iam.UpdateRole.json"),
-	); r.code != 1 ||
+	if r := d.run("replay", "--enforce", d.event("aws.iam.UpdateRole.json")); r.code != 1 ||
 		!strings.Contains(r.stdout, "status    deferred\n") {
 		t.Errorf("a pause defers who restores by hand, too:\n%s", r.transcript())
 	}
@@ -112,17 +103,8 @@ func testPauseSetting(t *testing.T, a *account) {
 	d := newGuardedEnv(t, a, "in-part")
 	d.mustRun("pause", "in-part", "--for", "2h", "--reason", "all of it")
 	d.golden(
-		"pause-again",
-		"pause",
-		"in-part",
-		"--for",
-		"30m",
-		"--reason",
-		"trying other rules",
-		"--setting",
-		"bucket-cors",
-		"--setting",
-		"bucket-lifecycle",
+		"pause-again", "pause", "in-part", "--for", "30m", "--reason", "trying other rules", "--setting", "bucket-cors",
+		"--setting", "bucket-lifecycle",
 	)
 	d.Break()
 	d.reconcile()
@@ -160,11 +142,7 @@ func testResume(t *testing.T, a *account) {
 	put(`{"until":"2020-01-01T00:00:00Z","reason":"long ago"}`)
 	d.golden("resume-over", "resume", "resumed")
 	put(`for ever`)
-	if v := d.run(
-		"validate",
-		"--setting",
-		"bucket-cors",
-	); v.code != 0 ||
+	if v := d.run("validate", "--setting", "bucket-cors"); v.code != 0 ||
 		!strings.Contains(v.stdout, "\nwarning: pause: parse /icaguard/pause/resumed: ") {
 		t.Errorf("a pause that cannot be read is a warning:\n%s", v.transcript())
 	}

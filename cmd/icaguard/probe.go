@@ -158,8 +158,7 @@ func (p *probe) try(ctx context.Context) {
 	case after.state != before.state:
 		p.add(
 			"somebody changed it during the call, find out in CloudTrail who: before " + before.state + ", after " + cmp.Or(
-				after.unfit,
-				after.state,
+				after.unfit, after.state,
 			),
 		)
 	}

@@ -77,9 +77,7 @@ func (l functionLog) seek(ctx context.Context, p *probe) error {
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 func (l functionLog) find(ctx context.Context, phrase string) (*types.FilteredLogEvent, error) {
 	pages := cloudwatchlogs.NewFilterLogEventsPaginator(l.client, &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName: aws.String(
-			remediateLog,
-		),
+		LogGroupName:  aws.String(remediateLog),
 		StartTime:     aws.Int64(l.since.UnixMilli()),
 		FilterPattern: aws.String(`"` + phrase + `"`),
 	})

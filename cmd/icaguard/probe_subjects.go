@@ -106,8 +106,7 @@ func roleReading(client *iam.Client, role string, present []iamtypes.Tag) readin
 		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
 	keys := slices.DeleteFunc(
-		slices.Sorted(maps.Keys(tags)),
-		func(key string) bool { return strings.HasPrefix(key, "aws:") },
+		slices.Sorted(maps.Keys(tags)), func(key string) bool { return strings.HasPrefix(key, "aws:") },
 	) // AWS's own
 	if _, marked := tags[icaconfig.MarkerTag]; marked {
 		keys = []string{icaconfig.MarkerTag}

@@ -70,9 +70,7 @@ func newProbed(t *testing.T, a *account, name string) (*guardedEnv, abroad) {
 	d.reconcile() // remediate has read its ica.yaml: until it starts again it knows nothing of the storage abroad
 	far := abroad{s3: awsclient.S3(a.DirectConfig(abroadRegion), abroadRegion), kms: kms.NewFromConfig(a.DirectConfig(abroadRegion))}
 	d.must(far.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{
-		Bucket: aws.String(
-			name + "-far",
-		),
+		Bucket:                    aws.String(name + "-far"),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: abroadRegion},
 	}))
 	created, err := far.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
@@ -178,10 +176,7 @@ func testProbe(t *testing.T, a *account) {
 		"PutPublicAccessBlock",
 		"PutPublicAccessBlock",
 		"EnableKey",
-	}; !slices.Equal(
-		calls,
-		want,
-	) {
+	}; !slices.Equal(calls, want) {
 		t.Errorf("calls %v, want %v", calls, want)
 	}
 	if after := d.state(far); before != after {
@@ -199,9 +194,7 @@ func testProbe(t *testing.T, a *account) {
 		}
 		return true
 	})()
-	if p := d.run(
-		"probe",
-	); p.code != 2 ||
+	if p := d.run("probe"); p.code != 2 ||
 		!strings.Contains(
 			p.stdout,
 			"kms eu-central-1 arrived: somebody changed it during the call, find out in CloudTrail who: before Enabled, after key "+
@@ -218,8 +211,7 @@ func (d *guardedEnv) state(far abroad) string {
 	role, err := d.IAM(testlab.Stranger).GetRole(d.t.Context(), &iam.GetRoleInput{RoleName: &d.Storage.Role.Name})
 	d.must(role, err)
 	block, err := far.s3.GetPublicAccessBlock(
-		d.t.Context(),
-		&s3.GetPublicAccessBlockInput{Bucket: aws.String(d.Storage.Name + "-far")},
+		d.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: aws.String(d.Storage.Name + "-far")},
 	)
 	d.must(block, err)
 	key, err := far.kms.DescribeKey(d.t.Context(), &kms.DescribeKeyInput{KeyId: far.key})
@@ -236,8 +228,7 @@ func checkProbeJSON(t *testing.T, a answer) {
 		Remediation string           `json:"remediation"`
 	}
 	if err := json.Unmarshal(
-		[]byte(a.stdout),
-		&got,
+		[]byte(a.stdout), &got,
 	); err != nil || a.code != 1 || got.ExitCode != 1 || got.Remediation == "" ||
 		len(got.Probes) != 4 {
 		t.Fatalf("%v:\n%s", err, a.transcript())

@@ -40,13 +40,7 @@ func regionsTable(w io.Writer) error {
 	fmt.Fprintln(table, "ID\tNAME\tAWS REGION\tOIDC PROVIDER ID\tNAMESPACE\tCROSS-ACCOUNT ROLE")
 	for _, r := range icaconfig.Regions() {
 		fmt.Fprintf(
-			table,
-			"%s\t%s\t%s\t%s\t%s\t%s\n",
-			r.ID,
-			r.Name,
-			r.AWS,
-			cmp.Or(r.OIDCProviderID, "-"),
-			cmp.Or(r.Namespace, "-"),
+			table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Name, r.AWS, cmp.Or(r.OIDCProviderID, "-"), cmp.Or(r.Namespace, "-"),
 			r.CrossAccountRole,
 		)
 	}

@@ -52,16 +52,12 @@ prefix is not read: the trust policy holds a placeholder, and the command reads 
 	}
 	cmd.Flags().StringVar(&flags.storage, "storage", "", "the storage; may be left out where there is only one")
 	cmd.Flags().StringVar(
-		&flags.account,
-		"account",
-		"",
+		&flags.account, "account", "",
 		"AWS account, 12 digits (default: account: of the configuration, else that of the credentials)",
 	)
 	cmd.Flags().StringVar(&flags.out, "out", "", "write the document into this file")
 	cmd.Flags().BoolVar(
-		&flags.versioned,
-		"versioned",
-		false,
+		&flags.versioned, "versioned", false,
 		"the variant for a bucket whose versioning is enabled or suspended (default: whether versioning: says enabled)",
 	)
 	cmd.Flags().BoolVar(&flags.reveal, "reveal", false, "show a session-name prefix that stands in the configuration")

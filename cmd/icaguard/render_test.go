@@ -62,15 +62,8 @@ func TestRender(t *testing.T) {
 	if text := d.run("render", "permission-policy", "--storage", "lab-old").stdout; !strings.Contains(text, "s3:GetObjectVersion") {
 		t.Errorf("versioning: enabled does not choose the variant:\n%s", text)
 	}
-	if text := d.run(
-		"render",
-		"permission-policy",
-		"--storage",
-		"lab-old",
-		"--versioned=false",
-	).stdout; strings.Contains(
-		text,
-		"s3:GetObjectVersion",
+	if text := d.run("render", "permission-policy", "--storage", "lab-old", "--versioned=false").stdout; strings.Contains(
+		text, "s3:GetObjectVersion",
 	) {
 		t.Errorf("--versioned=false does not choose the variant:\n%s", text)
 	}
@@ -83,15 +76,11 @@ func TestRenderRefuses(t *testing.T) {
 	d.write("ica.yaml", toRender)
 	d.expectFailure([]string{"render", "cors"}, `--storage "": no such name: the configuration has lab-prod, lab-old`)
 	d.expectFailure(
-		[]string{"render", "cors", "--storage", "lab"},
-		`--storage "lab": no such name: the configuration has lab-prod, lab-old`,
+		[]string{"render", "cors", "--storage", "lab"}, `--storage "lab": no such name: the configuration has lab-prod, lab-old`,
 	)
 	d.expectFailure([]string{"render", "cors", "--storage", "lab-old", "--account", "999999999999"}, "asks for account 123456789012")
 	d.expectFailure(
-		[]string{"render", "bucket-policy", "--storage", "lab-old"},
-		"nothing to render",
-		"crossAccountCopy",
-		"requireTLS",
+		[]string{"render", "bucket-policy", "--storage", "lab-old"}, "nothing to render", "crossAccountCopy", "requireTLS",
 	)
 	d.expectFailure([]string{"render", "key-policy", "--storage", "lab-old"}, "nothing to render", "bucket.kmsKeyArn")
 	d.expectFailure(
@@ -104,8 +93,7 @@ func TestRenderRefuses(t *testing.T) {
 
 	d.write("nobody.yaml", strings.Replace(toRender, `account: "123456789012"`, "", 1))
 	d.expectFailure(
-		[]string{"render", "cors", "--config", "nobody.yaml", "--storage", "lab-old"},
-		"no AWS credentials that work",
+		[]string{"render", "cors", "--config", "nobody.yaml", "--storage", "lab-old"}, "no AWS credentials that work",
 		"--account, or account: in the configuration",
 	)
 	d.mustRun("render", "cors", "--config", "nobody.yaml", "--storage", "lab-old", "--account", "123456789012")
@@ -202,10 +190,7 @@ func TestRenderedIsApplied(t *testing.T) {
 // addForeignStatement leaves only one statement of the lab's own and an old one of ours in the bucket policy.
 func (d storageEnv) addForeignStatement() {
 	d.t.Helper()
-	_, err := awsclient.S3(
-		d.Local.DirectConfig(testlab.Region),
-		testlab.Region,
-	).PutBucketPolicy(
+	_, err := awsclient.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).PutBucketPolicy(
 		d.t.Context(),
 		&s3.PutBucketPolicyInput{
 			Bucket: &d.Storage.Bucket.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
@@ -220,12 +205,8 @@ func (d storageEnv) addForeignStatement() {
 
 func (d storageEnv) bucketSids() []string {
 	d.t.Helper()
-	out, err := awsclient.S3(
-		d.Local.DirectConfig(testlab.Region),
-		testlab.Region,
-	).GetBucketPolicy(
-		d.t.Context(),
-		&s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name},
+	out, err := awsclient.S3(d.Local.DirectConfig(testlab.Region), testlab.Region).GetBucketPolicy(
+		d.t.Context(), &s3.GetBucketPolicyInput{Bucket: &d.Storage.Bucket.Name},
 	)
 	if err != nil {
 		d.t.Fatal(err)
@@ -245,12 +226,8 @@ func (d storageEnv) bucketSids() []string {
 func (d storageEnv) makeBare() {
 	d.t.Helper()
 	clients := d.Local.DirectConfig(testlab.Region)
-	_, err := awsclient.S3(
-		clients,
-		testlab.Region,
-	).CreateBucket(
-		d.t.Context(),
-		&s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name},
+	_, err := awsclient.S3(clients, testlab.Region).CreateBucket(
+		d.t.Context(), &s3.CreateBucketInput{Bucket: &d.Storage.Bucket.Name},
 	)
 	if err != nil {
 		d.t.Fatal(err)

@@ -59,12 +59,7 @@ func readEvent(path string) (cloudtrail.Event, error) {
 func (s session) replay(ctx context.Context, w io.Writer, event cloudtrail.Event, enforce bool) error {
 	engine, warning := s.engine(ctx)
 	fmt.Fprintf(
-		w,
-		"%s %s by %s at %s in account %s\n",
-		event.Source,
-		event.Name,
-		event.Actor,
-		event.Time.UTC().Format(time.RFC3339),
+		w, "%s %s by %s at %s in account %s\n", event.Source, event.Name, event.Actor, event.Time.UTC().Format(time.RFC3339),
 		event.Account,
 	)
 	requests := guard.Route(event, "", engine.Rows(), engine.Baseline)

@@ -100,18 +100,13 @@ func (s session) mustBeDeployed(ctx context.Context, deploys *gates.Deploys) err
 	deployed, err := deploys.Deployed(ctx)
 	if err != nil {
 		return fmt.Errorf(
-			"it is not known whether icaguard is deployed in account %s, region %s: %w",
-			s.baseline.Account,
-			s.baseline.HomeRegion,
+			"it is not known whether icaguard is deployed in account %s, region %s: %w", s.baseline.Account, s.baseline.HomeRegion,
 			err,
 		)
 	}
 	if !deployed {
 		return fmt.Errorf(
-			"icaguard is not deployed in account %s, region %s: %w",
-			s.baseline.Account,
-			s.baseline.HomeRegion,
-			errNotDeployed,
+			"icaguard is not deployed in account %s, region %s: %w", s.baseline.Account, s.baseline.HomeRegion, errNotDeployed,
 		)
 	}
 	return nil

@@ -83,8 +83,7 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 	}
 	if len(result.Outcomes) == 0 {
 		result.Warnings = append(
-			result.Warnings,
-			"nothing was checked: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about",
+			result.Warnings, "nothing was checked: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about",
 		)
 	}
 	if warning != nil && !errors.Is(warning, errNotDeployed) {

@@ -21,15 +21,8 @@ func (w *env) stackEvent(stack, status string) string {
 	sample, err := os.ReadFile("../../events/stacks/aws.cloudformation.UPDATE_COMPLETE.json")
 	w.must(err)
 	return strings.NewReplacer(
-		"111122223333",
-		w.fixture.Account(),
-		"icaguard-guard",
-		stack,
-		"UPDATE_COMPLETE",
-		status,
-	).Replace(
-		string(sample),
-	)
+		"111122223333", w.fixture.Account(), "icaguard-guard", stack, "UPDATE_COMPLETE", status,
+	).Replace(string(sample))
 }
 
 const guardStack, storageStack = "icaguard-guard", "icaguard-storage-us-east-1"
@@ -50,8 +43,7 @@ func (w *env) expectCheckOfAll() string {
 	w.t.Helper()
 	p := w.expectPosts(1)[0]
 	if r := requestOf(
-		w.t,
-		p.MessageBody,
+		w.t, p.MessageBody,
 	); r.Resource != "" || r.Setting != "" || !strings.Contains(r.Reason, "is in status") ||
 		p.DelaySeconds != 60 {
 		w.t.Errorf("want a check of everything after a minute: %+v", p)
@@ -69,12 +61,9 @@ func testSettled(t *testing.T, s *fixture) {
 		w.ExpectRestored()
 		later := w.expectCheckOfAll()
 		all := w.notices()
-		if got := summaries(
-			all,
-		); len(all) != 3 || len(got) != 1 ||
+		if got := summaries(all); len(all) != 3 || len(got) != 1 ||
 			!strings.HasPrefix(
-				got[0],
-				fmt.Sprintf("[icaguard] all %d settings are well: first check after stack icaguard-guard", w.Settings()),
+				got[0], fmt.Sprintf("[icaguard] all %d settings are well: first check after stack icaguard-guard", w.Settings()),
 			) {
 			t.Errorf("%s: want two restores reported and one summary: %+v", status, all)
 		}

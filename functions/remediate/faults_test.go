@@ -45,13 +45,8 @@ func testExplicitDeny(t *testing.T, s *fixture) {
 	w.done(event)
 	w.expectPosts(0)
 	w.expectNotice(
-		guard.ActionRequired,
-		"critical",
-		"user/"+testlab.Stranger,
-		"iam:UpdateRole",
-		"explicit deny in a service control policy",
-		"icaguard never works around one. Ask its owner for an exception",
-		"the storage configuration goes offline",
+		guard.ActionRequired, "critical", "user/"+testlab.Stranger, "iam:UpdateRole", "explicit deny in a service control policy",
+		"icaguard never works around one. Ask its owner for an exception", "the storage configuration goes offline",
 	)
 	w.ExpectSession(3600)
 }
@@ -179,11 +174,8 @@ func testNoticeNeverSent(t *testing.T, s *fixture) {
 	if len(dead) != 1 || !strings.Contains(aws.ToString(dead[0].Body), "tried 14 times") {
 		t.Fatalf("dead letters %+v, want the notice", dead)
 	}
-	if reason := aws.ToString(
-		dead[0].MessageAttributes["reason"].StringValue,
-	); !strings.Contains(
-		reason,
-		"notice not delivered 15 times: notify: publish to",
+	if reason := aws.ToString(dead[0].MessageAttributes["reason"].StringValue); !strings.Contains(
+		reason, "notice not delivered 15 times: notify: publish to",
 	) {
 		t.Errorf("reason %q", reason)
 	}

@@ -155,16 +155,7 @@ func (h *handler) route(ctx context.Context, event cloudtrail.Event) []guard.Req
 		return nil
 	}
 	log.InfoContext(
-		ctx,
-		"event",
-		"source",
-		event.Source,
-		"region",
-		event.Region,
-		"events",
-		requests[0].Events,
-		"requests",
-		len(requests),
+		ctx, "event", "source", event.Source, "region", event.Region, "events", requests[0].Events, "requests", len(requests),
 	)
 	return requests
 }
@@ -233,8 +224,7 @@ func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 	if n.Attempts >= maxNotifications {
 		body, encodeErr := guard.Encode(n)
 		return errors.Join(
-			encodeErr,
-			h.queue.SendToDeadLetters(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)),
+			encodeErr, h.queue.SendToDeadLetters(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)),
 		)
 	}
 	return h.queue.Renotify(ctx, n, time.Duration(n.Attempts)*time.Minute)

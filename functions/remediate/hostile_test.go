@@ -98,8 +98,7 @@ func testOddGateTries(t *testing.T, s *fixture) {
 	w.Break()
 	w.Inject(localaws.Fault{Operation: "DescribeStacks", Kind: localaws.Denied})
 	w.done(
-		oddRequest("bucket-cors", `"gateTries":-5`),
-		oddRequest("role-session-duration", `"gateTries":1e400`),
+		oddRequest("bucket-cors", `"gateTries":-5`), oddRequest("role-session-duration", `"gateTries":1e400`),
 		`{"icaguard":"notice","notice":{"subject":"[icaguard] odd","body":"odd","filter":{"severity":[],"storage":[],"status":["odd"]},"attempts":-7}}`,
 	)
 	w.ExpectSession(43200) // it says that it was asked often enough

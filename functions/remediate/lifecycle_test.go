@@ -75,8 +75,7 @@ func (l *lifecycle) begin(old, next string) {
 	l.t.Helper()
 	l.old, l.new = testlab.NewFrom(l.t, l.fixture.AWS, old), testlab.Configure(l.t, l.fixture.AWS, next)
 	l.fixture.Recorder().Identify(
-		"ASIACLOUDFORMATION",
-		localaws.AssumedRole(l.fixture.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"),
+		"ASIACLOUDFORMATION", localaws.AssumedRole(l.fixture.Account(), "cdk-hnb659fds-cfn-exec-role", "AWSCloudFormation"),
 	)
 	l.env = guarding(l.t, l.fixture, l.old)
 	l.events() // making it is no change
@@ -269,8 +268,7 @@ func (l *lifecycle) createRole(lab *testlab.Lab) func() {
 		}))
 		l.did(
 			l.cloudFormation().AttachRolePolicy(
-				l.t.Context(),
-				&iam.AttachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN},
+				l.t.Context(), &iam.AttachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN},
 			),
 		)
 	}
@@ -281,8 +279,7 @@ func (l *lifecycle) deleteRole(lab *testlab.Lab) func() {
 	return func() {
 		l.did(
 			l.cloudFormation().DetachRolePolicy(
-				l.t.Context(),
-				&iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN},
+				l.t.Context(), &iam.DetachRolePolicyInput{RoleName: &role.Name, PolicyArn: &role.Policy.ARN},
 			),
 		)
 		l.receive() // that alone would be put back
@@ -332,12 +329,8 @@ func testUpdate(l *lifecycle) {
 
 func (l *lifecycle) expectBlock(on bool) {
 	l.t.Helper()
-	out, err := awsclient.S3(
-		l.fixture.DirectConfig(testlab.Region),
-		testlab.Region,
-	).GetPublicAccessBlock(
-		l.t.Context(),
-		&s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name},
+	out, err := awsclient.S3(l.fixture.DirectConfig(testlab.Region), testlab.Region).GetPublicAccessBlock(
+		l.t.Context(), &s3.GetPublicAccessBlockInput{Bucket: &l.Storage.Bucket.Name},
 	)
 	l.must(err)
 	if got := aws.ToBool(out.PublicAccessBlockConfiguration.BlockPublicPolicy); got != on {

@@ -44,9 +44,7 @@ func newHandler(ctx context.Context, function wiring.Function) (*handler, error)
 		return nil, err
 	}
 	requests := queue.Queue{
-		SQS: sqs.NewFromConfig(
-			engine.Clients.Config,
-		),
+		SQS:           sqs.NewFromConfig(engine.Clients.Config),
 		URL:           os.Getenv(guard.EnvQueueURL),
 		DeadLetterURL: os.Getenv(guard.EnvDeadLetterURL),
 	}

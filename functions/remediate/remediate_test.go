@@ -304,10 +304,7 @@ func testObserve(t *testing.T, s *fixture) {
 	w.expectCalls(w.Calls(), "GetRole", "Publish")
 	w.ExpectSession(3600)
 	w.expectNotice(
-		guard.Drifted,
-		"critical",
-		"user/"+testlab.Stranger,
-		"expected 43200 s, found 3600 s",
+		guard.Drifted, "critical", "user/"+testlab.Stranger, "expected 43200 s, found 3600 s",
 		"do        IAM console, role "+w.Storage.Role.Name,
 	)
 	w.expectPosts(0)

@@ -75,14 +75,7 @@ func (a *auditor) reportChange(ctx context.Context, payload json.RawMessage) err
 	}
 	event.Actor = guard.Who(event, a.engine.Baseline)
 	a.log.WarnContext(
-		ctx,
-		"event about icaguard's own resources",
-		"event",
-		event.Name,
-		"eventId",
-		event.ID,
-		"events",
-		requests[0].Events,
+		ctx, "event about icaguard's own resources", "event", event.Name, "eventId", event.ID, "events", requests[0].Events,
 	)
 	return a.topic.Publish(ctx, notify.GuardChanged(event))
 }

@@ -251,8 +251,7 @@ func testScheduledAudit(w *env) {
 		w.t.Errorf("%d mails, want one for each restore: %+v", len(got), got)
 	}
 	found := slices.DeleteFunc(
-		testlab.Metrics(w.t, log.String()),
-		func(m testlab.Metric) bool { return m.Name != report.FoundByAudit },
+		testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.FoundByAudit },
 	)
 	want := testlab.Metric{
 		Namespace:  "icaguard",
@@ -290,11 +289,7 @@ func (w *env) expectFound(b localaws.Batch) {
 func testScheduledAuditObserve(w *env) {
 	w.Break()
 	w.invoke(everything)
-	if calls := testlab.Operations(
-		w.Calls(),
-		"sqs",
-		"sns",
-	); slices.Contains(calls, "SendMessageBatch") ||
+	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessageBatch") ||
 		!slices.Contains(calls, "Publish") {
 		w.t.Errorf("calls %v, want people notified and nothing put on the queue", calls)
 	}
@@ -318,8 +313,7 @@ func testScheduledAuditIAM(w *env) {
 	}
 	calls := testlab.Operations(w.Calls())
 	if sent := slices.DeleteFunc(
-		slices.Clone(calls),
-		func(c string) bool { return c != "SendMessageBatch" },
+		slices.Clone(calls), func(c string) bool { return c != "SendMessageBatch" },
 	); len(sent) != 1 ||
 		slices.Contains(calls, "Publish") {
 		w.t.Errorf("calls %v, want the role put on the queue, and no mail every five minutes", calls)
@@ -381,8 +375,7 @@ func testGuardChanged(w *env) {
 	// ICA's sessions bear the prefix in their name.
 	var answer report.Report
 	testlab.Invoke(
-		w.t,
-		function,
+		w.t, function,
 		strings.ReplaceAll(event, "assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+testlab.Prefix+"-1"),
 		&answer,
 	)
@@ -445,9 +438,7 @@ func testLedgerAway(w *env) {
 	w.ShortenSession(testlab.Stranger)
 	w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Throttled})
 	for range 2 {
-		if got := w.invoke(
-			everything,
-		); len(got.Warnings) != 1 ||
+		if got := w.invoke(everything); len(got.Warnings) != 1 ||
 			!strings.Contains(got.Warnings[0], "ledger: write recorded#summary of icaguard") {
 			w.t.Errorf("warnings %v", got.Warnings)
 		}
@@ -506,12 +497,9 @@ func testSharedRole(w *env) {
 		}
 		if got := len(
 			slices.DeleteFunc(
-				r.Outcomes,
-				func(o guard.Outcome) bool { return o.Resource != w.Storage.Role.ARN || o.Status == guard.InSync },
+				r.Outcomes, func(o guard.Outcome) bool { return o.Resource != w.Storage.Role.ARN || o.Status == guard.InSync },
 			),
-		); float64(
-			got,
-		) != unhealthy {
+		); float64(got) != unhealthy {
 			w.t.Errorf("%d outcomes of the role are not in sync, want %v: one, whoever shares it", got, unhealthy)
 		}
 		w.ShortenSession(testlab.Stranger)

@@ -67,8 +67,7 @@ func refuseEmpty(
 
 func reads(operation string) bool {
 	return slices.ContainsFunc(
-		[]string{"Get", "List", "Describe"},
-		func(verb string) bool { return strings.HasPrefix(operation, verb) },
+		[]string{"Get", "List", "Describe"}, func(verb string) bool { return strings.HasPrefix(operation, verb) },
 	)
 }
 

@@ -53,12 +53,8 @@ func (l *surveyor) buckets(ctx context.Context) error {
 
 func (l *surveyor) bucket(ctx context.Context, name string) (Bucket, error) {
 	place, ok, err := ask(l, "s3:GetBucketLocation", name, func() (string, error) {
-		out, err := awsclient.S3(
-			l.cfg,
-			l.cfg.Region,
-		).GetBucketLocation(
-			ctx,
-			&s3.GetBucketLocationInput{Bucket: &name, ExpectedBucketOwner: &l.found.ID},
+		out, err := awsclient.S3(l.cfg, l.cfg.Region).GetBucketLocation(
+			ctx, &s3.GetBucketLocationInput{Bucket: &name, ExpectedBucketOwner: &l.found.ID},
 		)
 		if err != nil {
 			return "", err

@@ -45,25 +45,20 @@ func doubtful() Account {
 		return Role{Name: name, Path: "/", SessionDuration: icaconfig.SessionDuration, Trust: trust, Policies: policies}
 	}
 	several := role(
-		"Several",
-		trust(us, "use1"),
-		managed("several", "arn:aws:s3:::a.b", "arn:aws:s3:::a.b/one/*", "arn:aws:s3:::a.b/two/*"),
+		"Several", trust(us, "use1"), managed("several", "arn:aws:s3:::a.b", "arn:aws:s3:::a.b/one/*", "arn:aws:s3:::a.b/two/*"),
 		managed("also", "arn:aws:s3:::a-b", "arn:aws:s3:::a-b/*", "arn:aws:s3:::a-b/folder/*", "arn:aws:s3:::a-b/dir*"),
 	)
 	several.Path, several.Description, several.Boundary = "/science/", "who: \"ICA\"\nsince: 2021",
 		"arn:aws:iam::123456789012:policy/limits"
 	several.Trust = append(several.Trust, Trust{Host: in, Subject: "*"})
 	open := role(
-		"Open",
-		[]Trust{{Host: us, Subject: "system:serviceaccount:use1:irsa-use1-gds*", Problem: "no prefix"}},
+		"Open", []Trust{{Host: us, Subject: "system:serviceaccount:use1:irsa-use1-gds*", Problem: "no prefix"}},
 		managed("several", "arn:aws:s3:::all"),
 	)
 	open.SessionDuration = 3600
 	unknown := role("Unknown", trust(strings.Replace(us, "10FB", "FFFF", 1), "use1"), managed("unknown", "arn:aws:s3:::unknown"))
 	inline := role(
-		"Inline",
-		trust(in, "aps9"),
-		Policy{Name: "inline", Calls: managed("", "arn:aws:s3:::mumbai/ica/*").Calls},
+		"Inline", trust(in, "aps9"), Policy{Name: "inline", Calls: managed("", "arn:aws:s3:::mumbai/ica/*").Calls},
 		Policy{Name: "odd", ARN: "arn:aws:iam::123456789012:policy/x/odd", Problem: "Version missing"},
 	)
 	return Account{
@@ -75,8 +70,7 @@ func doubtful() Account {
 			inline,
 			role("Emirates", trust(ae, "mec1"), managed("emirates", "arn:aws:s3:::"+strings.Repeat("long-name.", 6)+"x/ica/*")),
 			role(
-				"Keys",
-				trust(us, "use1"),
+				"Keys", trust(us, "use1"),
 				managed("keys", "arn:aws:s3:::keys", "arn:aws:s3:::keys/ica/*", "arn:aws:s3:::elsewhere", "arn:aws:s3:::strangers"),
 			),
 			role("icaguard-boundary", trust(us, "use1"), managed("icaguard-boundary-x", "arn:aws:s3:::refused")),
@@ -148,9 +142,7 @@ func TestSlug(t *testing.T) {
 		}
 		names = append(names, name)
 		text += fmt.Sprintf(
-			"  - {name: %q, icaRegion: US, bucket: {name: bucket-%d}, role: {sessionNamePrefix: \"ssm:/x\"}}\n",
-			name,
-			len(names),
+			"  - {name: %q, icaRegion: US, bucket: {name: bucket-%d}, role: {sessionNamePrefix: \"ssm:/x\"}}\n", name, len(names),
 		)
 	}
 	if _, err := icaconfig.Parse("ica.yaml", []byte(text)); err != nil {

@@ -42,24 +42,18 @@ func (e *entry) choosePolicy(taken map[string]string) {
 	e.policyName = all[0].Name
 	for _, other := range all[1:] {
 		e.doubt(
-			true,
-			"policy %s names buckets too; under enforce icaguard would keep ICA's permissions in %s alone, and report the other",
-			other.Name,
-			e.policyName,
+			true, "policy %s names buckets too; under enforce icaguard would keep ICA's permissions in %s alone, and report the other",
+			other.Name, e.policyName,
 		)
 	}
 	e.doubt(
 		!strings.HasSuffix(all[0].ARN, ":policy/"+e.policyName),
-		"policy %s stands at a path, icaguard's stand at /: under enforce it would create another of this name",
-		all[0].ARN,
+		"policy %s stands at a path, icaguard's stand at /: under enforce it would create another of this name", all[0].ARN,
 	)
 	if other, ok := taken[strings.ToLower(e.policyName)]; ok {
 		e.doubt(
-			true,
-			"policy %s is also that of role %s, and each role needs its own: under enforce icaguard would create %s-2",
-			e.policyName,
-			other,
-			e.policyName,
+			true, "policy %s is also that of role %s, and each role needs its own: under enforce icaguard would create %s-2",
+			e.policyName, other, e.policyName,
 		)
 		e.policyName += "-2"
 	}
@@ -78,18 +72,14 @@ func (e *entry) doubtRole(a Account) {
 	)
 	for _, other := range e.role.Trust[1:] {
 		e.doubt(
-			true,
-			"the trust policy also lets in tokens of %s for %q; icaguard knows one provider and one subject for a role",
-			other.Host,
-			other.Subject,
+			true, "the trust policy also lets in tokens of %s for %q; icaguard knows one provider and one subject for a role",
+			other.Host, other.Subject,
 		)
 	}
 	e.doubt(trust.Problem != "", "%s", trust.Problem)
 	e.doubt(
-		e.role.SessionDuration != icaconfig.SessionDuration,
-		"the role's sessions last at most %d s, ICA needs %d s",
-		e.role.SessionDuration,
-		icaconfig.SessionDuration,
+		e.role.SessionDuration != icaconfig.SessionDuration, "the role's sessions last at most %d s, ICA needs %d s",
+		e.role.SessionDuration, icaconfig.SessionDuration,
 	)
 	for _, p := range e.role.Policies {
 		e.doubt(p.Problem != "", "policy %s of the role: %s", p.Name, p.Problem)
@@ -105,21 +95,16 @@ func (e *entry) doubtBucket() {
 	}
 	e.doubt(b.Region == "", "the bucket's AWS region is not known; an ICA project in %s needs it in %s", e.region.ID, e.region.AWS)
 	e.doubt(
-		b.Region != "" && b.Region != e.region.AWS,
-		"the bucket is in %s, an ICA project in %s needs it in %s",
-		b.Region,
-		e.region.ID,
-		e.region.AWS,
+		b.Region != "" && b.Region != e.region.AWS, "the bucket is in %s, an ICA project in %s needs it in %s", b.Region,
+		e.region.ID, e.region.AWS,
 	)
 	whole := len(e.folders) > 0 && e.folders[0] == ""
 	e.doubt(
-		len(e.folders) > 1 && whole,
-		"the role may use the whole bucket, and folders by name (%s): is it to be one of them?",
+		len(e.folders) > 1 && whole, "the role may use the whole bucket, and folders by name (%s): is it to be one of them?",
 		strings.Join(e.folders[min(1, len(e.folders)):], ", "),
 	)
 	e.doubt(
-		len(e.folders) > 1 && !whole,
-		"the role may use several folders (%s); a storage has one, and the first was taken",
+		len(e.folders) > 1 && !whole, "the role may use several folders (%s); a storage has one, and the first was taken",
 		strings.Join(e.folders, ", "),
 	)
 	e.doubt(len(e.folders) == 0, "the role's policies name the bucket, but no folder or object in it")
@@ -142,8 +127,7 @@ func (e *entry) doubtKeys() {
 	for _, other := range keys {
 		e.doubt(
 			other != key && e.first && e.buckets == 1,
-			"the role's policies also name key %s, with which the bucket does not encrypt; what was encrypted with it needs it",
-			other,
+			"the role's policies also name key %s, with which the bucket does not encrypt; what was encrypted with it needs it", other,
 		)
 	}
 }
@@ -159,8 +143,7 @@ func (e *entry) folder() string {
 // crossAccount says that Illumina's role that copies between accounts is let in.
 func (e *entry) crossAccount() bool {
 	return slices.ContainsFunc(
-		e.bucket.Principals,
-		func(arn string) bool { return strings.HasSuffix(arn, ":role/"+e.region.CrossAccountRole) },
+		e.bucket.Principals, func(arn string) bool { return strings.HasSuffix(arn, ":role/"+e.region.CrossAccountRole) },
 	)
 }
 

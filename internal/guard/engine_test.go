@@ -130,17 +130,8 @@ func TestManyRequestsForOneThingAreOneJob(t *testing.T) {
 // and waits for the units that hold its role or key.
 func TestUnits(t *testing.T) {
 	e := newEngine(
-		storages("a one key", "b two", "c one", "d three key"),
-		nil,
-		on(
-			OnBucket,
-			"cors",
-			inSync,
-		),
-		on(OnKey, "key", inSync),
-		on(OnProvider, "provider", inSync),
-		on(OnRole, "role", inSync),
-		on(OnBucket, "policy", inSync),
+		storages("a one key", "b two", "c one", "d three key"), nil, on(OnBucket, "cors", inSync), on(OnKey, "key", inSync),
+		on(OnProvider, "provider", inSync), on(OnRole, "role", inSync), on(OnBucket, "policy", inSync),
 	)
 	e.Self = []SelfCheck{{Row: Row{ID: "guard", On: OnAccount}}}
 	shared, rest := e.newRun([]Request{{}}).units()
@@ -221,11 +212,7 @@ func TestReportingNeverEndsTheOthers(t *testing.T) {
 func TestWhatIsNotReachedComesAgain(t *testing.T) {
 	queue := &posted{}
 	e := newEngine(
-		storages("a one", "b two"),
-		queue,
-		on(OnBucket, "cors", inSync),
-		on(OnBucket, "policy", inSync),
-		on(OnRole, "role", inSync),
+		storages("a one", "b two"), queue, on(OnBucket, "cors", inSync), on(OnBucket, "policy", inSync), on(OnRole, "role", inSync),
 	)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // less than the reserve
 	defer cancel()
@@ -246,12 +233,7 @@ func TestWhatIsNotReachedComesAgain(t *testing.T) {
 		t.Errorf("posted %q, want %q", got, want)
 	}
 	queue.err = errors.New("refused")
-	if _, failed := handle(
-		ctx,
-		e,
-		Request{Messages: []string{"1"}},
-		event,
-	); len(failed) != 2 ||
+	if _, failed := handle(ctx, e, Request{Messages: []string{"1"}}, event); len(failed) != 2 ||
 		!strings.Contains(failed["2"].Error(), "role: requeue: refused") {
 		t.Errorf("failed %v: want the messages that asked for what the queue did not take", failed)
 	}

@@ -150,17 +150,14 @@ func TestNextCarriesTheDeferral(t *testing.T) {
 		}
 	}
 	over := next(
-		Request{DeferredSince: now, DeferralReported: true, GateTries: 2},
-		Outcome{Status: Unknown, err: context.DeadlineExceeded},
+		Request{DeferredSince: now, DeferralReported: true, GateTries: 2}, Outcome{Status: Unknown, err: context.DeadlineExceeded},
 		now,
 	).Request
 	if !over.DeferredSince.IsZero() || over.DeferralReported || over.GateTries != 0 {
 		t.Errorf("when it is over, it is forgotten: %+v", over)
 	}
 	wrote := next(
-		Request{},
-		Outcome{Status: RestoreFailed, err: context.DeadlineExceeded, wrote: true, Diffs: []Diff{{Path: "x"}}},
-		now,
+		Request{}, Outcome{Status: RestoreFailed, err: context.DeadlineExceeded, wrote: true, Diffs: []Diff{{Path: "x"}}}, now,
 	).Request
 	if len(wrote.Wrote) != 1 {
 		t.Error("what was written without reading it back is carried along")

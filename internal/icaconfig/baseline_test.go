@@ -8,17 +8,9 @@ import (
 
 func TestSharedRole(t *testing.T) {
 	shared := strings.NewReplacer(
-		"Test_Role",
-		"Illumina_ICA_Role",
-		"test-policy",
-		"illumina-ica-admin-policy",
-		"/lab-test/",
-		"/lab-prod/",
-		"      folder: ica\n",
-		"",
-	).Replace(
-		second,
-	)
+		"Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", "/lab-test/", "/lab-prod/",
+		"      folder: ica\n", "",
+	).Replace(second)
 	b := mustBaseline(t, mustParse(t, plain+strings.Replace(shared, "icaRegion: US", "icaRegion: US\n    mode: observe", 1)))
 	golden(t, "testdata/golden/shared-role.json", indented(t, b))
 	if b.Storages[0].Mode != Enforce || b.Storages[0].Role.Mode != Observe || b.Storages[1].Role.Mode != Observe {
@@ -60,10 +52,8 @@ func TestDefaultsThatDepend(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	adopted := strings.Replace(
-		strings.Replace(plain, "folder: ica", "existing: true\n      requireTLS: false", 1),
-		"    role:",
-		"    role:\n      existing: true\n      boundary: none",
-		1,
+		strings.Replace(plain, "folder: ica", "existing: true\n      requireTLS: false", 1), "    role:",
+		"    role:\n      existing: true\n      boundary: none", 1,
 	)
 	f = mustParse(t, adopted)
 	if f.Storages[0].Bucket.RequireTLS || f.Storages[0].Role.Boundary != "none" {
@@ -83,12 +73,8 @@ func TestOwnerRefuses(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, tc.want)
 		}
 	}
-	if _, err := mustParse(
-		t,
-		strings.Replace(plain, "account: \"123456789012\"\n", "", 1),
-	).Owner(
-		"210987654321",
-		"aws",
+	if _, err := mustParse(t, strings.Replace(plain, "account: \"123456789012\"\n", "", 1)).Owner(
+		"210987654321", "aws",
 	); err != nil {
 		t.Errorf("without account: any account goes: %v", err)
 	}
@@ -99,8 +85,7 @@ func TestProviderOverrides(t *testing.T) {
 		"aps3}\n")).Storages[0]
 	if s.Region.Namespace != "aps3" || s.Region.Doubt != "" ||
 		!strings.Contains(
-			s.TrustPolicy("PREFIX").Statements()[0].Condition["StringLike"][s.Provider.Host+":sub"][0],
-			"irsa-aps3-gds*",
+			s.TrustPolicy("PREFIX").Statements()[0].Condition["StringLike"][s.Provider.Host+":sub"][0], "irsa-aps3-gds*",
 		) {
 		t.Errorf("%+v", s.Region)
 	}

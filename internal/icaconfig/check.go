@@ -191,11 +191,7 @@ func (d checker) checkKeys(f *File) {
 				path,
 				fmt.Sprintf(
 					"the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
-					keyRegion(
-						&s,
-					),
-					s.ICARegion,
-					s.region().AWS,
+					keyRegion(&s), s.ICARegion, s.region().AWS,
 				),
 				"a key in "+s.region().AWS,
 				"kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(&s), s.region().AWS, 1),

@@ -106,10 +106,7 @@ func TestDocumentsOfAllDescribedRegions(t *testing.T) {
 				fmt.Fprintf(
 					&lines,
 					"%v\n  permission-policy %s\n  bucket-policy     %s\n  key-policy        %s\n  key-policy, if IAM does not decide %s\n",
-					v,
-					compact(t, permissions),
-					compact(t, s.BucketStatements(v.versioned)),
-					compact(t, s.KeyStatements()),
+					v, compact(t, permissions), compact(t, s.BucketStatements(v.versioned)), compact(t, s.KeyStatements()),
 					compact(t, s.KeyRoleStatement()),
 				)
 				withinBoundary(t, permissions, s.Role.BoundaryDocument())
@@ -180,8 +177,7 @@ func (v variant) permissions(t *testing.T, r Region) any {
 	}
 	if v.key {
 		doc["Statement"] = append(
-			statements,
-			map[string]any{"Effect": "Allow", "Action": additions(t)["key"], "Resource": []any{keyIn(r.AWS)}},
+			statements, map[string]any{"Effect": "Allow", "Action": additions(t)["key"], "Resource": []any{keyIn(r.AWS)}},
 		)
 	}
 	return doc

@@ -143,23 +143,15 @@ func bad() []struct{ name, text string } {
 		{
 			"shared role, all differs",
 			edit2(
-				"Test_Role",
-				"Illumina_ICA_Role",
-				"test-policy\n",
+				"Test_Role", "Illumina_ICA_Role", "test-policy\n",
 				"other-policy\n      path: /x/\n      description: x\n      existing: true\n",
 			),
 		},
 		{
 			"shared role, literal prefixes differ",
 			edit2(
-				"Test_Role",
-				"Illumina_ICA_Role",
-				"test-policy",
-				"illumina-ica-admin-policy",
-				prefix,
-				testPrefix,
-				"ssm:/ica/lab-test/session-name-prefix",
-				testPrefix+"2",
+				"Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", prefix, testPrefix,
+				"ssm:/ica/lab-test/session-name-prefix", testPrefix+"2",
 			),
 		},
 		{
@@ -181,12 +173,8 @@ func bad() []struct{ name, text string } {
 		{
 			"shared role, strict and boundary differ",
 			edit2(
-				"Test_Role",
-				"Illumina_ICA_Role",
-				"test-policy\n",
-				"illumina-ica-admin-policy\n      strict: true\n      boundary: none\n",
-				"lab-test/session",
-				"lab-prod/session",
+				"Test_Role", "Illumina_ICA_Role", "test-policy\n",
+				"illumina-ica-admin-policy\n      strict: true\n      boundary: none\n", "lab-test/session", "lab-prod/session",
 			),
 		},
 		{
@@ -205,12 +193,7 @@ func bad() []struct{ name, text string } {
 		{
 			"shared role, documents differ",
 			edit2(
-				"Test_Role",
-				"Illumina_ICA_Role",
-				"test-policy\n",
-				"illumina-ica-admin-policy\n",
-				"lab-test/session",
-				"lab-prod/session",
+				"Test_Role", "Illumina_ICA_Role", "test-policy\n", "illumina-ica-admin-policy\n", "lab-test/session", "lab-prod/session",
 			) + "    documents: {trustPolicy: my.json}\n",
 		},
 		{"documents without a folder", plain + "    documents: {cors: my-cors.json}\n"},

@@ -238,8 +238,7 @@ func (f *File) warnings(s StorageSpec) []warning {
 	)
 	doubt := s.region().Doubt
 	warn(
-		doubt != "",
-		"icaRegion",
+		doubt != "", "icaRegion",
 		doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace",
 	)
 	warn(

@@ -131,9 +131,7 @@ func (d checker) checkIAMAudit(f *File) {
 			d.Limit(
 				"iamEvents",
 				fmt.Sprintf(
-					"audit has no use: storage %s stands in %s, where IAM's events appear, %s",
-					s.Name,
-					IAMRegion,
+					"audit has no use: storage %s stands in %s, where IAM's events appear, %s", s.Name, IAMRegion,
 					d.Line(at(i, "icaRegion")),
 				),
 				"relay",

@@ -87,10 +87,7 @@ func TestAuditOfIAMIsRefusedWhereIAMsEventsAppear(t *testing.T) {
 		labs("iamEvents: audit\n", "EU", "US"):                  "audit has no use: storage lab-1 stands in us-east-1",
 		labs("homeRegion: us-east-1\niamEvents: audit\n", "EU"): "audit has no use: the guard's home is us-east-1",
 	} {
-		if _, err := Parse(
-			"ica.yaml",
-			[]byte(text),
-		); err == nil || !strings.Contains(err.Error(), want) ||
+		if _, err := Parse("ica.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), "iamEvents: relay") {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -100,10 +97,7 @@ func TestAuditOfIAMIsRefusedWhereIAMsEventsAppear(t *testing.T) {
 // TestDigest: every text that a deploy is made from changes it, and nothing else does.
 func TestDigest(t *testing.T) {
 	text := strings.Replace(
-		plain,
-		"storages:\n  - name: lab-prod\n",
-		"storages:\n  - name: lab-prod\n    documents: {cors: cors.json}\n",
-		1,
+		plain, "storages:\n  - name: lab-prod\n", "storages:\n  - name: lab-prod\n    documents: {cors: cors.json}\n", 1,
 	)
 	cors := `[{"AllowedHeaders":["*"],"AllowedMethods":["HEAD","GET","PUT","POST","DELETE"],"AllowedOrigins":["https://ica.illumina.com"],"ExposeHeaders":["ETag","x-amz-meta-custom-header"]}]`
 	digest := func(name, text, cors string) string {

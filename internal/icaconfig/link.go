@@ -203,8 +203,7 @@ func (f *File) prefix(s *StorageSpec, o Owner) SessionNamePrefix {
 	if prefix.Parameter != "" {
 		// A name with a slash at its beginning keeps only one (AWS: "Parameter ARNs").
 		prefix.ARN = "arn:" + o.partition + ":ssm:" + f.HomeRegion + ":" + o.account + ":parameter/" + strings.TrimPrefix(
-			prefix.Parameter,
-			"/",
+			prefix.Parameter, "/",
 		)
 	}
 	return prefix

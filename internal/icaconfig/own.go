@@ -64,18 +64,11 @@ func readCORS(text []byte) (CORSRule, error) {
 	}
 	if len(rules) != 1 {
 		return CORSRule{}, fmt.Errorf(
-			"it has %d rules; give one, that of ICA, and leave the lab's own on the bucket, where they are kept",
-			len(rules),
+			"it has %d rules; give one, that of ICA, and leave the lab's own on the bucket, where they are kept", len(rules),
 		)
 	}
 	if _, err := policy.Object(
-		rules[0],
-		"ID",
-		"AllowedHeaders",
-		"AllowedMethods",
-		"AllowedOrigins",
-		"ExposeHeaders",
-		"MaxAgeSeconds",
+		rules[0], "ID", "AllowedHeaders", "AllowedMethods", "AllowedOrigins", "ExposeHeaders", "MaxAgeSeconds",
 	); err != nil {
 		return CORSRule{}, fmt.Errorf("in the rule: %w", err)
 	}

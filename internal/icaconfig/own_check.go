@@ -390,8 +390,7 @@ func (d checker) checkManagedSize(i int, l *linker, kind string) {
 	fit := l.fitting(role, kind)
 	if fit == 0 {
 		d.document(
-			at(i, "documents.permissionPolicy"),
-			sharing[0].Documents.PermissionPolicy,
+			at(i, "documents.permissionPolicy"), sharing[0].Documents.PermissionPolicy,
 			tooLong("the "+kind+" made of it", n, mostOfManagedPolicy),
 		)
 		return
@@ -400,8 +399,7 @@ func (d checker) checkManagedSize(i int, l *linker, kind string) {
 		at(i, "role.name"),
 		fmt.Sprintf("the %s for the %d buckets of this role has up to %d characters", kind, len(sharing), n),
 		fmt.Sprintf(
-			"%d characters in IAM, which is enough for %d of these storages; use a second role for the others",
-			mostOfManagedPolicy,
+			"%d characters in IAM, which is enough for %d of these storages; use a second role for the others", mostOfManagedPolicy,
 			fit,
 		),
 		"role: {name: "+sharing[0].Role.Name+"_2}",

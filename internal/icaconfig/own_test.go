@@ -75,16 +75,9 @@ func TestOwnDocumentsReplaceOurs(t *testing.T) {
 		t,
 		"testdata/golden/own.txt",
 		fmt.Appendf(
-			nil,
-			"permission-policy %s\ntrust-policy      %s\nbucket-policy     %s\ncors              %s\nboundary          %s\n",
-			compact(
-				t,
-				s.Role.Policy.Document,
-			),
-			compact(t, s.TrustPolicy("THE-PREFIX")),
-			compact(t, s.BucketStatements(true)),
-			compact(t, s.Bucket.CORS),
-			compact(t, s.Role.BoundaryDocument()),
+			nil, "permission-policy %s\ntrust-policy      %s\nbucket-policy     %s\ncors              %s\nboundary          %s\n",
+			compact(t, s.Role.Policy.Document), compact(t, s.TrustPolicy("THE-PREFIX")), compact(t, s.BucketStatements(true)),
+			compact(t, s.Bucket.CORS), compact(t, s.Role.BoundaryDocument()),
 		),
 	)
 	if compact(t, s.Role.PermissionPolicy(never)) != compact(t, s.Role.Policy.Document) {

@@ -28,19 +28,14 @@ func TestCDKDeploys(t *testing.T) {
 		append(app, "deploy", "--all", "--require-approval", "never", "--method", "direct")...); err != nil {
 		t.Fatal(err)
 	}
-	stacks, err := cloudformation.NewFromConfig(
-		local.DirectConfig("us-east-1"),
-	).DescribeStacks(
-		ctx,
-		&cloudformation.DescribeStacksInput{StackName: aws.String("local")},
+	stacks, err := cloudformation.NewFromConfig(local.DirectConfig("us-east-1")).DescribeStacks(
+		ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("local")},
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(
-		t,
-		"output",
-		aws.ToString(stacks.Stacks[0].Outputs[0].OutputValue),
+		t, "output", aws.ToString(stacks.Stacks[0].Outputs[0].OutputValue),
 		"arn:aws:iam::123456789012:oidc-provider/ica.example/tenant",
 	)
 	if _, err := direct(local).GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: aws.String("lab-ica")}); err != nil {

@@ -138,8 +138,7 @@ func deploy(ctx context.Context, local *localaws.AWS, stack string, resources ma
 	var exists *cfntypes.AlreadyExistsException
 	if errors.As(err, &exists) {
 		_, err = client.UpdateStack(
-			ctx,
-			&cloudformation.UpdateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))},
+			ctx, &cloudformation.UpdateStackInput{StackName: &stack, TemplateBody: aws.String(string(template))},
 		)
 	}
 	return err
@@ -156,8 +155,7 @@ func checkOIDCProvider(ctx context.Context, local *localaws.AWS) error {
 		return map[string]any{
 			"Provider": resource("AWS::IAM::OIDCProvider", map[string]any{"Url": "https://ica.example/tenant", "ClientIdList": clientIDs}),
 			"Ref": resource(
-				"AWS::SSM::Parameter",
-				map[string]any{"Name": "/ref", "Type": "String", "Value": map[string]any{"Ref": "Provider"}},
+				"AWS::SSM::Parameter", map[string]any{"Name": "/ref", "Type": "String", "Value": map[string]any{"Ref": "Provider"}},
 			),
 			"Arn": resource(
 				"AWS::SSM::Parameter",
@@ -170,8 +168,7 @@ func checkOIDCProvider(ctx context.Context, local *localaws.AWS) error {
 			return err
 		}
 		provider, err := client.GetOpenIDConnectProvider(
-			ctx,
-			&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)},
+			ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)},
 		)
 		if err != nil {
 			return err
@@ -185,17 +182,13 @@ func checkOIDCProvider(ctx context.Context, local *localaws.AWS) error {
 			return err
 		}
 	}
-	if _, err := cloudformation.NewFromConfig(
-		local.DirectConfig("us-east-1"),
-	).DeleteStack(
-		ctx,
-		&cloudformation.DeleteStackInput{StackName: aws.String("oidc")},
+	if _, err := cloudformation.NewFromConfig(local.DirectConfig("us-east-1")).DeleteStack(
+		ctx, &cloudformation.DeleteStackInput{StackName: aws.String("oidc")},
 	); err != nil {
 		return err
 	}
 	if _, err := client.GetOpenIDConnectProvider(
-		ctx,
-		&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)},
+		ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(arn)},
 	); err == nil {
 		return errors.New("the provider outlived its stack")
 	}
@@ -355,8 +348,7 @@ func checkAlarmARN(ctx context.Context, local *localaws.AWS) error {
 	if err := deploy(ctx, local, "alarm", map[string]any{
 		"Alarm": resource("AWS::CloudWatch::Alarm", map[string]any{"AlarmName": "dlq"}),
 		"Ref": resource(
-			"AWS::SSM::Parameter",
-			map[string]any{"Name": "/alarm/ref", "Type": "String", "Value": map[string]any{"Ref": "Alarm"}},
+			"AWS::SSM::Parameter", map[string]any{"Name": "/alarm/ref", "Type": "String", "Value": map[string]any{"Ref": "Alarm"}},
 		),
 		"Arn": resource(
 			"AWS::SSM::Parameter",
@@ -491,8 +483,7 @@ func checkExpectedOwner(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	if _, err := client.GetBucketVersioning(
-		ctx,
-		&s3.GetBucketVersioningInput{Bucket: bucket, ExpectedBucketOwner: aws.String(local.Account())},
+		ctx, &s3.GetBucketVersioningInput{Bucket: bucket, ExpectedBucketOwner: aws.String(local.Account())},
 	); err != nil {
 		return fmt.Errorf("the right owner: %w", err)
 	}
@@ -574,8 +565,7 @@ func checkPublicPolicy(ctx context.Context, local *localaws.AWS) error {
 func checkACL(ctx context.Context, local *localaws.AWS) error {
 	client, bucket := direct(local), aws.String("acls")
 	if _, err := client.CreateBucket(
-		ctx,
-		&s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipBucketOwnerEnforced},
+		ctx, &s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipBucketOwnerEnforced},
 	); err != nil {
 		return err
 	}
@@ -589,8 +579,7 @@ func checkOwnershipACL(ctx context.Context, local *localaws.AWS) error {
 		return putOwnership(ctx, client, bucket, s3types.ObjectOwnershipBucketOwnerEnforced)
 	}
 	if _, err := client.CreateBucket(
-		ctx,
-		&s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipObjectWriter},
+		ctx, &s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: s3types.ObjectOwnershipObjectWriter},
 	); err != nil {
 		return err
 	}
@@ -601,8 +590,7 @@ func checkOwnershipACL(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	if _, err := client.PutBucketAcl(
-		ctx,
-		&s3.PutBucketAclInput{Bucket: bucket, ACL: s3types.BucketCannedACLAuthenticatedRead},
+		ctx, &s3.PutBucketAclInput{Bucket: bucket, ACL: s3types.BucketCannedACLAuthenticatedRead},
 	); err != nil {
 		return err
 	}
@@ -674,10 +662,7 @@ func checkMFADelete(ctx context.Context, local *localaws.AWS) error {
 	if err := put(device, s3types.MFADeleteEnabled); err != nil {
 		return err
 	}
-	if out, err := client.GetBucketVersioning(
-		ctx,
-		&s3.GetBucketVersioningInput{Bucket: bucket},
-	); err != nil ||
+	if out, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: bucket}); err != nil ||
 		out.MFADelete != s3types.MFADeleteStatusEnabled {
 		return fmt.Errorf("versioning %+v %w", out, err)
 	}
@@ -697,10 +682,7 @@ func putNotifications(
 	client := direct(local)
 	var exists *s3types.BucketAlreadyExists
 	var owned *s3types.BucketAlreadyOwnedByYou
-	if _, err := client.CreateBucket(
-		ctx,
-		&s3.CreateBucketInput{Bucket: &bucket},
-	); err != nil && !errors.As(err, &exists) &&
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil && !errors.As(err, &exists) &&
 		!errors.As(err, &owned) {
 		return err
 	}
@@ -716,11 +698,8 @@ func checkEventBridge(ctx context.Context, local *localaws.AWS) error {
 		if err := putNotifications(ctx, local, bucket, false, n); err != nil {
 			return err
 		}
-		out, err := direct(
-			local,
-		).GetBucketNotificationConfiguration(
-			ctx,
-			&s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)},
+		out, err := direct(local).GetBucketNotificationConfiguration(
+			ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)},
 		)
 		if err != nil || (out.EventBridgeConfiguration == nil) != (n.EventBridgeConfiguration == nil) {
 			return fmt.Errorf("notifications %+v %w", out, err)
@@ -741,11 +720,8 @@ func toQueue(name, prefix string, events ...s3types.Event) s3types.QueueConfigur
 
 func checkNotificationTargets(ctx context.Context, local *localaws.AWS) error {
 	const bucket = "telling"
-	if _, err := sqs.NewFromConfig(
-		local.DirectConfig("us-east-1"),
-	).CreateQueue(
-		ctx,
-		&sqs.CreateQueueInput{QueueName: aws.String("told")},
+	if _, err := sqs.NewFromConfig(local.DirectConfig("us-east-1")).CreateQueue(
+		ctx, &sqs.CreateQueueInput{QueueName: aws.String("told")},
 	); err != nil {
 		return err
 	}
@@ -824,15 +800,13 @@ func checkClientIDs(ctx context.Context, local *localaws.AWS) error {
 	arn := provider.OpenIDConnectProviderArn
 	for range 2 {
 		if _, err := client.AddClientIDToOpenIDConnectProvider(
-			ctx,
-			&iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("two")},
+			ctx, &iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("two")},
 		); err != nil {
 			return err
 		}
 	}
 	if _, err := client.RemoveClientIDFromOpenIDConnectProvider(
-		ctx,
-		&iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("one")},
+		ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("one")},
 	); err != nil {
 		return err
 	}
@@ -849,15 +823,13 @@ func checkClientIDs(ctx context.Context, local *localaws.AWS) error {
 func checkPolicyVersion(ctx context.Context, local *localaws.AWS) error {
 	client := iam.NewFromConfig(local.DirectConfig("us-east-1"))
 	created, err := client.CreatePolicy(
-		ctx,
-		&iam.CreatePolicyInput{PolicyName: aws.String("encoded"), PolicyDocument: aws.String(policy)},
+		ctx, &iam.CreatePolicyInput{PolicyName: aws.String("encoded"), PolicyDocument: aws.String(policy)},
 	)
 	if err != nil {
 		return err
 	}
 	version, err := client.GetPolicyVersion(
-		ctx,
-		&iam.GetPolicyVersionInput{PolicyArn: created.Policy.Arn, VersionId: aws.String("v1")},
+		ctx, &iam.GetPolicyVersionInput{PolicyArn: created.Policy.Arn, VersionId: aws.String("v1")},
 	)
 	if err != nil {
 		return err
@@ -916,8 +888,7 @@ func checkMalformedKeyPolicy(ctx context.Context, local *localaws.AWS) error {
 	}
 	put := func(document string) error {
 		_, err := client.PutKeyPolicy(
-			ctx,
-			&kms.PutKeyPolicyInput{KeyId: key.KeyMetadata.KeyId, PolicyName: aws.String("default"), Policy: &document},
+			ctx, &kms.PutKeyPolicyInput{KeyId: key.KeyMetadata.KeyId, PolicyName: aws.String("default"), Policy: &document},
 		)
 		return err
 	}
@@ -987,11 +958,8 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 	if err := putEvent(ctx, local, "lab"); err != nil {
 		return err
 	}
-	received, err := sqs.NewFromConfig(
-		local.DirectConfig("us-east-1"),
-	).ReceiveMessage(
-		ctx,
-		&sqs.ReceiveMessageInput{QueueUrl: &queue},
+	received, err := sqs.NewFromConfig(local.DirectConfig("us-east-1")).ReceiveMessage(
+		ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue},
 	)
 	if err != nil || len(received.Messages) != 1 {
 		return fmt.Errorf("received %v %w", received, err)
@@ -1011,12 +979,7 @@ func checkDeliveredEnvelope(ctx context.Context, local *localaws.AWS) error {
 
 func checkLambdaTarget(ctx context.Context, local *localaws.AWS) error {
 	err := ruleFor(
-		ctx,
-		local,
-		"us-east-1",
-		"invokes",
-		`{"source":["function"]}`,
-		"arn:aws:lambda:us-east-1:123456789012:function:invoked",
+		ctx, local, "us-east-1", "invokes", `{"source":["function"]}`, "arn:aws:lambda:us-east-1:123456789012:function:invoked",
 	)
 	if err != nil {
 		return err
@@ -1060,11 +1023,8 @@ func checkTopicTarget(ctx context.Context, local *localaws.AWS) error {
 // A relay: what a rule sends to a bus of another region arrives there as it was.
 func checkBusTarget(ctx context.Context, local *localaws.AWS) error {
 	const bus = "arn:aws:events:us-east-1:123456789012:event-bus/default"
-	near, err := sqs.NewFromConfig(
-		local.DirectConfig("eu-central-1"),
-	).CreateQueue(
-		ctx,
-		&sqs.CreateQueueInput{QueueName: aws.String("near")},
+	near, err := sqs.NewFromConfig(local.DirectConfig("eu-central-1")).CreateQueue(
+		ctx, &sqs.CreateQueueInput{QueueName: aws.String("near")},
 	)
 	if err != nil {
 		return err
@@ -1078,9 +1038,7 @@ func checkBusTarget(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	if _, err := s3.NewFromConfig(local.Config("eu-central-1", personKey)).CreateBucket(ctx, &s3.CreateBucketInput{
-		Bucket: aws.String(
-			"relayed",
-		),
+		Bucket:                    aws.String("relayed"),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"},
 	}); err != nil {
 		return err
@@ -1107,8 +1065,7 @@ func checkScheduledRule(ctx context.Context, local *localaws.AWS) error {
 	}
 	bus := eventbridge.NewFromConfig(config)
 	if _, err := bus.PutRule(
-		ctx,
-		&eventbridge.PutRuleInput{Name: aws.String("hourly"), ScheduleExpression: aws.String("rate(1 hour)")},
+		ctx, &eventbridge.PutRuleInput{Name: aws.String("hourly"), ScheduleExpression: aws.String("rate(1 hour)")},
 	); err != nil {
 		return err
 	}
@@ -1158,20 +1115,12 @@ func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	if err := ruleFor(
-		ctx,
-		local,
-		"us-east-1",
-		"disabled-relay",
-		pattern,
-		"arn:aws:events:eu-central-1:123456789012:event-bus/default",
+		ctx, local, "us-east-1", "disabled-relay", pattern, "arn:aws:events:eu-central-1:123456789012:event-bus/default",
 	); err != nil {
 		return err
 	}
-	far, err := sqs.NewFromConfig(
-		local.DirectConfig("eu-central-1"),
-	).CreateQueue(
-		ctx,
-		&sqs.CreateQueueInput{QueueName: aws.String("hears")},
+	far, err := sqs.NewFromConfig(local.DirectConfig("eu-central-1")).CreateQueue(
+		ctx, &sqs.CreateQueueInput{QueueName: aws.String("hears")},
 	)
 	if err != nil {
 		return err
@@ -1180,11 +1129,8 @@ func checkDisabledRule(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	for _, name := range []string{"disabled", "disabled-relay"} {
-		if _, err := eventbridge.NewFromConfig(
-			local.DirectConfig("us-east-1"),
-		).DisableRule(
-			ctx,
-			&eventbridge.DisableRuleInput{Name: &name},
+		if _, err := eventbridge.NewFromConfig(local.DirectConfig("us-east-1")).DisableRule(
+			ctx, &eventbridge.DisableRuleInput{Name: &name},
 		); err != nil {
 			return err
 		}
@@ -1213,11 +1159,8 @@ func putEvent(ctx context.Context, local *localaws.AWS, source string) error {
 func checkEventSourceMapping(ctx context.Context, local *localaws.AWS) error {
 	config := local.DirectConfig("us-east-1")
 	queues, functions := sqs.NewFromConfig(config), lambda.NewFromConfig(config)
-	role, err := iam.NewFromConfig(
-		config,
-	).CreateRole(
-		ctx,
-		&iam.CreateRoleInput{RoleName: aws.String("runs-it"), AssumeRolePolicyDocument: aws.String(trust)},
+	role, err := iam.NewFromConfig(config).CreateRole(
+		ctx, &iam.CreateRoleInput{RoleName: aws.String("runs-it"), AssumeRolePolicyDocument: aws.String(trust)},
 	)
 	if err != nil {
 		return err
@@ -1265,8 +1208,7 @@ func checkEmailConfirmation(ctx context.Context, local *localaws.AWS) error {
 		return err
 	}
 	if _, err := client.Subscribe(
-		ctx,
-		&sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: address},
+		ctx, &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: address},
 	); err != nil {
 		return err
 	}

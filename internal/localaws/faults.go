@@ -130,10 +130,7 @@ func gone(call request) answer {
 		return errorAnswer(call, http.StatusBadRequest, "TrailNotFound", "Unknown trail")
 	case "sqs":
 		return errorAnswer(
-			call,
-			http.StatusBadRequest,
-			"AWS.SimpleQueueService.NonExistentQueue",
-			"The specified queue does not exist.",
+			call, http.StatusBadRequest, "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.",
 		)
 	default:
 		return errorAnswer(call, http.StatusBadRequest, "NotFound", "It does not exist.") // KMS: NotFoundException

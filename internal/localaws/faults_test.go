@@ -224,21 +224,15 @@ func TestFaultsInEveryProtocol(t *testing.T) {
 	calls := map[string]func() error{
 		"sns": func() error {
 			return done(
-				sns.NewFromConfig(
-					config,
-				).GetTopicAttributes(
-					ctx,
-					&sns.GetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:alerts")},
+				sns.NewFromConfig(config).GetTopicAttributes(
+					ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:alerts")},
 				),
 			)
 		},
 		"cloudformation": func() error {
 			return done(
-				cloudformation.NewFromConfig(
-					config,
-				).DescribeStacks(
-					ctx,
-					&cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")},
+				cloudformation.NewFromConfig(config).DescribeStacks(
+					ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")},
 				),
 			)
 		},
@@ -253,11 +247,8 @@ func TestFaultsInEveryProtocol(t *testing.T) {
 		},
 		"lambda": func() error {
 			return done(
-				lambda.NewFromConfig(
-					config,
-				).GetFunctionConfiguration(
-					ctx,
-					&lambda.GetFunctionConfigurationInput{FunctionName: aws.String("guard")},
+				lambda.NewFromConfig(config).GetFunctionConfiguration(
+					ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("guard")},
 				),
 			)
 		},
@@ -266,11 +257,8 @@ func TestFaultsInEveryProtocol(t *testing.T) {
 		},
 		"logs": func() error {
 			return done(
-				cloudwatchlogs.NewFromConfig(
-					config,
-				).FilterLogEvents(
-					ctx,
-					&cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("/aws/lambda/guard")},
+				cloudwatchlogs.NewFromConfig(config).FilterLogEvents(
+					ctx, &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("/aws/lambda/guard")},
 				),
 			)
 		},

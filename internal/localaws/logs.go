@@ -65,8 +65,7 @@ func (l *logStream) deliver(lines []byte) {
 		return
 	}
 	_, l.err = l.client.PutLogEvents(
-		l.ctx,
-		&cloudwatchlogs.PutLogEventsInput{LogGroupName: &l.group, LogStreamName: &l.name, LogEvents: events},
+		l.ctx, &cloudwatchlogs.PutLogEventsInput{LogGroupName: &l.group, LogStreamName: &l.name, LogEvents: events},
 	)
 }
 
@@ -76,16 +75,12 @@ func (l *logStream) create() error {
 		return nil
 	}
 	var exists *types.ResourceAlreadyExistsException
-	if _, err := l.client.CreateLogGroup(
-		l.ctx,
-		&cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.group},
-	); err != nil &&
+	if _, err := l.client.CreateLogGroup(l.ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.group}); err != nil &&
 		!errors.As(err, &exists) {
 		return err
 	}
 	if _, err := l.client.CreateLogStream(
-		l.ctx,
-		&cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name},
+		l.ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name},
 	); err != nil {
 		return err
 	}

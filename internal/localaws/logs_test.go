@@ -53,8 +53,7 @@ func TestLogsAreDelivered(t *testing.T) {
 	}
 	equal(t, "lines", len(find("")), 4)
 	streams, err := logs.DescribeLogStreams(
-		t.Context(),
-		&cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String("/aws/lambda/echo")},
+		t.Context(), &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String("/aws/lambda/echo")},
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -158,8 +158,7 @@ func (b *env) sqsCalls(t *testing.T) []call {
 			func(ctx context.Context) error {
 				return done(
 					client.SetQueueAttributes(
-						ctx,
-						&sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "30"}},
+						ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "30"}},
 					),
 				)
 			},
@@ -205,8 +204,7 @@ func (b *env) snsCalls() []call {
 		{"CreateTopic", "", `{"attributes":{"DisplayName":"Guard"},"name":"alerts"}`, func(ctx context.Context) error {
 			return done(
 				client.CreateTopic(
-					ctx,
-					&sns.CreateTopicInput{Name: aws.String("alerts"), Attributes: map[string]string{"DisplayName": "Guard"}},
+					ctx, &sns.CreateTopicInput{Name: aws.String("alerts"), Attributes: map[string]string{"DisplayName": "Guard"}},
 				),
 			)
 		}},
@@ -261,20 +259,14 @@ func (b *env) lambdaCalls(t *testing.T) []call {
 	const arn = "arn:aws:lambda:us-east-1:123456789012:function:guard"
 	client, name := lambda.NewFromConfig(b.Config("us-east-1", personKey)), aws.String("guard")
 	setUp := b.DirectConfig("us-east-1")
-	role, err := iam.NewFromConfig(
-		setUp,
-	).CreateRole(
-		t.Context(),
-		&iam.CreateRoleInput{RoleName: aws.String("runs"), AssumeRolePolicyDocument: aws.String(trust)},
+	role, err := iam.NewFromConfig(setUp).CreateRole(
+		t.Context(), &iam.CreateRoleInput{RoleName: aws.String("runs"), AssumeRolePolicyDocument: aws.String(trust)},
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqs.NewFromConfig(
-		setUp,
-	).CreateQueue(
-		t.Context(),
-		&sqs.CreateQueueInput{QueueName: aws.String("mapped")},
+	if _, err := sqs.NewFromConfig(setUp).CreateQueue(
+		t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("mapped")},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -309,11 +301,9 @@ func (b *env) lambdaCalls(t *testing.T) []call {
 			`{"functionName":"` + arn + `","timeout":30}`,
 			func(ctx context.Context) error {
 				return done(client.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
-					FunctionName: aws.String(
-						arn,
-					),
-					Timeout:     aws.Int32(30),
-					Environment: &lambdatypes.Environment{Variables: map[string]string{"A": "secret"}},
+					FunctionName: aws.String(arn),
+					Timeout:      aws.Int32(30),
+					Environment:  &lambdatypes.Environment{Variables: map[string]string{"A": "secret"}},
 				}))
 			},
 		},
@@ -340,8 +330,7 @@ func (b *env) lambdaCalls(t *testing.T) []call {
 			func(ctx context.Context) error {
 				return done(
 					client.PutFunctionConcurrency(
-						ctx,
-						&lambda.PutFunctionConcurrencyInput{FunctionName: name, ReservedConcurrentExecutions: aws.Int32(0)},
+						ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: name, ReservedConcurrentExecutions: aws.Int32(0)},
 					),
 				)
 			},

@@ -51,8 +51,7 @@ func (p *polled) send(t *testing.T, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
 		if _, err := p.sqs.SendMessage(
-			t.Context(),
-			&sqs.SendMessageInput{QueueUrl: &p.config.QueueURL, MessageBody: &body},
+			t.Context(), &sqs.SendMessageInput{QueueUrl: &p.config.QueueURL, MessageBody: &body},
 		); err != nil {
 			t.Fatal(err)
 		}
@@ -95,8 +94,7 @@ func TestFromCallToFunction(t *testing.T) {
 	client := iam.NewFromConfig(p.Config("us-east-1", personKey))
 	ctx := t.Context()
 	if _, err := client.CreateRole(
-		ctx,
-		&iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)},
+		ctx, &iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)},
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -49,15 +49,9 @@ func newEnv(t *testing.T) *env {
 	b := &env{AWS: localawstest.Start(t)}
 	b.Recorder().Identify(personKey, localaws.IAMUser(b.Account(), "pat"))
 	config := b.Config("us-east-1", personKey)
-	b.iam, b.s3, b.kms, b.ssm = iam.NewFromConfig(
+	b.iam, b.s3, b.kms, b.ssm = iam.NewFromConfig(config), s3.NewFromConfig(
 		config,
-	), s3.NewFromConfig(
-		config,
-	), kms.NewFromConfig(
-		config,
-	), ssm.NewFromConfig(
-		config,
-	)
+	), kms.NewFromConfig(config), ssm.NewFromConfig(config)
 	b.Recorder().SetEmit(func(_ context.Context, event localaws.Envelope) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -134,9 +128,7 @@ func bucketActs() []act {
 				Bucket: bucket,
 				LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: []s3types.LifecycleRule{
 					{
-						ID: aws.String(
-							"expire",
-						),
+						ID:         aws.String("expire"),
 						Status:     s3types.ExpirationStatusEnabled,
 						Filter:     &s3types.LifecycleRuleFilter{Prefix: aws.String("*")},
 						Expiration: &s3types.LifecycleExpiration{Days: aws.Int32(1)},
@@ -255,8 +247,7 @@ func iamActs() []act {
 		}},
 		{"UpdateAssumeRolePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.UpdateAssumeRolePolicy(
-				ctx,
-				&iam.UpdateAssumeRolePolicyInput{RoleName: role, PolicyDocument: aws.String(trust)},
+				ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: role, PolicyDocument: aws.String(trust)},
 			)
 			return err
 		}},
@@ -266,8 +257,7 @@ func iamActs() []act {
 		}},
 		{"PutRolePolicy", func(ctx context.Context, b *env) error {
 			_, err := b.iam.PutRolePolicy(
-				ctx,
-				&iam.PutRolePolicyInput{RoleName: role, PolicyName: name, PolicyDocument: aws.String(policy)},
+				ctx, &iam.PutRolePolicyInput{RoleName: role, PolicyName: name, PolicyDocument: aws.String(policy)},
 			)
 			return err
 		}},
@@ -289,15 +279,13 @@ func iamActs() []act {
 		}},
 		{"SetDefaultPolicyVersion", func(ctx context.Context, b *env) error {
 			_, err := b.iam.SetDefaultPolicyVersion(
-				ctx,
-				&iam.SetDefaultPolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v1")},
+				ctx, &iam.SetDefaultPolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v1")},
 			)
 			return err
 		}},
 		{"DeletePolicyVersion", func(ctx context.Context, b *env) error {
 			_, err := b.iam.DeletePolicyVersion(
-				ctx,
-				&iam.DeletePolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v2")},
+				ctx, &iam.DeletePolicyVersionInput{PolicyArn: aws.String(policyARN), VersionId: aws.String("v2")},
 			)
 			return err
 		}},
@@ -311,8 +299,7 @@ func iamActs() []act {
 		}},
 		{"PutRolePermissionsBoundary", func(ctx context.Context, b *env) error {
 			_, err := b.iam.PutRolePermissionsBoundary(
-				ctx,
-				&iam.PutRolePermissionsBoundaryInput{RoleName: role, PermissionsBoundary: aws.String(policyARN)},
+				ctx, &iam.PutRolePermissionsBoundaryInput{RoleName: role, PermissionsBoundary: aws.String(policyARN)},
 			)
 			return err
 		}},
@@ -370,8 +357,7 @@ func keyActs() []act {
 	return []act{
 		{"CreateKey", func(ctx context.Context, b *env) error {
 			_, err := b.kms.CreateKey(
-				ctx,
-				&kms.CreateKeyInput{Description: aws.String("lab"), KeyUsage: kmstypes.KeyUsageTypeEncryptDecrypt},
+				ctx, &kms.CreateKeyInput{Description: aws.String("lab"), KeyUsage: kmstypes.KeyUsageTypeEncryptDecrypt},
 			)
 			return err
 		}},
@@ -570,8 +556,7 @@ func (b *env) whoWhatAndWhere(t *testing.T) {
 	}
 	osaka := iam.NewFromConfig(b.Config("ap-northeast-3", "AKIANOBODYNAMEDME000"))
 	if _, err := osaka.CreateRole(
-		ctx,
-		&iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)},
+		ctx, &iam.CreateRoleInput{RoleName: aws.String("ica"), AssumeRolePolicyDocument: aws.String(trust)},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -634,8 +619,7 @@ func (b *env) readsAndDataEvents(t *testing.T) {
 	b.take()
 	b.Recorder().ResetCalls()
 	if _, err := b.s3.PutObject(
-		ctx,
-		&s3.PutObjectInput{Bucket: aws.String("lab"), Key: aws.String("a/b"), Body: strings.NewReader("x")},
+		ctx, &s3.PutObjectInput{Bucket: aws.String("lab"), Key: aws.String("a/b"), Body: strings.NewReader("x")},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -684,8 +668,7 @@ func TestEmitErrorsAreKept(t *testing.T) {
 	local.Recorder().SetEmit(func(context.Context, localaws.Envelope) error { return refused })
 	client := iam.NewFromConfig(local.Config("us-east-1", personKey))
 	if _, err := client.CreateRole(
-		t.Context(),
-		&iam.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: aws.String(trust)},
+		t.Context(), &iam.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: aws.String(trust)},
 	); err != nil {
 		t.Errorf("the caller must not notice: %v", err)
 	}

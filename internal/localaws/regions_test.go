@@ -91,11 +91,8 @@ func checkRelay(t *testing.T, local *localaws.AWS, eventName string) {
 func checkSchedule(t *testing.T, local *localaws.AWS) {
 	t.Helper()
 	config := local.DirectConfig("eu-central-1")
-	rule, err := eventbridge.NewFromConfig(
-		config,
-	).DescribeRule(
-		t.Context(),
-		&eventbridge.DescribeRuleInput{Name: aws.String("hourly")},
+	rule, err := eventbridge.NewFromConfig(config).DescribeRule(
+		t.Context(), &eventbridge.DescribeRuleInput{Name: aws.String("hourly")},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -114,11 +111,8 @@ func checkSchedule(t *testing.T, local *localaws.AWS) {
 
 func onlyTarget(t *testing.T, local *localaws.AWS, rule string) ebtypes.Target {
 	t.Helper()
-	out, err := eventbridge.NewFromConfig(
-		local.DirectConfig("eu-central-1"),
-	).ListTargetsByRule(
-		t.Context(),
-		&eventbridge.ListTargetsByRuleInput{Rule: &rule},
+	out, err := eventbridge.NewFromConfig(local.DirectConfig("eu-central-1")).ListTargetsByRule(
+		t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: &rule},
 	)
 	if err != nil || len(out.Targets) != 1 {
 		t.Fatalf("targets of %s: %v %v", rule, out, err)

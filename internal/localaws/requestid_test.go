@@ -78,11 +78,8 @@ func (b *env) identifiedCalls(keyID *string) map[string]func(context.Context) (m
 			return out.ResultMetadata, nil
 		},
 		"sqs": func(ctx context.Context) (middleware.Metadata, error) {
-			out, err := sqs.NewFromConfig(
-				b.Config("us-east-1", personKey),
-			).CreateQueue(
-				ctx,
-				&sqs.CreateQueueInput{QueueName: aws.String("guard")},
+			out, err := sqs.NewFromConfig(b.Config("us-east-1", personKey)).CreateQueue(
+				ctx, &sqs.CreateQueueInput{QueueName: aws.String("guard")},
 			)
 			if err != nil {
 				return middleware.Metadata{}, err

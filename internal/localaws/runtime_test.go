@@ -19,14 +19,7 @@ func buildEcho(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
 	output, err := exec.CommandContext(
-		t.Context(),
-		"go",
-		"build",
-		"-tags",
-		"lambda.norpc",
-		"-o",
-		binary,
-		"./testdata/echo",
+		t.Context(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "./testdata/echo",
 	).CombinedOutput()
 	if err != nil {
 		t.Fatalf("build: %v\n%s", err, output)

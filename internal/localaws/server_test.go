@@ -41,8 +41,7 @@ func TestManagedPoliciesAreLoaded(t *testing.T) {
 	local := localawstest.Start(t)
 	client := iam.NewFromConfig(local.DirectConfig("us-east-1"))
 	if _, err := client.GetPolicy(
-		t.Context(),
-		&iam.GetPolicyInput{PolicyArn: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")},
+		t.Context(), &iam.GetPolicyInput{PolicyArn: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")},
 	); err != nil {
 		t.Error(err)
 	}

@@ -79,11 +79,8 @@ func (r *Recorder) DeliverStackStatus(ctx context.Context, region, stackName, st
 // stackID is the id of moto's stack of that name, since templates may name their own stack by it; a made-up one where
 // moto has none.
 func (r *Recorder) stackID(ctx context.Context, region, name string) string {
-	out, err := cloudformation.NewFromConfig(
-		r.setUp(region),
-	).DescribeStacks(
-		ctx,
-		&cloudformation.DescribeStacksInput{StackName: &name},
+	out, err := cloudformation.NewFromConfig(r.setUp(region)).DescribeStacks(
+		ctx, &cloudformation.DescribeStacksInput{StackName: &name},
 	)
 	if err == nil && len(out.Stacks) > 0 {
 		return aws.ToString(out.Stacks[0].StackId)

@@ -50,9 +50,7 @@ func TestPlayedStack(t *testing.T) {
 	}
 	local.Recorder().PlayStack("icaguard", localaws.StackState{Status: "DELETE_COMPLETE"})
 	stop() // of an earlier moment: stops nothing
-	if stack, err := describe(
-		id,
-	); err != nil || stack.StackStatus != cfntypes.StackStatusDeleteComplete ||
+	if stack, err := describe(id); err != nil || stack.StackStatus != cfntypes.StackStatusDeleteComplete ||
 		stack.LastUpdatedTime != nil {
 		t.Errorf("deleted stack by its id: %+v %v", stack, err)
 	}
@@ -61,10 +59,7 @@ func TestPlayedStack(t *testing.T) {
 	checkNoStack(t, describe, "icaguard")
 	checkNoStack(t, describe, id)
 	if err := deploy(
-		t.Context(),
-		local,
-		"icaguard",
-		map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})},
+		t.Context(), local, "icaguard", map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -119,9 +114,7 @@ func TestPlayedStackEvents(t *testing.T) {
 func TestStackStatusEvent(t *testing.T) {
 	local := localawstest.Start(t)
 	queue, err := queueBehindRule(
-		t.Context(),
-		local,
-		"status",
+		t.Context(), local, "status",
 		`{"source":["aws.cloudformation"],"detail-type":["CloudFormation Stack Status Change"],"detail":{"status-details":{"status":["UPDATE_COMPLETE"]}}}`,
 	)
 	if err != nil {
@@ -138,21 +131,15 @@ func TestStackStatusEvent(t *testing.T) {
 	equal(t, "status", got.Detail.Details.Status, "UPDATE_COMPLETE")
 	equal(t, "region", got.Region, "us-east-1")
 	if err := deploy(
-		t.Context(),
-		local,
-		"icaguard",
-		map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})},
+		t.Context(), local, "icaguard", map[string]any{"Topic": resource("AWS::SNS::Topic", map[string]any{"TopicName": "alerts"})},
 	); err != nil {
 		t.Fatal(err)
 	}
 	if err := local.Recorder().DeliverStackStatus(t.Context(), "us-east-1", "icaguard", "UPDATE_COMPLETE"); err != nil {
 		t.Fatal(err)
 	}
-	out, err := cloudformation.NewFromConfig(
-		local.DirectConfig("us-east-1"),
-	).DescribeStacks(
-		t.Context(),
-		&cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")},
+	out, err := cloudformation.NewFromConfig(local.DirectConfig("us-east-1")).DescribeStacks(
+		t.Context(), &cloudformation.DescribeStacksInput{StackName: aws.String("icaguard")},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -179,8 +166,7 @@ func receiveBody(t *testing.T, local *localaws.AWS, queue string) statusEvent {
 		t.Fatalf("received %v %v", received, err)
 	}
 	if _, err := client.DeleteMessage(
-		t.Context(),
-		&sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: received.Messages[0].ReceiptHandle},
+		t.Context(), &sqs.DeleteMessageInput{QueueUrl: &queue, ReceiptHandle: received.Messages[0].ReceiptHandle},
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -96,9 +96,7 @@ func lower(s string) string {
 
 func byFact(a, b fact) int {
 	return cmp.Or(
-		cmp.Compare(a.element, b.element),
-		cmp.Compare(a.operator, b.operator),
-		cmp.Compare(a.key, b.key),
+		cmp.Compare(a.element, b.element), cmp.Compare(a.operator, b.operator), cmp.Compare(a.key, b.key),
 		cmp.Compare(a.value, b.value),
 	)
 }

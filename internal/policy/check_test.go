@@ -93,8 +93,7 @@ func TestAdministratorLike(t *testing.T) {
 
 func TestDeletedPrincipals(t *testing.T) {
 	d := doc(
-		t,
-		crossAccountCopy(),
+		t, crossAccountCopy(),
 		strings.Replace(crossAccountCopy(), `"`+crossACC+`"`, `["AIDAGONE","`+roleARN+`","`+roleID+`","AROAX:session"]`, 1),
 		`{"Sid":"Lost","Effect":"Deny","NotPrincipal":{"AWS":"AROALOST"},"Action":"s3:*","Resource":"*"}`,
 	)

@@ -182,10 +182,8 @@ func TestDeniesWithoutRoleID(t *testing.T) {
 
 func TestCalls(t *testing.T) {
 	d := doc(
-		t,
-		`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::lab/*"}`,
-		`{"Effect":"Deny","Action":"*","Resource":"*"}`,
-		`{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::x"}`,
+		t, `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::lab/*"}`,
+		`{"Effect":"Deny","Action":"*","Resource":"*"}`, `{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::x"}`,
 	)
 	got := d.Calls()
 	if len(got) != 2 || !slices.Equal(got[0].Resources, []string{"arn:aws:s3:::lab/*"}) || got[1].Actions[0] != "*" ||

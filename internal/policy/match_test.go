@@ -40,13 +40,7 @@ func TestPatterns(t *testing.T) {
 		p, q := wildcards(c.p), wildcards(c.q)
 		if p.covers(q) != c.covers || p.overlaps(q) != c.overlaps || q.overlaps(p) != c.overlaps {
 			t.Errorf(
-				"%q and %q: covers %v overlaps %v/%v, want %v %v",
-				c.p,
-				c.q,
-				p.covers(q),
-				p.overlaps(q),
-				q.overlaps(p),
-				c.covers,
+				"%q and %q: covers %v overlaps %v/%v, want %v %v", c.p, c.q, p.covers(q), p.overlaps(q), q.overlaps(p), c.covers,
 				c.overlaps,
 			)
 		}

@@ -22,9 +22,7 @@ func TestMerge(t *testing.T) {
 		return strings.Replace(text, old, by, 1)
 	}
 	more := change(
-		change(crossAccountCopy(), "IcaCrossAccountCopy", "Lab own"),
-		`"s3:GetObject"`,
-		`"s3:GetObject", "s3:GetObjectAttributes"`,
+		change(crossAccountCopy(), "IcaCrossAccountCopy", "Lab own"), `"s3:GetObject"`, `"s3:GetObject", "s3:GetObjectAttributes"`,
 	)
 	for _, c := range []struct{ name, present, want, says string }{
 		{"none", "", `{"Version":"2012-10-17","Statement":[` + writtenCopy + `,` + writtenTLS + `]}`, "statement 1 (Sid " +
@@ -71,10 +69,7 @@ func TestMerge(t *testing.T) {
 		if want == "" {
 			want = c.present
 		}
-		if says := strings.Join(
-			lines(diffs),
-			"\n",
-		); err != nil || merged.JSON() != want || !strings.Contains(says, c.says) ||
+		if says := strings.Join(lines(diffs), "\n"); err != nil || merged.JSON() != want || !strings.Contains(says, c.says) ||
 			(c.want == "") != (len(diffs) == 0) {
 			t.Errorf("%s: %v, %s\n%s\nwant\n%s", c.name, err, says, merged.JSON(), want)
 		}
@@ -87,10 +82,7 @@ func TestMerge(t *testing.T) {
 func TestMergeRefuses(t *testing.T) {
 	ours := doc(t, crossAccountCopy()).Statements()
 	denied := strings.Replace(crossAccountCopy(), "Allow", "Deny", 1)
-	if _, _, err := Merge(
-		doc(t, tlsOnly(), denied),
-		ours,
-	); err == nil ||
+	if _, _, err := Merge(doc(t, tlsOnly(), denied), ours); err == nil ||
 		!strings.Contains(err.Error(), "statement 2 (Sid IcaCrossAccountCopy) is a Deny") {
 		t.Errorf("a Deny under our Sid: %v", err)
 	}
@@ -128,10 +120,7 @@ func TestMergeKeepsForeign(t *testing.T) {
 
 func TestWithout(t *testing.T) {
 	d := doc(t, crossAccountCopy(), `{"Effect":"Deny","Action":"a:b"}`, tlsOnly())
-	if rest := d.Without(
-		"IcaTLSOnly",
-		"",
-	); !Equal(rest, doc(t, crossAccountCopy(), `{"Effect":"Deny","Action":"a:b"}`)) ||
+	if rest := d.Without("IcaTLSOnly", ""); !Equal(rest, doc(t, crossAccountCopy(), `{"Effect":"Deny","Action":"a:b"}`)) ||
 		len(d.Statements()) != 3 {
 		t.Errorf("%v", rest)
 	}
@@ -205,14 +194,11 @@ func TestMaskSessionsByUserIDAndSourceIdentity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shown := Mask(
-			text,
-		) + fmt.Sprint(
+		shown := Mask(text) + fmt.Sprint(
 			d,
 			Diff(Document{}, d),
 			Denies(
-				d,
-				Caller{RoleARN: "arn:aws:iam::123456789012:role/x"},
+				d, Caller{RoleARN: "arn:aws:iam::123456789012:role/x"},
 				[]Calls{{Actions: []string{"s3:GetObject"}, Resources: []string{"*"}}},
 			),
 		)

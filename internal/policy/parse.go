@@ -102,16 +102,7 @@ func statements(raw json.RawMessage) ([]entry, error) {
 // read sets the Sid first, so that errors can name it.
 func (s *Statement) read(raw json.RawMessage) error {
 	m, err := Object(
-		raw,
-		"Sid",
-		"Effect",
-		"Principal",
-		"NotPrincipal",
-		"Action",
-		"NotAction",
-		"Resource",
-		"NotResource",
-		"Condition",
+		raw, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
 	)
 	if err != nil {
 		return err

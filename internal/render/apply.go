@@ -59,8 +59,7 @@ func (r Request) s3api(operation string, more ...string) string {
 func applyCORS(r Request) []string {
 	return append(comment(
 		"It replaces all CORS rules of the bucket. If there are rules of others, keep them: put them behind this one in the file.",
-		"  "+r.s3api("get-bucket-cors"),
-		"In the S3 console paste only the list under CORSRules.",
+		"  "+r.s3api("get-bucket-cors"), "In the S3 console paste only the list under CORSRules.",
 	), r.s3api("put-bucket-cors", "--cors-configuration", r.file()))
 }
 
@@ -85,14 +84,7 @@ func applyPermissions(r Request) []string {
 	lines = append(
 		lines,
 		words(
-			"aws",
-			"iam",
-			"create-policy-version",
-			"--policy-arn",
-			role.Policy.ARN,
-			"--set-as-default",
-			"--policy-document",
-			r.file(),
+			"aws", "iam", "create-policy-version", "--policy-arn", role.Policy.ARN, "--set-as-default", "--policy-document", r.file(),
 		),
 	)
 	return append(lines, comment(
@@ -165,16 +157,7 @@ func (r Request) applyLiteralTrust() []string {
 		"The commands write a file with it, apply that, and delete it.",
 	)
 	reveal := words(
-		"icaguard",
-		"render",
-		"trust-policy",
-		"--config",
-		r.Config,
-		"--storage",
-		r.Storage.Name,
-		"--reveal",
-		"--out",
-		r.File,
+		"icaguard", "render", "trust-policy", "--config", r.Config, "--storage", r.Storage.Name, "--reveal", "--out", r.File,
 	)
 	return append(lines, reveal+" &&", "  "+update, remove)
 }
@@ -235,25 +218,13 @@ func applyBoundary(r Request) []string {
 		lines,
 		words("aws", "iam", "create-policy", "--policy-name", role.Boundary.Name, "--policy-document", r.file())+" &&",
 		"  "+words(
-			"aws",
-			"iam",
-			"put-role-permissions-boundary",
-			"--role-name",
-			role.Name,
-			"--permissions-boundary",
-			role.Boundary.ARN,
+			"aws", "iam", "put-role-permissions-boundary", "--role-name", role.Name, "--permissions-boundary", role.Boundary.ARN,
 		),
 	)
 	return append(lines, comment(
 		"If the policy exists already, in place of create-policy:",
 		"  "+words(
-			"aws",
-			"iam",
-			"create-policy-version",
-			"--policy-arn",
-			role.Boundary.ARN,
-			"--set-as-default",
-			"--policy-document",
+			"aws", "iam", "create-policy-version", "--policy-arn", role.Boundary.ARN, "--set-as-default", "--policy-document",
 			r.file(),
 		),
 	)...)

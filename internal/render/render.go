@@ -174,8 +174,7 @@ func bucketPolicyBody(r Request) (any, error) {
 	ours := r.Storage.BucketStatements(r.Versioned)
 	if len(ours) == 0 {
 		return nil, fmt.Errorf(
-			"%w: ICA needs no bucket policy, and ica.yaml asks neither for crossAccountCopy nor for requireTLS",
-			ErrNone,
+			"%w: ICA needs no bucket policy, and ica.yaml asks neither for crossAccountCopy nor for requireTLS", ErrNone,
 		)
 	}
 	return policy.New(ours...), nil
@@ -192,8 +191,7 @@ func keyPolicyBody(r Request) (any, error) {
 func boundaryBody(r Request) (any, error) {
 	if !r.Storage.Role.Boundary.Ours {
 		return nil, fmt.Errorf(
-			"%w: ica.yaml asks for no boundary of icaguard's on role %s; with role: {boundary: icaguard} it would",
-			ErrNone,
+			"%w: ica.yaml asks for no boundary of icaguard's on role %s; with role: {boundary: icaguard} it would", ErrNone,
 			r.Storage.Role.Name,
 		)
 	}

@@ -85,8 +85,7 @@ func ExpectReads(t testing.TB, calls []localaws.Call) {
 	t.Helper()
 	names := Operations(calls)
 	if writes := slices.DeleteFunc(
-		slices.Clone(names),
-		regexp.MustCompile(`^(Get|List|Head|Describe)`).MatchString,
+		slices.Clone(names), regexp.MustCompile(`^(Get|List|Head|Describe)`).MatchString,
 	); len(names) == 0 ||
 		len(writes) > 0 {
 		t.Errorf("want reads alone, got %v, of which %v do more", names, writes)

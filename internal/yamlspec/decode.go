@@ -233,8 +233,7 @@ func (d *Decoder) plain(path string, n *yaml.Node) bool {
 		return true
 	}
 	d.Fault(
-		path,
-		"YAML anchors (&) and aliases (*) are not used in this file; write the value out, in quotes if it begins with & or *",
+		path, "YAML anchors (&) and aliases (*) are not used in this file; write the value out, in quotes if it begins with & or *",
 	)
 	return false
 }

@@ -43,8 +43,7 @@ func TestDecode(t *testing.T) {
 	var h house
 	d := houses().Decode(
 		"house.yaml",
-		[]byte("street: elm\nlabels: {a: b, c d: e}\nguests: [ann]\ngarden: {existing: true}\nrooms: [{name: hall}]\n"),
-		&h,
+		[]byte("street: elm\nlabels: {a: b, c d: e}\nguests: [ann]\ngarden: {existing: true}\nrooms: [{name: hall}]\n"), &h,
 	)
 	want := house{
 		Street: "elm",

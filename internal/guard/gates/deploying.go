@@ -168,8 +168,7 @@ func (d *Deploys) ExcludeOwnDeploys(ctx context.Context, events []guard.Event) (
 		statuses, callErr := d.statuses(ctx, stack, left)
 		err = errors.Join(err, callErr)
 		left = slices.DeleteFunc(
-			left,
-			func(c guard.Event) bool { return c.Actor.From == guard.CloudFormation && changing(statuses, c.Time) },
+			left, func(c guard.Event) bool { return c.Actor.From == guard.CloudFormation && changing(statuses, c.Time) },
 		)
 	}
 	return left, err
@@ -185,8 +184,7 @@ type stackStatus struct {
 func (d *Deploys) statuses(ctx context.Context, stack icaconfig.Stack, events []guard.Event) ([]stackStatus, error) {
 	oldest := slices.MinFunc(events, func(a, b guard.Event) int { return a.Time.Compare(b.Time) }).Time
 	pages := cloudformation.NewDescribeStackEventsPaginator(
-		d.client(stack.Region),
-		&cloudformation.DescribeStackEventsInput{StackName: &stack.Name},
+		d.client(stack.Region), &cloudformation.DescribeStackEventsInput{StackName: &stack.Name},
 	)
 	var all []stackStatus
 	for pages.HasMorePages() {

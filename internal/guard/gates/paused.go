@@ -122,8 +122,7 @@ func (p *Pauses) load(ctx context.Context) (active []Pause, err error) {
 		}
 		for _, parameter := range out.Parameters {
 			pause, parseErr := ParsePause(
-				strings.TrimPrefix(aws.ToString(parameter.Name), guard.PauseParameters),
-				aws.ToString(parameter.Value),
+				strings.TrimPrefix(aws.ToString(parameter.Name), guard.PauseParameters), aws.ToString(parameter.Value),
 			)
 			if parseErr == nil && pause.Until.Sub(p.now()) > LongestPause+time.Hour { // the clock of who set it may be ahead
 				parseErr = fmt.Errorf("pause: %s: %w", aws.ToString(parameter.Name), errTooLong)

@@ -214,10 +214,7 @@ func TestOwnNamesMatchInEveryForm(t *testing.T) {
 			[]byte(
 				fmt.Sprintf(
 					`{"eventSource":"%s.amazonaws.com","eventName":%q,"recipientAccountId":"123456789012","requestParameters":{%q:%q}}`,
-					c.source,
-					c.event,
-					c.parameter,
-					c.value,
+					c.source, c.event, c.parameter, c.value,
 				),
 			),
 		)

@@ -15,11 +15,7 @@ func Queue() guard.SelfCheck {
 			Triggers: []guard.Trigger{
 				alwaysAlert(
 					ownEvents(
-						"aws.sqs",
-						"queueUrl",
-						[]string{guard.RequestQueue, guard.DeadLetterQueue},
-						"SetQueueAttributes",
-						"DeleteQueue",
+						"aws.sqs", "queueUrl", []string{guard.RequestQueue, guard.DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue",
 						"PurgeQueue",
 					),
 				),

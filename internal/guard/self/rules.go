@@ -40,10 +40,7 @@ func Rules(rows []guard.Row, h icaconfig.Home) []Rule {
 				continue
 			}
 			rules = append(rules, Rule{
-				Name: prefix + strings.TrimPrefix(
-					source,
-					"aws.",
-				),
+				Name:    prefix + strings.TrimPrefix(source, "aws."),
 				Region:  region,
 				Pattern: callPattern(source, sources[source]),
 				Target:  target,

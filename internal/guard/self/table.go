@@ -36,8 +36,7 @@ var (
 	OnGuardRoles = kind("guard roles", func(h icaconfig.Home) string { return h.ARN("iam", "", "role/icaguard-*") })
 	OnTopic      = kind("topic", func(h icaconfig.Home) string { return h.ARN("sns", h.HomeRegion, guard.AlertTopic) })
 	OnLedger     = kind(
-		"ledger",
-		func(h icaconfig.Home) string { return h.ARN("dynamodb", h.HomeRegion, "table/"+guard.LedgerTable) },
+		"ledger", func(h icaconfig.Home) string { return h.ARN("dynamodb", h.HomeRegion, "table/"+guard.LedgerTable) },
 	)
 	OnPauses = kind("pauses", func(h icaconfig.Home) string {
 		return h.ARN("ssm", h.HomeRegion, "parameter"+guard.PauseParameters+"*")

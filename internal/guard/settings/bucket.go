@@ -32,8 +32,7 @@ func bucket() guard.Setting {
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf(
 					"S3 console: is bucket %s there, in %s and in this account? If it was deleted, create it again now and restore its data",
-					s.Bucket.Name,
-					s.Region.AWS,
+					s.Bucket.Name, s.Region.AWS,
 				)
 			},
 			On:       guard.OnBucket,
@@ -46,12 +45,8 @@ func bucket() guard.Setting {
 }
 
 func readBucketPlace(ctx context.Context, c guard.Clients, s icaconfig.Storage) (bucketPlace, error) {
-	out, err := s3Client(
-		c,
-		s.Region.AWS,
-	).GetBucketLocation(
-		ctx,
-		&s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	out, err := s3Client(c, s.Region.AWS).GetBucketLocation(
+		ctx, &s3.GetBucketLocationInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
 	)
 	if err == nil {
 		return bucketPlace{Exists: true, Region: awsclient.RegionOfBucket(string(out.LocationConstraint))}, nil
@@ -97,8 +92,7 @@ func compareBucketPlace(s icaconfig.Storage, got bucketPlace) guard.Comparison {
 		return guard.Alert(
 			"bucket "+s.Bucket.Name+" was deleted: its data is gone, and anyone in any account can take the name",
 			fmt.Sprintf(
-				"create %s in %s again by hand, now; icaguard then restores its settings. Restore the data from a copy",
-				s.Bucket.Name,
+				"create %s in %s again by hand, now; icaguard then restores its settings. Restore the data from a copy", s.Bucket.Name,
 				s.Region.AWS,
 			),
 		)

@@ -134,9 +134,7 @@ func putCORS(ctx context.Context, c guard.Clients, s icaconfig.Storage, got []ty
 	}
 	if len(rules) > maxCORSRules {
 		return fmt.Errorf(
-			"bucket %s: %w: it has %d CORS rules of others; remove one that is no longer needed",
-			s.Bucket.Name,
-			guard.ErrFull,
+			"bucket %s: %w: it has %d CORS rules of others; remove one that is no longer needed", s.Bucket.Name, guard.ErrFull,
 			len(got),
 		)
 	}

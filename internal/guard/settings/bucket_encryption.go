@@ -30,13 +30,11 @@ func bucketEncryption() guard.Setting {
 			Remediation: func(s icaconfig.Storage) string {
 				if !named(s) {
 					return fmt.Sprintf(
-						"name the key in ica.yaml as kmsKeyArn of bucket %s and deploy, or go back to the key that was there",
-						s.Bucket.Name,
+						"name the key in ica.yaml as kmsKeyArn of bucket %s and deploy, or go back to the key that was there", s.Bucket.Name,
 					)
 				}
 				return fmt.Sprintf(
-					"S3 console, bucket %s, Properties, Default encryption: SSE-KMS with %s, bucket key enabled",
-					s.Bucket.Name,
+					"S3 console, bucket %s, Properties, Default encryption: SSE-KMS with %s, bucket key enabled", s.Bucket.Name,
 					s.Bucket.KMSKeyARN,
 				)
 			},
@@ -52,12 +50,8 @@ func bucketEncryption() guard.Setting {
 }
 
 func readEncryption(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]types.ServerSideEncryptionRule, error) {
-	out, err := s3Client(
-		c,
-		s.Region.AWS,
-	).GetBucketEncryption(
-		ctx,
-		&s3.GetBucketEncryptionInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	out, err := s3Client(c, s.Region.AWS).GetBucketEncryption(
+		ctx, &s3.GetBucketEncryptionInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
 	)
 	if awserr.IsAbsent(err) {
 		return nil, nil

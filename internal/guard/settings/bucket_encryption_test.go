@@ -56,10 +56,7 @@ func bucketEncryptionCases() []testCase {
 		put("another KMS key", guard.Restored, keyed, by(types.ServerSideEncryptionAwsKms, (*env).otherKey), nil),
 		put("AWS's own KMS key", guard.Restored, keyed, by(types.ServerSideEncryptionAwsKms, none), nil),
 		put(
-			"the key by its id, which other accounts cannot find",
-			guard.Restored,
-			keyed,
-			by(types.ServerSideEncryptionAwsKms, bareID),
+			"the key by its id, which other accounts cannot find", guard.Restored, keyed, by(types.ServerSideEncryptionAwsKms, bareID),
 			nil,
 		),
 		put("bucket key off", guard.Restored, keyed, func(w *env) types.ServerSideEncryptionRule {
@@ -78,17 +75,11 @@ func bucketEncryptionCases() []testCase {
 				w.expectEncryption(encryptionRule(types.ServerSideEncryptionAwsKmsDsse, named(w), true))
 			}),
 		put(
-			"a KMS key that ica.yaml does not name",
-			guard.ActionRequired,
-			variant{},
-			by(types.ServerSideEncryptionAwsKms, (*env).otherKey),
-			(*env).expectLeftEncrypted,
+			"a KMS key that ica.yaml does not name", guard.ActionRequired, variant{},
+			by(types.ServerSideEncryptionAwsKms, (*env).otherKey), (*env).expectLeftEncrypted,
 		),
 		put(
-			"AWS's own KMS key where ica.yaml names none",
-			guard.InSync,
-			variant{},
-			by(types.ServerSideEncryptionAwsKms, none),
+			"AWS's own KMS key where ica.yaml names none", guard.InSync, variant{}, by(types.ServerSideEncryptionAwsKms, none),
 			(*env).expectLeftEncrypted,
 		),
 		put("AWS's own KMS key and copies between accounts", guard.ActionRequired, variant{bucket: "crossAccountCopy: true"},

@@ -80,8 +80,7 @@ func harmOf(rule types.LifecycleRule) string {
 		harm = append(harm, "archives objects")
 	}
 	if slices.ContainsFunc(
-		rule.NoncurrentVersionTransitions,
-		func(t types.NoncurrentVersionTransition) bool { return archives(t.StorageClass) },
+		rule.NoncurrentVersionTransitions, func(t types.NoncurrentVersionTransition) bool { return archives(t.StorageClass) },
 	) {
 		harm = append(harm, "archives old versions")
 	}

@@ -36,19 +36,14 @@ func bucketLifecycleCases() []testCase {
 		put("all objects expire", withNotes, variant{}, expires(everywhere)),
 		put("objects in ICA's folder are archived", withNotes, variant{},
 			types.LifecycleRule{
-				ID: aws.String(
-					"cold",
-				),
+				ID:          aws.String("cold"),
 				Status:      types.ExpirationStatusEnabled,
 				Filter:      &types.LifecycleRuleFilter{Prefix: aws.String("ica/runs/")},
 				Transitions: []types.Transition{{Days: aws.Int32(30), StorageClass: types.TransitionStorageClassDeepArchive}},
 			}),
 		put(
-			"a rule of others and one that is off",
-			guard.InSync,
-			variant{},
-			expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}),
-			off,
+			"a rule of others and one that is off", guard.InSync, variant{},
+			expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}), off,
 		),
 		put("all objects expire, on purpose", guard.InSync, expected, expires(everywhere)),
 		{
@@ -62,9 +57,7 @@ func bucketLifecycleCases() []testCase {
 
 func expires(filter types.LifecycleRuleFilter) types.LifecycleRule {
 	return types.LifecycleRule{
-		ID: aws.String(
-			"tidy",
-		),
+		ID:         aws.String("tidy"),
 		Status:     types.ExpirationStatusEnabled,
 		Filter:     &filter,
 		Expiration: &types.LifecycleExpiration{Days: aws.Int32(30)},
@@ -74,8 +67,7 @@ func expires(filter types.LifecycleRuleFilter) types.LifecycleRule {
 func (w *env) lifecycle() []types.LifecycleRule {
 	w.t.Helper()
 	out, err := w.s3.GetBucketLifecycleConfiguration(
-		w.t.Context(),
-		&s3.GetBucketLifecycleConfigurationInput{Bucket: &w.storage.Bucket.Name},
+		w.t.Context(), &s3.GetBucketLifecycleConfigurationInput{Bucket: &w.storage.Bucket.Name},
 	)
 	if err != nil && strings.Contains(err.Error(), "NoSuchLifecycleConfiguration") {
 		return nil

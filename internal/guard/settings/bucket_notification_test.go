@@ -47,20 +47,14 @@ func foreignEntry() entry {
 func (s *fixture) makeTargets(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"ica", "ica-other"} {
-		if _, err := sns.NewFromConfig(
-			s.as(t, illuminasAccount),
-		).CreateTopic(
-			t.Context(),
-			&sns.CreateTopicInput{Name: &name},
+		if _, err := sns.NewFromConfig(s.as(t, illuminasAccount)).CreateTopic(
+			t.Context(), &sns.CreateTopicInput{Name: &name},
 		); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := sqs.NewFromConfig(
-		s.DirectConfig("us-east-1"),
-	).CreateQueue(
-		t.Context(),
-		&sqs.CreateQueueInput{QueueName: aws.String("lab")},
+	if _, err := sqs.NewFromConfig(s.DirectConfig("us-east-1")).CreateQueue(
+		t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("lab")},
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -99,9 +93,7 @@ func bucketNotificationCases() []testCase {
 		put("emptied", guard.Restored, nil, list(ica)),
 		put("overwritten by another tool", guard.Restored, list(otherLab), list(ica, otherLab)),
 		put(
-			"overwritten by another tool that also turns EventBridge on",
-			guard.Restored,
-			list(otherLab, bus),
+			"overwritten by another tool that also turns EventBridge on", guard.Restored, list(otherLab, bus),
 			list(ica, otherLab, bus),
 		),
 		put("ICA's entry narrowed", guard.Restored, list(narrowed, lab), nil),

@@ -53,12 +53,8 @@ func wantsBucketStatements(s icaconfig.Storage) bool { return len(s.BucketStatem
 
 func readBucketPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (bucketPolicyState, error) {
 	var got bucketPolicyState
-	out, err := s3Client(
-		c,
-		s.Region.AWS,
-	).GetBucketPolicy(
-		ctx,
-		&s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	out, err := s3Client(c, s.Region.AWS).GetBucketPolicy(
+		ctx, &s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
 	)
 	switch {
 	case awserr.IsAbsent(err):

@@ -201,11 +201,8 @@ func crossAccountCases() []policyCase {
 			before: edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, ""),
 			after: func(w *env) string {
 				return strings.TrimSuffix(
-					edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, "")(w),
-					"]}",
-				) + "," + w.crossAccount(
-					false,
-				) + "]}"
+					edited("IcaCrossAccountCopy", "Lab", `"s3:DeleteObject",`, "")(w), "]}",
+				) + "," + w.crossAccount(false) + "]}"
 			},
 		},
 		{
@@ -243,8 +240,7 @@ func denyCases() []policyCase {
 	byID := func(id func(*env) string) func(*env) string {
 		return func(w *env) string {
 			return policyText(
-				w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":`+guards+`},"StringNotLike":{"aws:userId":["`+id(w)+`:*"]}`),
-				w.tlsOnly(),
+				w.denyAll(`"ArnNotLike":{"aws:PrincipalArn":`+guards+`},"StringNotLike":{"aws:userId":["`+id(w)+`:*"]}`), w.tlsOnly(),
 			)
 		}
 	}
@@ -286,13 +282,11 @@ func denyCases() []policyCase {
 			before: byID(func(*env) string { return "AROAEXAMPLEDELETED00" }),
 		},
 		{
-			name: "a Deny of a network, which may hit",
-			want: guard.ActionRequired,
-			says: []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
-			before: deny(
-				`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`,
-			),
-			after: withTLS(deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`)),
+			name:   "a Deny of a network, which may hit",
+			want:   guard.ActionRequired,
+			says:   []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
+			before: deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`),
+			after:  withTLS(deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`)),
 		},
 		{
 			name: "a Deny about another folder", want: guard.InSync, before: func(w *env) string {
@@ -349,9 +343,7 @@ func lockdown(action, resource, conditions string) string {
 func (w *env) labRole() string {
 	w.t.Helper()
 	out, err := w.iam.CreateRole(w.t.Context(), &iam.CreateRoleInput{
-		RoleName: aws.String(
-			"Lab-" + w.storage.Name,
-		),
+		RoleName: aws.String("Lab-" + w.storage.Name),
 		AssumeRolePolicyDocument: aws.String(
 			policyText(`{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`),
 		),
@@ -435,9 +427,7 @@ func TestOrphanInTheWay(t *testing.T) {
 	w.expectBucketPolicy(broken)
 	if len(o.Alerts) != 1 || len(w.requeued) != 1 {
 		t.Errorf(
-			"%d alerts, %d requests, want 1 of each: a new principal is not known everywhere at once",
-			len(o.Alerts),
-			len(w.requeued),
+			"%d alerts, %d requests, want 1 of each: a new principal is not known everywhere at once", len(o.Alerts), len(w.requeued),
 		)
 	}
 }

@@ -40,10 +40,7 @@ func bucketPublicAccess() guard.Setting {
 			On:       guard.OnBucket,
 			Triggers: []guard.Trigger{bucketEvents("PutBucketPublicAccessBlock", "DeleteBucketPublicAccessBlock")},
 			Reads: guard.OnlyIf(wanted, append(
-				guard.Actions(
-					guard.OnBucket,
-					"s3:GetBucketPublicAccessBlock",
-				),
+				guard.Actions(guard.OnBucket, "s3:GetBucketPublicAccessBlock"),
 				guard.Actions(guard.OnAccount, "s3:GetAccountPublicAccessBlock")...)),
 		},
 		Writes: guard.OnlyIf(wanted, guard.Actions(guard.OnBucket, "s3:PutBucketPublicAccessBlock")),
@@ -68,12 +65,8 @@ func readPublicAccess(ctx context.Context, c guard.Clients, s icaconfig.Storage)
 }
 
 func readBucketBlocks(ctx context.Context, c guard.Clients, s icaconfig.Storage) (blocks, error) {
-	out, err := s3Client(
-		c,
-		s.Region.AWS,
-	).GetPublicAccessBlock(
-		ctx,
-		&s3.GetPublicAccessBlockInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	out, err := s3Client(c, s.Region.AWS).GetPublicAccessBlock(
+		ctx, &s3.GetPublicAccessBlockInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
 	)
 	if awserr.IsAbsent(err) {
 		return blocks{}, nil

@@ -24,9 +24,7 @@ func bucketPublicAccessCases() []testCase {
 				w.must(w.s3.PutPublicAccessBlock(w.t.Context(), &s3.PutPublicAccessBlockInput{
 					Bucket: &w.storage.Bucket.Name,
 					PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
-						BlockPublicAcls: aws.Bool(
-							true,
-						),
+						BlockPublicAcls:       aws.Bool(true),
 						IgnorePublicAcls:      aws.Bool(true),
 						BlockPublicPolicy:     aws.Bool(false),
 						RestrictPublicBuckets: aws.Bool(true),
@@ -87,17 +85,12 @@ func (w *env) bucketBlocks() blocks {
 func (s *fixture) blockAccount(t *testing.T) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // also called when a test has ended
-	_, err := awsclient.S3Control(
-		s.DirectConfig("us-east-1"),
-		"us-east-1",
-	).PutPublicAccessBlock(
+	_, err := awsclient.S3Control(s.DirectConfig("us-east-1"), "us-east-1").PutPublicAccessBlock(
 		ctx,
 		&s3control.PutPublicAccessBlockInput{
 			AccountId: aws.String(s.Account()),
 			PublicAccessBlockConfiguration: &controltypes.PublicAccessBlockConfiguration{
-				BlockPublicAcls: aws.Bool(
-					true,
-				),
+				BlockPublicAcls:       aws.Bool(true),
 				IgnorePublicAcls:      aws.Bool(true),
 				BlockPublicPolicy:     aws.Bool(true),
 				RestrictPublicBuckets: aws.Bool(true),

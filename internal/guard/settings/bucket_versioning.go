@@ -27,9 +27,7 @@ func bucketVersioning() guard.Setting {
 				"versions",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf(
-					"S3 console, bucket %s, Properties, Bucket Versioning: make it %q, as ica.yaml says",
-					s.Bucket.Name,
-					s.Bucket.Versioning,
+					"S3 console, bucket %s, Properties, Bucket Versioning: make it %q, as ica.yaml says", s.Bucket.Name, s.Bucket.Versioning,
 				)
 			},
 			On:       guard.OnBucket,
@@ -47,12 +45,8 @@ func readVersioning(ctx context.Context, c guard.Clients, s icaconfig.Storage) (
 // versioningOf reads the versioning of a bucket, which three settings need.
 func versioningOf(ctx context.Context, c guard.Clients, region, bucket string) (versioning, error) {
 	return guard.ReadOnce(c, "GetBucketVersioning "+bucket, func() (versioning, error) {
-		out, err := s3Client(
-			c,
-			region,
-		).GetBucketVersioning(
-			ctx,
-			&s3.GetBucketVersioningInput{Bucket: &bucket, ExpectedBucketOwner: &c.Account},
+		out, err := s3Client(c, region).GetBucketVersioning(
+			ctx, &s3.GetBucketVersioningInput{Bucket: &bucket, ExpectedBucketOwner: &c.Account},
 		)
 		if err != nil {
 			return versioning{}, fmt.Errorf("get versioning of bucket %s: %w", bucket, err)

@@ -89,9 +89,7 @@ type env struct {
 // foreignRule is a CORS rule that the lab put there for its own portal.
 func foreignRule() types.CORSRule {
 	return types.CORSRule{
-		ID: aws.String(
-			"portal",
-		),
+		ID:             aws.String("portal"),
 		AllowedMethods: []string{"GET"},
 		AllowedOrigins: []string{"https://portal.example.org"},
 		MaxAgeSeconds:  aws.Int32(60),
@@ -123,9 +121,7 @@ func newEnv(t *testing.T, local *fixture, v variant) *env {
 		keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn)
 	}
 	w.must(ssm.NewFromConfig(local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: aws.String(
-			fmt.Sprintf("/ica/prefix-%d", n),
-		),
+		Name:      aws.String(fmt.Sprintf("/ica/prefix-%d", n)),
 		Type:      ssmtypes.ParameterTypeString,
 		Value:     aws.String(secretPrefix),
 		Overwrite: aws.Bool(true),
@@ -290,8 +286,7 @@ func (w *env) state() map[string]string {
 func (w *env) reconcile(setting string) guard.Outcome {
 	w.t.Helper()
 	return w.reconcileFor(
-		setting,
-		guard.Event{EventID: "1", Event: "Test", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}},
+		setting, guard.Event{EventID: "1", Event: "Test", Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/stranger"}},
 	)
 }
 

@@ -101,10 +101,7 @@ func keyUseCases() []keyPolicyCase {
 		}
 	}
 	conditional := strings.Replace(
-		rootStatement,
-		`"Effect"`,
-		`"Condition":{"StringEquals":{"kms:ViaService":"ec2.us-east-1.amazonaws.com"}},"Effect"`,
-		1,
+		rootStatement, `"Effect"`, `"Condition":{"StringEquals":{"kms:ViaService":"ec2.us-east-1.amazonaws.com"}},"Effect"`, 1,
 	)
 	byAccountID := strings.Replace(rootStatement, "arn:aws:iam::123456789012:root", "123456789012", 1)
 	const copies = "crossAccountCopy: true"
@@ -143,13 +140,8 @@ func keyUseCases() []keyPolicyCase {
 			return policyText(
 				adminStatement,
 				strings.NewReplacer(
-					`"Sid":"IcaRole"`,
-					`"Sid":"Lab"`,
-					`"kms:Encrypt"`,
-					`"kms:Encrypt","kms:DescribeKey"`,
-				).Replace(
-					w.roleStatement(),
-				),
+					`"Sid":"IcaRole"`, `"Sid":"Lab"`, `"kms:Encrypt"`, `"kms:Encrypt","kms:DescribeKey"`,
+				).Replace(w.roleStatement()),
 			)
 		}},
 		{name: "our statement lacks an action", want: guard.Restored, before: edited(`,"kms:GenerateDataKey"`, ""), after: edited()},
@@ -223,9 +215,7 @@ func keyDenyCases() []keyPolicyCase {
 			name: "a Deny hits copies between accounts", lines: "crossAccountCopy: true", want: guard.ActionRequired,
 			before: func(w *env) string {
 				return policyText(
-					rootStatement,
-					text(w.storage.KeyStatements()[0]),
-					denyKey(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`),
+					rootStatement, text(w.storage.KeyStatements()[0]), denyKey(`"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}`),
 				)
 			},
 			says: []string{"ICA's copies between accounts: statement 3"},
@@ -242,8 +232,7 @@ func (w *env) putKeyPolicy(text string) {
 	w.t.Helper()
 	w.must(
 		w.kms.PutKeyPolicy(
-			w.t.Context(),
-			&kms.PutKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName), Policy: &text},
+			w.t.Context(), &kms.PutKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName), Policy: &text},
 		),
 	)
 }
@@ -251,8 +240,7 @@ func (w *env) putKeyPolicy(text string) {
 func (w *env) keyPolicy() string {
 	w.t.Helper()
 	out, err := w.kms.GetKeyPolicy(
-		w.t.Context(),
-		&kms.GetKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName)},
+		w.t.Context(), &kms.GetKeyPolicyInput{KeyId: &w.storage.Key.ARN, PolicyName: aws.String(keyPolicyName)},
 	)
 	w.must(out, err)
 	return aws.ToString(out.Policy)

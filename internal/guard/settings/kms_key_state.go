@@ -125,8 +125,7 @@ func compareKeyState(s icaconfig.Storage, got keyState) guard.Comparison {
 			guard.Alert(
 				fmt.Sprintf(
 					"key %s belongs to account %s: its events do not arrive here, so a change of it is found only by the scheduled audit",
-					s.Key.ARN,
-					accountOfARN(s.Key.ARN),
+					s.Key.ARN, accountOfARN(s.Key.ARN),
 				),
 				"use a key of account "+accountOf(s)+", or let that account watch the key",
 			),
@@ -174,8 +173,7 @@ func rotationReport(got keyState) guard.Comparison {
 		return guard.Comparison{}
 	}
 	return guard.Note(
-		"automatic rotation of the key is off; ICA works without it",
-		"if your rules ask for it: aws kms enable-key-rotation",
+		"automatic rotation of the key is off; ICA works without it", "if your rules ask for it: aws kms enable-key-rotation",
 	)
 }
 

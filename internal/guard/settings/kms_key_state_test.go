@@ -84,8 +84,7 @@ func (w *env) scheduleKeyDeletion() {
 	w.t.Helper()
 	w.must(
 		w.kms.ScheduleKeyDeletion(
-			w.t.Context(),
-			&kms.ScheduleKeyDeletionInput{KeyId: &w.storage.Key.ARN, PendingWindowInDays: aws.Int32(7)},
+			w.t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &w.storage.Key.ARN, PendingWindowInDays: aws.Int32(7)},
 		),
 	)
 }

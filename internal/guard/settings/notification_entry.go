@@ -134,13 +134,11 @@ func notificationConfiguration(entries []entry) (*types.NotificationConfiguratio
 		switch target.Service {
 		case "sns":
 			out.TopicConfigurations = append(
-				out.TopicConfigurations,
-				types.TopicConfiguration{TopicArn: &e.Target, Id: id, Events: e.Events, Filter: filter},
+				out.TopicConfigurations, types.TopicConfiguration{TopicArn: &e.Target, Id: id, Events: e.Events, Filter: filter},
 			)
 		case "sqs":
 			out.QueueConfigurations = append(
-				out.QueueConfigurations,
-				types.QueueConfiguration{QueueArn: &e.Target, Id: id, Events: e.Events, Filter: filter},
+				out.QueueConfigurations, types.QueueConfiguration{QueueArn: &e.Target, Id: id, Events: e.Events, Filter: filter},
 			)
 		case "lambda":
 			out.LambdaFunctionConfigurations = append(out.LambdaFunctionConfigurations, types.LambdaFunctionConfiguration{

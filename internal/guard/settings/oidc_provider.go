@@ -49,11 +49,8 @@ func oidcProvider() guard.Setting {
 }
 
 func readProvider(ctx context.Context, c guard.Clients, s icaconfig.Storage) (providerState, error) {
-	out, err := iamClient(
-		c,
-	).GetOpenIDConnectProvider(
-		ctx,
-		&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &s.Provider.ARN},
+	out, err := iamClient(c).GetOpenIDConnectProvider(
+		ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &s.Provider.ARN},
 	)
 	if awserr.Classify(err) == awserr.Gone {
 		return providerState{}, nil

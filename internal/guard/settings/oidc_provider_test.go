@@ -27,8 +27,7 @@ func oidcProviderCases() []testCase {
 			breakIt: func(w *env) {
 				w.must(
 					w.iam.DeleteOpenIDConnectProvider(
-						w.t.Context(),
-						&iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.storage.Provider.ARN},
+						w.t.Context(), &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.storage.Provider.ARN},
 					),
 				)
 			},

@@ -58,11 +58,7 @@ func permissionPolicy() guard.Setting {
 				append(guard.Actions(guard.OnBucket, "s3:GetBucketVersioning"), guard.Actions(guard.OnAccount, "s3:ListAllMyBuckets")...)...),
 		},
 		Writes: guard.Actions(
-			guard.OnPolicy,
-			"iam:CreatePolicy",
-			"iam:CreatePolicyVersion",
-			"iam:DeletePolicyVersion",
-			"iam:SetDefaultPolicyVersion",
+			guard.OnPolicy, "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion",
 		),
 	}, guard.Spec[managedPolicy]{Read: readPolicy, Compare: comparePolicy, Put: putPolicy})
 }
@@ -339,11 +335,8 @@ func (m managedPolicy) notes(s icaconfig.Storage) guard.Comparison {
 func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got managedPolicy) error {
 	want := wantPolicy(s, got)
 	if len(got.Versions) == 0 {
-		_, err := iamClient(
-			c,
-		).CreatePolicy(
-			ctx,
-			&iam.CreatePolicyInput{PolicyName: &s.Role.Policy.Name, PolicyDocument: aws.String(want.JSON())},
+		_, err := iamClient(c).CreatePolicy(
+			ctx, &iam.CreatePolicyInput{PolicyName: &s.Role.Policy.Name, PolicyDocument: aws.String(want.JSON())},
 		)
 		return wrapPolicy("create", s, err)
 	}
@@ -356,11 +349,8 @@ func putPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got ma
 		return wrapPolicy("set default version of", s, err)
 	}
 	if len(got.Versions) >= maxPolicyVersions {
-		_, err := iamClient(
-			c,
-		).DeletePolicyVersion(
-			ctx,
-			&iam.DeletePolicyVersionInput{PolicyArn: &s.Role.Policy.ARN, VersionId: &others[0].ID},
+		_, err := iamClient(c).DeletePolicyVersion(
+			ctx, &iam.DeletePolicyVersionInput{PolicyArn: &s.Role.Policy.ARN, VersionId: &others[0].ID},
 		)
 		if err != nil && awserr.Classify(err) != awserr.Gone {
 			return wrapPolicy("delete version "+others[0].ID+" of", s, err)

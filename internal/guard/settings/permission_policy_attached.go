@@ -43,9 +43,7 @@ func readAttached(ctx context.Context, c guard.Clients, s icaconfig.Storage) (at
 		return nil, err
 	}
 	return guard.ReadOnce(
-		c,
-		"ListAttachedRolePolicies "+s.Role.Name,
-		func() (attachedPolicies, error) { return listAttached(ctx, c, s.Role.Name) },
+		c, "ListAttachedRolePolicies "+s.Role.Name, func() (attachedPolicies, error) { return listAttached(ctx, c, s.Role.Name) },
 	)
 }
 

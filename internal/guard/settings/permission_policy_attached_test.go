@@ -12,8 +12,7 @@ func permissionPolicyAttachedCases() []testCase {
 		breakIt: func(w *env) {
 			w.must(
 				w.iam.DetachRolePolicy(
-					w.t.Context(),
-					&iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN},
+					w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN},
 				),
 			)
 		},

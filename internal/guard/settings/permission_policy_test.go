@@ -31,10 +31,7 @@ func permissionPolicyCases() []testCase {
 		}
 	}
 	lookAlike := edit(
-		"other case and order, same meaning",
-		guard.InSync,
-		`"s3:PutObject","s3:GetObject"`,
-		`"S3:getobject","s3:putobject"`,
+		"other case and order, same meaning", guard.InSync, `"s3:PutObject","s3:GetObject"`, `"S3:getobject","s3:putobject"`,
 	)
 	lookAlike.check = func(w *env, _ guard.Outcome) { w.expectPolicy(false) }
 	never := variant{bucket: "versioning: never"}
@@ -83,8 +80,7 @@ func permissionPolicyCases() []testCase {
 				}
 				w.must(
 					w.iam.DeletePolicyVersion(
-						w.t.Context(),
-						&iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")},
+						w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")},
 					),
 				)
 				w.newVersion(w.editedPolicy(`"s3:GetObject"`, `"s3:E"`))
@@ -101,8 +97,7 @@ func permissionPolicyCases() []testCase {
 			breakIt: func(w *env) {
 				w.must(
 					w.iam.DetachRolePolicy(
-						w.t.Context(),
-						&iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN},
+						w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN},
 					),
 				)
 				w.must(w.iam.DeletePolicy(w.t.Context(), &iam.DeletePolicyInput{PolicyArn: &w.storage.Role.Policy.ARN}))
@@ -135,8 +130,7 @@ func (w *env) newVersion(document string) {
 		if len(out.Versions) == maxPolicyVersions && !v.IsDefaultVersion && aws.ToString(v.VersionId) != "v1" {
 			w.must(
 				w.iam.DeletePolicyVersion(
-					w.t.Context(),
-					&iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: v.VersionId},
+					w.t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: v.VersionId},
 				),
 			)
 			break
@@ -151,8 +145,7 @@ func (w *env) setDefault(version string) {
 	w.t.Helper()
 	w.must(
 		w.iam.SetDefaultPolicyVersion(
-			w.t.Context(),
-			&iam.SetDefaultPolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: &version},
+			w.t.Context(), &iam.SetDefaultPolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: &version},
 		),
 	)
 }
@@ -203,10 +196,7 @@ func TestAdoptedPolicyMayHoldIdleActions(t *testing.T) {
 	wanted := text(s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return false }))
 	illuminas := strings.Replace(wanted, `"s3:ListBucket"`, `"s3:ListBucket","s3:ListObjectVersions"`, 1)
 	illuminas = strings.Replace(
-		illuminas,
-		`"Statement":[`,
-		`"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`,
-		1,
+		illuminas, `"Statement":[`, `"Statement":[{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"*"},`, 1,
 	)
 	got := managedPolicy{Versions: []policyVersion{{ID: "v1", Document: document(illuminas)}}}
 	if v := comparePolicy(s, got); len(v.Diffs) != 0 || len(v.Notes) != 1 {
@@ -228,8 +218,7 @@ func TestAnotherInvocationMadeTheVersion(t *testing.T) {
 	}
 	w.must(
 		w.iam.DeletePolicyVersion(
-			t.Context(),
-			&iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")},
+			t.Context(), &iam.DeletePolicyVersionInput{PolicyArn: &w.storage.Role.Policy.ARN, VersionId: aws.String("v1")},
 		),
 	)
 	w.engine.Clients.Store = filling{w, right}

@@ -30,9 +30,7 @@ func role() guard.Setting {
 			Effect: `the storage configuration: "GetTemporaryCredentialsAsync Failed with STS error"`,
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf(
-					"create role %s at path %s as icaguard render trust-policy says, or deploy again",
-					s.Role.Name,
-					s.Role.Path,
+					"create role %s at path %s as icaguard render trust-policy says, or deploy again", s.Role.Name, s.Role.Path,
 				)
 			},
 			On:       guard.OnRole,
@@ -40,12 +38,8 @@ func role() guard.Setting {
 			Reads:    guard.Actions(guard.OnRole, "iam:GetRole"),
 		},
 		Writes: slices.Concat(
-			guard.WithCondition(
-				withBoundary,
-				guard.Actions(guard.OnRole, "iam:CreateRole"),
-			),
-			guard.Actions(guard.OnRole, "iam:TagRole"),
-			guard.Actions(guard.OnParameter, "ssm:GetParameter"),
+			guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:CreateRole")),
+			guard.Actions(guard.OnRole, "iam:TagRole"), guard.Actions(guard.OnParameter, "ssm:GetParameter"),
 		),
 	}, guard.Spec[roleIdentity]{Read: readRoleIdentity, Compare: compareRoleIdentity, Put: putRole})
 }

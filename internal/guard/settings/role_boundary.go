@@ -29,8 +29,7 @@ func roleBoundary() guard.Setting {
 			Reads:    guard.Actions(guard.OnRole, "iam:GetRole"),
 		},
 		Writes: guard.OnlyIf(
-			wantsBoundary,
-			guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:PutRolePermissionsBoundary")),
+			wantsBoundary, guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:PutRolePermissionsBoundary")),
 		),
 	}, guard.Spec[roleBoundaryARN]{Read: readRoleBoundary, Compare: compareRoleBoundary, Put: putRoleBoundary})
 }

@@ -76,11 +76,8 @@ func managedDocument(ctx context.Context, c guard.Clients, arn string) (document
 	if err != nil {
 		return "", err
 	}
-	answer, err := iamClient(
-		c,
-	).GetPolicyVersion(
-		ctx,
-		&iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: managed.DefaultVersionId},
+	answer, err := iamClient(c).GetPolicyVersion(
+		ctx, &iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: managed.DefaultVersionId},
 	)
 	if err != nil {
 		return "", fmt.Errorf("get default version of policy %s: %w", arn, err)

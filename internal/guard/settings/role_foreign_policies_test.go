@@ -62,8 +62,7 @@ func (w *env) putInline(name, document string) {
 	w.t.Helper()
 	w.must(
 		w.iam.PutRolePolicy(
-			w.t.Context(),
-			&iam.PutRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyName: &name, PolicyDocument: &document},
+			w.t.Context(), &iam.PutRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyName: &name, PolicyDocument: &document},
 		),
 	)
 }

@@ -37,8 +37,7 @@ func (w *env) updateRole(seconds *int32, description *string) {
 	w.t.Helper()
 	w.must(
 		w.iam.UpdateRole(
-			w.t.Context(),
-			&iam.UpdateRoleInput{RoleName: &w.storage.Role.Name, MaxSessionDuration: seconds, Description: description},
+			w.t.Context(), &iam.UpdateRoleInput{RoleName: &w.storage.Role.Name, MaxSessionDuration: seconds, Description: description},
 		),
 	)
 }

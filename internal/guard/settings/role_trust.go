@@ -84,8 +84,7 @@ func openTrust(s icaconfig.Storage, got document) guard.Comparison {
 	present, err := got.parse()
 	if err != nil {
 		return guard.Alert(
-			"the trust policy does not parse: "+err.Error(),
-			"put the trust policy: icaguard render trust-policy --storage "+s.Name,
+			"the trust policy does not parse: "+err.Error(), "put the trust policy: icaguard render trust-policy --storage "+s.Name,
 		)
 	}
 	for _, statement := range present.Statements() {

@@ -80,11 +80,8 @@ func roleTrustCases() []testCase {
 			setting: id, name: "parameter deleted", want: guard.ActionRequired, check: unusable,
 			breakIt: func(w *env) {
 				w.must(
-					ssm.NewFromConfig(
-						w.local.DirectConfig("us-east-1"),
-					).DeleteParameter(
-						w.t.Context(),
-						&ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
 					),
 				)
 			},
@@ -92,19 +89,13 @@ func roleTrustCases() []testCase {
 		{
 			setting: id, name: "parameter deleted, and every ICA tenant let in", want: guard.ActionRequired,
 			breakIt: func(w *env) {
-				open := strings.NewReplacer(
-					`,"sts:RoleSessionName":"`+secretPrefix+`-*"`,
-					"",
-				).Replace(
+				open := strings.NewReplacer(`,"sts:RoleSessionName":"`+secretPrefix+`-*"`, "").Replace(
 					text(w.storage.TrustPolicy(secretPrefix)),
 				)
 				w.putTrust(open)
 				w.must(
-					ssm.NewFromConfig(
-						w.local.DirectConfig("us-east-1"),
-					).DeleteParameter(
-						w.t.Context(),
-						&ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
 					),
 				)
 			},
@@ -119,11 +110,8 @@ func roleTrustCases() []testCase {
 			breakIt: func(w *env) {
 				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(secretPrefix)), ":aud\":\"sts.amazonaws.com\"", ":aud\":\"other\"", 1))
 				w.must(
-					ssm.NewFromConfig(
-						w.local.DirectConfig("us-east-1"),
-					).DeleteParameter(
-						w.t.Context(),
-						&ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
 					),
 				)
 			},
@@ -148,8 +136,7 @@ func (w *env) putTrust(document string) {
 	w.t.Helper()
 	w.must(
 		w.iam.UpdateAssumeRolePolicy(
-			w.t.Context(),
-			&iam.UpdateAssumeRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyDocument: &document},
+			w.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyDocument: &document},
 		),
 	)
 }

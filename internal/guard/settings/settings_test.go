@@ -273,8 +273,7 @@ func TestReadBackLost(t *testing.T) {
 func TestNothingOfOthersIsDeletedUnkept(t *testing.T) {
 	w := newEnv(t, newFixture(t), variant{role: "strict: true"})
 	w.putInline(
-		"lab",
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`,
+		"lab", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::logs"}]}`,
 	)
 	w.store.away = context.DeadlineExceeded
 	expectStatus(t, w.reconcile("role-foreign-policies"), guard.RestoreFailed)

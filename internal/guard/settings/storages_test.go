@@ -40,9 +40,7 @@ func newThreeStorages(t *testing.T) *env {
 	t.Helper()
 	w := newEnv(t, newFixture(t), variant{})
 	w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: aws.String(
-			fmt.Sprintf("/ica/three-%d", w.local.envs),
-		),
+		Name:      aws.String(fmt.Sprintf("/ica/three-%d", w.local.envs)),
 		Type:      types.ParameterTypeString,
 		Value:     aws.String(secretPrefix),
 		Overwrite: aws.Bool(true),
@@ -102,8 +100,7 @@ func TestSharedRoleCoversAllItsBuckets(t *testing.T) {
 	}
 	w.must(
 		w.iam.DeleteRolePermissionsBoundary(
-			t.Context(),
-			&iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.engine.Baseline.Storages[0].Role.Name},
+			t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.engine.Baseline.Storages[0].Role.Name},
 		),
 	)
 	w.handle(guard.Request{Resource: w.engine.Baseline.Storages[0].Role.ARN, Setting: "role-boundary"})

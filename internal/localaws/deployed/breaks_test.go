@@ -45,8 +45,7 @@ func (w *env) breaks() map[string]func(context.Context) error {
 		},
 		"oidc-provider": func(ctx context.Context) error {
 			_, err := iams.DeleteOpenIDConnectProvider(
-				ctx,
-				&iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.Storage.Provider.ARN},
+				ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &w.Storage.Provider.ARN},
 			)
 			return err
 		},

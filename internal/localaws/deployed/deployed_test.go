@@ -98,11 +98,8 @@ func (w *env) must(err error) {
 // testBaseline reads back what the stacks made, before anything else happens.
 func (w *env) testBaseline() {
 	w.ExpectRestored()
-	out, err := iam.NewFromConfig(
-		w.local.DirectConfig(testlab.Region),
-	).GetRole(
-		w.t.Context(),
-		&iam.GetRoleInput{RoleName: &w.Storage.Role.Name},
+	out, err := iam.NewFromConfig(w.local.DirectConfig(testlab.Region)).GetRole(
+		w.t.Context(), &iam.GetRoleInput{RoleName: &w.Storage.Role.Name},
 	)
 	w.must(err)
 	trust, err := url.PathUnescape(aws.ToString(out.Role.AssumeRolePolicyDocument))
@@ -250,8 +247,7 @@ func (w *env) takeEvents() []string {
 			w.must(err)
 			ids = append(ids, event.ID)
 			_, err = client.DeleteMessage(
-				w.t.Context(),
-				&sqs.DeleteMessageInput{QueueUrl: &w.QueueURL, ReceiptHandle: message.ReceiptHandle},
+				w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &w.QueueURL, ReceiptHandle: message.ReceiptHandle},
 			)
 			w.must(err)
 		}
@@ -274,9 +270,7 @@ func (w *env) testRestore() {
 	w.ExpectRestored()
 	if messages != 4 || failed != 0 {
 		w.t.Errorf(
-			"%d messages of which %d failed, want the stranger's two events and the echoes of the two restores",
-			messages,
-			failed,
+			"%d messages of which %d failed, want the stranger's two events and the echoes of the two restores", messages, failed,
 		)
 	}
 	w.expectInSync()

@@ -118,9 +118,7 @@ func (m homemaker) makeRoles() {
 
 func (m homemaker) makeRole(name string) {
 	m.t.Helper()
-	_, err := iam.NewFromConfig(
-		m.home(),
-	).CreateRole(
+	_, err := iam.NewFromConfig(m.home()).CreateRole(
 		m.t.Context(),
 		&iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(
 			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
@@ -167,8 +165,7 @@ func (m homemaker) makeTopic() {
 	for _, address := range m.Emails {
 		m.must(
 			client.Subscribe(
-				m.t.Context(),
-				&sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: &address},
+				m.t.Context(), &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: &address},
 			),
 		)
 		m.must(client.ConfirmSubscription(m.t.Context(), &sns.ConfirmSubscriptionInput{TopicArn: topic.TopicArn, Token: &address}))
@@ -210,18 +207,13 @@ func (m homemaker) makeTrail() {
 	if region := m.Regions[0]; region != "us-east-1" {
 		create.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
 	}
-	_, _ = s3.NewFromConfig(
-		m.home(),
-		func(o *s3.Options) { o.UsePathStyle = true },
-	).CreateBucket(
-		m.t.Context(),
-		create,
+	_, _ = s3.NewFromConfig(m.home(), func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(
+		m.t.Context(), create,
 	) // if it is not there
 	client := cloudtrail.NewFromConfig(m.home())
 	m.must(
 		client.CreateTrail(
-			m.t.Context(),
-			&cloudtrail.CreateTrailInput{Name: &m.Trail, S3BucketName: &bucket, IsMultiRegionTrail: aws.Bool(true)},
+			m.t.Context(), &cloudtrail.CreateTrailInput{Name: &m.Trail, S3BucketName: &bucket, IsMultiRegionTrail: aws.Bool(true)},
 		),
 	)
 	m.must(client.StartLogging(m.t.Context(), &cloudtrail.StartLoggingInput{Name: &m.Trail}))

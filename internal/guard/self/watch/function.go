@@ -62,9 +62,7 @@ func readMappings(ctx context.Context, client *lambda.Client, h icaconfig.Home, 
 		return fmt.Errorf("list the event source mappings of function %s: %w", f.Name, err)
 	}
 	for _, mapping := range mappings.EventSourceMappings {
-		if state := aws.ToString(
-			mapping.State,
-		); state == "Enabled" || state == "Enabling" || state == "Creating" ||
+		if state := aws.ToString(mapping.State); state == "Enabled" || state == "Enabling" || state == "Creating" ||
 			state == "Updating" {
 			f.Mappings++
 		}

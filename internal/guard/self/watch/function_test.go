@@ -33,17 +33,14 @@ func guardFunctionCases() []selfCase {
 		testCase("mapping disabled", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(
 				c.UpdateEventSourceMapping(
-					w.t.Context(),
-					&lambda.UpdateEventSourceMappingInput{UUID: w.mapping(c), Enabled: aws.Bool(false)},
+					w.t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: w.mapping(c), Enabled: aws.Bool(false)},
 				),
 			)
 		}),
 		testCase("reads another queue", "function icaguard-remediate does not read the queue", func(w *selfEnv, c *lambda.Client) {
 			w.must(c.DeleteEventSourceMapping(w.t.Context(), &lambda.DeleteEventSourceMappingInput{UUID: w.mapping(c)}))
 			w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
-				FunctionName: aws.String(
-					guard.RemediateFunction,
-				),
+				FunctionName:   aws.String(guard.RemediateFunction),
 				EventSourceArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + guard.DeadLetterQueue),
 			}))
 		}),
@@ -65,12 +62,10 @@ func guardFunctionCases() []selfCase {
 		}),
 		testCase("somebody else may start it", "AddPermission20150331v2"+stranger, func(w *selfEnv, c *lambda.Client) {
 			w.must(c.AddPermission(w.t.Context(), &lambda.AddPermissionInput{
-				FunctionName: aws.String(
-					guard.ValidateFunction,
-				),
-				StatementId: aws.String("other"),
-				Action:      aws.String("lambda:InvokeFunction"),
-				Principal:   aws.String("123456789012"),
+				FunctionName: aws.String(guard.ValidateFunction),
+				StatementId:  aws.String("other"),
+				Action:       aws.String("lambda:InvokeFunction"),
+				Principal:    aws.String("123456789012"),
 			}))
 		}),
 	}
@@ -80,8 +75,7 @@ func guardFunctionCases() []selfCase {
 func (w *selfEnv) mapping(c *lambda.Client) *string {
 	w.t.Helper()
 	out, err := c.ListEventSourceMappings(
-		w.t.Context(),
-		&lambda.ListEventSourceMappingsInput{FunctionName: aws.String(guard.RemediateFunction)},
+		w.t.Context(), &lambda.ListEventSourceMappingsInput{FunctionName: aws.String(guard.RemediateFunction)},
 	)
 	w.must(out, err)
 	return out.EventSourceMappings[0].UUID

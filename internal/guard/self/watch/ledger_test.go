@@ -14,12 +14,8 @@ func guardLedgerCases() []selfCase {
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "table icaguard-ledger does not exist",
 			breakIt: func(w *selfEnv) {
 				w.must(
-					tableClient(
-						w.stranger,
-						w.storage(),
-					).DeleteTable(
-						w.t.Context(),
-						&dynamodb.DeleteTableInput{TableName: aws.String(guard.LedgerTable)},
+					tableClient(w.stranger, w.storage()).DeleteTable(
+						w.t.Context(), &dynamodb.DeleteTableInput{TableName: aws.String(guard.LedgerTable)},
 					),
 				)
 			},

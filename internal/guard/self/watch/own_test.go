@@ -116,11 +116,7 @@ func testEarlierDeploy(w *selfEnv) {
 	requests := byCloudFormation(w.attribute())
 	now := requests[0].Events[0].Time
 	w.playOne(
-		"icaguard-guard",
-		now.Add(-30*time.Second),
-		"UPDATE_IN_PROGRESS",
-		"UPDATE_COMPLETE",
-		"UPDATE_IN_PROGRESS",
+		"icaguard-guard", now.Add(-30*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_IN_PROGRESS",
 		"UPDATE_COMPLETE",
 	)
 	o := w.handleOne(requests...)
@@ -130,10 +126,7 @@ func testEarlierDeploy(w *selfEnv) {
 func testAfterDeploy(w *selfEnv) {
 	requests := w.attribute()
 	w.playOne(
-		"icaguard-guard",
-		requests[0].Events[0].Time.Add(-time.Minute-2*time.Second),
-		"UPDATE_IN_PROGRESS",
-		"UPDATE_COMPLETE",
+		"icaguard-guard", requests[0].Events[0].Time.Add(-time.Minute-2*time.Second), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE",
 	) // over for two seconds
 	w.expectAlarm(w.handleOne(requests...))
 }

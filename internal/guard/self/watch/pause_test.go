@@ -30,11 +30,8 @@ func guardPauseCases() []selfCase {
 			breakIt: func(w *selfEnv) {
 				put(w, ssm.NewFromConfig(w.local.DirectConfig(inHome)), guard.PauseAll)
 				w.must(
-					ssm.NewFromConfig(
-						w.stranger.Config,
-					).DeleteParameter(
-						w.t.Context(),
-						&ssm.DeleteParameterInput{Name: aws.String(guard.PauseParameters + guard.PauseAll)},
+					ssm.NewFromConfig(w.stranger.Config).DeleteParameter(
+						w.t.Context(), &ssm.DeleteParameterInput{Name: aws.String(guard.PauseParameters + guard.PauseAll)},
 					),
 				)
 			},

@@ -14,12 +14,8 @@ func guardQueueCases() []selfCase {
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "queue icaguard-requests in us-east-1 does not exist",
 			breakIt: func(w *selfEnv) {
 				w.must(
-					queueClient(
-						w.stranger,
-						inHome,
-					).DeleteQueue(
-						w.t.Context(),
-						&sqs.DeleteQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)},
+					queueClient(w.stranger, inHome).DeleteQueue(
+						w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(inHome, guard.RequestQueue)},
 					),
 				)
 			},
@@ -31,12 +27,8 @@ func guardQueueCases() []selfCase {
 			says:    "queue icaguard-dead-letters in eu-central-1 does not exist",
 			breakIt: func(w *selfEnv) {
 				w.must(
-					queueClient(
-						w.stranger,
-						away,
-					).DeleteQueue(
-						w.t.Context(),
-						&sqs.DeleteQueueInput{QueueUrl: w.url(away, guard.DeadLetterQueue)},
+					queueClient(w.stranger, away).DeleteQueue(
+						w.t.Context(), &sqs.DeleteQueueInput{QueueUrl: w.url(away, guard.DeadLetterQueue)},
 					),
 				)
 			},
@@ -68,12 +60,8 @@ func guardQueueCases() []selfCase {
 			says: "queue icaguard-dead-letters in eu-central-1 holds 1 messages",
 			breakIt: func(w *selfEnv) {
 				w.must(
-					queueClient(
-						w.stranger,
-						away,
-					).SendMessage(
-						w.t.Context(),
-						&sqs.SendMessageInput{QueueUrl: w.url(away, guard.DeadLetterQueue), MessageBody: aws.String("{}")},
+					queueClient(w.stranger, away).SendMessage(
+						w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.url(away, guard.DeadLetterQueue), MessageBody: aws.String("{}")},
 					),
 				)
 			},

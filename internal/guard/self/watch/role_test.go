@@ -31,11 +31,8 @@ func guardRoleCases() []selfCase {
 			setting: id, name: "deleted", want: guard.ActionRequired, says: "role icaguard-relay-eu-central-1 of the guard does not exist",
 			breakIt: func(w *selfEnv) {
 				w.must(
-					iam.NewFromConfig(
-						w.stranger.Config,
-					).DeleteRole(
-						w.t.Context(),
-						&iam.DeleteRoleInput{RoleName: aws.String(guard.RelayRole + away)},
+					iam.NewFromConfig(w.stranger.Config).DeleteRole(
+						w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(guard.RelayRole + away)},
 					),
 				)
 			},
@@ -43,8 +40,7 @@ func guardRoleCases() []selfCase {
 		alarm("UpdateAssumeRolePolicy", "trusts somebody else", func(w *selfEnv, c *iam.Client) {
 			w.must(
 				c.UpdateAssumeRolePolicy(
-					w.t.Context(),
-					&iam.UpdateAssumeRolePolicyInput{RoleName: remediate, PolicyDocument: aws.String(trust)},
+					w.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: remediate, PolicyDocument: aws.String(trust)},
 				),
 			)
 		}),
@@ -67,8 +63,7 @@ func guardRoleCases() []selfCase {
 		alarm("DeleteRolePolicy", "may do less", func(w *selfEnv, c *iam.Client) {
 			w.must(
 				w.past().PutRolePolicy(
-					w.t.Context(),
-					&iam.PutRolePolicyInput{RoleName: remediate, PolicyName: remediate, PolicyDocument: aws.String(all)},
+					w.t.Context(), &iam.PutRolePolicyInput{RoleName: remediate, PolicyName: remediate, PolicyDocument: aws.String(all)},
 				),
 			)
 			w.must(c.DeleteRolePolicy(w.t.Context(), &iam.DeleteRolePolicyInput{RoleName: remediate, PolicyName: remediate}))

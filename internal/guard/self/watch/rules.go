@@ -38,13 +38,9 @@ func readRules(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]rul
 		if err != nil {
 			return nil, fmt.Errorf("describe rule %s in %s: %w", rule.Name, rule.Region, err)
 		}
-		state.State, state.Pattern, state.Schedule = string(
-			out.State,
-		), aws.ToString(
+		state.State, state.Pattern, state.Schedule = string(out.State), aws.ToString(
 			out.EventPattern,
-		), aws.ToString(
-			out.ScheduleExpression,
-		)
+		), aws.ToString(out.ScheduleExpression)
 		targets, err := client.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &rule.Name})
 		if err != nil {
 			return nil, fmt.Errorf("list targets of rule %s in %s: %w", rule.Name, rule.Region, err)

@@ -25,12 +25,8 @@ func guardRulesCases() []selfCase {
 	remove := func(rule, region string) func(*selfEnv) {
 		return func(w *selfEnv) {
 			w.must(
-				eventsClient(
-					w.stranger,
-					region,
-				).RemoveTargets(
-					w.t.Context(),
-					&eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}},
+				eventsClient(w.stranger, region).RemoveTargets(
+					w.t.Context(), &eventbridge.RemoveTargetsInput{Rule: &rule, Ids: []string{"Target0"}},
 				),
 			)
 		}
@@ -65,8 +61,7 @@ func guardRulesCases() []selfCase {
 			put(inHome, eventbridge.PutRuleInput{Name: aws.String(auditRule), ScheduleExpression: aws.String("rate(7 days)")})),
 		testCase("target removed", "rule icaguard-relay-s3 in eu-central-1 has the targets []", remove(relayRule, away)),
 		testCase(
-			"target replaced",
-			"has the targets ["+queue+"other]",
+			"target replaced", "has the targets ["+queue+"other]",
 			targets(eventsRule, inHome, func(t *types.Target) { t.Arn = aws.String(queue + "other") }),
 		),
 		testCase(
@@ -80,8 +75,7 @@ func guardRulesCases() []selfCase {
 			t.InputTransformer = &types.InputTransformer{InputTemplate: aws.String(`{"detail":"nothing"}`)}
 		})),
 		testCase(
-			"schedule asks for nothing",
-			"function:icaguard-validate with input {}",
+			"schedule asks for nothing", "function:icaguard-validate with input {}",
 			targets(auditRule, inHome, func(t *types.Target) { t.Input = aws.String("{}") }),
 		),
 		testCase("relaying without the role that may", "has the targets [arn:aws:events:us-east-1:123456789012:event-bus/default]",

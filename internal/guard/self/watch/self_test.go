@@ -234,14 +234,8 @@ type selfCase struct {
 // selfCases are all of them, each setting's in its own test file.
 func selfCases() []selfCase {
 	return slices.Concat(
-		guardTrailCases(),
-		guardRulesCases(),
-		guardQueueCases(),
-		guardFunctionCases(),
-		guardRoleCases(),
-		guardTopicCases(),
-		guardLedgerCases(),
-		guardPauseCases(),
+		guardTrailCases(), guardRulesCases(), guardQueueCases(), guardFunctionCases(), guardRoleCases(), guardTopicCases(),
+		guardLedgerCases(), guardPauseCases(),
 	)
 }
 
@@ -310,9 +304,7 @@ const withNotes guard.Status = "in-sync, with notes"
 
 func testSelfInSync(w *selfEnv, setting string, used map[string]bool) {
 	w.t.Helper()
-	if o := w.handleOne(
-		guard.Request{Setting: setting},
-	); o.Status != guard.InSync ||
+	if o := w.handleOne(guard.Request{Setting: setting}); o.Status != guard.InSync ||
 		!slices.Equal(o.Storages, []string{"icaguard"}) {
 		w.t.Errorf("as deployed it must be in sync, and nobody's but the guard's: %+v", o)
 	}
@@ -336,11 +328,7 @@ func testSelfCase(w *selfEnv, c selfCase, used map[string]bool) {
 		used[call.Action] = true
 	}
 	expectStatus(w.t, o, c.want)
-	if text := fmt.Sprint(
-		o.Alerts,
-		o.Notes,
-		o.Problem,
-	); !strings.Contains(text, c.says) ||
+	if text := fmt.Sprint(o.Alerts, o.Notes, o.Problem); !strings.Contains(text, c.says) ||
 		(c.says == "") != (c.want == guard.InSync) {
 		w.t.Errorf("people must read %q, read %s", c.says, text)
 	}

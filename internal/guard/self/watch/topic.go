@@ -24,8 +24,7 @@ type topicState struct {
 func readTopic(ctx context.Context, c guard.Clients, s icaconfig.Storage) (topicState, error) {
 	state := topicState{Mails: map[string]bool{}}
 	pages := sns.NewListSubscriptionsByTopicPaginator(
-		topicClient(c, s),
-		&sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(self.OnTopic.ARN(s))},
+		topicClient(c, s), &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(self.OnTopic.ARN(s))},
 	)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -72,8 +71,7 @@ func compareTopic(s icaconfig.Storage, got topicState) guard.Comparison {
 		switch {
 		case !subscribed:
 			v.Alerts = append(
-				v.Alerts,
-				guard.Finding{What: mail + " is not subscribed to topic " + guard.AlertTopic, Remediation: subscribe(s, mail)},
+				v.Alerts, guard.Finding{What: mail + " is not subscribed to topic " + guard.AlertTopic, Remediation: subscribe(s, mail)},
 			)
 		case !confirmed:
 			v.Notes = append(v.Notes, guard.Finding{
