@@ -158,7 +158,8 @@ func (p Plan) original() (string, error) {
 
 // Spec is the typed half of a setting: small functions over one type of state.
 type Spec[T any] struct {
-	// Read returns the zero state for "no such configuration"; only a missing resource is an error.
+	// Read returns the zero state for "no such configuration". A missing resource is an error, and so is an answer without
+	// an element that AWS always sends: restoring on its word would overwrite what is really there.
 	Read func(context.Context, Clients, icaconfig.Storage) (T, error)
 	// Compare is pure.
 	Compare func(icaconfig.Storage, T) Comparison

@@ -11,9 +11,8 @@ import (
 const parameterPattern = `(/[A-Za-z0-9_.-]+){1,15}`
 
 // formats is the table of all forms of text in ica.yaml. Rows without a pattern are checked in code (prefix:
-// checkPrefix; tags: tagKey and tagValue).
-// It is a table that nobody changes; its patterns are compiled once.
-var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals
+// checkPrefix; tags: tagKey and tagValue). Its patterns are compiled once.
+var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table that nobody changes
 	"account": {
 		Noun: "an AWS account id", Pattern: `[0-9]{12}`,
 		Allowed: "12 digits, in quotes", Example: `"123456789012"`,
