@@ -8,6 +8,8 @@ package guard
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -100,6 +102,16 @@ type Trigger struct {
 type Finding struct {
 	What        string `json:"what"`
 	Remediation string `json:"remediation,omitempty"`
+	// Match is what an exception in ica.yaml names: a statement's Sid, the ARN of a policy, the id of a rule; "": this
+	// cannot be excepted. Digest tells when what is named has become another (DigestOf).
+	Match  string `json:"match,omitempty"`
+	Digest string `json:"digest,omitempty"`
+}
+
+// DigestOf is a short digest of a document or a statement as AWS answers it, for people to paste: 12 hexadecimal digits.
+func DigestOf(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:6])
 }
 
 // Comparison is what comparing found: what a restore repairs, what needs a person, and what is worth knowing.

@@ -1,9 +1,7 @@
 // Package self is about icaguard's own resources: what is checked of them, which events concern them, and which
 // EventBridge rules there are.
 //
-// Invariant: nothing here calls AWS, (false: package self imports settings, which links s3, s3control, iam, kms, ssm) →
-// “Invariant: nothing here calls AWS, and no client of icaguard's own resources is linked; the readers”
-// stand in package watch.
+// Invariant: nothing here calls AWS, and no client of icaguard's own resources is linked; the readers stand in package watch.
 // All of it is watched, none of it restored: CloudFormation owns it.
 package self
 
