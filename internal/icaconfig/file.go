@@ -37,6 +37,8 @@ type File struct {
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
 
+	Organization string `yaml:"organization" help:"AWS organization of the account: settles what policies that name one mean for ICA's role" format:"organization"`
+
 	src    yamlspec.Source
 	files  userFiles
 	digest string

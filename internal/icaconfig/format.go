@@ -17,6 +17,10 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 		Noun: "an AWS account id", Pattern: `[0-9]{12}`,
 		Allowed: "12 digits, in quotes", Example: `"123456789012"`,
 	},
+	"organization": { // Organizations API, Organization
+		Noun: "the id of an AWS organization", Pattern: `o-[a-z0-9]{10,32}`,
+		Allowed: "o- and 10 to 32 lowercase letters and digits", Example: "o-a1b2c3d4e5",
+	},
 	"awsRegion": {
 		// Only partition aws, whose regions the AWS SDKs recognise by these beginnings, and only the words that AWS uses.
 		Noun:    "an AWS region",

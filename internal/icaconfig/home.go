@@ -20,6 +20,7 @@ type Home struct {
 	Emails             []string      // who receives alerts; may be empty
 	AuditEvery         time.Duration // how often everything is checked without an event
 	CreateTrail        bool          // the guard stack creates the CloudTrail trail
+	Organization       string        // of the account; "" if it is not named
 	AuditIAM           bool          // IAM's events do not get home, so it is audited every IAMAuditEvery
 	Digest             string        // of ica.yaml and the documents that it names: says which configuration is deployed
 	Stacks             []Stack       // in the order of deploying: storages, relay, guard
@@ -76,7 +77,7 @@ func (h Home) ARN(service, region, resource string) string {
 func (f *File) home(o Owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
-		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(),
+		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(), Organization: f.Organization,
 		Digest: f.digest, Stacks: f.stacks(), StorageRegions: f.storageRegions(), KeyRegions: f.keyRegions(o.account),
 	}
 }

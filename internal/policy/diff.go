@@ -104,7 +104,7 @@ func (c comparing) parts(of, other []placed, otherGrid grid) []*part {
 	have := canonicals(other)
 	var all []*part
 	for _, s := range of {
-		if slices.Contains(have, s.Statement.canonical()) {
+		if slices.Contains(have, s.canonical()) {
 			continue
 		}
 		p := &part{placed: s, facts: s.facts()}

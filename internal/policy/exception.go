@@ -16,17 +16,23 @@ func sparing() []string {
 	return []string{"ArnNotLike", "ArnNotEquals", "StringNotLike", "StringNotEquals"}
 }
 
-// exception says how the statement can be told to spare the role.
-func (s Statement) exception(who Caller) string {
-	add := fmt.Sprintf(`add "ArnNotLike": {%q: %q} to its Condition`, principalARN, who.RoleARN)
+// HowToExcept says how the statement can be told to spare the roles.
+func HowToExcept(s Statement, roles ...string) string {
+	names := encoded(Values(roles))
+	add := fmt.Sprintf(`add "ArnNotLike": {%q: %s} to its Condition`, principalARN, names)
 	if operator, key, ok := s.exceptions(); ok {
-		add = fmt.Sprintf("add %q to the values of its condition %s %s", who.RoleARN, operator, key)
+		add = fmt.Sprintf("add %s to the values of its condition %s %s", strings.Trim(names, "[]"), operator, key)
 	}
-	if !s.principals().not {
-		return add
+	if s.principals().not {
+		return `replace NotPrincipal by "Principal": "*", and ` + add + " besides the ARNs of all that it spares now"
 	}
-	text := `replace NotPrincipal by "Principal": "*", and ` + add + " besides the ARNs of all that it spares now"
-	if who.Boundary != "" && who.Boundary != NoBoundary {
+	return add
+}
+
+// exception is HowToExcept for one caller. A boundary is what NotPrincipal hits it by, and no reason to remove that.
+func (s Statement) exception(who Caller) string {
+	text := HowToExcept(s, who.RoleARN)
+	if s.principals().not && who.Boundary != "" && who.Boundary != NoBoundary {
 		text += "; leave the permissions boundary where it is"
 	}
 	return text

@@ -258,15 +258,16 @@ func TestUploads(t *testing.T) {
 	d := doc(t, `{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"*",
 	  "Condition":{"StringNotEquals":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"`+labKey+`"}}}`)
 	hits := Denies(d, bucketCaller(nil), s3Calls())
-	if len(hits) != 1 || hits[0].Certain || !hits[0].Upload || !strings.Contains(hits[0].HowToExcept, "ICA's storage configuration") ||
-		!strings.Contains(hits[0].HowToExcept, labKey) || strings.Contains(hits[0].HowToExcept, "aws:PrincipalArn") {
+	if len(hits) != 1 || hits[0].Certain || !hits[0].Upload ||
+		!strings.Contains(hits[0].HowToExcept, "ICA's storage configuration") || !strings.Contains(hits[0].HowToExcept, labKey) || strings.Contains(hits[0].HowToExcept, "aws:PrincipalArn") {
 		t.Errorf("%+v", hits)
 	}
 }
 
 // TestExcept: what is pasted is one valid statement that hits none of the roles any more.
 func TestExcept(t *testing.T) {
-	roles := []string{roleARN, "arn:aws:iam::123456789012:role/icaguard-remediate", "arn:aws:iam::123456789012:role/icaguard-validate"}
+	const own = "arn:aws:iam::123456789012:role/icaguard-"
+	roles := []string{roleARN, own + "remediate", own + "validate"}
 	const rest = `"Effect":"Deny","Action":"s3:*","Resource":["arn:aws:s3:::lab-prod-ica","arn:aws:s3:::lab-prod-ica/*"]`
 	for _, c := range []struct{ statement, after string }{
 		{
@@ -410,7 +411,8 @@ func TestDiffOfJoinedStatements(t *testing.T) {
 		},
 		{
 			doc(t, joined, on(objects, `"arn:aws:s3:::a/*","arn:aws:s3:::b/*","arn:aws:s3:::c/*"`)),
-			"statement 2: Action on arn:aws:s3:::c/* s3:GetObject not expected\nstatement 2: Action on arn:aws:s3:::c/* s3:PutObject not expected",
+			"statement 2: Action on arn:aws:s3:::c/* s3:GetObject not expected\n" +
+				"statement 2: Action on arn:aws:s3:::c/* s3:PutObject not expected",
 		},
 		{
 			doc(t, joined, on(objects, `"arn:aws:s3:::a/*","arn:aws:s3:::b/*"`), `{"Effect":"Deny","Action":"*","Resource":"*"}`),
