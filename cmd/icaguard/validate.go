@@ -81,6 +81,9 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 	if warning != nil {
 		result.Warnings = append(result.Warnings, warning.Error())
 	}
+	if _, wrong := settings.Organization(ctx, engine.Clients, s.baseline.Home); wrong != "" {
+		result.Warnings = append(result.Warnings, wrong)
+	}
 	if len(result.Outcomes) == 0 {
 		result.Warnings = append(
 			result.Warnings, "nothing was checked: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about",

@@ -11,6 +11,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/notify"
 	"github.com/icaguard/icaguard/internal/queue"
@@ -85,7 +86,11 @@ func (a *auditor) audit(ctx context.Context, requests ...guard.Request) report.R
 	for _, outcome := range outcomes {
 		report.Log(ctx, a.log, outcome)
 	}
-	return report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx))
+	r := report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx))
+	if _, warning := settings.Organization(ctx, a.engine.Clients, a.engine.Baseline.Home); warning != "" {
+		r.Warnings = append(r.Warnings, warning)
+	}
+	return r
 }
 
 // handOn lets remediate restore what no event reported.

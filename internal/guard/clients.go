@@ -12,6 +12,8 @@ type Clients struct {
 	Config aws.Config
 	// Account is sent as ExpectedBucketOwner with every S3 call: a bucket deleted and taken by a stranger is never touched.
 	Account string
+	// RoleARN is the role whose credentials Config has; "" if that is not known, as on the command line.
+	RoleARN string
 	// Store keeps what a later check or a person may need. It is nil where there is none (the command line before a deploy).
 	Store Store
 	// pass holds what was read before in the same pass; nil: everything is read.

@@ -111,7 +111,7 @@ func (f Function) Engine(self Self) (Wired, error) {
 	cfg := f.AWS.Copy()
 	cfg.Region = self.Region
 	clients := guard.Clients{
-		Config: cfg, Account: self.Account,
+		Config: cfg, Account: self.Account, RoleARN: fmt.Sprintf("arn:%s:iam::%s:role/%s", self.Partition, self.Account, self.Name),
 		Store: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
 	}
 	deploys, pauses := gates.NewDeploys(clients, baseline.Home), gates.NewPauses(clients, baseline, time.Now)

@@ -49,11 +49,10 @@ func foreignDenies(want policy.Document, got document) []guard.Finding {
 		known := slices.ContainsFunc(ours, func(o policy.Statement) bool { return policy.Same(o, s) })
 		if s.IsDeny() && !known {
 			place := policy.Place{Number: i + 1, Sid: s.Sid}
-			found = append(found, guard.Finding{
-				What: place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
-				Remediation: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the " +
-					"rest",
-			})
+			found = append(found, aboutStatement(
+				place, s, place.String()+" is a Deny that is not ICA's; nothing of the document is changed while it stands",
+				"ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the rest",
+			))
 		}
 	}
 	return found
@@ -62,7 +61,11 @@ func foreignDenies(want policy.Document, got document) []guard.Finding {
 func differences(found []policy.Difference) []guard.Diff {
 	diffs := make([]guard.Diff, len(found))
 	for i, d := range found {
-		diffs[i] = guard.Diff{Path: d.Statement.String() + " " + d.Element, Expected: orNothing(d.Expected), Found: orNothing(d.Found)}
+		path := d.Element
+		if d.Statement != (policy.Place{}) {
+			path = d.Statement.String() + " " + path
+		}
+		diffs[i] = guard.Diff{Path: path, Expected: orNothing(d.Expected), Found: orNothing(d.Found)}
 	}
 	return diffs
 }
