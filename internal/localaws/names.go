@@ -151,7 +151,7 @@ func mutates(service, operation string) (event, known bool) {
 		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/logging-using-cloudtrail.html
 		"dynamodb": `^(Get|List|Describe|Query|Scan|Batch|Transact|Execute|PutItem|UpdateItem|DeleteItem)`,
 		// Not recorded: the guard listens to none of their calls.
-		"cloudformation": ``, "logs": ``, "monitoring": ``, "sts": ``,
+		"cloudformation": ``, "logs": ``, "monitoring": ``, "organizations": ``, "sts": ``,
 	}
 	pattern, known := others[service]
 	return known && !regexp.MustCompile(pattern).MatchString(operation), known

@@ -170,12 +170,22 @@ func (s placed) hits(who Caller, asked []question) (Hit, bool) {
 	if best == no {
 		return Hit{}, false
 	}
-	slices.Sort(actions)
-	about := "it is about " + strings.Join(slices.Compact(actions), ", ")
+	about := "it is about " + some(actions)
 	if partly == maybe {
 		about += ", for some of the calls or resources"
 	}
 	return s.hit(who, best == yes, append([]string{about}, texts...)), true
+}
+
+// some names actions, and how many more there are where they are many.
+func some(actions []string) string {
+	const most = 6
+	slices.Sort(actions)
+	actions = slices.Compact(actions)
+	if rest := len(actions) - most; rest > 1 {
+		return fmt.Sprintf("%s and %d more actions", strings.Join(actions[:most], ", "), rest)
+	}
+	return strings.Join(actions, ", ")
 }
 
 // elsewhere says that it may stand on another resource than those that it reaches: NotResource covers what its own policy
