@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -44,9 +45,10 @@ func bucketPolicy() guard.Setting {
 				bucketEvents("PutBucketPolicy", "DeleteBucketPolicy", "PutBucketVersioning"),
 				roleEvents(), // a deleted role turns into its id in the policy, and stays it when it is created again
 			},
-			Reads: append(
+			Reads: slices.Concat(
 				guard.Actions(guard.OnBucket, "s3:GetBucketPolicy", "s3:GetBucketVersioning"),
-				append(guard.Actions(guard.OnRole, "iam:GetRole"), readsOrganization()...)...),
+				guard.Actions(guard.OnRole, "iam:GetRole"), readsOrganization(),
+			),
 		},
 		Writes: guard.OnlyIf(wantsBucketStatements, guard.Actions(guard.OnBucket, "s3:PutBucketPolicy")),
 	}, guard.Spec[bucketPolicyState]{Read: readBucketPolicy, Compare: compareBucketPolicy, Put: putBucketPolicy, Merges: true})
@@ -131,7 +133,8 @@ func wantBucketPolicy(s icaconfig.Storage, got bucketPolicyState) sharedPolicy {
 	}}
 	ours := s.BucketStatements(versioned)
 	if s.Bucket.CrossAccountCopy {
-		callers = append(callers, caller{who: "ICA's copies between accounts", Caller: about.copying(s), calls: policy.New(ours...).Calls()})
+		calls := policy.New(ours...).Calls()
+		callers = append(callers, caller{who: "ICA's copies between accounts", Caller: about.copying(s), calls: calls})
 	}
 	return sharedPolicy{
 		ours: ours, limit: maxBucketPolicy, callers: append(callers, about.own(s)...), wayBack: bucketWayBack,

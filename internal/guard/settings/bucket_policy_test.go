@@ -120,7 +120,7 @@ func tlsCases() []policyCase {
 		{name: "ours to {AWS: *}, in capitals, if it exists, twice", want: guard.InSync, before: edited(
 			`"Principal":"*"`, `"Principal":{"AWS":["*"]}`, `"Bool"`, `"BoolIfExists"`, `"false"`, `["False",false]`,
 		)},
-		{name: "a lab's own statements to {AWS: *}, one for the bucket and one for its objects", want: guard.InSync, before: func(w *env) string {
+		{name: "a lab's own statements to {AWS: *}, in two halves", want: guard.InSync, before: func(w *env) string {
 			half := func(sid, resource string) string {
 				return `{"Sid":"` + sid + `","Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"` + resource +
 					`","Condition":{"BoolIfExists":{"aws:SecureTransport":false}}}`

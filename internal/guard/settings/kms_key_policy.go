@@ -42,8 +42,9 @@ func kmsKeyPolicy() guard.Setting {
 			},
 			On:       guard.OnKey,
 			Triggers: []guard.Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
-			Reads: append(
-				append(guard.Actions(guard.OnKey, "kms:GetKeyPolicy"), guard.Actions(guard.OnRole, "iam:GetRole")...), readsOrganization()...),
+			Reads: slices.Concat(
+				guard.Actions(guard.OnKey, "kms:GetKeyPolicy"), guard.Actions(guard.OnRole, "iam:GetRole"), readsOrganization(),
+			),
 		},
 		Writes: guard.OnlyIf(restoresKey, guard.Actions(guard.OnKey, "kms:PutKeyPolicy")),
 	}, guard.Spec[keyPolicyState]{Read: readKeyPolicy, Compare: compareKeyPolicy, Put: putKeyPolicy, Merges: true})

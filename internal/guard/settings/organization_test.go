@@ -54,7 +54,7 @@ func TestOrganization(t *testing.T) {
 		{"the right one", w.engine.Clients, right, "", right, ""},
 		{"a wrong one", w.engine.Clients, "o-anotherone", "", "", "123456789012 is in organization " + right},
 		{"the account is in none", stranger, right, "", "", "is in no organization"},
-		{"it may not ask", w.engine.Clients, "o-anotherone", localaws.Denied, "o-anotherone", "o-anotherone of ica.yaml was not checked: AccessDenied"},
+		{"it may not ask", w.engine.Clients, "o-anotherone", localaws.Denied, "o-anotherone", "was not checked: AccessDenied"},
 		{"an SCP forbids to ask", w.engine.Clients, right, localaws.ExplicitDeny, right, "was not checked"},
 		{"an answer without its element", w.engine.Clients, right, localaws.Empty, right, "was not checked"},
 	} {

@@ -120,7 +120,7 @@ func (d denial) alerts() bool {
 func (d denial) finding() guard.Finding {
 	texts := make([]string, len(d.hits))
 	for i, h := range d.hits {
-		texts[i] = h.who + ": " + h.Hit.String()
+		texts[i] = h.who + ": " + h.String()
 	}
 	return aboutStatement(d.place, d.statement, strings.Join(texts, "; "), "let the owner of "+d.place.String()+" "+d.advice())
 }
