@@ -262,7 +262,8 @@ func TestUploads(t *testing.T) {
 		t.Fatalf("%+v", hits)
 	}
 	how := hits[0].HowToExcept
-	if !strings.Contains(how, "ICA's storage configuration") || !strings.Contains(how, labKey) || strings.Contains(how, principalARN) {
+	if !strings.Contains(how, "ICA's storage configuration") || !strings.Contains(how, labKey) ||
+		strings.Contains(how, principalARN) {
 		t.Error(how)
 	}
 }
