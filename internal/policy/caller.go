@@ -93,8 +93,6 @@ type fate struct {
 
 func (f fate) known() bool { return f.absent == yes || f.values != nil }
 
-func neverThere() fate { return fate{absent: yes} }
-
 // is has one value; "" stands for one that is not known.
 func is(value string) fate {
 	if value == "" {
@@ -127,7 +125,7 @@ func since(number bool) fate {
 type key struct {
 	name string // in lower case, as condition keys ignore case (IAM: Condition)
 	in   func(c Caller, service string) bool
-	fate func(c Caller, service string) fate
+	fate func(Caller) fate
 }
 
 // Which calls a row is about. service is the part of the action before the colon, "" where an action's is not known.
@@ -153,52 +151,43 @@ func ofFunctions(c Caller, _ string) bool { return c.Function }
 // Sources: GLOBAL is IAM's page "AWS global condition context keys" (reference_policies_condition-keys.html), whose part
 // "Availability" says when a key is there; VALUES the table "Principal key values" of IAM: Variables; S3 the page "Amazon
 // S3 condition keys" of the Service Authorization Reference and S3: Condition keys; KMS: "AWS KMS condition keys".
-func keys() []key {
-	absent := func(Caller, string) fate { return neverThere() }
-	value := func(text string) func(Caller, string) fate { return func(Caller, string) fate { return is(text) } }
-	of := func(f func(Caller) fate) func(Caller, string) fate {
-		return func(c Caller, _ string) fate { return f(c) }
-	}
-	return slices.Concat(principalKeys(of, value, absent), requestKeys(of, value, absent), serviceKeys(of, value, absent))
-}
+func keys() []key { return slices.Concat(principalKeys(), requestKeys(), serviceKeys()) }
 
-type (
-	ofCaller = func(func(Caller) fate) func(Caller, string) fate
-	ofText   = func(string) func(Caller, string) fate
-	ofCall   = func(Caller, string) fate
-)
+func absent(Caller) fate { return fate{absent: yes} }
+
+func value(text string) func(Caller) fate { return func(Caller) fate { return is(text) } }
 
 // principalKeys are about who calls.
-func principalKeys(of ofCaller, value ofText, absent ofCall) []key {
+func principalKeys() []key {
 	return []key{
 		// GLOBAL: in all signed requests; of a session it is the role's.
-		{"aws:principalarn", inAll, of(func(c Caller) fate { return is(c.RoleARN) })},
-		{"aws:principalaccount", inAll, of(func(c Caller) fate { return is(c.account()) })}, // GLOBAL: always
-		{"aws:principaltype", inAll, value("AssumedRole")},                                  // VALUES
-		{"aws:principalisawsservice", inAll, value("false")},                                // GLOBAL: in all signed requests
-		{"aws:username", inAll, absent},                                                     // GLOBAL: users only
-		{"aws:userid", inAll, of(func(c Caller) fate { // VALUES: ROLE-ID:SESSION-NAME
+		{"aws:principalarn", inAll, func(c Caller) fate { return is(c.RoleARN) }},
+		{"aws:principalaccount", inAll, func(c Caller) fate { return is(c.account()) }}, // GLOBAL: always
+		{"aws:principaltype", inAll, value("AssumedRole")},                              // VALUES
+		{"aws:principalisawsservice", inAll, value("false")},                            // GLOBAL: in all signed requests
+		{"aws:username", inAll, absent},                                                 // GLOBAL: users only
+		{"aws:userid", inAll, func(c Caller) fate { // VALUES: ROLE-ID:SESSION-NAME
 			if c.RoleID == "" {
 				return fate{}
 			}
 			return like(c.RoleID + ":" + c.sessionName())
-		})},
+		}},
 		// GLOBAL: only if the principal is a member of an organization; the paths are a list, of which each begins with the id.
-		{"aws:principalorgid", inAll, of(func(c Caller) fate { return is(c.Organization) })},
-		{"aws:principalorgpaths", inAll, of(func(c Caller) fate {
+		{"aws:principalorgid", inAll, func(c Caller) fate { return is(c.Organization) }},
+		{"aws:principalorgpaths", inAll, func(c Caller) fate {
 			if c.Organization == "" {
 				return fate{}
 			}
 			return fate{values: []pattern{wildcards(c.Organization + "/*")}, multi: true}
-		})},
+		}},
 		// GLOBAL: of a session that came by an identity provider. Whether it is the ARN or the host is not said for OIDC.
-		{"aws:federatedprovider", inAll, of(func(c Caller) fate {
+		{"aws:federatedprovider", inAll, func(c Caller) fate {
 			_, host, found := strings.Cut(c.Provider, ":oidc-provider/")
 			if !found {
 				return fate{}
 			}
 			return fate{values: []pattern{literal(c.Provider), literal(host)}}
-		})},
+		}},
 		{"aws:multifactorauthage", inAll, absent},           // GLOBAL: only if the principal was authenticated with MFA
 		{"aws:principalservicename", inDirect, absent},      // GLOBAL: only in calls of AWS service principals
 		{"aws:principalservicenameslist", inDirect, absent}, // the same
@@ -210,57 +199,57 @@ func principalKeys(of ofCaller, value ofText, absent ofCall) []key {
 		{"aws:calledviafirst", inDirect, absent},            // the same
 		{"aws:calledvialast", inDirect, absent},             // the same
 		{"aws:viaawsservice", inDirect, value("false")},     // GLOBAL: false when the principal makes the call directly
-		{"kms:calleraccount", inKMS, of(func(c Caller) fate { // KMS: the account of the identity that calls, through S3 too
+		{"kms:calleraccount", inKMS, func(c Caller) fate { // KMS: the account of the identity that calls, through S3 too
 			return is(c.account())
-		})},
+		}},
 	}
 }
 
 // requestKeys are about the request and the network.
-func requestKeys(of ofCaller, value ofText, _ ofCall) []key {
+func requestKeys() []key {
 	// A function outside of VPCs has no endpoint that a policy of the account can name; Lambda's own network may have some.
-	elsewhere := func(Caller, string) fate {
+	elsewhere := func(Caller) fate {
 		return fate{absent: maybe, values: []pattern{literal("(none of the account's)")}}
 	}
 	return []key{
 		{"aws:securetransport", inAll, value("true")}, // GLOBAL: always
-		{"s3:tlsversion", inS3, func(Caller, string) fate { // "TLS 1.2 to become the minimum for all AWS API endpoints"
+		{"s3:tlsversion", inS3, func(Caller) fate { // "TLS 1.2 to become the minimum for all AWS API endpoints"
 			return atLeast(1.2)
 		}},
-		{"aws:currenttime", inAll, func(Caller, string) fate { return since(false) }}, // GLOBAL: always
-		{"aws:epochtime", inAll, func(Caller, string) fate { return since(true) }},    // GLOBAL: always, for numeric operators too
-		{"aws:requestedregion", inRegion, of(func(c Caller) fate { return is(c.Region) })},
+		{"aws:currenttime", inAll, func(Caller) fate { return since(false) }}, // GLOBAL: always
+		{"aws:epochtime", inAll, func(Caller) fate { return since(true) }},    // GLOBAL: always, for numeric operators too
+		{"aws:requestedregion", inRegion, func(c Caller) fate { return is(c.Region) }},
 		{"aws:sourcevpce", ofFunctions, elsewhere}, // GLOBAL: only if the requester uses a VPC endpoint
 		{"aws:sourcevpc", ofFunctions, elsewhere},  // the same
-		{"aws:resourceaccount", inAll, of(func(c Caller) fate { return is(c.ResourceAccount) })},
-		{"aws:resourceorgid", inAll, of(func(c Caller) fate { return is(c.resourceOrganization()) })},
+		{"aws:resourceaccount", inAll, func(c Caller) fate { return is(c.ResourceAccount) }},
+		{"aws:resourceorgid", inAll, func(c Caller) fate { return is(c.resourceOrganization()) }},
 	}
 }
 
 // serviceKeys are those of S3 and KMS.
-func serviceKeys(of ofCaller, value ofText, absent ofCall) []key {
+func serviceKeys() []key {
 	return []key{
-		{"s3:resourceaccount", inS3, of(func(c Caller) fate { return is(c.ResourceAccount) })},
+		{"s3:resourceaccount", inS3, func(c Caller) fate { return is(c.ResourceAccount) }},
 		{"s3:signatureversion", inS3, value("AWS4-HMAC-SHA256")}, // S3: Signature Version 4 authentication specific policy keys
 		{"s3:dataaccesspointarn", inS3, absent},                  // S3: only in requests through an access point
 		{"s3:dataaccesspointaccount", inS3, absent},              // the same
 		{"s3:accesspointnetworkorigin", inS3, absent},            // the same
 		// S3: the header of SSE-C, which ICA does not offer (Illumina: SSE-S3 and SSE-KMS).
 		{"s3:x-amz-server-side-encryption-customer-algorithm", inS3, absent},
-		{"kms:viaservice", inKMSByS3, of(func(c Caller) fate { // KMS: SERVICE.REGION.amazonaws.com
+		{"kms:viaservice", inKMSByS3, func(c Caller) fate { // KMS: SERVICE.REGION.amazonaws.com
 			if c.Region == "" {
 				return like("s3.*.amazonaws.com")
 			}
 			return is("s3." + c.Region + ".amazonaws.com")
-		})},
+		}},
 		{"kms:viaservice", ofFunctions, absent}, // KMS: only where a service makes the call for the principal
-		{"kms:encryptioncontext:aws:s3:arn", inKMSByS3, of(func(c Caller) fate { // S3: "Using SSE-KMS", encryption context:
+		{"kms:encryptioncontext:aws:s3:arn", inKMSByS3, func(c Caller) fate { // S3: "Using SSE-KMS", encryption context:
 			var f fate
 			for _, bucket := range c.Buckets { // the object's ARN, with a bucket key the bucket's
 				f.values = append(f.values, literal(bucket), wildcards(bucket+"/*"))
 			}
 			return f
-		})},
+		}},
 	}
 }
 
@@ -273,7 +262,7 @@ type request struct {
 func (c Caller) request(service string) request {
 	all := request{map[string]fate{}, c.Tags != nil}
 	for _, k := range keys() {
-		if f := k.fate(c, service); k.in(c, service) && f.known() {
+		if f := k.fate(c); k.in(c, service) && f.known() {
 			all.known[k.name] = f
 		}
 	}
@@ -288,7 +277,7 @@ const principalTag = "aws:principaltag/"
 func (x request) of(key string) fate {
 	f, ok := x.known[lower(key)]
 	if !ok && x.tags && strings.HasPrefix(lower(key), principalTag) {
-		return neverThere()
+		return absent(Caller{})
 	}
 	return f
 }
