@@ -59,7 +59,12 @@ func roleForeignPolicies() guard.Setting {
 func foreignPolicyEvents() guard.Trigger {
 	return guard.Trigger{
 		Source: "aws.iam", Events: policyVersionEvents(), Parameter: "policyArn", AnyResource: true,
-		Except: func(s icaconfig.Storage) []string { return []string{s.Role.Policy.ARN, s.Role.Boundary.ARN} },
+		Except: func(s icaconfig.Storage) []string {
+			if s.Role.Boundary.Ours {
+				return []string{s.Role.Policy.ARN, s.Role.Boundary.ARN}
+			}
+			return []string{s.Role.Policy.ARN}
+		},
 	}
 }
 
