@@ -184,7 +184,7 @@ func TestInputsOfEncryptionAreRestored(t *testing.T) {
 		out, err := w.s3.GetBucketEncryption(t.Context(), &s3.GetBucketEncryptionInput{Bucket: &w.storage.Bucket.Name})
 		w.must(out, err)
 		got, before := out.ServerSideEncryptionConfiguration.Rules[0], configuration.Rules[0]
-		if aws.ToString(got.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != w.storage.Key.ARN ||
+		if aws.ToString(got.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != w.storage.Key.ARN || got.BlockedEncryptionTypes == nil ||
 			!slices.Equal(got.BlockedEncryptionTypes.EncryptionType, before.BlockedEncryptionTypes.EncryptionType) {
 			t.Errorf("%s: %+v, refused %v", name, got.ApplyServerSideEncryptionByDefault, got.BlockedEncryptionTypes)
 		}
