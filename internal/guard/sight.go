@@ -4,5 +4,6 @@ package guard
 // raises an event there. An RCP binds ICA's call for the role's credentials, an SCP does not, as the caller is no principal
 // of the organisation
 // (https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html).
-const NotVisible = "not visible from here: an organisation's SCPs and RCPs, session policies and VPC endpoint policies; if ICA shows " +
-	`"Not authorized to perform sts:AssumeRoleWithWebIdentity" while role-trust and oidc-provider are in sync, ask for an RCP first`
+const NotVisible = "not visible from here: an organisation's SCPs and RCPs, session policies and VPC endpoint policies; if ICA " +
+	`shows "Not authorized to perform sts:AssumeRoleWithWebIdentity" while role-trust and oidc-provider are in sync, ask for an ` +
+	"RCP first"

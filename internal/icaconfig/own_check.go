@@ -261,7 +261,8 @@ func (s Storage) wrongAdmission(st policy.Statement) []string {
 		`Condition must have "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-gds*"}, or another service account of the namespace`,
 	)
 	expect(len(c.Values("StringEquals", "sts:RoleSessionName")) == 0,
-		"StringEquals about sts:RoleSessionName can never match: ICA's session names differ, and * is no wildcard there; write StringLike")
+		"StringEquals about sts:RoleSessionName can never match: ICA's session names differ, and * is no wildcard there; write "+
+			"StringLike")
 	expect(
 		slices.Equal(c.Values("StringLike", "sts:RoleSessionName"), policy.Values{"PREFIX-*"}),
 		`Condition must have "StringLike": {"sts:RoleSessionName": "PREFIX-*"}, with the word PREFIX: without it every ICA tenant of the region could take the role`,
@@ -296,7 +297,8 @@ func doubtsOfTrust(doc policy.Document) []string {
 		}
 		var all []string
 		if !audience {
-			all = append(all, "no condition on PROVIDER:aud: only the OIDC provider's own list of audiences says for whom a token has to be issued")
+			all = append(all, "no condition on PROVIDER:aud: only the OIDC provider's own list of audiences says for whom a token has to "+
+				"be issued")
 		}
 		if !patterns {
 			all = append(all, "the condition on PROVIDER:sub admits single service accounts only, where Illumina's page has "+

@@ -23,7 +23,8 @@ func TestLacks(t *testing.T) {
 		"one action less": {`{"Effect":"Allow","NotAction":"s3:Put*","Resource":"*"}`, []string{"s3:PutObject" + onObjects}, nil},
 		"some keys": {
 			`{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::lab","arn:aws:s3:::lab/ica/runs/*"]}`,
-			nil, []string{"s3:GetObject" + onObjects, "s3:PutObject" + onObjects},
+			nil,
+			[]string{"s3:GetObject" + onObjects, "s3:PutObject" + onObjects},
 		},
 		"under a condition that is met": {`{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}`, nil, nil},
 		"under a condition that is not": {
@@ -32,7 +33,8 @@ func TestLacks(t *testing.T) {
 		},
 		"under one that nobody knows": {
 			`{"Effect":"Allow","Action":"s3:Get*","Resource":"*","Condition":{"StringEquals":{"lab:Key":"x"}}},{"Effect":"Allow","Action":["s3:L*","s3:PutObject"],"Resource":"*"}`,
-			nil, []string{"s3:GetObject" + onObjects},
+			nil,
+			[]string{"s3:GetObject" + onObjects},
 		},
 	} {
 		d, err := Parse(`{"Version":"2012-10-17","Statement":[` + c.statements + `]}`)

@@ -122,8 +122,11 @@ func tieringHarm(c types.IntelligentTieringConfiguration) string {
 	if len(c.Tierings) == 0 {
 		return ""
 	}
-	soonest := slices.MinFunc(c.Tierings, func(a, b types.Tiering) int { return cmp.Compare(aws.ToInt32(a.Days), aws.ToInt32(b.Days)) })
-	return fmt.Sprintf("archives objects of the class INTELLIGENT_TIERING that nobody read for %d days", aws.ToInt32(soonest.Days))
+	soonest := aws.ToInt32(c.Tierings[0].Days)
+	for _, tier := range c.Tierings {
+		soonest = min(soonest, aws.ToInt32(tier.Days))
+	}
+	return fmt.Sprintf("archives objects of the class INTELLIGENT_TIERING that nobody read for %d days", soonest)
 }
 
 func tieringPrefix(c types.IntelligentTieringConfiguration) string {

@@ -64,7 +64,7 @@ func bucketLifecycleCases() []testCase {
 		put("all objects expire, on purpose", guard.InSync, expected, expires(everywhere)),
 		tier("Intelligent-Tiering archives ICA's folder", withNotes, variant{}, "ica/", types.IntelligentTieringStatusEnabled),
 		tier("Intelligent-Tiering archives all", withNotes, variant{}, "", types.IntelligentTieringStatusEnabled),
-		tier("Intelligent-Tiering archives ICA's folder, on purpose", guard.InSync, expected, "ica/", types.IntelligentTieringStatusEnabled),
+		tier("Intelligent-Tiering archives all, on purpose", guard.InSync, expected, "", types.IntelligentTieringStatusEnabled),
 		tier("Intelligent-Tiering archives others' files", guard.InSync, variant{}, "portal/", types.IntelligentTieringStatusEnabled),
 		tier("Intelligent-Tiering that is off", guard.InSync, variant{}, "ica/", types.IntelligentTieringStatusDisabled),
 		{
@@ -120,8 +120,9 @@ func TestPrefixOfTiering(t *testing.T) {
 			t.Errorf("prefix %q, want %q", got, name)
 		}
 	}
-	if harm := tieringHarm(types.IntelligentTieringConfiguration{}); harm != "" || tieringPrefix(types.IntelligentTieringConfiguration{}) != "" {
-		t.Errorf("no tiers, no filter: %q", harm)
+	var nothing types.IntelligentTieringConfiguration
+	if tieringHarm(nothing) != "" || tieringPrefix(nothing) != "" {
+		t.Error("no tiers, no filter: it does no harm, and everywhere")
 	}
 }
 

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,8 +36,13 @@ func inputs(t *testing.T, name string, into any) []byte {
 // inputStorage is the storage that the inputs are about.
 func inputStorage(t *testing.T, bucketLines string) icaconfig.Storage {
 	t.Helper()
-	file, err := icaconfig.Parse("ica.yaml", []byte("storages:\n  - name: lab\n    icaRegion: US\n    bucket: {name: lab-ica-data, folder: "+
-		"byob-icav2"+bucketLines+"}\n    role: {sessionNamePrefix: \"ssm:/p\"}\n"))
+	file, err := icaconfig.Parse("ica.yaml", fmt.Appendf(nil, `
+storages:
+  - name: lab
+    icaRegion: US
+    bucket: {name: lab-ica-data, folder: byob-icav2%s}
+    role: {sessionNamePrefix: "ssm:/p"}
+`, bucketLines))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +95,15 @@ func TestInputsAsOwnTrustPolicy(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "trust.json"), []byte(own), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		file, err := icaconfig.ParseIn(os.DirFS(dir), "ica.yaml", []byte("storages:\n  - name: lab\n    icaRegion: US\n    bucket: {name: lab-ica-data}\n"+
-			"    role: {sessionNamePrefix: \"ssm:/p\"}\n    documents: {trustPolicy: trust.json}\naccount: \"111122223333\"\n"))
+		file, err := icaconfig.ParseIn(os.DirFS(dir), "ica.yaml", []byte(`
+account: "111122223333"
+storages:
+  - name: lab
+    icaRegion: US
+    bucket: {name: lab-ica-data}
+    role: {sessionNamePrefix: "ssm:/p"}
+    documents: {trustPolicy: trust.json}
+`))
 		if refused := name == "g-sessionname-equals-no-wildcard"; refused != (err != nil) {
 			t.Errorf("%s: refused %v: %v", name, err != nil, err)
 		}
@@ -159,7 +172,8 @@ func TestInputsOfEncryption(t *testing.T) {
 	inputs(t, "encryption-configurations.json", &configurations)
 	unnamed, named := inputStorage(t, ""), inputStorage(t, `, kmsKeyArn: "`+key+`"`)
 	for name, want := range map[string]struct{ unnamed, named string }{
-		"since-april-2026-default": {"in sync", "drift"}, "managed-key-by-alias": {"in sync", "drift"}, "own-key-by-alias": {"alert", "drift"},
+		"since-april-2026-default": {"in sync", "drift"}, "managed-key-by-alias": {"in sync", "drift"},
+		"own-key-by-alias": {"alert", "drift"},
 	} {
 		configuration, ok := configurations[name]
 		if got := verdict(compareEncryption(unnamed, configuration.Rules)); !ok || got != want.unnamed {
@@ -183,9 +197,9 @@ func TestInputsOfEncryptionAreRestored(t *testing.T) {
 		expectStatus(t, w.reconcile("bucket-encryption"), guard.Restored)
 		out, err := w.s3.GetBucketEncryption(t.Context(), &s3.GetBucketEncryptionInput{Bucket: &w.storage.Bucket.Name})
 		w.must(out, err)
-		got, before := out.ServerSideEncryptionConfiguration.Rules[0], configuration.Rules[0]
-		if aws.ToString(got.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != w.storage.Key.ARN || got.BlockedEncryptionTypes == nil ||
-			!slices.Equal(got.BlockedEncryptionTypes.EncryptionType, before.BlockedEncryptionTypes.EncryptionType) {
+		got, refused := out.ServerSideEncryptionConfiguration.Rules[0], configuration.Rules[0].BlockedEncryptionTypes
+		if aws.ToString(got.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != w.storage.Key.ARN ||
+			got.BlockedEncryptionTypes == nil || !slices.Equal(got.BlockedEncryptionTypes.EncryptionType, refused.EncryptionType) {
 			t.Errorf("%s: %+v, refused %v", name, got.ApplyServerSideEncryptionByDefault, got.BlockedEncryptionTypes)
 		}
 	}

@@ -143,11 +143,15 @@ func TestUnusableKeyAdvice(t *testing.T) {
 		advice string
 	}{
 		{keyState{State: types.KeyStatePendingImport}, "import the same key material again"},
-		{keyState{State: types.KeyStateUnavailable, Store: "cks-1"}, "connect-custom-key-store --region us-east-1 --custom-key-store-id cks-1"},
+		{
+			keyState{State: types.KeyStateUnavailable, Store: "cks-1"},
+			"connect-custom-key-store --region us-east-1 --custom-key-store-id cks-1",
+		},
 		{keyState{State: types.KeyStateCreating}, "KMS console"},
 	} {
 		v := compareKeyState(s, c.got)
-		if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].Remediation, c.advice) || strings.Contains(v.Alerts[0].Remediation, "enable-key") {
+		if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].Remediation, c.advice) ||
+			strings.Contains(v.Alerts[0].Remediation, "enable-key") {
 			t.Errorf("%s: %+v", c.got.State, v)
 		}
 	}

@@ -88,8 +88,8 @@ func perimeterTags(s icaconfig.Storage, got roleIdentity) guard.Comparison {
 			continue
 		}
 		v = v.And(guard.Note(
-			fmt.Sprintf("role %s has the tag %s=%s, at which policies of an organisation may look that cannot be seen from here: they may "+
-				"keep ICA out", s.Role.Name, key, got.Tags[key]),
+			fmt.Sprintf("role %s has the tag %s=%s, at which policies of an organisation may look that cannot be seen from here: they "+
+				"may keep ICA out", s.Role.Name, key, got.Tags[key]),
 			"if ICA is refused, ask who keeps the organisation's SCPs and RCPs what this tag does; ICA calls from Illumina's network"))
 	}
 	return v

@@ -119,24 +119,22 @@ func compareRoleBoundary(s icaconfig.Storage, got boundaryState) guard.Compariso
 func (b boundaryState) judge(s icaconfig.Storage) guard.Comparison {
 	if b.Unreadable != "" {
 		return guard.Comparison{Notes: []guard.Finding{b.finding(
-			"the content of the permissions boundary "+b.ARN+" cannot be read, so whether it permits what ICA needs is not checked: "+
+			"the content of "+b.String()+" cannot be read, so whether it permits what ICA needs is not checked: "+
 				policy.Mask(b.Unreadable), "let icaguard's roles read it, or ask its owner")}}
 	}
 	content, err := b.Document.parse()
 	if err != nil {
 		return guard.Comparison{Alerts: []guard.Finding{b.finding(
-			"the permissions boundary "+b.ARN+" does not parse, so nobody knows what it permits: "+err.Error(), b.remediation())}}
+			b.String()+" does not parse, so nobody knows what it permits: "+err.Error(), b.remediation())}}
 	}
 	denied, mayDeny := b.Use.denials(s, content)
 	lacked, mayLack := b.Use.lacks(s, content)
 	var v guard.Comparison
 	if texts := said(denied, "no statement permits ", lacked); texts != "" {
-		v.Alerts = append(v.Alerts, b.finding("the permissions boundary "+b.ARN+" keeps ICA from "+served(s)+": "+texts, b.remediation()))
+		v.Alerts = append(v.Alerts, b.finding(b.String()+" keeps ICA from "+served(s)+": "+texts, b.remediation()))
 	}
 	if texts := said(mayDeny, "whether a statement permits it is not certain for ", mayLack); texts != "" {
-		v.Notes = append(
-			v.Notes, b.finding("the permissions boundary "+b.ARN+" may keep ICA from "+served(s)+": "+texts, b.remediation()),
-		)
+		v.Notes = append(v.Notes, b.finding(b.String()+" may keep ICA from "+served(s)+": "+texts, b.remediation()))
 	}
 	return v
 }
@@ -149,6 +147,8 @@ func said(denials []string, introduction string, lacks []string) string {
 	}
 	return strings.Join(texts, "; ")
 }
+
+func (b boundaryState) String() string { return "the permissions boundary " + b.ARN }
 
 func (b boundaryState) remediation() string {
 	return "ask the owner of " + b.ARN + " to permit what icaguard render permission-policy prints, or name another boundary in " +

@@ -44,8 +44,9 @@ func roleBoundaryCases() []testCase {
 		},
 		{
 			setting: id, name: "one set where none is asked for, and it permits all", want: withNotes,
-			variant: variant{role: "boundary: none"}, breakIt: func(w *env) { w.demandBoundary(permitsAll); w.storage.Role.Boundary.ARN = "" },
-			check: func(w *env, o guard.Outcome) { expectTold(w.t, o, "does not name") },
+			variant: variant{role: "boundary: none"},
+			breakIt: func(w *env) { w.demandBoundary(permitsAll); w.storage.Role.Boundary.ARN = "" },
+			check:   func(w *env, o guard.Outcome) { expectTold(w.t, o, "does not name") },
 		},
 		{
 			setting: id, name: "the one that the organisation demands permits all", want: guard.InSync, variant: demanded,

@@ -92,7 +92,8 @@ func diffTrust(s icaconfig.Storage, want policy.Document, got document) guard.Co
 	c := guard.Comparison{Diffs: differences(policy.Diff(want.Plain(), widened))}
 	if narrower > 0 {
 		c = c.And(guard.Note(
-			"the trust policy admits fewer of ICA's service accounts than Illumina asks for: its condition on "+s.Provider.Host+":sub is narrower",
+			"the trust policy admits fewer of ICA's service accounts than Illumina asks for: its condition on "+s.Provider.Host+
+				":sub is narrower",
 			`if ICA shows "Not authorized to perform sts:AssumeRoleWithWebIdentity", put the trust policy: icaguard render trust-policy `+
 				"--storage "+s.Name))
 	}
@@ -149,7 +150,8 @@ func faultOfTrust(s icaconfig.Storage, prefix icaconfig.Secret, statement policy
 	case len(statement.Principal) != 1 || !slices.Equal(statement.Principal["Federated"], policy.Values{s.Provider.ARN}):
 		return "lets in others than ICA: they could take the role and read the bucket"
 	case !bindsSessionName(statement):
-		return "has no condition on " + sessionNameKey + " that binds it to this lab: every ICA tenant of the region could take the role"
+		return "has no condition on " + sessionNameKey + " that binds it to this lab: every ICA tenant of the region could take the " +
+			"role"
 	case prefix == "":
 		return "is not the one that ICA needs, whatever the prefix is"
 	}

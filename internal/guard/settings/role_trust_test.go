@@ -160,7 +160,7 @@ func roleTrustCases() []testCase {
 		open("parameter deleted, and any session name let in", true, []string{"does not exist", "every ICA tenant of the region"},
 			secretPrefix+"-*", "*"),
 		open("parameter deleted, and all that is open at once", true,
-			[]string{"does not exist", "statement 1 lets in others", "statement 2 has no condition", "statement 3 is not the one that ICA needs"},
+			[]string{"does not exist", "statement 1 lets in others", "statement 2 has no condition", "statement 3 is not the one that"},
 			`"Statement":[{`, `"Statement":[`+stranger+`,ANY-TENANT,{`, "serviceaccount:use1", "serviceaccount:euc1"),
 		narrower,
 		{
