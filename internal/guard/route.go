@@ -77,10 +77,15 @@ func (t Trigger) concerns(e cloudtrail.Event, s icaconfig.Storage) bool {
 		return false
 	}
 	if t.AnyResource {
-		return true
+		return t.Except == nil || !t.named(e, t.Except(s))
 	}
+	return t.named(e, t.Names(s))
+}
+
+// named reports whether the event names one of the names.
+func (t Trigger) named(e cloudtrail.Event, names []string) bool {
 	for _, named := range append(e.Named(t.Parameter), e.Resources...) {
-		if slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && t.means(named, name) }) {
+		if slices.ContainsFunc(names, func(name string) bool { return name != "" && t.means(named, name) }) {
 			return true
 		}
 	}

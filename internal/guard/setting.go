@@ -90,8 +90,9 @@ type Trigger struct {
 	Events    []string // CloudTrail event names
 	Parameter string   // the key of requestParameters that names the resource; resources[].ARN counts too
 	Names     func(icaconfig.Storage) []string
-	// AnyResource: these events concern us whatever they name.
+	// AnyResource: these events concern us whatever they name, but for what Except names.
 	AnyResource bool
+	Except      func(icaconfig.Storage) []string
 	// MatchARNSegment: the parameter holds the name as one part of an ARN or a URL.
 	MatchARNSegment bool
 	// AlwaysAlert: the event is an alert by itself. What it changed cannot be compared with what was deployed.

@@ -238,6 +238,11 @@ func (f *File) warnings(s StorageSpec) []warning {
 		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better leave "+
 			"the key out",
 	)
+	if own, ok := f.files.policies[s.Documents.TrustPolicy]; ok {
+		for _, text := range doubtsOfTrust(own) {
+			warn(true, "documents.trustPolicy", s.Documents.TrustPolicy+": "+text)
+		}
+	}
 	doubt := s.region().Doubt
 	warn(
 		doubt != "", "icaRegion",

@@ -146,6 +146,14 @@ def emulated_by_patches() -> list[Gap]:
             s3_request_payment,
         ),
         Gap(
+            "s3-intelligent-tiering",
+            "s3",
+            "knows none of the calls on a bucket's Intelligent-Tiering configurations",
+            "keeps them by id, lists them, and deletes one; 404 NoSuchConfiguration where there is none",
+            S3_API + "API_PutBucketIntelligentTieringConfiguration.html",
+            s3_intelligent_tiering,
+        ),
+        Gap(
             "s3-encryption-fields",
             "s3",
             "forgets which types of encryption a bucket refuses",
@@ -953,6 +961,38 @@ def s3_request_payment() -> None:
             return ""
         self.data["Action"] = "GetBucketRequestPayment"
         return self.serialized(ActionResult({"Payer": getattr(bucket, "payer", "BucketOwner")}))
+
+    S3Response._bucket_response = respond
+
+
+def s3_intelligent_tiering() -> None:
+    import re
+
+    from moto.s3.exceptions import MalformedXML
+    from moto.s3.responses import S3Response
+
+    original = S3Response._bucket_response
+
+    def respond(self, request, full_url):
+        if "intelligent-tiering" not in request.args or request.method not in ("GET", "PUT", "DELETE"):
+            return original(self, request, full_url)
+        bucket = self.backend.get_bucket(self.bucket_name)
+        configurations = bucket.__dict__.setdefault("intelligent_tiering", {})
+        if request.method == "PUT":
+            content = re.search(rb"<IntelligentTieringConfiguration[^>]*>(.*)</IntelligentTieringConfiguration>", self.body, re.S)
+            if not content:
+                raise MalformedXML()
+            configurations[request.args["id"]] = content.group(1).decode()
+            return ""
+        if request.method == "DELETE":
+            if configurations.pop(request.args["id"], None) is None:
+                return 404, {}, "<Error><Code>NoSuchConfiguration</Code><Message>no such configuration</Message></Error>"
+            return 204, {}, ""
+        tag = "IntelligentTieringConfiguration"
+        listed = "".join(f"<{tag}>{content}</{tag}>" for _, content in sorted(configurations.items()))
+        return f"<ListBucketIntelligentTieringConfigurationsOutput><IsTruncated>false</IsTruncated>{listed}" + (
+            "</ListBucketIntelligentTieringConfigurationsOutput>"
+        )
 
     S3Response._bucket_response = respond
 

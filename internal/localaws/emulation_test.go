@@ -46,6 +46,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"s3-new-bucket-defaults":       checkBucketDefaults,
 		"s3-unknown-sub-resources":     checkUnknownSubResources,
 		"s3-request-payment":           checkRequestPayment,
+		"s3-intelligent-tiering":       checkIntelligentTiering,
 		"s3-expected-bucket-owner":     checkExpectedOwner,
 		"s3-wrong-region":              checkWrongRegion,
 		"s3-malformed-bucket-policy":   checkMalformedPolicy,
@@ -438,6 +439,51 @@ func checkUnknownSubResources(ctx context.Context, local *localaws.AWS) error {
 		}
 	}
 	return done(client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}))
+}
+
+func checkIntelligentTiering(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("tiered")
+	put := func(id string, days int32) error {
+		return done(client.PutBucketIntelligentTieringConfiguration(ctx, &s3.PutBucketIntelligentTieringConfigurationInput{
+			Bucket: bucket, Id: &id, IntelligentTieringConfiguration: &s3types.IntelligentTieringConfiguration{
+				Id: &id, Status: s3types.IntelligentTieringStatusEnabled,
+				Filter:   &s3types.IntelligentTieringFilter{Prefix: aws.String("ica/")},
+				Tierings: []s3types.Tiering{{AccessTier: s3types.IntelligentTieringAccessTierArchiveAccess, Days: &days}},
+			},
+		}))
+	}
+	remove := func(id string) error {
+		return done(client.DeleteBucketIntelligentTieringConfiguration(
+			ctx, &s3.DeleteBucketIntelligentTieringConfigurationInput{Bucket: bucket, Id: &id},
+		))
+	}
+	listed := func(want string) error {
+		out, err := client.ListBucketIntelligentTieringConfigurations(
+			ctx, &s3.ListBucketIntelligentTieringConfigurationsInput{Bucket: bucket},
+		)
+		if err != nil {
+			return err
+		}
+		got := ""
+		for _, c := range out.IntelligentTieringConfigurationList {
+			got += fmt.Sprintf("%s %s %s %d; ", *c.Id, *c.Filter.Prefix, c.Tierings[0].AccessTier, *c.Tierings[0].Days)
+		}
+		if got != want {
+			err = fmt.Errorf("configurations %q, want %q", got, want)
+		}
+		return err
+	}
+	if err := errors.Join(wantCode(put("a", 90), "NoSuchBucket"), wantCode(listed(""), "NoSuchBucket")); err != nil {
+		return err
+	}
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	const a, b = "a ica/ ARCHIVE_ACCESS 120; ", "b ica/ ARCHIVE_ACCESS 90; "
+	if err := errors.Join(listed(""), put("b", 90), put("a", 90), put("a", 120), listed(a+b)); err != nil {
+		return err
+	}
+	return errors.Join(remove("b"), wantCode(remove("b"), "NoSuchConfiguration"), listed(a))
 }
 
 func checkRequestPayment(ctx context.Context, local *localaws.AWS) error {

@@ -325,6 +325,15 @@ func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 		{del, "replication", "DeleteBucketReplication", "PutReplicationConfiguration", "DeleteBucketReplication"},
 		{get, "requestPayment", "GetBucketRequestPayment", "GetBucketRequestPayment", ""},
 		{put, "requestPayment", "PutBucketRequestPayment", "PutBucketRequestPayment", "PutBucketRequestPayment"},
+		{get, "intelligent-tiering", "ListBucketIntelligentTieringConfigurations", "GetIntelligentTieringConfiguration", ""},
+		{
+			put, "id&intelligent-tiering", "PutBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration",
+			"PutBucketIntelligentTieringConfiguration",
+		},
+		{
+			del, "id&intelligent-tiering", "DeleteBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration",
+			"DeleteBucketIntelligentTieringConfiguration",
+		},
 		{get, "inventory", "ListBucketInventoryConfigurations", "GetInventoryConfiguration", ""},
 		{get, "id&inventory", "GetBucketInventoryConfiguration", "GetInventoryConfiguration", ""},
 		{put, "id&inventory", "PutBucketInventoryConfiguration", "PutInventoryConfiguration", "PutBucketInventoryConfiguration"},

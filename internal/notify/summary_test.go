@@ -29,6 +29,9 @@ func TestSummary(t *testing.T) {
 			notice.Filter["status"][0] != "summary" {
 			t.Errorf("notice %q %v, want %q, %s", notice.Subject, notice.Filter, c.subject, c.severity)
 		}
+		if !strings.Contains(notice.Body, guard.NotVisible) {
+			t.Errorf("the body does not say what cannot be seen:\n%s", notice.Body)
+		}
 		for _, o := range c.outcomes {
 			if !strings.Contains(notice.Body, string(o.Status)) {
 				t.Errorf("the body does not name %s:\n%s", o.Status, notice.Body)

@@ -87,5 +87,6 @@ func Table(w io.Writer, outcomes []guard.Outcome) error {
 			fmt.Fprintf(w, "\n%s", Text(o))
 		}
 	}
+	fmt.Fprintf(w, "\n%s\n", guard.NotVisible)
 	return nil
 }

@@ -128,10 +128,10 @@ func written(service string, setting guard.Setting, s icaconfig.Storage) []strin
 }
 
 // actionOf is the IAM action behind an event, if it has one of its own. In S3 only two deletions do; the others are done
-// with the action that puts, which the guard writes with. KMS's DeleteKey is AWS's own act when the waiting time is over
-// (Service Authorization Reference).
+// with the action that puts, which the guard writes with. KMS's DeleteKey and DeleteExpiredKeyMaterial are AWS's own acts
+// when a time is over, and DisconnectCustomKeyStore is no action on a key (Service Authorization Reference).
 func actionOf(service, event string) []string {
-	own := event != "DeleteKey"
+	own := !slices.Contains([]string{"DeleteKey", "DeleteExpiredKeyMaterial", "DisconnectCustomKeyStore"}, event)
 	if service == "s3" {
 		own = slices.Contains([]string{"DeleteBucket", "DeleteBucketPolicy"}, event)
 	}

@@ -87,6 +87,9 @@ func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 		Provider: &icaconfig.Provider{ARN: named("openIDConnectProviderArn"), URL: named("url")},
 		Key:      &icaconfig.Key{ARN: named("keyId")},
 	}
+	if strings.Contains(s.Role.Policy.ARN, "policy/organisation-") {
+		s.Role.Boundary, s.Role.Policy.ARN = icaconfig.Boundary{ARN: s.Role.Policy.ARN}, "none"
+	}
 	if e.Source == "aws.kms" && len(e.Resources) > 0 {
 		s.Key.ARN = e.Resources[0]
 	}
@@ -140,8 +143,9 @@ func TestEveryConstructedSampleHasATrigger(t *testing.T) {
 		if !slices.Contains(sources[event.Source], event.Name) {
 			t.Errorf("events/%s: no setting listens to %s", file, key)
 		}
-		if own := key + ".icaguard.json"; file != key+".json" && file != own {
-			t.Errorf("events/%s holds %s: name it %s.json, or %s if it is about the guard's own", file, key, key, own)
+		if !slices.Contains([]string{key + ".json", key + ".icaguard.json", key + ".organisation.json"}, file) {
+			t.Errorf("events/%[1]s holds %[2]s: name it %[2]s.json, %[2]s.icaguard.json if it is about the guard's own, "+
+				"%[2]s.organisation.json if it is about an organisation's policy", file, key)
 		}
 	}
 }

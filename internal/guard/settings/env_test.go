@@ -321,6 +321,15 @@ func expectStatus(t *testing.T, o guard.Outcome, want guard.Status) {
 	}
 }
 
+// expectMatch expects a finding that an exception could name so.
+func expectMatch(t *testing.T, o guard.Outcome, match string) {
+	t.Helper()
+	named := func(f guard.Finding) bool { return f.Match == match && len(f.Digest) == 12 }
+	if !slices.ContainsFunc(slices.Concat(o.Alerts, o.Notes), named) {
+		t.Errorf("no finding is named %s: %+v, %+v", match, o.Alerts, o.Notes)
+	}
+}
+
 // withNotes is InSync where tests expect that something is worth knowing.
 const withNotes guard.Status = "in-sync, with notes"
 

@@ -42,6 +42,11 @@ func readAttached(ctx context.Context, c guard.Clients, s icaconfig.Storage) (at
 	if _, err := ourRole(ctx, c, s); err != nil {
 		return nil, err
 	}
+	return attachedTo(ctx, c, s)
+}
+
+// attachedTo is what is attached to the role that bears our name.
+func attachedTo(ctx context.Context, c guard.Clients, s icaconfig.Storage) (attachedPolicies, error) {
 	return guard.ReadOnce(
 		c, "ListAttachedRolePolicies "+s.Role.Name, func() (attachedPolicies, error) { return listAttached(ctx, c, s.Role.Name) },
 	)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -74,6 +75,22 @@ func compareRoleIdentity(s icaconfig.Storage, got roleIdentity) guard.Comparison
 		if want := wantTags(s)[key]; got.Tags[key] != want {
 			v.Diffs = append(v.Diffs, guard.Diff{Path: "tag " + key, Expected: want, Found: got.Tags[key]})
 		}
+	}
+	return v.And(perimeterTags(s, got))
+}
+
+// perimeterTags tells of tags by which an organisation's policies choose whom they bind: AWS's data perimeter examples
+// begin them so (https://github.com/aws-samples/data-perimeter-policy-examples). Those policies cannot be read from here.
+func perimeterTags(s icaconfig.Storage, got roleIdentity) guard.Comparison {
+	var v guard.Comparison
+	for _, key := range slices.Sorted(maps.Keys(got.Tags)) {
+		if len(key) < len("dp:") || !strings.EqualFold(key[:len("dp:")], "dp:") {
+			continue
+		}
+		v = v.And(guard.Note(
+			fmt.Sprintf("role %s has the tag %s=%s, at which policies of an organisation may look that cannot be seen from here: they "+
+				"may keep ICA out", s.Role.Name, key, got.Tags[key]),
+			"if ICA is refused, ask who keeps the organisation's SCPs and RCPs what this tag does; ICA calls from Illumina's network"))
 	}
 	return v
 }
