@@ -1,6 +1,7 @@
 package icaconfig
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,7 @@ func (d checker) check(f *File) {
 	d.checkTags(f)
 	d.checkPrefixes(f)
 	d.checkRegions(f)
+	d.checkRegionalNames(f)
 	d.checkUnique(f, "name", func(s *StorageSpec) string { return s.Name })
 	d.checkUnique(f, "bucket.name", (*StorageSpec).bucketID)
 	d.checkRoles(f)
@@ -107,6 +109,30 @@ func (d checker) checkRegions(f *File) {
 				"oidcProvider: {id: <id>, namespace: <namespace>}",
 			)
 		}
+	}
+}
+
+// checkRegionalNames holds the names of buckets to create that end as only those of an account's regional namespace may
+// (Amazon S3 User Guide, General purpose bucket naming rules): it is this account's and this region's, or S3 refuses it. An
+// adopted bucket has its name already. A file without account is held against the credentials' by File.Owner.
+func (d checker) checkRegionalNames(f *File) {
+	for i, s := range f.Storages {
+		path := at(i, "bucket.name")
+		if !s.regionalName() || d.Faulty(path) || s.ICARegion == "" {
+			continue
+		}
+		region, account := s.region().AWS, cmp.Or(f.Account, s.namedAccount(), "123456789012")
+		what, ending := "", "-"+account+"-"+region+regionalEnding
+		switch {
+		case slices.Contains(noRegionalNames(), region):
+			what = region + " has no names that end in " + regionalEnding
+		case !strings.HasSuffix(s.Bucket.Name, ending):
+			what = yamlspec.Quoted(s.Bucket.Name) + " ends in " + regionalEnding + ", as names of an account's regional namespace do, " +
+				"but is none of this account and region: S3 would not create it"
+		default:
+			continue
+		}
+		d.Limit(path, what, "NAME"+ending+", another ending, existing: true for a bucket that is there", "name: lab-prod-ica")
 	}
 }
 
