@@ -122,17 +122,16 @@ func (d checker) checkRegionalNames(f *File) {
 			continue
 		}
 		region, account := s.region().AWS, cmp.Or(f.Account, s.namedAccount(), "123456789012")
-		what, ending := "", "-"+account+"-"+region+regionalEnding
+		ending := "-" + account + "-" + region + regionalEnding
+		what := yamlspec.Quoted(s.Bucket.Name) + " ends in " + regionalEnding + ", as only names of an account's regional namespace do, " +
+			"but is none of this account and region: S3 would not create it"
+		allowed := "NAME" + ending + ", another ending, existing: true for a bucket that is there"
 		switch {
 		case slices.Contains(noRegionalNames(), region):
-			what = region + " has no names that end in " + regionalEnding
+			d.Limit(path, region+" has no buckets whose names end in "+regionalEnding, "another ending", "name: lab-prod-ica")
 		case !strings.HasSuffix(s.Bucket.Name, ending):
-			what = yamlspec.Quoted(s.Bucket.Name) + " ends in " + regionalEnding + ", as names of an account's regional namespace do, " +
-				"but is none of this account and region: S3 would not create it"
-		default:
-			continue
+			d.Limit(path, what, allowed, "name: lab-prod-ica"+ending)
 		}
-		d.Limit(path, what, "NAME"+ending+", another ending, existing: true for a bucket that is there", "name: lab-prod-ica")
 	}
 }
 

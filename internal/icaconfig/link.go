@@ -35,9 +35,11 @@ func (f *File) Owner(account, partition string) (Owner, error) {
 	}
 	for i, s := range f.Storages {
 		if s.regionalName() && s.namedAccount() != account {
-			return Owner{}, fmt.Errorf("config: baseline: %s:%d: bucket %s can be created in account %s only, but the credentials are those "+
-				"of %s: use the other credentials, or another name", f.src.Name(), f.src.Where(at(i, "bucket.name")).Line, s.Bucket.Name,
-				s.namedAccount(), account)
+			return Owner{}, fmt.Errorf(
+				"config: baseline: %s:%d: bucket %s can be created in account %s only, but the credentials are those of %s: use the other "+
+					"credentials, or another name",
+				f.src.Name(), f.src.Where(at(i, "bucket.name")).Line, s.Bucket.Name, s.namedAccount(), account,
+			)
 		}
 	}
 	return Owner{account, partition}, nil
