@@ -123,8 +123,8 @@ func (d checker) checkRegionalNames(f *File) {
 		}
 		region, account := s.region().AWS, cmp.Or(f.Account, s.namedAccount(), "123456789012")
 		ending := "-" + account + "-" + region + regionalEnding
-		what := yamlspec.Quoted(s.Bucket.Name) + " ends in " + regionalEnding + ", as only names of an account's regional namespace do, " +
-			"but is none of this account and region: S3 would not create it"
+		what := yamlspec.Quoted(s.Bucket.Name) + " ends in " + regionalEnding + ", as only names of an account's regional namespace " +
+			"do, but is none of this account and region: S3 would not create it"
 		allowed := "NAME" + ending + ", another ending, existing: true for a bucket that is there"
 		switch {
 		case slices.Contains(noRegionalNames(), region):
