@@ -46,8 +46,8 @@ type Event struct {
 	Parameters Parameters `json:"-"`
 }
 
-// Parameters are an event's requestParameters as JSON, "" where they are not known. They are a witness of what was written: they are
-// compared with what is read, and never written anywhere.
+// Parameters are an event's requestParameters as JSON, "" where they are not known. They are a witness of what was written:
+// they are compared with what is read, and never written anywhere.
 type Parameters string
 
 // maxParameters bounds what is kept of an event. CloudTrail itself leaves out request parameters above 100 KB

@@ -49,7 +49,8 @@ var errContradicted = errors.New("the newest event says that another document wa
 // err says what differs. It passes: the request that comes again carries no parameters, and reads more than 15 seconds after the
 // event, which is long after a read shows the last write.
 func (t testimony) err() error {
-	return awserr.Passing(fmt.Errorf("%w: event %s wrote %s; read was %s", errContradicted, t.event.EventID, orNone(t.missing), orNone(t.extra)))
+	return awserr.Passing(fmt.Errorf("%w: event %s: only written: %s; only read: %s", errContradicted, t.event.EventID,
+		orNone(t.missing), orNone(t.extra)))
 }
 
 // lost is about parts of others that were written and are not there after a restore.
@@ -57,14 +58,16 @@ func (t testimony) lost() Comparison {
 	if len(t.missing) == 0 {
 		return Comparison{}
 	}
-	return Alert("after the restore these parts of others are missing, which were written shortly before: "+strings.Join(t.missing, "; "),
+	return Alert(
+		"after the restore these parts of others are missing, which were written shortly before: "+strings.Join(t.missing, "; "),
 		"put them back, or ask who removed them: they stand in the request parameters of event "+t.event.EventID+
-			" (aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventId,AttributeValue="+t.event.EventID+")")
+			" (aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventId,AttributeValue="+t.event.EventID+")",
+	)
 }
 
 func orNone(parts []string) string {
 	if len(parts) == 0 {
-		return "nothing that is missing"
+		return "nothing"
 	}
 	return strings.Join(parts, "; ")
 }

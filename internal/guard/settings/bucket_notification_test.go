@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -288,6 +289,9 @@ func wrote(second int64, byICA bool, entries ...entry) guard.Event {
 		EventID: fmt.Sprint("event-", second), Event: "PutBucketNotification", Time: time.Unix(second, 0).UTC(),
 		Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/lab"},
 	}
+	if second == 0 {
+		e.Time = time.Time{}
+	}
 	if byICA {
 		e.Actor.Issuer = "arn:aws:iam::123456789012:role/ICA"
 	}
@@ -310,123 +314,125 @@ func wrote(second int64, byICA bool, entries ...entry) guard.Event {
 	return e
 }
 
-// heard is what one pass hears, and what is on the bucket then.
-type heard struct {
-	present []entry
-	events  []guard.Event
-}
-
-// TestNotificationAuthors plays events in the order in which they happen to arrive.
+// TestNotificationAuthors plays events in the order in which they happen to arrive. Entries are letters: i and j are ICA's, l, b
+// (EventBridge) and c (in another account of its organisation) the lab's. "ica@10 li: lib" is a pass that hears that ICA's role
+// wrote l and i at second 10, and finds l, i and b on the bucket. "?" is an event without parameters, "!" one that is unreadable.
 func TestNotificationAuthors(t *testing.T) {
-	ica, lab := icaEntry(), foreignEntry()
-	bus, second := entry{Target: toEventBridge}, icaEntry()
-	second.Target, second.Filters = otherTopic, one("prefix", "ica2/")
-	central := lab // another account of the lab's own organisation
-	central.Target = "arn:aws:sqs:us-east-1:222233334444:central"
-	labAlone := authors{Others: []entry{lab}}
-	both := authors{ICA: []entry{ica}, Others: []entry{lab}}
-	list := func(entries ...entry) []entry { return entries }
-	pass := func(present []entry, events ...guard.Event) heard { return heard{present, events} }
-	mute := func(e guard.Event) guard.Event { e.Parameters = ""; return e }
-	broken := func(e guard.Event) guard.Event {
-		e.Parameters = `{"NotificationConfiguration": {"NewTargetConfiguration": {"Target": "x"}}}`
-		return e
-	}
-	icaFirst, icaAdds := wrote(10, true, lab, ica), wrote(20, true, lab, ica, second)
-	for name, c := range map[string]struct {
-		before           authors
-		unknown          bool
-		passes           []heard
-		ica, others, why string
+	for _, c := range []struct {
+		name, before   string // ICA's|others'
+		passes         []string
+		after, because string
 	}{
-		"ICA's first":                  {before: labAlone, passes: []heard{pass(list(lab, ica), icaFirst)}, ica: icaTopic, others: labQueue},
-		"ICA's first, in our account":  {before: labAlone, passes: []heard{pass(list(lab, bus), wrote(10, true, lab, bus))}, ica: toEventBridge, others: labQueue},
-		"ICA drops others' by the way": {before: labAlone, passes: []heard{pass(list(ica), wrote(10, true, ica))}, ica: icaTopic},
-		"ICA's last is removed by ICA": {before: both, passes: []heard{pass(list(lab), wrote(10, true, lab))}, ica: icaTopic, others: labQueue, why: "removed"},
-		"and put again by ICA": {
-			before: both, passes: []heard{pass(list(lab), wrote(10, true, lab)), pass(list(lab, second), wrote(20, true, lab, second))},
-			ica: otherTopic, others: labQueue,
-		},
-		"a stranger adds":          {before: authors{ICA: list(ica)}, passes: []heard{pass(list(ica, lab), wrote(10, false, ica, lab))}, ica: icaTopic, others: labQueue},
-		"a stranger removes ICA's": {before: both, passes: []heard{pass(list(lab), wrote(10, false, lab))}, ica: icaTopic, others: labQueue},
-		"the bucket has more by now": {
-			before: labAlone, passes: []heard{pass(list(lab, ica, bus), icaFirst)}, others: labQueue + " " + toEventBridge,
-			why: "the bucket has other notifications by now",
-		},
-		"emptied before it was heard": {before: labAlone, passes: []heard{pass(nil, icaFirst)}, others: labQueue, why: "lost " + icaTopic},
-		"emptied, and both are heard": {before: labAlone, passes: []heard{pass(nil, icaFirst, wrote(11, false))}, why: "lost " + icaTopic},
-		"emptied, heard the other way round": {
-			before: labAlone, passes: []heard{pass(nil, wrote(11, false)), pass(nil, icaFirst)}, why: "lost " + icaTopic,
-		},
-		"a second check":                 {before: labAlone, passes: []heard{pass(list(lab, ica), mute(icaFirst))}, others: labQueue, why: "came without what it wrote"},
-		"a second check of a learnt one": {before: labAlone, passes: []heard{pass(list(lab, ica), icaFirst), pass(nil, mute(icaFirst))}, ica: icaTopic, others: labQueue},
-		"unreadable":                     {before: both, passes: []heard{pass(list(lab), broken(icaFirst))}, ica: icaTopic, others: labQueue, why: "cannot be read"},
-		"unreadable after a lost one": {
-			before: labAlone, passes: []heard{pass(nil, icaFirst), pass(nil, mute(icaAdds))}, others: labQueue, why: "lost " + icaTopic,
-		},
-		"an old event twice": {
-			before: labAlone, passes: []heard{pass(list(lab, ica), icaFirst), pass(list(lab, ica, second), icaAdds), pass(list(lab, ica), icaFirst)},
-			ica: icaTopic + " " + otherTopic, others: labQueue,
-		},
-		"an older event of ICA's, late": {
-			before: labAlone, passes: []heard{pass(list(lab, ica, second), icaAdds), pass(list(lab), wrote(5, true, lab))},
-			ica: icaTopic + " " + otherTopic, others: labQueue,
-		},
-		"the lab's own, heard in time": {
-			before: labAlone, passes: []heard{pass(list(lab, bus), wrote(5, false, lab, bus)), pass(list(lab, bus, ica), wrote(10, true, lab, bus, ica))},
-			ica: icaTopic, others: labQueue + " " + toEventBridge,
-		},
-		"the lab's own, heard late": {
-			before: labAlone, passes: []heard{pass(list(lab, bus, ica), wrote(10, true, lab, bus, ica)), pass(list(lab, bus, ica), wrote(5, false, lab, bus))},
-			ica: icaTopic, others: labQueue + " " + toEventBridge,
-		},
-		"the lab's own, seen without its event": {
-			before: labAlone, passes: []heard{pass(list(lab, bus)), pass(list(lab, bus, ica), wrote(10, true, lab, bus, ica))},
-			ica: icaTopic, others: labQueue + " " + toEventBridge,
-		},
-		"the lab's own to another account": {
-			before: labAlone, passes: []heard{pass(list(lab, central), wrote(5, false, lab, central)), pass(list(lab, central, ica), wrote(10, true, lab, central, ica))},
-			ica: icaTopic, others: labQueue + " " + central.Target,
-		},
-		"a stranger's event overtakes ICA's": {
-			before: authors{}, passes: []heard{pass(list(ica, lab), wrote(20, false, ica, lab))}, others: icaTopic + " " + labQueue,
-		},
-		"and ICA's comes late": {
-			before: authors{}, passes: []heard{pass(list(ica, lab), wrote(20, false, ica, lab)), pass(list(ica, lab), wrote(10, true, ica))},
-			others: labQueue, why: "the bucket has other notifications by now",
-		},
-		"and ICA writes again": {
-			before: authors{}, passes: []heard{
-				pass(list(ica, lab), wrote(20, false, ica, lab)), pass(list(ica, lab), wrote(10, true, ica)), pass(list(ica, lab), wrote(30, true, ica, lab)),
-			},
-			ica: icaTopic, others: labQueue,
-		},
-		"ICA's first is lost, and the lab's comes late": {
-			before: authors{}, passes: []heard{pass(list(ica, lab), wrote(20, true, ica, lab)), pass(list(ica, lab), wrote(10, false, ica, lab))},
-			ica: icaTopic, others: labQueue,
-		},
-		"nothing was known, and somebody writes": {
-			before: authors{ICA: list(central), Others: list(lab)}, unknown: true, passes: []heard{pass(list(lab, central), wrote(5, false, lab, central))},
-			others: labQueue,
-		},
-		"no event": {before: both, passes: []heard{pass(nil), pass(list(lab)), pass(list(lab, ica))}, ica: icaTopic, others: labQueue},
+		{"ICA's first", "|l", []string{"ica@10 li: li"}, "i|l", ""},
+		{"ICA's first, in our account", "|l", []string{"ica@10 lb: lb"}, "b|l", ""},
+		{"ICA drops others' by the way", "|l", []string{"ica@10 i: i"}, "i|", ""},
+		{"ICA's last is removed by ICA", "i|l", []string{"ica@10 l: l"}, "i|l", "removed"},
+		{"and ICA puts another", "i|l", []string{"ica@10 l: l", "ica@20 lj: lj"}, "j|l", ""},
+		{"a stranger adds", "i|", []string{"lab@10 il: il"}, "i|l", ""},
+		{"a stranger removes ICA's", "i|l", []string{"lab@10 l: l"}, "i|l", ""},
+		{"the bucket has more by now", "|l", []string{"ica@10 li: lib"}, "|lb", "has other notifications by now"},
+		{"emptied before it was heard", "|l", []string{"ica@10 li: "}, "|l", "lost i"},
+		{"emptied, and both are heard", "|l", []string{"ica@10 li, lab@11 : "}, "|", "lost i"},
+		{"emptied, heard the other way round", "|l", []string{"lab@11 : ", "ica@10 li: "}, "|", "lost i"},
+		{"a second check", "|l", []string{"ica@10? li: li"}, "|l", "came without what it wrote"},
+		{"a second check of a learnt one", "|l", []string{"ica@10 li: li", "ica@10? li: "}, "i|l", ""},
+		{"unreadable", "i|l", []string{"ica@10! l: l"}, "i|l", "cannot be read"},
+		{"unreadable after a lost one", "|l", []string{"ica@10 li: ", "ica@20? lij: "}, "|l", "lost i"},
+		{"without a time", "|l", []string{"ica@0 li: li"}, "|l", "does not say when"},
+		{"an old event twice", "|l", []string{"ica@10 li: li", "ica@20 lij: lij", "ica@10 li: li"}, "ij|l", ""},
+		{"an older event of ICA's, late", "|l", []string{"ica@20 lij: lij", "ica@5 l: l"}, "ij|l", ""},
+		{"the lab's own, heard in time", "|l", []string{"lab@5 lb: lb", "ica@10 lbi: lbi"}, "i|lb", ""},
+		{"the lab's own, heard late", "|l", []string{"ica@10 lbi: lbi", "lab@5 lb: lbi"}, "i|lb", ""},
+		{"the lab's own, seen without its event", "|l", []string{": lb", "ica@10 lbi: lbi"}, "i|lb", ""},
+		{"the lab's own to another account", "|l", []string{"lab@5 lc: lc", "ica@10 lci: lci"}, "i|lc", ""},
+		{"the lab's own to another account, heard late", "i|l", []string{"ica@10 lcij: lcij", "lab@5 lci: lcij"}, "ij|lc", ""},
+		{"a stranger's event overtakes ICA's", "|", []string{"lab@20 il: il"}, "|il", ""},
+		{"and ICA's comes late", "|", []string{"lab@20 il: il", "ica@10 i: il"}, "|l", "has other notifications by now"},
+		{"and ICA writes again", "|", []string{"lab@20 il: il", "ica@10 i: il", "ica@30 il: il"}, "i|l", ""},
+		{"and ICA's is lost", "|", []string{"lab@20 il: il", "ica@30 il: il"}, "|il", "had been written by others before"},
+		{"ICA's first is lost, and the lab's comes late", "|", []string{"ica@20 il: il", "lab@10 il: il"}, "i|l", ""},
+		{"nothing was known, and somebody writes", "", []string{"lab@5 lc: lc"}, "|l", ""},
+		{"nothing was known, and ICA writes", "", []string{"ica@5 li: li"}, "i|l", ""},
+		{"no event", "i|l", []string{": ", ": l", ": il"}, "i|l", ""},
 	} {
-		now := c.before
-		for i, p := range c.passes {
-			now = now.after(p.events, "arn:aws:iam::123456789012:role/ICA", p.present, "123456789012", !c.unknown || i > 0)
+		before, known := c.before, c.before != ""
+		if !known {
+			before = "ic|l" // what is found at first
 		}
-		why := now.Missed.Why
+		ica, others, _ := strings.Cut(before, "|")
+		now := authors{ICA: lettered(ica), Others: lettered(others)}
+		for _, p := range c.passes {
+			events, present := passOf(p)
+			now, known = now.after(events, "arn:aws:iam::123456789012:role/ICA", present, "123456789012", known), true
+		}
+		because := now.Missed.Why
 		if len(now.Missed.Lost) > 0 {
-			why = "lost " + strings.Join(now.Missed.Lost, ", ")
+			because = "lost " + strings.Join(now.Missed.Lost, "")
 		}
 		if !now.Removed.Time.IsZero() {
-			why = "removed"
+			because = "removed"
 		}
-		if targets(now.ICA) != strings.ReplaceAll(c.ica, " ", ", ") || targets(now.Others) != strings.ReplaceAll(c.others, " ", ", ") ||
-			!strings.Contains(why, c.why) || c.why == "" && why != "" {
-			t.Errorf("%s: ICA's %q, others' %q, said %q; want %q, %q and %q", name, targets(now.ICA), targets(now.Others), why, c.ica, c.others, c.why)
+		for letter, e := range letters() {
+			because = strings.ReplaceAll(because, e.Target, string(letter))
+		}
+		after := lettersOf(now.ICA) + "|" + lettersOf(now.Others)
+		if sortedLetters(after) != sortedLetters(c.after) || !strings.Contains(because, c.because) || c.because == "" && because != "" {
+			t.Errorf("%s: %s because %q, want %s because %q", c.name, after, because, c.after, c.because)
 		}
 	}
+}
+
+func letters() map[rune]entry {
+	second, central := icaEntry(), foreignEntry()
+	second.Target, second.Filters = otherTopic, one("prefix", "ica2/")
+	central.Target, central.Filters = "arn:aws:sqs:us-east-1:222233334444:central", one("prefix", "central/")
+	return map[rune]entry{'i': icaEntry(), 'j': second, 'l': foreignEntry(), 'b': {Target: toEventBridge}, 'c': central}
+}
+
+func lettered(text string) []entry {
+	var all []entry
+	for _, letter := range strings.TrimSpace(text) {
+		all = append(all, letters()[letter])
+	}
+	return all
+}
+
+func lettersOf(entries []entry) string {
+	var text strings.Builder
+	for _, e := range entries {
+		for letter, known := range letters() {
+			if e.equal(known) {
+				text.WriteRune(letter)
+			}
+		}
+	}
+	return text.String()
+}
+
+func sortedLetters(both string) string {
+	ica, others, _ := strings.Cut(both, "|")
+	return string(slices.Sorted(slices.Values([]rune(ica)))) + "|" + string(slices.Sorted(slices.Values([]rune(others))))
+}
+
+func passOf(text string) (events []guard.Event, present []entry) {
+	heard, found, _ := strings.Cut(text, ":")
+	for _, one := range strings.Split(heard, ",") {
+		who, document, _ := strings.Cut(strings.TrimSpace(one), " ")
+		author, when, ok := strings.Cut(who, "@")
+		if !ok {
+			continue
+		}
+		second, _ := strconv.ParseInt(strings.TrimRight(when, "?!"), 10, 64)
+		e := wrote(second, author == "ica", lettered(document)...)
+		switch when[len(when)-1] {
+		case '?':
+			e.Parameters = ""
+		case '!':
+			e.Parameters = `{"NotificationConfiguration": {"NewTargetConfiguration": {"Target": "x"}}}`
+		}
+		events = append(events, e)
+	}
+	return events, lettered(found)
 }
 
 // TestEventEntries: old and new events of one configuration decode alike, and what is not known says nothing.

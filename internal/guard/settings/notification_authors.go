@@ -39,7 +39,7 @@ type write struct {
 type missedWrite struct {
 	write
 	Why  string   `json:"why"`
-	Lost []string `json:"lost,omitempty"` // targets of entries that it had and nobody can restore; for people
+	Lost []string `json:"lost,omitempty"` // targets in other accounts that it had and nobody can restore; for people
 }
 
 // recordedNotifications names the authors in the ledger.
@@ -47,7 +47,9 @@ const recordedNotifications = "notifications"
 
 // recordedAuthors knows nobody before the first check: then what leads to another account is taken for ICA's, as that
 // is where ICA lives. A record that cannot be read counts as none.
-func recordedAuthors(ctx context.Context, c guard.Clients, s icaconfig.Storage, present []entry) (a authors, known bool, err error) {
+func recordedAuthors(
+	ctx context.Context, c guard.Clients, s icaconfig.Storage, present []entry,
+) (a authors, known bool, err error) {
 	foundHere := authors{ICA: leadingOut(present, c.Account), Others: stayingIn(present, c.Account)}
 	if c.Store == nil {
 		return foundHere, false, nil
@@ -56,10 +58,10 @@ func recordedAuthors(ctx context.Context, c guard.Clients, s icaconfig.Storage, 
 	if err != nil {
 		return authors{}, false, fmt.Errorf("get what ICA put on bucket %s: %w", s.Bucket.Name, err)
 	}
-	if value == "" || json.Unmarshal([]byte(value), &a) != nil {
-		return foundHere, false, nil
+	if known = json.Unmarshal([]byte(value), &a) == nil; !known {
+		a = foundHere
 	}
-	return a, true, nil
+	return a, known, nil
 }
 
 // recordNotifications records whose the present entries are, as far as the events tell.
@@ -85,7 +87,8 @@ func recordNotifications(ctx context.Context, c guard.Clients, s icaconfig.Stora
 
 // after is who wrote what, once the events are heard.
 func (a authors) after(events []guard.Event, ica string, present []entry, account string, known bool) authors {
-	writes := slices.DeleteFunc(slices.Clone(events), func(e guard.Event) bool { return !slices.Contains(notificationEvents(), e.Event) })
+	isNone := func(e guard.Event) bool { return !slices.Contains(notificationEvents(), e.Event) }
+	writes := slices.DeleteFunc(slices.Clone(events), isNone)
 	slices.SortStableFunc(writes, func(x, y guard.Event) int { return x.Time.Compare(y.Time) })
 	byOthers := func(e guard.Event) bool { return e.Actor.Issuer != ica }
 	if !known && slices.ContainsFunc(writes, byOthers) {
@@ -99,10 +102,10 @@ func (a authors) after(events []guard.Event, ica string, present []entry, accoun
 		switch {
 		case byOthers(e):
 			a = a.afterOthers(said, seen, present, account)
-		case said.write.same(a.Learnt), !e.Time.IsZero() && e.Time.Before(a.Learnt.Time): // heard before, or written over since
+		case said.same(a.Learnt), !e.Time.IsZero() && e.Time.Before(a.Learnt.Time): // heard before, or written over since
 		case seen && !e.Time.IsZero():
 			a = a.learn(said, present, account)
-		case !e.Time.Equal(a.Learnt.Time):
+		case e.Time.IsZero() || !e.Time.Equal(a.Learnt.Time):
 			a = a.miss(said, present, account)
 		}
 	}
@@ -143,7 +146,7 @@ func (a authors) miss(said testimony, present []entry, account string) authors {
 	}
 	missed := missedWrite{write: said.write, Why: said.whyMissed(present), Lost: a.Missed.Lost}
 	if said.readable {
-		lost := lackingIn(slices.Concat(present, a.ICA, a.Others), said.entries)
+		lost := leadingOut(lackingIn(slices.Concat(present, a.ICA, a.Others), said.entries), account)
 		missed.Lost = nil
 		for _, e := range lost[:min(len(lost), mostTold)] {
 			missed.Lost = append(missed.Lost, clipped(e.Target))
@@ -248,8 +251,8 @@ func (a authors) removed(missing []entry) guard.Comparison {
 		v.Alerts = append(v.Alerts, guard.Finding{
 			What: fmt.Sprintf("ICA's role itself removed its last notifications (event %s, %s), that to %s too: files that come into the "+
 				"bucket, or go, do not show up in ICA", a.Removed.EventID, a.Removed.Time.UTC().Format(time.DateTime), e.Target),
-			Remediation: "ask whoever manages the storage in ICA whether it was disconnected on purpose; if not, let ICA connect it again. " +
-				"icaguard does not put back what ICA itself removed",
+			Remediation: "ask whoever manages the storage in ICA whether it was disconnected on purpose; if not, let ICA connect it " +
+				"again. icaguard does not put back what ICA itself removed",
 			Match: e.Target, Digest: guard.DigestOf(e.Target + " " + e.String()),
 		})
 	}
