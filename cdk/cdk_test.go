@@ -243,7 +243,8 @@ func checkAdopted(t *testing.T, a app) {
 	}
 }
 
-// checkNamespaces: S3 creates a name of the account's regional namespace only where it is told so, and no other one then.
+// checkNamespaces: S3 creates a name of the account's regional namespace only where it is told so, and no other one
+// then.
 func checkNamespaces(t *testing.T, a app) {
 	namespaces := map[any]any{}
 	for _, bucket := range a.templates["icaguard-storage-us-east-1"].ofType("AWS::S3::Bucket") {

@@ -142,7 +142,8 @@ func (s Setting) check(ctx context.Context, r *run, j job) (Plan, Outcome) {
 }
 
 // record lets a setting record what the events that caused the check show, if any did. Failing that, the check goes on
-// and says so. What an event tells of is waited for, for a few seconds: this is the only pass that has the event's own word.
+// and says so. What an event tells of is waited for, for a few seconds: this is the only pass that has the event's own
+// word.
 func (s Setting) record(ctx context.Context, r *run, j job) (recordError string) {
 	const reads = 3
 	if s.Record == nil || r.Clients.Store == nil {
@@ -253,7 +254,8 @@ func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, er
 }
 
 // verify reads until the restored value shows, and what others wrote shortly before, for about four seconds: reads are
-// eventually consistent. What is lost then is not silently lost: it is known from the event alone, and no later check has that.
+// eventually consistent. What is lost then is not silently lost: it is known from the event alone, and no later check
+// has that.
 func (s Setting) verify(ctx context.Context, r *run, j job, outcome Outcome) Outcome {
 	waits := []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
 	var last Plan

@@ -41,13 +41,13 @@ type Event struct {
 	Event   string           `json:"event"`
 	Time    time.Time        `json:"time"`
 	Actor   cloudtrail.Actor `json:"actor"`
-	// Parameters are what the call was made with. Only Route fills them in, of an event that was received in this pass: no
-	// request carries them, so no second check has any.
+	// Parameters are what the call was made with. Only Route fills them in, of an event that was received in this pass:
+	// no request carries them, so no second check has any.
 	Parameters Parameters `json:"-"`
 }
 
-// Parameters are an event's requestParameters as JSON, "" where they are not known. They are a witness of what was written:
-// they are compared with what is read, and never written anywhere.
+// Parameters are an event's requestParameters as JSON, "" where they are not known. They are a witness of what was
+// written: they are compared with what is read, and never written anywhere.
 type Parameters string
 
 // maxParameters bounds what is kept of an event. CloudTrail itself leaves out request parameters above 100 KB

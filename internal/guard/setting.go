@@ -182,9 +182,9 @@ type Spec[T any] struct {
 	Put      func(context.Context, Clients, icaconfig.Storage, T) error
 	Merges   bool
 	Destroys bool
-	// Witness is what was read, with the document that an event's parameters say was written; false where they do not say it
-	// or cannot be read. Missing names the parts that a restore over one state writes and one over the other does not. Both are
-	// pure, and for settings that merge; without them no event is asked.
+	// Witness is what was read, with the document that an event's parameters say was written; false where they do not
+	// say it or cannot be read. Missing names the parts that a restore over one state writes and one over the other
+	// does not. Both are pure, and for settings that merge; without them no event is asked.
 	Witness func(e Event, got T) (T, bool)
 	Missing func(st icaconfig.Storage, from, in T) []string
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// testimony is what the newest event that says which document was written says of it, against what was read. S3 and KMS have
-// no conditional writes, and their configurations are read eventually consistent, so two equal reads can both be old. An
-// event's word only makes icaguard wait or complain; what is written comes from what is read.
+// testimony is what the newest event that says which document was written says of it, against what was read. S3 and KMS
+// have no conditional writes, and their configurations are read eventually consistent, so two equal reads can both be
+// old. An event's word only makes icaguard wait or complain; what is written comes from what is read.
 type testimony struct {
 	event   Event
 	missing []string // parts that it wrote and that are not read
@@ -21,8 +21,8 @@ type testimony struct {
 
 func (t testimony) agrees() bool { return len(t.missing) == 0 && len(t.extra) == 0 }
 
-// witness asks the newest event with a word on it. Events are recorded with their seconds: of several in the last one any may
-// have been the last, so one that agrees is enough.
+// witness asks the newest event with a word on it. Events are recorded with their seconds: of several in the last one
+// any may have been the last, so one that agrees is enough.
 func witness[T any](sp Spec[T], st icaconfig.Storage, got T, events []Event) testimony {
 	var newest testimony
 	for _, e := range slices.Backward(events) {
@@ -46,8 +46,8 @@ func witness[T any](sp Spec[T], st icaconfig.Storage, got T, events []Event) tes
 
 var errContradicted = errors.New("the newest event says that another document was written than is read")
 
-// err says what differs. It passes: the request that comes again carries no parameters, and reads more than 15 seconds after the
-// event, which is long after a read shows the last write.
+// err says what differs. It passes: the request that comes again carries no parameters, so it waits for nothing more. It
+// reads 13 seconds later, after 8 of settling and 5 on the queue, when reads show the last write (docs/beliefs.md).
 func (t testimony) err() error {
 	return awserr.Passing(fmt.Errorf("%w: event %s: only written: %s; only read: %s", errContradicted, t.event.EventID,
 		orNone(t.missing), orNone(t.extra)))

@@ -113,8 +113,8 @@ func (d checker) checkRegions(f *File) {
 }
 
 // checkRegionalNames holds the names of buckets to create that end as only those of an account's regional namespace may
-// (Amazon S3 User Guide, General purpose bucket naming rules): it is this account's and this region's, or S3 refuses it. An
-// adopted bucket has its name already. A file without account is held against the credentials' by File.Owner.
+// (Amazon S3 User Guide, General purpose bucket naming rules): it is this account's and this region's, or S3 refuses
+// it. An adopted bucket has its name already. A file without account is held against the credentials' by File.Owner.
 func (d checker) checkRegionalNames(f *File) {
 	for i, s := range f.Storages {
 		path := at(i, "bucket.name")

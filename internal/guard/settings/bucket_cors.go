@@ -174,8 +174,8 @@ func lacking(have, need []string) []string {
 	return missing
 }
 
-// restoredRules are our rule first and every other rule after it, unchanged and in order. A rule that is exactly ours is
-// moved, not doubled.
+// restoredRules are our rule first and every other rule after it, unchanged and in order. A rule that is exactly ours
+// is moved, not doubled.
 func restoredRules(s icaconfig.Storage, got []types.CORSRule) []types.CORSRule {
 	ours := wantCORS(s)
 	rules := []types.CORSRule{ours}

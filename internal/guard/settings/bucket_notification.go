@@ -88,7 +88,8 @@ func compareNotifications(st icaconfig.Storage, got notifications) guard.Compari
 	case !known.Removed.Time.IsZero():
 		return v.And(known.removed(missing))
 	case len(missing) > 0 && len(leadingOut(missing, accountOf(st))) == 0:
-		// ICA's targets are in Illumina's account. What leads into our own may have been here before ICA read and wrote all.
+		// ICA's targets are in Illumina's account. What leads into our own may have been here before ICA read and wrote
+		// all.
 		return v.And(guard.Note("an entry for "+targets(missing)+", in this account, was in what ICA's role wrote and is gone: it is "+
 			"not put back, as it may be the lab's own", "put it back if files do not show up in ICA"))
 	}

@@ -314,9 +314,10 @@ func wrote(second int64, byICA bool, entries ...entry) guard.Event {
 	return e
 }
 
-// TestNotificationAuthors plays events in the order in which they happen to arrive. Entries are letters: i and j are ICA's, l, b
-// (EventBridge) and c (in another account of its organisation) the lab's. "ica@10 li: lib" is a pass that hears that ICA's role
-// wrote l and i at second 10, and finds l, i and b on the bucket. "?" is an event without parameters, "!" one that is unreadable.
+// TestNotificationAuthors plays events in the order in which they happen to arrive. Entries are letters: i and j are
+// ICA's, l, b (EventBridge) and c (in another account of its organisation) the lab's. "ica@10 li: lib" is a pass that
+// hears that ICA's role wrote l and i at second 10, and finds l, i and b on the bucket. "?" is an event without
+// parameters, "!" one that is unreadable.
 func TestNotificationAuthors(t *testing.T) {
 	for _, c := range []struct {
 		name, before   string // ICA's|others'

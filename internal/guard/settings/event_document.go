@@ -12,9 +12,9 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// eventDocument decodes a document that CloudTrail made of S3's XML: a list of one is that one, an empty element an empty
-// text, and a text that looks like a number or a boolean is one (recorded events). aliases are other names of elements. It is
-// false for what has an element that is not known: such a document says less than what was written.
+// eventDocument decodes a document that CloudTrail made of S3's XML: a list of one is that one, an empty element an
+// empty text, and a text that looks like a number or a boolean is one (recorded events). aliases are other names of
+// elements. It is false for what has an element that is not known: such a document says less than what was written.
 func eventDocument(raw json.RawMessage, aliases map[string]string, into any) bool {
 	var tree any
 	if json.Unmarshal(raw, &tree) != nil || tree == nil {
@@ -32,7 +32,8 @@ func eventDocument(raw json.RawMessage, aliases map[string]string, into any) boo
 	return decoder.Decode(into) == nil
 }
 
-// withoutNamespaces drops XML's own attributes, gives every element the name that it has today, and null to an empty one.
+// withoutNamespaces drops XML's own attributes, gives every element the name that it has today, and null to an empty
+// one.
 func withoutNamespaces(node any, aliases map[string]string) any {
 	switch node := node.(type) {
 	case map[string]any:

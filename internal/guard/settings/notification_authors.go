@@ -13,11 +13,11 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// authors is what icaguard has recorded of a bucket's notifications. ICA's entries are ICA's business: there is no document to
-// compare with, so icaguard records what ICA's role wrote.
+// authors is what icaguard has recorded of a bucket's notifications. ICA's entries are ICA's business: there is no
+// document to compare with, so icaguard records what ICA's role wrote.
 //
-// An entry is whose write is the first that had it. A write is only believed where the event's own parameters are what is on
-// the bucket: events come late, twice and in any order, and the next write may have come before ours was read.
+// An entry is whose write is the first that had it. A write is only believed where the event's own parameters are what
+// is on the bucket: events come late, twice and in any order, and the next write may have come before ours was read.
 type authors struct {
 	ICA    []entry `json:"ica"`
 	Others []entry `json:"others"` // of those that are on the bucket
@@ -138,8 +138,8 @@ func (a authors) learn(said testimony, present []entry, account string) authors 
 	return a
 }
 
-// miss remembers a write of ICA's that nothing is learnt from. Entries in it that lead to another account are not others' who
-// wrote them later: when ICA writes them again, they are ICA's.
+// miss remembers a write of ICA's that nothing is learnt from. Entries in it that lead to another account are not
+// others' who wrote them later: when ICA writes them again, they are ICA's.
 func (a authors) miss(said testimony, present []entry, account string) authors {
 	if said.same(a.Missed.write) || said.Time.Before(a.Missed.Time) {
 		return a
@@ -181,9 +181,9 @@ const (
 
 func clipped(target string) string { return target[:min(len(target), longestTarget)] }
 
-// afterOthers: what others' write had before ICA's first that had it is theirs, even if ICA's was heard first. But no late
-// event takes the last entry from ICA that leads to another account: ICA's own first write may have been lost. What is on the
-// bucket with their write and is not ICA's is theirs.
+// afterOthers: what others' write had before ICA's first that had it is theirs, even if ICA's was heard first. But no
+// late event takes the last entry from ICA that leads to another account: ICA's own first write may have been lost.
+// What is on the bucket with their write and is not ICA's is theirs.
 func (a authors) afterOthers(said testimony, seen bool, present []entry, account string) authors {
 	theirs := func(e entry) bool {
 		return !said.Time.IsZero() && e.Since.After(said.Time) && slices.ContainsFunc(said.entries, e.equal)
@@ -259,8 +259,8 @@ func (a authors) removed(missing []entry) guard.Comparison {
 	return v
 }
 
-// missed is about a write of ICA's that nothing was learnt from: an alert where it had entries that are not there and cannot be
-// restored.
+// missed is about a write of ICA's that nothing was learnt from: an alert where it had entries that are not there and
+// cannot be restored.
 func (a authors) missed(present []entry) guard.Comparison {
 	if a.Missed.Time.IsZero() && a.Missed.EventID == "" {
 		return guard.Comparison{}

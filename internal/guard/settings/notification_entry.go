@@ -185,7 +185,8 @@ type eventTarget struct {
 	}
 }
 
-// todaysNames are the elements of S3's XML (API_PutBucketNotificationConfiguration), by the names that the SDKs give them.
+// todaysNames are the elements of S3's XML (API_PutBucketNotificationConfiguration), by the names that the SDKs give
+// them.
 func todaysNames() map[string]string {
 	return map[string]string{
 		"topicconfigurations": "TopicConfiguration", "queueconfigurations": "QueueConfiguration",

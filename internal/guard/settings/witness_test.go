@@ -79,8 +79,8 @@ func staleCases() []staleCase {
 	}
 }
 
-// TestStaleReadsLoseNothing: reads stay stale throughout a pass, all equal, and the part that was added a moment before is not
-// in them. The event says so; icaguard waits, and writes once the reads are fresh.
+// TestStaleReadsLoseNothing: reads stay stale throughout a pass, all equal, and the part that was added a moment before
+// is not in them. The event says so; icaguard waits, and writes once the reads are fresh.
 func TestStaleReadsLoseNothing(t *testing.T) {
 	for _, c := range staleCases() {
 		t.Run(c.setting, func(t *testing.T) {
@@ -134,8 +134,8 @@ func TestStaleReadsThatPass(t *testing.T) {
 	}
 }
 
-// TestLostPartsAreTold: somebody removes what was added a moment before, between icaguard's last read and its check of what it
-// wrote.
+// TestLostPartsAreTold: somebody removes what was added a moment before, between icaguard's last read and its check of
+// what it wrote.
 func TestLostPartsAreTold(t *testing.T) {
 	for _, c := range staleCases() {
 		t.Run(c.setting, func(t *testing.T) {
