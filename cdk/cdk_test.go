@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -103,6 +104,7 @@ func TestStacks(t *testing.T) {
 	}
 	t.Run("golden", func(t *testing.T) { checkGolden(t, apps) })
 	t.Run("adopted is not created", func(t *testing.T) { checkAdopted(t, apps["adopted"]) })
+	t.Run("namespaces", func(t *testing.T) { checkNamespaces(t, apps["shared"]) })
 	t.Run("prefix", func(t *testing.T) { checkPrefixForms(t, apps) })
 	t.Run("trail", func(t *testing.T) { checkTrail(t, apps) })
 	t.Run("cdk-nag", func(t *testing.T) { checkNag(t, apps) })
@@ -238,6 +240,19 @@ func checkAdopted(t *testing.T, a app) {
 		if !strings.HasPrefix(role["RoleName"].(string), "icaguard-") {
 			t.Errorf("role %v", role["RoleName"])
 		}
+	}
+}
+
+// checkNamespaces: S3 creates a name of the account's regional namespace only where it is told so, and no other one
+// then.
+func checkNamespaces(t *testing.T, a app) {
+	namespaces := map[any]any{}
+	for _, bucket := range a.templates["icaguard-storage-us-east-1"].ofType("AWS::S3::Bucket") {
+		namespaces[bucket["BucketName"]] = bucket["BucketNamespace"]
+	}
+	want := map[any]any{"lab-prod-ica": nil, "lab-test-ica-123456789012-us-east-1-an": "account-regional"}
+	if !maps.Equal(namespaces, want) {
+		t.Errorf("namespaces %v, want %v", namespaces, want)
 	}
 }
 

@@ -142,10 +142,18 @@ func (s Setting) check(ctx context.Context, r *run, j job) (Plan, Outcome) {
 }
 
 // record lets a setting record what the events that caused the check show, if any did. Failing that, the check goes on
-// and says so.
+// and says so. What an event tells of is waited for, for a few seconds: this is the only pass that has the event's own
+// word.
 func (s Setting) record(ctx context.Context, r *run, j job) (recordError string) {
+	const reads = 3
 	if s.Record == nil || r.Clients.Store == nil {
 		return ""
+	}
+	for range reads {
+		plan, err := s.plan(ctx, r.Clients, j.Storage)
+		if err != nil || plan.witness(j.request.Events).agrees() || r.Sleep(ctx, settleFor) != nil {
+			break
+		}
 	}
 	if err := s.Record(ctx, r.Clients.with(r.pass), j.Storage, j.request.Events); err != nil {
 		return err.Error()
@@ -218,7 +226,8 @@ func (s Setting) backUp(ctx context.Context, r *run, j job, plan Plan) (backupEr
 const settleFor = 2 * time.Second
 
 // settle reads again what is about to be written over, as the gates took their time and the first read may have been another
-// row's: once, or where the setting merges with parts of others, until two reads in a row are equal.
+// row's: once, or where the setting merges with parts of others, until two reads in a row are equal and no event says
+// otherwise.
 func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, error) {
 	const reads = 3
 	for i := 0; ; i++ {
@@ -228,11 +237,15 @@ func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, er
 			}
 		}
 		next, err := s.plan(ctx, r.Clients, j.Storage)
-		switch {
-		case err != nil:
+		if err != nil {
 			return Plan{}, err
-		case !plan.merges, len(next.Diffs) == 0, reflect.DeepEqual(next.Observed, plan.Observed):
+		}
+		said := next.witness(j.request.Events)
+		switch {
+		case !plan.merges, len(next.Diffs) == 0, said.agrees() && reflect.DeepEqual(next.Observed, plan.Observed):
 			return next, nil
+		case i == reads && !said.agrees():
+			return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, said.err())
 		case i == reads:
 			return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, errUnsettled)
 		}
@@ -240,10 +253,12 @@ func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, er
 	}
 }
 
-// verify reads until the restored value shows, for about four seconds: reads are eventually consistent.
+// verify reads until the restored value shows, and what others wrote shortly before, for about four seconds: reads are
+// eventually consistent. What is lost then is not silently lost: it is known from the event alone, and no later check
+// has that.
 func (s Setting) verify(ctx context.Context, r *run, j job, outcome Outcome) Outcome {
 	waits := []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
-	var left []Diff
+	var last Plan
 	for _, wait := range waits {
 		if err := r.Sleep(ctx, wait); err != nil {
 			return outcome.failed(RestoreFailed, fmt.Errorf("%s: verify: %w", s.ID, err))
@@ -252,12 +267,15 @@ func (s Setting) verify(ctx context.Context, r *run, j job, outcome Outcome) Out
 		if err != nil {
 			return outcome.failed(RestoreFailed, fmt.Errorf("%s: verify: %w", s.ID, err))
 		}
-		if len(plan.Diffs) == 0 {
+		if len(plan.Diffs) == 0 && len(plan.witness(j.request.Events).missing) == 0 {
 			return outcome.restored(plan.Comparison)
 		}
-		left = plan.Diffs
+		last = plan
 	}
-	outcome.Status, outcome.Diffs, outcome.Problem = Unverified, left, "it was written, but does not read back so"
+	if len(last.Diffs) == 0 {
+		return outcome.restored(last.And(last.witness(j.request.Events).lost()))
+	}
+	outcome.Status, outcome.Diffs, outcome.Problem = Unverified, last.Diffs, "it was written, but does not read back so"
 	return outcome
 }
 

@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -40,6 +41,41 @@ type Event struct {
 	Event   string           `json:"event"`
 	Time    time.Time        `json:"time"`
 	Actor   cloudtrail.Actor `json:"actor"`
+	// Parameters are what the call was made with. Only Route fills them in, of an event that was received in this pass:
+	// no request carries them, so no second check has any.
+	Parameters Parameters `json:"-"`
+}
+
+// Parameters are an event's requestParameters as JSON, "" where they are not known. They are a witness of what was
+// written: they are compared with what is read, and never written anywhere.
+type Parameters string
+
+// maxParameters bounds what is kept of an event. CloudTrail itself leaves out request parameters above 100 KB
+// (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html).
+const maxParameters = 256 * 1024
+
+func newParameters(fields map[string]json.RawMessage) Parameters {
+	text, err := json.Marshal(fields)
+	if err != nil || len(fields) == 0 || len(text) > maxParameters {
+		return ""
+	}
+	return Parameters(text)
+}
+
+// Fields are the parameters by their names.
+func (p Parameters) Fields() map[string]json.RawMessage {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal([]byte(p), &fields) // what cannot be read says nothing
+	return fields
+}
+
+// Format prints nothing of them: a trust policy in them holds the session-name prefix.
+func (p Parameters) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "(%d bytes)", len(p)) }
+
+// same reports whether it is the same event, with its parameters or without.
+func (e Event) same(other Event) bool {
+	e.Parameters, other.Parameters = "", ""
+	return e == other
 }
 
 // count is a small number in a message, which anybody may have written who may send to the queue: it is clamped when it is read.
@@ -107,14 +143,18 @@ func (r Request) merge(other Request) Request {
 	return r
 }
 
-// newest are the last events, each once.
+// newest are the last events, each once, in the order of their times.
 func newest(events []Event) []Event {
 	var all []Event
 	for _, event := range events {
-		if !slices.Contains(all, event) {
+		at := slices.IndexFunc(all, event.same)
+		if at < 0 {
 			all = append(all, event)
+		} else if all[at].Parameters == "" {
+			all[at] = event
 		}
 	}
+	slices.SortStableFunc(all, func(a, b Event) int { return a.Time.Compare(b.Time) })
 	return all[max(0, len(all)-maxEvents):]
 }
 

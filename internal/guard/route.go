@@ -16,7 +16,7 @@ func Route(e cloudtrail.Event, self string, rows []Row, b icaconfig.Baseline) []
 	}
 	var events []Event
 	if who := Who(e, b); self == "" || who.ARN != self {
-		events = []Event{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who}}
+		events = []Event{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who, Parameters: newParameters(e.Parameters)}}
 	}
 	var requests []Request
 	seen := map[string]bool{}

@@ -158,6 +158,8 @@ type Plan struct {
 	// destroys: restoring deletes what others made, so it waits until that is backed up.
 	destroys bool
 	restore  func(context.Context) error
+	// witness asks events what was written.
+	witness func([]Event) testimony
 }
 
 // original is the observed state in full, for the store; never for people, as it may hold the prefix.
@@ -181,6 +183,11 @@ type Spec[T any] struct {
 	Put      func(context.Context, Clients, icaconfig.Storage, T) error
 	Merges   bool
 	Destroys bool
+	// Witness is what was read, with the document that an event's parameters say was written; false where they do not
+	// say it or cannot be read. Missing names the parts that a restore over one state writes and one over the other
+	// does not. Both are pure, and for settings that merge; without them no event is asked.
+	Witness func(e Event, got T) (T, bool)
+	Missing func(st icaconfig.Storage, from, in T) []string
 }
 
 // Define joins a row with its typed half.
@@ -196,7 +203,10 @@ func Define[T any](s Setting, sp Spec[T]) Setting {
 			}
 			return nil
 		}
-		return Plan{Comparison: sp.Compare(st, got), Observed: got, merges: sp.Merges, destroys: sp.Destroys, restore: restore}, nil
+		return Plan{
+			Comparison: sp.Compare(st, got), Observed: got, merges: sp.Merges, destroys: sp.Destroys, restore: restore,
+			witness: func(events []Event) testimony { return witness(sp, st, got, events) },
+		}, nil
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package icaconfig
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,7 @@ func (d checker) check(f *File) {
 	d.checkTags(f)
 	d.checkPrefixes(f)
 	d.checkRegions(f)
+	d.checkRegionalNames(f)
 	d.checkUnique(f, "name", func(s *StorageSpec) string { return s.Name })
 	d.checkUnique(f, "bucket.name", (*StorageSpec).bucketID)
 	d.checkRoles(f)
@@ -106,6 +108,29 @@ func (d checker) checkRegions(f *File) {
 				r.ID+" with oidcProvider.id and oidcProvider.namespace",
 				"oidcProvider: {id: <id>, namespace: <namespace>}",
 			)
+		}
+	}
+}
+
+// checkRegionalNames holds the names of buckets to create that end as only those of an account's regional namespace may
+// (Amazon S3 User Guide, General purpose bucket naming rules): it is this account's and this region's, or S3 refuses
+// it. An adopted bucket has its name already. A file without account is held against the credentials' by File.Owner.
+func (d checker) checkRegionalNames(f *File) {
+	for i, s := range f.Storages {
+		path := at(i, "bucket.name")
+		if !s.regionalName() || d.Faulty(path) || s.ICARegion == "" {
+			continue
+		}
+		region, account := s.region().AWS, cmp.Or(f.Account, s.namedAccount(), "123456789012")
+		ending := "-" + account + "-" + region + regionalEnding
+		what := yamlspec.Quoted(s.Bucket.Name) + " ends in " + regionalEnding + ", as only names of an account's regional namespace " +
+			"do, but is none of this account and region: S3 would not create it"
+		allowed := "NAME" + ending + ", another ending, existing: true for a bucket that is there"
+		switch {
+		case slices.Contains(noRegionalNames(), region):
+			d.Limit(path, region+" has no buckets whose names end in "+regionalEnding, "another ending", "name: lab-prod-ica")
+		case !strings.HasSuffix(s.Bucket.Name, ending):
+			d.Limit(path, what, allowed, "name: lab-prod-ica"+ending)
 		}
 	}
 }

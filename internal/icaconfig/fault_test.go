@@ -112,6 +112,15 @@ func bad() []struct{ name, text string } {
 		{"bucket beginning with amzn-s3-demo-", edit("lab-prod-ica", "amzn-s3-demo-lab")},
 		{"bucket ending in -s3alias", edit("lab-prod-ica", "lab-s3alias")},
 		{"bucket ending in --ol-s3", edit("lab-prod-ica", "lab--ol-s3")},
+		{"bucket ending in -an, without account and region", edit("lab-prod-ica", "lab-an")},
+		{"bucket of another account's namespace", edit("lab-prod-ica", "lab-999999999999-us-east-1-an")},
+		{"bucket of another region's namespace", edit("lab-prod-ica", "lab-123456789012-eu-central-1-an")},
+		{"bucket of a namespace, without a name", edit("lab-prod-ica", "0123456789012-us-east-1-an")},
+		{
+			"bucket of a namespace that its region does not have",
+			edit("lab-prod-ica", "lab-123456789012-me-central-1-an", "US", "AE") +
+				"    oidcProvider: {id: 10FBA7EDEB5930CCFC300EF5AC3DB2FE, namespace: mec1}\n",
+		},
 		{"bucket ending in a hyphen", edit("lab-prod-ica", "lab-")},
 		{"bucket twice", edit2("lab-test-ica", "lab-prod-ica")},
 		{"folder with a slash before", edit("folder: ica", "folder: /ica")},

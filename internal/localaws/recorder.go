@@ -108,6 +108,7 @@ func (r *Recorder) Deliver(ctx context.Context, event Envelope) error { return r
 func (r *Recorder) Inject(fault Fault) (remove func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	fault.stale = &staleRead{}
 	added := &fault
 	r.faults = append(r.faults, added)
 	return func() {
@@ -227,6 +228,14 @@ func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, 
 	if played, ok := e.recorder.playedStack(req.Context(), call); ok {
 		return played, nil
 	}
+	if fault.Kind == Stale {
+		return fault.stale.answer(func() (answer, error) { return e.ask(req, call) })
+	}
+	return e.ask(req, call)
+}
+
+// ask lets moto answer.
+func (e exchange) ask(req *http.Request, call request) (answer, error) {
 	response, err := e.moto.RoundTrip(req)
 	if err != nil {
 		return answer{}, err

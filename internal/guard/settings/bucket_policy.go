@@ -51,7 +51,22 @@ func bucketPolicy() guard.Setting {
 			),
 		},
 		Writes: guard.OnlyIf(wantsBucketStatements, guard.Actions(guard.OnBucket, "s3:PutBucketPolicy")),
-	}, guard.Spec[bucketPolicyState]{Read: readBucketPolicy, Compare: compareBucketPolicy, Put: putBucketPolicy, Merges: true})
+	}, guard.Spec[bucketPolicyState]{
+		Read: readBucketPolicy, Compare: compareBucketPolicy, Put: putBucketPolicy, Merges: true,
+		Witness: witnessBucketPolicy,
+		Missing: func(s icaconfig.Storage, from, in bucketPolicyState) []string {
+			return missingStatements(wantBucketPolicy(s, from).restored(from.Document), wantBucketPolicy(s, in).restored(in.Document))
+		},
+	})
+}
+
+func witnessBucketPolicy(e guard.Event, got bucketPolicyState) (bucketPolicyState, bool) {
+	ok := e.Event == "DeleteBucketPolicy"
+	got.Document = ""
+	if e.Event == "PutBucketPolicy" {
+		got.Document, ok = eventPolicy(e, "bucketPolicy")
+	}
+	return got, ok
 }
 
 func wantsBucketStatements(s icaconfig.Storage) bool { return len(s.BucketStatements(true)) > 0 }

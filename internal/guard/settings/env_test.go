@@ -33,6 +33,17 @@ const secretPrefix = "prefix-that-must-not-be-printed"
 type fixture struct {
 	*localaws.AWS
 	envs int
+
+	mu    sync.Mutex
+	heard []localaws.Envelope // events of all envs
+}
+
+// hear keeps an event. The engine is asked directly here; the way of an event to it is the deployed guard's test.
+func (f *fixture) hear(_ context.Context, event localaws.Envelope) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard = append(f.heard, event)
+	return nil
 }
 
 // shared is the local AWS of all tests of the package, which starts with the first that needs it: starting one takes
@@ -60,8 +71,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	shared.AWS = local
-	// The engine is asked directly here; the way of an event to it is the deployed guard's test.
-	local.Recorder().SetEmit(func(context.Context, localaws.Envelope) error { return nil })
+	local.Recorder().SetEmit(shared.hear)
 	shared.blockAccount(t)
 	shared.makeTargets(t)
 	return &shared
@@ -79,6 +89,7 @@ type env struct {
 	mu       sync.Mutex
 	store    *memoryStore
 	before   map[string]string // the state of all settings once the env was made
+	seconds  int64             // of the last event that was delivered
 
 	// Clients of a stranger: what they do is what people do to the setup.
 	s3  *s3.Client
@@ -293,6 +304,60 @@ func (w *env) reconcile(setting string) guard.Outcome {
 func (w *env) reconcileFor(setting string, cause guard.Event) guard.Outcome {
 	w.t.Helper()
 	outcomes := w.handle(guard.Request{Setting: setting, Events: []guard.Event{cause}})
+	if len(outcomes) != 1 {
+		w.t.Fatalf("%d outcomes, want 1", len(outcomes))
+	}
+	return outcomes[0]
+}
+
+// last is the last event of this name, moved to a second of its own: CloudTrail's times have whole seconds.
+func (w *env) last(name string, second int64) localaws.Envelope {
+	w.t.Helper()
+	w.local.mu.Lock()
+	defer w.local.mu.Unlock()
+	for _, event := range slices.Backward(w.local.heard) {
+		if event.Detail.EventName == name {
+			event.Detail.EventTime = time.Unix(second, 0).UTC()
+			return event
+		}
+	}
+	w.t.Fatalf("no event %s", name)
+	return localaws.Envelope{}
+}
+
+// deliver lets the engine hear events as they come from the queue, in one batch, and answers what came of one setting.
+func (w *env) deliver(setting string, events ...localaws.Envelope) guard.Outcome {
+	w.t.Helper()
+	var requests []guard.Request
+	for _, event := range events {
+		body, err := json.Marshal(event)
+		w.must(body, err)
+		parsed, err := cloudtrail.Parse(body)
+		w.must(parsed, err)
+		requests = append(requests, guard.Route(parsed, "", guard.RowsOf(w.engine.Settings), w.engine.Baseline)...)
+	}
+	requests = slices.DeleteFunc(requests, func(r guard.Request) bool { return r.Setting != setting })
+	w.requeued, w.after = nil, nil
+	outcomes := w.handle(requests...)
+	if len(outcomes) != 1 {
+		w.t.Fatalf("%d outcomes, want 1", len(outcomes))
+	}
+	return outcomes[0]
+}
+
+// again lets what is on the queue come back, as text, as it does.
+func (w *env) again() guard.Outcome {
+	w.t.Helper()
+	var requests []guard.Request
+	for _, r := range w.requeued {
+		body, err := guard.Encode(r)
+		w.must(body, err)
+		message, err := guard.ParseMessage([]byte(body))
+		w.must(message, err)
+		requests = append(requests, message.(guard.Request))
+	}
+	w.requeued, w.after = nil, nil
+	outcomes := w.handle(requests...)
 	if len(outcomes) != 1 {
 		w.t.Fatalf("%d outcomes, want 1", len(outcomes))
 	}

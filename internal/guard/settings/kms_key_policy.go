@@ -47,7 +47,22 @@ func kmsKeyPolicy() guard.Setting {
 			),
 		},
 		Writes: guard.OnlyIf(restoresKey, guard.Actions(guard.OnKey, "kms:PutKeyPolicy")),
-	}, guard.Spec[keyPolicyState]{Read: readKeyPolicy, Compare: compareKeyPolicy, Put: putKeyPolicy, Merges: true})
+	}, guard.Spec[keyPolicyState]{
+		Read: readKeyPolicy, Compare: compareKeyPolicy, Put: putKeyPolicy, Merges: true,
+		Witness: witnessKeyPolicy,
+		Missing: func(s icaconfig.Storage, from, in keyPolicyState) []string {
+			return missingStatements(wantKeyPolicy(s, from).restored(from.Document), wantKeyPolicy(s, in).restored(in.Document))
+		},
+	})
+}
+
+func witnessKeyPolicy(e guard.Event, got keyPolicyState) (keyPolicyState, bool) {
+	if e.Event != "PutKeyPolicy" {
+		return got, false
+	}
+	var ok bool
+	got.Document, ok = eventPolicy(e, "policy")
+	return got, ok
 }
 
 func readKeyPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (keyPolicyState, error) {

@@ -66,7 +66,7 @@ func roleForeignPoliciesCases() []testCase {
 		},
 		{
 			setting: id, name: "an inline Deny of everything, strict", variant: isStrict, want: guard.ActionRequired,
-			breakIt: func(w *env) { w.putInline("stop", denial(`"Action":"*"`)) },
+			breakIt: func(w *env) { w.putInline("stop", denyAll(`"Action":"*"`)) },
 			check: func(w *env, o guard.Outcome) {
 				stays("stop")(w, o)
 				expectMatch(w.t, o, "stop")
@@ -75,12 +75,12 @@ func roleForeignPoliciesCases() []testCase {
 		},
 		{
 			setting: id, name: "an inline Deny of everything, and what strict removes", variant: isStrict, want: guard.ActionRequired,
-			breakIt: func(w *env) { w.putInline("lab", reads); w.putInline("stop", denial(`"Action":"*"`)) }, check: stays("stop"),
+			breakIt: func(w *env) { w.putInline("lab", reads); w.putInline("stop", denyAll(`"Action":"*"`)) }, check: stays("stop"),
 		},
 		{
 			setting: id, name: "a Deny of one call of ICA's, attached", want: guard.ActionRequired,
 			breakIt: func(w *env) {
-				arn := w.createPolicy("denies-"+w.storage.Role.Name, denial(`"Action":"s3:RestoreObject"`))
+				arn := w.createPolicy("denies-"+w.storage.Role.Name, denyAll(`"Action":"s3:RestoreObject"`))
 				w.must(w.iam.AttachRolePolicy(
 					w.t.Context(), &iam.AttachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &arn},
 				))
@@ -91,7 +91,7 @@ func roleForeignPoliciesCases() []testCase {
 			setting: id, name: "sessions revoked in the console (AWSRevokeOlderSessions)", want: withNotes,
 			breakIt: func(w *env) {
 				w.putInline("AWSRevokeOlderSessions",
-					denial(`"Action":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":"2026-01-15T09:12:33.000Z"}}`))
+					denyAll(`"Action":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":"2026-01-15T09:12:33.000Z"}}`))
 			},
 			check: func(w *env, o guard.Outcome) {
 				stays("AWSRevokeOlderSessions")(w, o)
@@ -100,13 +100,13 @@ func roleForeignPoliciesCases() []testCase {
 		},
 		{
 			setting: id, name: "a Deny of calls on versions, never versioned", want: withNotes,
-			breakIt: func(w *env) { w.putInline("versions", denial(`"Action":"s3:DeleteObjectVersion"`)) },
+			breakIt: func(w *env) { w.putInline("versions", denyAll(`"Action":"s3:DeleteObjectVersion"`)) },
 			check:   func(w *env, o guard.Outcome) { expectTold(w.t, o, "is not ICA's") },
 		},
 		{
 			setting: id, name: "a Deny of calls on versions, versioned", variant: variant{bucket: "versioning: enabled"},
 			want:    guard.ActionRequired,
-			breakIt: func(w *env) { w.putInline("versions", denial(`"Action":"s3:DeleteObjectVersion"`)) },
+			breakIt: func(w *env) { w.putInline("versions", denyAll(`"Action":"s3:DeleteObjectVersion"`)) },
 			check: func(w *env, o guard.Outcome) {
 				expectTold(w.t, o, "keeps ICA from storage lab-", "s3:DeleteObjectVersion")
 			},
@@ -121,8 +121,8 @@ func roleForeignPoliciesCases() []testCase {
 	}
 }
 
-// denial is a policy that denies something on everything.
-func denial(what string) string {
+// denyAll is a policy that denies something on everything.
+func denyAll(what string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Resource":"*",` + what + `}]}`
 }
 

@@ -75,6 +75,19 @@ func (p sharedPolicy) merged(got document) (string, error) {
 	return merged.JSON(), err
 }
 
+// restored are the statements of the policy to write; none where nothing can be written.
+func (p sharedPolicy) restored(got document) []policy.Statement {
+	text, err := p.merged(got)
+	if err != nil {
+		return nil
+	}
+	merged, err := parseShared(document(text))
+	if err != nil {
+		return nil
+	}
+	return merged.Statements()
+}
+
 // denials are the Denies in the way of those who rely on the resource, each told once, whomever it hits. An explicit Deny
 // is a decision of people.
 func (p sharedPolicy) denials(d policy.Document) guard.Comparison {
