@@ -47,7 +47,7 @@ func TestPutAndGet(t *testing.T) {
 func TestBackupRetainsEveryOriginal(t *testing.T) {
 	l, local := newLedger(t)
 	for _, value := range []string{`{"a":1}`, `{"a":2}`} {
-		if err := l.Backup(t.Context(), guard.Backup{
+		if _, err := l.Backup(t.Context(), guard.Backup{
 			Resource: bucket, Setting: "bucket-cors", Value: value,
 			Events: []guard.Event{{Event: "DeleteBucketCors"}},
 		}); err != nil {
@@ -74,7 +74,7 @@ func TestBackupRetainsEveryOriginal(t *testing.T) {
 func TestAwayNamesWhatWasNotBackedUp(t *testing.T) {
 	l, local := newLedger(t)
 	defer local.Recorder().Inject(localaws.Fault{Service: "dynamodb", Kind: localaws.ExplicitDeny})()
-	err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors"})
+	_, err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors"})
 	if err == nil || !strings.Contains(err.Error(), bucket) || !strings.Contains(err.Error(), "bucket-cors") {
 		t.Errorf("error %v", err)
 	}

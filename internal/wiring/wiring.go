@@ -100,6 +100,7 @@ type Wired struct {
 	*guard.Engine
 	Deploys *gates.Deploys
 	Pauses  *gates.Pauses
+	Ledger  ledger.Ledger
 }
 
 // Engine makes the engine for one invocation.
@@ -110,10 +111,8 @@ func (f Function) Engine(self Self) (Wired, error) {
 	}
 	cfg := f.AWS.Copy()
 	cfg.Region = self.Region
-	clients := guard.Clients{
-		Config: cfg, Account: self.Account,
-		Store: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
-	}
+	store := ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now}
+	clients := guard.Clients{Config: cfg, Account: self.Account, Store: store}
 	deploys, pauses := gates.NewDeploys(clients, baseline.Home), gates.NewPauses(clients, baseline, time.Now)
 	engine := &guard.Engine{
 		Baseline: baseline, Settings: settings.All(), Self: watch.All(), Clients: clients,
@@ -121,7 +120,7 @@ func (f Function) Engine(self Self) (Wired, error) {
 		Deploys: deploys, SecondChecks: &f.state.secondChecks,
 		Sleep: guard.Sleep, Now: time.Now,
 	}
-	return Wired{engine, deploys, pauses}, nil
+	return Wired{engine, deploys, pauses, store}, nil
 }
 
 // state is what a process keeps from invocation to invocation.
