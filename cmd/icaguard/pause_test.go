@@ -153,7 +153,7 @@ func testResume(t *testing.T, a *account) {
 	}
 	defer d.Inject(localaws.Fault{Operation: "SendMessageBatch", Kind: localaws.Denied})()
 	if r := d.run("resume", "resumed"); r.code != 2 || !strings.Contains(r.stdout, "ended: resumed paused until") ||
-		!strings.Contains(r.stderr, "resume: the pause is ended, but nobody was asked to check: invoke icaguard-validate in us-east-1: the function failed: ") {
+		!strings.Contains(r.stderr, "resume: the pause is ended, but nobody was asked to check: invoke icaguard-validate in ") {
 		t.Errorf("a pause that is ended is said to be, whatever comes after:\n%s", r.transcript())
 	}
 }

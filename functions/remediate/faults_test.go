@@ -171,7 +171,8 @@ func (w *env) expectNoticePosted(delay time.Duration, attempts int) string {
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
 	notice, ok := message.(guard.NoticeKey)
-	if !ok || strings.Contains(p.MessageBody, "role") || int(notice.Attempts) != attempts || p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
+	if !ok || strings.Contains(p.MessageBody, "role") || int(notice.Attempts) != attempts ||
+		p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
 		w.t.Errorf("%+v, want a notice after %s, attempt %d", p, delay, attempts)
 	}
 	return p.MessageBody

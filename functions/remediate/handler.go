@@ -234,7 +234,7 @@ func (h *handler) report(ctx context.Context, o guard.Outcome) error {
 // what was stored before the write.
 func (h *handler) reportLater(ctx context.Context, o guard.Outcome) error {
 	request := guard.Request{
-		Resource: o.Resource, Setting: o.Setting, Backup: o.Backup, FoundByAudit: o.FoundByAudit, Attempt: 1, Reason: "not reported yet",
+		Resource: o.Resource, Setting: o.Setting, Backup: o.Backup, FoundByAudit: o.FoundByAudit, Attempt: 1, Reason: "not reported",
 	}
 	return errors.Join(h.queue.Post(ctx, []guard.Delayed{{Request: request, After: time.Minute}})...)
 }

@@ -64,17 +64,15 @@ func backupPrefix(setting string) string { return "backup#" + setting + "#" }
 // BackedUp reads such an entry back, if it is of this setting and at most a day old.
 func (l Ledger) BackedUp(ctx context.Context, resource, setting, entry string) (guard.Backup, bool, error) {
 	text, ofSetting := strings.CutPrefix(entry, backupPrefix(setting))
-	at, err := time.Parse(timeLayout, text)
-	if !ofSetting || err != nil || !l.past(at) || l.Now().Sub(at) > backupAge {
+	at, parseErr := time.Parse(timeLayout, text)
+	if !ofSetting || parseErr != nil || !l.past(at) || l.Now().Sub(at) > backupAge {
 		return guard.Backup{}, false, nil
 	}
 	item, found, err := l.get(ctx, resource, entry)
+	b := guard.Backup{Resource: resource, Setting: setting, Value: item["value"]}
+	found = found && json.Unmarshal([]byte(item["diffs"]), &b.Diffs) == nil && json.Unmarshal([]byte(item["events"]), &b.Events) == nil
 	if err != nil || !found {
 		return guard.Backup{}, false, err
-	}
-	b := guard.Backup{Resource: resource, Setting: setting, Value: item["value"]}
-	if json.Unmarshal([]byte(item["diffs"]), &b.Diffs) != nil || json.Unmarshal([]byte(item["events"]), &b.Events) != nil {
-		return guard.Backup{}, false, nil
 	}
 	return b, true, nil
 }
@@ -142,9 +140,9 @@ func (l Ledger) get(ctx context.Context, resource, entry string) (item attribute
 			item[name] = text.Value
 		}
 	}
-	at, err := time.Parse(timeLayout, item["at"])
-	if err != nil || item["version"] != version || !l.past(at) {
-		return nil, false, nil //nolint:nilerr // an entry that is not dated is not ours
+	at, parseErr := time.Parse(timeLayout, item["at"])
+	if parseErr != nil || item["version"] != version || !l.past(at) {
+		return nil, false, nil
 	}
 	return item, true, nil
 }
