@@ -64,14 +64,13 @@ func backupPrefix(setting string) string { return "backup#" + setting + "#" }
 // BackedUp reads such an entry back, if it is of this setting and at most a day old.
 func (l Ledger) BackedUp(ctx context.Context, resource, setting, entry string) (guard.Backup, bool, error) {
 	text, ofSetting := strings.CutPrefix(entry, backupPrefix(setting))
-	at, parseErr := time.Parse(timeLayout, text)
-	if !ofSetting || parseErr != nil || !l.past(at) || l.Now().Sub(at) > backupAge {
+	if at, credible := l.parse(text); !ofSetting || !credible || l.Now().Sub(at) > backupAge {
 		return guard.Backup{}, false, nil
 	}
 	item, found, err := l.get(ctx, resource, entry)
 	b := guard.Backup{Resource: resource, Setting: setting, Value: item["value"]}
-	found = found && json.Unmarshal([]byte(item["diffs"]), &b.Diffs) == nil && json.Unmarshal([]byte(item["events"]), &b.Events) == nil
-	if err != nil || !found {
+	understood := func(attribute string, v any) bool { return json.Unmarshal([]byte(item[attribute]), v) == nil }
+	if err != nil || !found || !understood("diffs", &b.Diffs) || !understood("events", &b.Events) {
 		return guard.Backup{}, false, err
 	}
 	return b, true, nil
@@ -140,14 +139,17 @@ func (l Ledger) get(ctx context.Context, resource, entry string) (item attribute
 			item[name] = text.Value
 		}
 	}
-	at, parseErr := time.Parse(timeLayout, item["at"])
-	if parseErr != nil || item["version"] != version || !l.past(at) {
+	if _, credible := l.parse(item["at"]); !credible || item["version"] != version {
 		return nil, false, nil
 	}
 	return item, true, nil
 }
 
-func (l Ledger) past(at time.Time) bool { return !at.After(l.Now().Add(clockSkew)) }
+// parse reads a time, which is not credible if it is none or in the future.
+func (l Ledger) parse(text string) (at time.Time, credible bool) {
+	at, err := time.Parse(timeLayout, text)
+	return at, err == nil && !at.After(l.Now().Add(clockSkew))
+}
 
 func (l Ledger) put(ctx context.Context, resource, entry string, values attributes) error {
 	item := keyOf(resource, entry)
