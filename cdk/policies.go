@@ -31,6 +31,7 @@ func remediateStatements(b icaconfig.Baseline) []policy.Statement {
 		denied(b),
 		ownWork(b, guard.RemediateFunction),
 		[]policy.Statement{
+			allow(b.ARN("dynamodb", b.HomeRegion, "table/"+guard.LedgerTable), "dynamodb:PutItem", "dynamodb:DeleteItem"),
 			allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
 		},
 		checking(b),
@@ -48,13 +49,13 @@ func checking(b icaconfig.Baseline) []policy.Statement {
 	return allowed(b, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
 }
 
-// ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter
-// queue, notify people.
+// ownWork is what both functions do beside checking: log, read what was recorded, post requests, send what failed to the
+// dead-letter queue, notify people. Only remediate writes to the ledger.
 func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
 	return []policy.Statement{
 		allow(at("logs", "log-group:"+logGroup(function)+":*"), "logs:CreateLogStream", "logs:PutLogEvents"),
-		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem", "dynamodb:PutItem"),
+		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem"),
 		{
 			Effect:   "Allow",
 			Action:   policy.Values{"sqs:SendMessage"},

@@ -143,10 +143,11 @@ func ownNeeds(a app, role string) map[string][]string {
 	logs, table := at("logs", "log-group:/aws/lambda/"+role+":*"), at("dynamodb", "table/icaguard-ledger")
 	requests, deadLetters := at("sqs", "icaguard-requests"), at("sqs", "icaguard-dead-letters")
 	needs := map[string][]string{
-		"logs:CreateLogStream": {logs}, "logs:PutLogEvents": {logs}, "dynamodb:GetItem": {table}, "dynamodb:PutItem": {table},
+		"logs:CreateLogStream": {logs}, "logs:PutLogEvents": {logs}, "dynamodb:GetItem": {table},
 		"sqs:SendMessage": {requests, deadLetters}, "sns:Publish": {at("sns", "icaguard-alerts")},
 	}
 	if role == guard.RemediateFunction {
+		needs["dynamodb:PutItem"], needs["dynamodb:DeleteItem"] = []string{table}, []string{table}
 		needs["sqs:ReceiveMessage"], needs["sqs:DeleteMessage"], needs["sqs:GetQueueAttributes"] = []string{
 			requests,
 		}, []string{

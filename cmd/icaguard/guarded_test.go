@@ -1,17 +1,16 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -23,7 +22,8 @@ import (
 // account is a local AWS in which a guard stands. Its names are fixed, so there is one in each.
 type account struct {
 	*localaws.AWS
-	remediate string // the binary
+	remediate string // the binaries
+	validate  string
 	topic     string
 	queues    map[string]string // names → URLs
 	sqs       *sqs.Client
@@ -32,6 +32,7 @@ type account struct {
 func TestPause(t *testing.T) {
 	withGuard(t, map[string]func(*testing.T, *account){
 		"pause": testPause, "one setting": testPauseSetting, "all": testPauseAll, "resume": testResume, "validate": testValidateGuard,
+		"reconcile": testReconcileWaits,
 	})
 }
 
@@ -58,6 +59,7 @@ func withGuard(t *testing.T, tests map[string]func(*testing.T, *account)) {
 func newAccount(t *testing.T) *account {
 	t.Helper()
 	a := &account{AWS: localawstest.Start(t), remediate: testlab.Build(t, "remediate"), queues: map[string]string{}}
+	a.validate = testlab.Build(t, "validate")
 	a.sqs = sqs.NewFromConfig(a.DirectConfig(testlab.Region))
 	for _, name := range []string{guard.RequestQueue, guard.DeadLetterQueue} {
 		out, err := a.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
@@ -92,7 +94,7 @@ func newGuardedEnv(t *testing.T, a *account, name string) *guardedEnv {
 	return d
 }
 
-// start makes remediate ready, with what stands in the lab's ica.yaml now.
+// start makes both functions ready, with what stands in the lab's ica.yaml now.
 func (d *guardedEnv) start() {
 	d.t.Helper()
 	a, config := d.account, d.Function(guard.RemediateFunction, d.account.remediate)
@@ -100,6 +102,15 @@ func (d *guardedEnv) start() {
 	config.Env[guard.EnvQueueURL], config.Env[guard.EnvDeadLetterURL] = a.queues[guard.RequestQueue], a.queues[guard.DeadLetterQueue]
 	config.Env[guard.EnvTopicARN] = a.topic
 	d.remediate = testlab.Start(d.t, config)
+	serveValidate(d.storageEnv, d.account.validate, a.queues[guard.RequestQueue])
+}
+
+// serveValidate lets the lab's commands reach a function that posts to a queue.
+func serveValidate(d storageEnv, binary, queueURL string) {
+	d.t.Helper()
+	config := d.Function(guard.ValidateFunction, binary)
+	config.Env[guard.EnvQueueURL] = queueURL
+	d.Local.Recorder().Serve(testlab.Start(d.t, config))
 }
 
 // letWork lets remediate work on all that waits on its queue now, which has to be something.
@@ -127,6 +138,20 @@ func (d *guardedEnv) reconcile() {
 	d.letWork()
 }
 
+// testReconcileWaits: what is asked for is restored by the time that --wait answers.
+func testReconcileWaits(t *testing.T, a *account) {
+	d := newGuardedEnv(t, a, "awaited")
+	d.Break()
+	ctx, stop := context.WithCancel(t.Context())
+	polled := make(chan error, 1)
+	go func() { polled <- localaws.Poll(ctx, d.poller()) }()
+	d.mustRun("reconcile", "--storage", "awaited", "--setting", "bucket-cors", "--wait")
+	stop()
+	d.must(nil, <-polled)
+	d.ExpectCORS(d.NeededCORS())
+	d.ExpectSession(3600) // nobody asked for it
+}
+
 // testValidateGuard checks the guard itself: the table says it in the same words.
 func testValidateGuard(t *testing.T, a *account) {
 	d := newGuardedEnv(t, a, "watched")
@@ -151,20 +176,4 @@ func unconfirmed(t *testing.T) (url string) {
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
-}
-
-// delayed is how many messages of a queue are not visible yet because they are delayed.
-func (a *account) delayed(t *testing.T, queue string) int {
-	t.Helper()
-	out, err := a.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-		QueueUrl: aws.String(a.queues[queue]), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(out.Attributes["ApproximateNumberOfMessagesDelayed"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

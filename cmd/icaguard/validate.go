@@ -111,6 +111,18 @@ func (a auditScope) requests(e *guard.Engine) []guard.Request {
 	return requests
 }
 
+// requestsFor asks for all that a storage depends on, or for the settings with these ids. Those of the guard itself are nobody's
+// storage's: they are asked for where they are named.
+func requestsFor(e *guard.Engine, storage string, asked ...string) []guard.Request {
+	requests := e.RequestsFor(storage, asked...)
+	for _, id := range ids(guard.RowsOf(self.All())) {
+		if slices.Contains(asked, id) {
+			requests = append(requests, guard.Request{Setting: id})
+		}
+	}
+	return requests
+}
+
 // ownOnly reports whether the scope names settings of the guard itself and no other.
 func (a auditScope) ownOnly() bool {
 	storages := ids(guard.RowsOf(settings.All()))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/testlab"
@@ -83,5 +84,20 @@ func TestSummaryOfAPart(t *testing.T) {
 	if notice.Subject != "[icaguard] all 1 settings are well, 12 are not checked yet: first check" ||
 		notice.Filter["severity"][0] != "critical" {
 		t.Errorf("notice %q %v", notice.Subject, notice.Filter)
+	}
+}
+
+// TestMailsFitIntoSNS: it takes 262,144 bytes, attributes and subject included.
+func TestMailsFitIntoSNS(t *testing.T) {
+	o := testlab.Outcome(guard.Drifted)
+	o.Diffs = append(o.Diffs, guard.Diff{Path: "x", Expected: "1", Found: strings.Repeat("研", 200_000)})
+	summary, err := Summary("audit", []guard.Outcome{o}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []guard.Notice{summary, NoticeFor(o, Critical), GuardChanged(guard.Event{}, []guard.Outcome{o})} {
+		if len(n.Body) > 260_000 || !strings.HasSuffix(n.Body, "icaguard validate\n") || !utf8.ValidString(n.Body) {
+			t.Errorf("%s: %d bytes, valid %v", n.Subject, len(n.Body), utf8.ValidString(n.Body))
+		}
 	}
 }

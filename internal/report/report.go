@@ -44,6 +44,11 @@ type Report struct {
 	NotVisible string `json:"notVisible"`
 }
 
+// Asked is the answer to who asks the deployed guard to check: what was put on its queue.
+type Asked struct {
+	Asked []guard.Request `json:"asked"`
+}
+
 // New makes the report of an audit of what the file describes.
 func New(file *icaconfig.File, outcomes []guard.Outcome) Report {
 	return Report{ExitCode: guard.ExitCode(outcomes), Outcomes: outcomes, Warnings: file.Warnings(), NotVisible: guard.NotVisible}

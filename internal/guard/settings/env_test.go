@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -236,13 +237,25 @@ type memoryStore struct {
 	away     error // set: it cannot be reached
 }
 
-func (m *memoryStore) Backup(_ context.Context, b guard.Backup) error {
+func (m *memoryStore) Backup(_ context.Context, b guard.Backup) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.away == nil {
-		m.backups = append(m.backups, b)
+	if m.away != nil {
+		return "", m.away
 	}
-	return m.away
+	m.backups = append(m.backups, b)
+	return strconv.Itoa(len(m.backups)), nil
+}
+
+func (m *memoryStore) BackedUp(_ context.Context, resource, setting, key string) (guard.Backup, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := strconv.Atoi(key)
+	if m.away != nil || err != nil || n > len(m.backups) {
+		return guard.Backup{}, false, m.away
+	}
+	b := m.backups[n-1]
+	return b, b.Resource == resource && b.Setting == setting, nil
 }
 
 func (m *memoryStore) Put(_ context.Context, resource, what, value string) error {

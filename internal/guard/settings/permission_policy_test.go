@@ -250,7 +250,7 @@ func TestAnotherInvocationMadeTheVersion(t *testing.T) {
 	w.engine.Clients.Store = filling{w, right}
 	o := w.reconcile("permission-policy")
 	expectStatus(t, o, guard.RestoreFailed)
-	if len(w.requeued) != 1 || len(w.requeued[0].Wrote) != 0 {
+	if len(w.requeued) != 1 || w.requeued[0].Backup != "" {
 		t.Fatalf("it is checked again, and nothing was written: %+v", w.requeued)
 	}
 	expectStatus(t, w.handle(w.requeued...)[0], guard.InSync)
@@ -262,9 +262,13 @@ type filling struct {
 	right string
 }
 
-func (f filling) Backup(ctx context.Context, b guard.Backup) error {
+func (f filling) Backup(ctx context.Context, b guard.Backup) (string, error) {
 	f.newVersion(f.right)
 	return f.store.Backup(ctx, b)
+}
+
+func (f filling) BackedUp(ctx context.Context, resource, setting, key string) (guard.Backup, bool, error) {
+	return f.store.BackedUp(ctx, resource, setting, key)
 }
 
 func (f filling) Put(ctx context.Context, resource, what, value string) error {
