@@ -165,7 +165,8 @@ func IsAbsent(err error) bool {
 	}
 	switch api.ErrorCode() {
 	case "NoSuchCORSConfiguration", "NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration", "OwnershipControlsNotFoundError",
-		"ServerSideEncryptionConfigurationNotFoundError", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError":
+		"ServerSideEncryptionConfigurationNotFoundError", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError",
+		"PolicyNotFoundException": // DynamoDB
 		return true
 	}
 	return false

@@ -16,6 +16,8 @@ type SelfCheck struct {
 	Row
 	// Did says what an event did that is an alert by itself; "": it changed icaguard itself.
 	Did string
+	// PastRemediate: validate reports its events too, because what they change may keep remediate from reporting them.
+	PastRemediate bool
 
 	compare func(context.Context, Clients, icaconfig.Storage) (Comparison, error)
 }
@@ -39,7 +41,7 @@ func Watch[T any](
 // alertEvents are the events that are alerts by themselves.
 func (s SelfCheck) alertEvents(events []Event) []Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool {
-		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AlwaysAlert && slices.Contains(t.Events, e.Event) })
+		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AlwaysAlert && t.hears(e.Event) })
 	})
 }
 

@@ -69,7 +69,10 @@ func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 		}
 		return "none"
 	}
-	home := icaconfig.Home{Account: e.Account, Partition: "aws", HomeRegion: "us-east-1", StorageRegions: []string{"us-east-1"}}
+	home := icaconfig.Home{
+		Account: e.Account, Partition: "aws", HomeRegion: "us-east-1", StorageRegions: []string{"us-east-1"},
+		CreateTrail: true, Stacks: []icaconfig.Stack{{Kind: icaconfig.GuardStack, Name: "icaguard-guard", Region: "us-east-1"}},
+	}
 	bucket, role := named("bucketName"), named("roleName")
 	s := icaconfig.Storage{
 		Name: "sample", Home: home,
@@ -116,7 +119,7 @@ func TestEveryTriggerHasASample(t *testing.T) {
 	leads := map[string]bool{}
 	for _, event := range samples(t) {
 		for _, request := range guard.Route(event, "", AllRows(), baselineOf(event)) {
-			leads[event.Source+"."+event.Name+" "+request.Setting] = true
+			leads[event.Source+"."+cloudtrail.APIName(event.Name)+" "+request.Setting] = true
 		}
 	}
 	for _, setting := range AllRows() {
@@ -137,7 +140,7 @@ func TestEveryConstructedSampleHasATrigger(t *testing.T) {
 		if strings.HasPrefix(file, "recorded") {
 			continue
 		}
-		if !slices.Contains(sources[event.Source], event.Name) {
+		if !slices.Contains(sources[event.Source], cloudtrail.APIName(event.Name)) {
 			t.Errorf("events/%s: no setting listens to %s", file, key)
 		}
 		if own := key + ".icaguard.json"; file != key+".json" && file != own {
@@ -184,7 +187,9 @@ func aboutOthers(e cloudtrail.Event) cloudtrail.Event {
 func anyOf(setting, event string) bool {
 	return slices.ContainsFunc(AllRows(), func(s guard.Row) bool {
 		return s.ID == setting &&
-			slices.ContainsFunc(s.Triggers, func(t guard.Trigger) bool { return t.AnyResource && slices.Contains(t.Events, event) })
+			slices.ContainsFunc(s.Triggers, func(t guard.Trigger) bool {
+				return t.AnyResource && slices.Contains(t.Events, cloudtrail.APIName(event))
+			})
 	})
 }
 
