@@ -1321,7 +1321,8 @@ func ref(name string) map[string]any { return map[string]any{"Ref": name} }
 func wantOwnPolicies(ctx context.Context, local *localaws.AWS) error {
 	config, name := local.DirectConfig("us-east-1"), aws.String("own")
 	queue, err := sqs.NewFromConfig(config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: aws.String("https://sqs.us-east-1.amazonaws.com/123456789012/own"), AttributeNames: []sqstypes.QueueAttributeName{"All"},
+		QueueUrl:       aws.String("https://sqs.us-east-1.amazonaws.com/123456789012/own"),
+		AttributeNames: []sqstypes.QueueAttributeName{"All"},
 	})
 	if err != nil || !strings.Contains(queue.Attributes["Policy"], "Deny") {
 		return fmt.Errorf("queue %+v %w", queue, err)

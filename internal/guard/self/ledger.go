@@ -8,8 +8,8 @@ func Ledger() guard.SelfCheck {
 		Row: guard.Row{
 			ID:    "guard-ledger",
 			Title: "The table of the ledger and its policy are as deployed: protected, backed up, written by remediate alone",
-			Effect: "what restores replace is not backed up, and notifications that ICA put cannot be restored, or are restored as somebody " +
-				"else wrote them",
+			Effect: "what restores replace is not backed up, and notifications that ICA put cannot be restored, or are restored as " +
+				"somebody else wrote them",
 			Remediation: Redeploy,
 			On:          OnLedger,
 			Triggers: []guard.Trigger{

@@ -192,7 +192,8 @@ func (m homemaker) makeTopic() {
 func (m homemaker) makeTable() {
 	m.t.Helper()
 	client := dynamodb.NewFromConfig(m.home())
-	_, _ = client.UpdateTable(m.t.Context(), &dynamodb.UpdateTableInput{TableName: &m.Table, DeletionProtectionEnabled: aws.Bool(false)})
+	unprotected := &dynamodb.UpdateTableInput{TableName: &m.Table, DeletionProtectionEnabled: aws.Bool(false)}
+	_, _ = client.UpdateTable(m.t.Context(), unprotected)
 	_, _ = client.DeleteTable(m.t.Context(), &dynamodb.DeleteTableInput{TableName: &m.Table}) // if it is there
 	m.must(client.CreateTable(m.t.Context(), &dynamodb.CreateTableInput{
 		TableName: &m.Table, BillingMode: ddbtypes.BillingModePayPerRequest, DeletionProtectionEnabled: aws.Bool(true),

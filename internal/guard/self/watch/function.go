@@ -50,7 +50,8 @@ func readFunctions(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([
 			return nil, err
 		}
 	}
-	return all, readMappings(ctx, client, &all[0], &lambda.ListEventSourceMappingsInput{EventSourceArn: aws.String(queueARN(s.Home))})
+	queue := queueARN(s.Home)
+	return all, readMappings(ctx, client, &all[0], &lambda.ListEventSourceMappingsInput{EventSourceArn: &queue})
 }
 
 func readFunction(ctx context.Context, client *lambda.Client, f *functionState) error {

@@ -85,7 +85,8 @@ func guardFunctionCases() []selfCase {
 					FunctionName: aws.String(guard.ValidateFunction),
 				}))
 			}),
-		testCase("fed by another queue", "function icaguard-remediate also reads arn:aws:sqs:us-east-1:123456789012:icaguard-dead-letters",
+		testCase("fed by another queue",
+			"function icaguard-remediate also reads arn:aws:sqs:us-east-1:123456789012:icaguard-dead-letters",
 			func(w *selfEnv, c *lambda.Client) {
 				w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
 					FunctionName:   aws.String(guard.RemediateFunction),
@@ -97,7 +98,8 @@ func guardFunctionCases() []selfCase {
 			func(w *selfEnv, c *lambda.Client) {
 				w.must(c.CreateFunction(w.t.Context(), &lambda.CreateFunctionInput{
 					FunctionName: aws.String("another"), Role: aws.String("arn:aws:iam::123456789012:role/icaguard-validate"),
-					Runtime: types.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Code: &types.FunctionCode{ZipFile: []byte("another")},
+					Runtime: types.RuntimeProvidedal2023, Handler: aws.String("bootstrap"),
+					Code: &types.FunctionCode{ZipFile: []byte("another")},
 				}))
 				w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
 					FunctionName: aws.String("another"), EventSourceArn: aws.String(queueARN(w.home)),
