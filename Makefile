@@ -13,6 +13,10 @@ HOST_GO := env -u GOOS -u GOARCH go
 CDK     := env -u GOOS -u GOARCH CONFIG='$(CONFIG)' DIST='$(DIST)' GOOS='$(GOOS)' GOARCH='$(GOARCH)' npx --no-install cdk
 LINT    := .tools/golangci-lint
 
+# Exit status 2: something could not be tried, which is said; 1: a call did not arrive.
+PROBE = { bin/icaguard probe --timeout '$(PROBE_TIMEOUT)' --config '$(CONFIG)' || [ $$? -eq 2 ]; }
+PROBE_TIMEOUT ?= 3m
+
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export CDK_DISABLE_CLI_TELEMETRY := true
 export CDK_DISABLE_VERSION_CHECK := 1
@@ -86,10 +90,11 @@ diff: node_modules/.installed ## Show what a deploy would change
 
 # An address that is not confirmed is named and no failure: its owner has yet to follow the link.
 .PHONY: deploy
-deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, reconcile everything, name who gets no alert yet
+deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, reconcile everything, name who gets no alert yet, prove that changes arrive
 	@$(CDK) deploy --all
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
 	@bin/icaguard validate --setting guard-topic --config '$(CONFIG)'
+	@$(PROBE) || { echo "trying once more: a rule that is new may take a minute to work"; $(PROBE); }
 
 # CloudFormation compares with the template that it deployed last; only a drift-aware change set compares with what is there.
 .PHONY: repair

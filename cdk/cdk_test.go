@@ -100,6 +100,7 @@ func TestStacks(t *testing.T) {
 			t.Run("schedules", func(t *testing.T) { checkSchedules(t, a) })
 			t.Run("alarms", func(t *testing.T) { checkAlarms(t, a) })
 			t.Run("what ICA needs is kept", func(t *testing.T) { checkKept(t, a) })
+			t.Run("doors", func(t *testing.T) { checkDoors(t, a) })
 		})
 	}
 	t.Run("golden", func(t *testing.T) { checkGolden(t, apps) })

@@ -177,3 +177,13 @@ func text(value any) string {
 func policyDocument(statements ...policy.Statement) awsiam.PolicyDocument {
 	return awsiam.PolicyDocument_FromJson(plain(policy.New(statements...)))
 }
+
+func statement(s policy.Statement) awsiam.PolicyStatement {
+	return awsiam.PolicyStatement_FromJson(plain(s))
+}
+
+// conditions are a statement's, for a construct that takes them alone.
+func conditions(c policy.Condition) *map[string]any {
+	document := plain(c).(map[string]any)
+	return &document
+}

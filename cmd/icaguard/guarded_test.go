@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,9 +10,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/policy"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
 
@@ -155,25 +154,17 @@ func testReconcileWaits(t *testing.T, a *account) {
 // testValidateGuard checks the guard itself: the table says it in the same words.
 func testValidateGuard(t *testing.T, a *account) {
 	d := newGuardedEnv(t, a, "watched")
+	topics := sns.NewFromConfig(a.DirectConfig(testlab.Region))
+	text := policy.New(self.Policies(d.Storage.Home)[a.topic]...).JSON()
+	d.must(topics.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{
+		TopicArn: &a.topic, AttributeName: aws.String("Policy"), AttributeValue: &text,
+	}))
 	d.PlayStacks("UPDATE_IN_PROGRESS")
 	d.golden("validate-deploying", "validate", "--setting", "guard-topic")
 	d.PlayStacks("UPDATE_COMPLETE")
 	d.golden("validate-not-subscribed", "validate", "--setting", "guard-topic")
-	d.variables["AWS_ENDPOINT_URL_SNS"] = unconfirmed(t)
-	d.golden("validate-not-confirmed", "validate", "--setting", "guard-topic")
-}
-
-// unconfirmed is SNS with an address that nobody has confirmed, which moto does not show.
-// https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
-func unconfirmed(t *testing.T) (url string) {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
-<ListSubscriptionsByTopicResult><Subscriptions><member>
-  <TopicArn>arn:aws:sns:us-east-1:123456789012:icaguard-alerts</TopicArn><Protocol>email</Protocol>
-  <SubscriptionArn>PendingConfirmation</SubscriptionArn><Owner>123456789012</Owner><Endpoint>storage-oncall@example.org</Endpoint>
-</member></Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`)
+	d.must(topics.Subscribe(t.Context(), &sns.SubscribeInput{
+		TopicArn: &a.topic, Protocol: aws.String("email"), Endpoint: aws.String("storage-oncall@example.org"),
 	}))
-	t.Cleanup(server.Close)
-	return server.URL
+	d.golden("validate-not-confirmed", "validate", "--setting", "guard-topic")
 }

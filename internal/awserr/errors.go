@@ -166,7 +166,8 @@ func IsAbsent(err error) bool {
 	switch api.ErrorCode() {
 	case "NoSuchCORSConfiguration", "NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration", "OwnershipControlsNotFoundError",
 		"ServerSideEncryptionConfigurationNotFoundError", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError",
-		"AWSOrganizationsNotInUseException":
+		"AWSOrganizationsNotInUseException",
+		"PolicyNotFoundException": // DynamoDB
 		return true
 	}
 	return false

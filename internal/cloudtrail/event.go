@@ -155,6 +155,18 @@ func (f fields) actor() Actor {
 	return actor
 }
 
+// APIName is an event's name without the version of the API that Lambda's bear: UpdateFunctionCode20150331v2. It is "still
+// referring to the same public API action", and which names bear one is not to be relied on
+// (https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html).
+func APIName(eventName string) string {
+	const digits = "0123456789"
+	name := strings.TrimRight(eventName, digits)
+	if dated, ok := strings.CutSuffix(name, "v"); ok && strings.TrimRight(dated, digits) != dated {
+		name = strings.TrimRight(dated, digits)
+	}
+	return name
+}
+
 // eventBridgeSource turns "s3.amazonaws.com" into "aws.s3".
 func eventBridgeSource(eventSource string) string {
 	service, isAWS := strings.CutSuffix(eventSource, ".amazonaws.com")

@@ -185,7 +185,7 @@ func (r Row) carried(events []Event) []Event {
 
 // alwaysAlerts reports whether an event of the row is an alert by itself.
 func (r Row) alwaysAlerts(e Event) bool {
-	return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.AlwaysAlert && slices.Contains(t.Events, e.Event) })
+	return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.AlwaysAlert && t.hears(e.Event) })
 }
 
 // parseRequest reads a request as anybody may have written it who may send to the queue.

@@ -16,6 +16,8 @@ type SelfCheck struct {
 	Row
 	// Did says what an event did that is an alert by itself; "": it changed icaguard itself.
 	Did string
+	// PastRemediate: validate reports its events too, because what they change may keep remediate from reporting them.
+	PastRemediate bool
 
 	compare func(context.Context, Clients, icaconfig.Storage) (Comparison, error)
 }

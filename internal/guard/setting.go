@@ -86,13 +86,15 @@ func WithCondition(condition func(icaconfig.Storage) policy.Condition, actions [
 
 // Trigger names CloudTrail events that may have changed a row, and where they name the resource.
 type Trigger struct {
-	Source    string   // EventBridge source: "aws.s3"
-	Events    []string // CloudTrail event names
-	Parameter string   // the key of requestParameters that names the resource; resources[].ARN counts too
-	Names     func(icaconfig.Storage) []string
+	Source    string                           // EventBridge source: "aws.s3"
+	Events    []string                         // CloudTrail event names, without the version of an API
+	Parameter string                           // the key of requestParameters that names the resource; resources[].ARN counts too
+	Names     func(icaconfig.Storage) []string // one that ends in * stands for all that begin so
 	// AnyResource: these events concern us whatever they name, but for what Except names.
 	AnyResource bool
 	Except      func(icaconfig.Storage) []string
+	// Answers are the keys of responseElements that name the resource of an AnyResource trigger, for GuardChangedRule.
+	Answers []string
 	// MatchARNSegment: the parameter holds the name as one part of an ARN or a URL.
 	MatchARNSegment bool
 	// AlwaysAlert: the event is an alert by itself. What it changed cannot be compared with what was deployed.

@@ -28,7 +28,8 @@ func All() []guard.SelfCheck {
 		guard.Watch(self.Function(), readFunctions, compareFunctions),
 		guard.Watch(self.Role(), readMissingRoles, compareMissingRoles),
 		guard.Watch(self.Topic(), readTopic, compareTopic),
-		guard.Watch(self.Ledger(), readTableStatus, compareTableStatus),
+		guard.Watch(self.Alarms(), readNothing, compareNothing),
+		guard.Watch(self.Ledger(), readTable, compareTable),
 		guard.Watch(self.Pause(), readNothing, compareNothing),
 	}
 }
