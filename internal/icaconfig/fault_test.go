@@ -435,7 +435,7 @@ ica.yaml:8: storages[0].role.sessionNamePrefix: a literal prefix also stands in 
 		"boundary: none": "ica.yaml:14: storages[0].role.boundary: without a permissions boundary of its own",
 		"boundary: arn:aws:iam::aws:policy/AdministratorAccess": "ica.yaml:14: storages[0].role.boundary: without a permissions " +
 			"boundary of its own",
-		"boundary: icaguard":                              "",
+		"boundary: icaguard":                             "",
 		"boundary: arn:aws:iam::123456789012:policy/org": "",
 	} {
 		got := mustParse(t, enforced(strings.Replace(plain, "    role:", "    role:\n      "+text, 1))).Warnings()
@@ -445,7 +445,7 @@ ica.yaml:8: storages[0].role.sessionNamePrefix: a literal prefix also stands in 
 			t.Errorf("%s on an adopted, enforced role: got %q, want %q", text, got, want)
 		}
 	}
-	observed := mustParse(t, edit("    role:", "    role:\n      existing: true\n      boundary: none") +
+	observed := mustParse(t, edit("    role:", "    role:\n      existing: true\n      boundary: none")+
 		"    oidcProvider: {existing: true}\n").Warnings()
 	if len(observed) > 0 {
 		t.Errorf("a role that is only observed needs no boundary: %q", observed)

@@ -78,7 +78,7 @@ func (f *File) home(o Owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
 		GuardBoundary: f.Guard.Boundary,
-		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(),
+		AuditEvery:    f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(),
 		Digest: f.digest, Stacks: f.stacks(), StorageRegions: f.storageRegions(), KeyRegions: f.keyRegions(o.account),
 	}
 }

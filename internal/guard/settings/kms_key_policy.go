@@ -43,8 +43,14 @@ func kmsKeyPolicy() guard.Setting {
 			Triggers: []guard.Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
 			Reads:    append(guard.Actions(guard.OnKey, "kms:GetKeyPolicy"), guard.Actions(guard.OnRole, "iam:GetRole")...),
 		},
-		Writes: guard.OnlyIf(restoresKey, guard.Actions(guard.OnKey, "kms:PutKeyPolicy")),
+		Writes: guard.OnlyIf(restoresKey, guard.WithCondition(withoutBypass, guard.Actions(guard.OnKey, "kms:PutKeyPolicy"))),
 	}, guard.Spec[keyPolicyState]{Read: readKeyPolicy, Compare: compareKeyPolicy, Put: putKeyPolicy, Merges: true})
+}
+
+// withoutBypass: AWS does not say whether the key is there when the parameter is not, as in our calls, hence IfExists.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-bypass-policy-lockout-safety-check
+func withoutBypass(icaconfig.Storage) policy.Condition {
+	return policy.Condition{"BoolIfExists": {"kms:BypassPolicyLockoutSafetyCheck": {"false"}}}
 }
 
 func readKeyPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (keyPolicyState, error) {

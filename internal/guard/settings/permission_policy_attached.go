@@ -3,6 +3,7 @@ package settings
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,9 +34,12 @@ func permissionPolicyAttached() guard.Setting {
 	}, guard.Spec[attachedPolicies]{Read: readAttached, Compare: compareAttached, Put: putAttached})
 }
 
-// ourPolicy lets the guard attach ICA's policy and no other.
+// ourPolicy lets the guard attach ICA's policy and no other, and only while the role has its boundary, which is restored
+// before.
 func ourPolicy(s icaconfig.Storage) policy.Condition {
-	return policy.Condition{"ArnEquals": {"iam:PolicyARN": {s.Role.Policy.ARN}}}
+	condition := policy.Condition{"ArnEquals": {"iam:PolicyARN": {s.Role.Policy.ARN}}}
+	maps.Copy(condition, withBoundary(s))
+	return condition
 }
 
 func readAttached(ctx context.Context, c guard.Clients, s icaconfig.Storage) (attachedPolicies, error) {

@@ -34,12 +34,15 @@ func roleBoundary() guard.Setting {
 	}, guard.Spec[roleBoundaryARN]{Read: readRoleBoundary, Compare: compareRoleBoundary, Put: putRoleBoundary})
 }
 
-// withBoundary lets the guard create the role, and set its boundary, with the configured boundary only.
+// withBoundary lets the guard create the role, set its boundary and attach ICA's policy with the configured boundary
+// only. The key is text: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html. That
+// page does not list it for UpdateAssumeRolePolicy and UpdateRole, the Service Authorization Reference does; a condition
+// there could deny our own restore, which closes access, and bounds little: CreatePolicyVersion knows no such key.
 func withBoundary(s icaconfig.Storage) policy.Condition {
 	if !wantsBoundary(s) {
 		return nil
 	}
-	return policy.Condition{"ArnEquals": {"iam:PermissionsBoundary": {s.Role.Boundary.ARN}}}
+	return policy.Condition{"StringEquals": {"iam:PermissionsBoundary": {s.Role.Boundary.ARN}}}
 }
 
 func wantsBoundary(s icaconfig.Storage) bool { return s.Role.Boundary.ARN != "" }
