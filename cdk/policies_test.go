@@ -279,8 +279,8 @@ func checkStolen(t *testing.T, a app) {
 	for _, role := range functionRoles() {
 		denied := func(c call) bool {
 			return slices.ContainsFunc(statementsOf(t, a, role), func(s map[string]any) bool {
-				from := text(s["Condition"])
-				elsewhere := s["Condition"] == nil || c.from == "" || !strings.Contains(from, `"lambda:SourceFunctionArn":"`+c.from+`"`)
+				here := text(s["Condition"]) == `{"ArnNotEquals":{"lambda:SourceFunctionArn":"`+c.from+`"}}`
+				elsewhere := s["Condition"] == nil || strings.HasPrefix(text(s["Condition"]), `{"ArnNotEquals":{`) && !here
 				return s["Effect"] == "Deny" && denies(s, c.action, c.arn) && elsewhere
 			})
 		}
