@@ -91,7 +91,7 @@ func TestStacks(t *testing.T) {
 			t.Run("writes are bounded", func(t *testing.T) { checkConditions(t, a) })
 			t.Run("statements fit the reference", func(t *testing.T) { checkReference(t, a) })
 			t.Run("own roles are bounded", func(t *testing.T) { checkOwnRoles(t, a) })
-			t.Run("stolen credentials are worthless", func(t *testing.T) { checkStolen(t, a) })
+			t.Run("roles are worthless to others", func(t *testing.T) { checkStolen(t, a) })
 			t.Run("remediate cannot touch the guard", func(t *testing.T) { checkDenied(t, a) })
 			t.Run("rules are the table's", func(t *testing.T) { checkRules(t, a) })
 			t.Run("rules match the samples", func(t *testing.T) { checkSamples(t, a) })

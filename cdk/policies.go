@@ -55,9 +55,10 @@ func validateStatements(b icaconfig.Baseline) []policy.Statement {
 	)
 }
 
-// onlyFrom makes the credentials of a function's role worthless outside of the function. Lambda adds the key to calls from
-// within the function; what it calls itself in the role's name has to go on without it: logs (two editions of the page
-// disagree whether they carry the key), decrypting the environment, and what byLambda names.
+// onlyFrom makes a function's role worthless to others: to another function that is given it, and to whoever may assume it
+// once its trust was changed. Lambda puts the key into the credentials of the function, so a copy of these carries it too.
+// What Lambda calls itself in the role's name has to go on without the key: logs (two editions of the page disagree
+// whether they carry it), decrypting the environment, and what byLambda names.
 // https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
 func onlyFrom(b icaconfig.Baseline, function string, byLambda ...string) policy.Statement {
 	always := []string{"kms:Decrypt", "kms:Encrypt", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
@@ -98,7 +99,8 @@ func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 }
 
 // denied is a belt for the future: whatever a later version is allowed, remediate changes none of the guard's own
-// roles, no boundary of ours and no trail. What the guard may do has to be bounded by something that it cannot change.
+// roles, no boundary of ours and no trail. What the guard may do has to be bounded by something that it cannot change;
+// what is left, as IAM knows no condition on the content of a policy, stands in docs/threat-model.md.
 func denied(b icaconfig.Baseline) []policy.Statement {
 	iam := func(resource string) string { return b.ARN("iam", "", resource) }
 	own := []string{

@@ -267,8 +267,8 @@ func checkOwnRoles(t *testing.T, a app) {
 // call is one request, as a Deny of ours may see it; from is the function that it comes from, "" for any other place.
 type call struct{ action, arn, from string }
 
-// checkStolen: outside of its function a role's credentials are worth only what Lambda itself does with them; inside of
-// it nothing that the function is allowed is denied.
+// checkStolen: to others than its function a role is worth only what Lambda itself does with it; nothing that the function
+// is allowed is denied to it.
 func checkStolen(t *testing.T, a app) {
 	at := func(service, resource string) string { return a.baseline.ARN(service, a.baseline.HomeRegion, resource) }
 	logs := []string{"logs:CreateLogStream", "logs:PutLogEvents"}

@@ -102,7 +102,7 @@ type OIDCProviderSpec struct {
 
 // KMSSpec says what the guard may do with the key.
 type KMSSpec struct {
-	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements"`
+	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements; a thief of icaguard's role then has the whole key"`
 }
 
 // DocumentsSpec names the user's own documents.

@@ -24,7 +24,11 @@ func permissionPolicyAttached() guard.Setting {
 			Title:  "The permission policy is attached to the role",
 			Effect: `the storage: "Access Forbidden … no identity-based policy allows the s3:GetBucketLocation action"`,
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("aws iam attach-role-policy --role-name %s --policy-arn %s", s.Role.Name, s.Role.Policy.ARN)
+				attach := fmt.Sprintf("aws iam attach-role-policy --role-name %s --policy-arn %s", s.Role.Name, s.Role.Policy.ARN)
+				if !wantsBoundary(s) {
+					return attach
+				}
+				return attach + "; icaguard itself may do so only while the role has the boundary " + s.Role.Boundary.ARN
 			},
 			On:       guard.OnRole,
 			Triggers: []guard.Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy"), policyEvents(), policyCreated()},

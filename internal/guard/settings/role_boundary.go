@@ -20,7 +20,7 @@ func roleBoundary() guard.Setting {
 		Row: guard.Row{
 			ID:     "role-boundary",
 			Title:  "The role has the permissions boundary that ica.yaml asks for",
-			Effect: "the limit of what the role could ever be given; another boundary may keep ICA from the bucket",
+			Effect: "the limit of what policies on the role could give it; another boundary may keep ICA from the bucket",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf("IAM console, role %s: set the permissions boundary %s", s.Role.Name, s.Role.Boundary.ARN)
 			},
