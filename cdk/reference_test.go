@@ -195,8 +195,10 @@ func (t template) arn(value any) string {
 	if of, refers := function["Fn::GetAtt"].([]any); refers {
 		return t.arnOf(of[0].(string))
 	}
-	parts := function["Fn::Join"].([]any)[1].([]any)
-	return strings.Join(t.arns(parts), "")
+	if join, joins := function["Fn::Join"].([]any); joins {
+		return strings.Join(t.arns(join[1]), "")
+	}
+	return "what " + text(value) + " gives"
 }
 
 func (t template) arnOf(id string) string {
