@@ -41,7 +41,8 @@ func TestTagsTooLongForAPolicy(t *testing.T) {
 	for i := range 49 {
 		tags += fmt.Sprintf("  %s-%02d: x\n", strings.Repeat("k", 125), i)
 	}
-	if err := checkLimits(configure(t, tags+largest(1))); !errors.Is(err, errTooBig) || !strings.Contains(err.Error(), "shorter tags") {
+	err := checkLimits(configure(t, tags+largest(1)))
+	if !errors.Is(err, errTooBig) || !strings.Contains(err.Error(), "shorter tags") {
 		t.Errorf("49 tags of 128 characters: %v", err)
 	}
 	if err := checkLimits(configure(t, "tags: {owner: genomics}\n"+largest(1))); err != nil {

@@ -291,7 +291,8 @@ func checkStolen(t *testing.T, a app) {
 					if s["Effect"] != "Allow" {
 						continue
 					}
-					lambdas := slices.Contains(byLambda[role], action) && (action != "sqs:SendMessage" || arn == at("sqs", "icaguard-dead-letters"))
+					lambdas := slices.Contains(byLambda[role], action) &&
+						(action != "sqs:SendMessage" || arn == at("sqs", "icaguard-dead-letters"))
 					for _, from := range []string{"", at("lambda", "function:another")} {
 						if lambdas == denied(call{action, arn, from}) {
 							t.Errorf("%s on %s as %s, called from %q: Lambda's own call %v", action, arn, role, from, lambdas)

@@ -28,7 +28,15 @@ func purposes() []purpose {
 		{"access", "AWS::IAM::OIDCProvider", "^provider", "lets AWS check ICA's tokens; one for each ICA region", "", ""},
 		{"access", "AWS::IAM::Role", "^role", "what ICA acts as", "", ""},
 		{"access", "AWS::IAM::ManagedPolicy", "^role", "what ICA may do: the permissions that Illumina asks for", "", ""},
-		{"access", "AWS::IAM::ManagedPolicy", "^boundary", "the most that policies on ICA's role can give it, out of the guard's reach; it bounds no [bucket or key policy](threat-model.md)", "", ""},
+		{
+			"access",
+			"AWS::IAM::ManagedPolicy",
+			"^boundary",
+			"the most that policies on ICA's role can give it, out of the guard's reach; it bounds no " +
+				"[bucket or key policy](threat-model.md#what-our-boundary-bounds)",
+			"",
+			"",
+		},
 		{"detection", "AWS::Events::Rule", "^ruleicaguardevents", "puts changes on the queue, one rule for each source", "", ""},
 		{
 			"detection",

@@ -185,7 +185,8 @@ func (d checker) checkPolicyAccount(f *File, path, arn string) {
 		return
 	}
 	parts[4] = f.Account
-	d.Limit(path, "the policy is another account's", "a policy of account "+f.Account+" or of AWS", "boundary: "+strings.Join(parts, ":"))
+	allowed := "a policy of account " + f.Account + " or of AWS"
+	d.Limit(path, "the policy is another account's", allowed, "boundary: "+strings.Join(parts, ":"))
 }
 
 // providerKeys are the keys in which storages of one region must agree: an account holds each provider once.

@@ -31,7 +31,8 @@ func roleBoundaryCases() []testCase {
 			setting: id, name: "ours removed from an adopted role", want: guard.Restored, variant: adopted, breakIt: removed,
 		},
 		{
-			setting: id, name: "another one set on an adopted role", want: guard.ActionRequired, variant: adopted, breakIt: other, check: kept,
+			setting: id, name: "another one set on an adopted role", want: guard.ActionRequired, variant: adopted,
+			breakIt: other, check: kept,
 		},
 		{setting: id, name: "another one set, a security team's decision", want: guard.ActionRequired, breakIt: other, check: kept},
 		{

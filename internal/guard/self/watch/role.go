@@ -71,6 +71,7 @@ func compareGuardRole(s icaconfig.Storage, role guardRole) guard.Comparison {
 		)
 	}
 	return guard.Alert(
-		fmt.Sprintf("role %s of the guard has the permissions boundary %q, expected %s", role.Name, role.Boundary, want), self.Redeploy(s),
+		fmt.Sprintf("role %s of the guard has the permissions boundary %q, expected %s", role.Name, role.Boundary, want),
+		self.Redeploy(s),
 	)
 }
