@@ -69,7 +69,7 @@ func cases() map[string]string {
 		"example":   "../ica.example.yaml",     // one region, all at home
 		"regions":   "testdata/regions.yaml",   // three storages in two regions, a relay for IAM's events, KMS, adoption, a trail
 		"audit-iam": "testdata/audit-iam.yaml", // us-east-1 left out
-		"adopted":   "testdata/adopted.yaml",   // nothing of ICA's created
+		"adopted":   "testdata/adopted.yaml",   // nothing of ICA's created but the boundary of a role that is enforced
 		"shared":    "testdata/shared.yaml",    // two storages with one role, the prefix in clear
 	}
 }
@@ -90,6 +90,9 @@ func TestStacks(t *testing.T) {
 			t.Run("statements are narrow", func(t *testing.T) { checkStatements(t, a) })
 			t.Run("functions do what is declared", func(t *testing.T) { checkDeclared(t, a) })
 			t.Run("writes are bounded", func(t *testing.T) { checkConditions(t, a) })
+			t.Run("statements fit the reference", func(t *testing.T) { checkReference(t, a) })
+			t.Run("own roles are bounded", func(t *testing.T) { checkOwnRoles(t, a) })
+			t.Run("roles are worthless to others", func(t *testing.T) { checkStolen(t, a) })
 			t.Run("remediate cannot touch the guard", func(t *testing.T) { checkDenied(t, a) })
 			t.Run("rules are the table's", func(t *testing.T) { checkRules(t, a) })
 			t.Run("rules match the samples", func(t *testing.T) { checkSamples(t, a) })
@@ -231,8 +234,10 @@ func checkAdopted(t *testing.T, a app) {
 	if _, exists := a.templates["icaguard-storage-us-east-1"]; exists {
 		t.Error("a stack without resources, which CloudFormation refuses")
 	}
-	for id := range a.home().ofType("AWS::IAM::ManagedPolicy") {
-		t.Errorf("policy %s of an adopted role", id)
+	for id, policy := range a.home().ofType("AWS::IAM::ManagedPolicy") {
+		if policy["ManagedPolicyName"] != "icaguard-boundary-ica-enforced" {
+			t.Errorf("policy %s of an adopted role", id)
+		}
 	}
 	for id := range a.home().ofType("AWS::IAM::OIDCProvider") {
 		t.Errorf("provider %s of an adopted role", id)

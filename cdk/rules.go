@@ -45,7 +45,8 @@ func newRelayRole(stack awscdk.Stack, b icaconfig.Baseline, region string, rules
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			Conditions: conditions(self.InNameOf(b.Home, rules)),
 		}),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{"relay": policyDocument(put)},
+		InlinePolicies:      &map[string]awsiam.PolicyDocument{"relay": policyDocument(put)},
+		PermissionsBoundary: guardBoundary(stack, b, "Relay"),
 	})
 }
 

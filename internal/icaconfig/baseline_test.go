@@ -25,7 +25,7 @@ func TestSharedRole(t *testing.T) {
 func TestModes(t *testing.T) {
 	adopted := map[string]string{
 		"bucket":       strings.Replace(plain, "folder: ica", "existing: true", 1),
-		"role":         strings.Replace(plain, "    role:", "    role:\n      existing: true", 1),
+		"role":         strings.Replace(plain, "    role:", "    role:\n      existing: true\n      boundary: icaguard", 1),
 		"oidcProvider": plain + "    oidcProvider: {existing: true}\n",
 	}
 	for name, text := range adopted {

@@ -18,6 +18,7 @@ type Home struct {
 	Account, Partition string
 	HomeRegion         string        // AWS region in which the guard runs
 	Emails             []string      // who receives alerts; may be empty
+	GuardBoundary      string        // ARN of the permissions boundary of icaguard's own roles; "" for none
 	AuditEvery         time.Duration // how often everything is checked without an event
 	CreateTrail        bool          // the guard stack creates the CloudTrail trail
 	Organization       string        // of the account; "" if it is not named
@@ -77,7 +78,8 @@ func (h Home) ARN(service, region, resource string) string {
 func (f *File) home(o Owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
-		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(), Organization: f.Organization,
+		GuardBoundary: f.Guard.Boundary, Organization: f.Organization,
+		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(),
 		Digest: f.digest, Stacks: f.stacks(), StorageRegions: f.storageRegions(), KeyRegions: f.keyRegions(o.account),
 	}
 }

@@ -46,7 +46,7 @@ func kmsKeyPolicy() guard.Setting {
 				guard.Actions(guard.OnKey, "kms:GetKeyPolicy"), guard.Actions(guard.OnRole, "iam:GetRole"), readsOrganization(),
 			),
 		},
-		Writes: guard.OnlyIf(restoresKey, guard.Actions(guard.OnKey, "kms:PutKeyPolicy")),
+		Writes: guard.OnlyIf(restoresKey, guard.WithCondition(withoutBypass, guard.Actions(guard.OnKey, "kms:PutKeyPolicy"))),
 	}, guard.Spec[keyPolicyState]{
 		Read: readKeyPolicy, Compare: compareKeyPolicy, Put: putKeyPolicy, Merges: true,
 		Witness: witnessKeyPolicy,
@@ -63,6 +63,12 @@ func witnessKeyPolicy(e guard.Event, got keyPolicyState) (keyPolicyState, bool) 
 	var ok bool
 	got.Document, ok = eventPolicy(e, "policy")
 	return got, ok
+}
+
+// withoutBypass: AWS does not say whether the key is there when the parameter is not, as in our calls, hence IfExists.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-bypass-policy-lockout-safety-check
+func withoutBypass(icaconfig.Storage) policy.Condition {
+	return policy.Condition{"BoolIfExists": {"kms:BypassPolicyLockoutSafetyCheck": {"false"}}}
 }
 
 func readKeyPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (keyPolicyState, error) {

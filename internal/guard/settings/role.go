@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -14,6 +15,7 @@ import (
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // roleIdentity is whether the role is there, where, and with which tags.
@@ -40,7 +42,8 @@ func role() guard.Setting {
 		},
 		Writes: slices.Concat(
 			guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:CreateRole")),
-			guard.Actions(guard.OnRole, "iam:TagRole"), guard.Actions(guard.OnParameter, "ssm:GetParameter"),
+			guard.OnlyIf(created, guard.WithCondition(ourTags, guard.Actions(guard.OnRole, "iam:TagRole"))),
+			guard.Actions(guard.OnParameter, "ssm:GetParameter"),
 		),
 	}, guard.Spec[roleIdentity]{Read: readRoleIdentity, Compare: compareRoleIdentity, Put: putRole})
 }
@@ -101,6 +104,19 @@ func wantTags(s icaconfig.Storage) map[string]string {
 		return nil
 	}
 	return s.Role.Tags
+}
+
+// created roles carry our tags.
+func created(s icaconfig.Storage) bool { return !s.Role.Existing }
+
+// ourTags lets the guard put our tags and no others: a lab's policies may give rights to whoever has a certain tag. Keys
+// may have any letters, policy documents have those of Latin-1 (IAM API, CreatePolicy); with others there is no condition.
+func ourTags(s icaconfig.Storage) policy.Condition {
+	keys := slices.Sorted(maps.Keys(s.Role.Tags))
+	if strings.ContainsFunc(strings.Join(keys, ""), func(r rune) bool { return r > unicode.MaxLatin1 }) {
+		return nil
+	}
+	return policy.Condition{"ForAllValues:StringEquals": {"aws:TagKeys": keys}}
 }
 
 func putRole(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleIdentity) error {

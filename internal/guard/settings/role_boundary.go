@@ -28,7 +28,7 @@ func roleBoundary() guard.Setting {
 		Row: guard.Row{
 			ID:     "role-boundary",
 			Title:  "The role has the permissions boundary that ica.yaml asks for, and it permits what ICA needs",
-			Effect: "the limit of what the role could ever be given; a boundary that is not ours may keep ICA from the bucket",
+			Effect: "the limit of what policies on the role could give it; a boundary that is not ours may keep ICA from the bucket",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf("IAM console, role %s: set the permissions boundary %s", s.Role.Name, s.Role.Boundary.ARN)
 			},
@@ -60,12 +60,15 @@ func demandedBoundaryEvents() guard.Trigger {
 	}
 }
 
-// withBoundary lets the guard create the role, and set its boundary, with the configured boundary only.
+// withBoundary lets the guard create the role, set its boundary and attach ICA's policy with the configured boundary
+// only. The key is text: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html. That
+// page does not list it for UpdateAssumeRolePolicy and UpdateRole, the Service Authorization Reference does; a condition
+// there could deny our own restore, which closes access, and bounds little: CreatePolicyVersion knows no such key.
 func withBoundary(s icaconfig.Storage) policy.Condition {
 	if !wantsBoundary(s) {
 		return nil
 	}
-	return policy.Condition{"ArnEquals": {"iam:PermissionsBoundary": {s.Role.Boundary.ARN}}}
+	return policy.Condition{"StringEquals": {"iam:PermissionsBoundary": {s.Role.Boundary.ARN}}}
 }
 
 func wantsBoundary(s icaconfig.Storage) bool { return s.Role.Boundary.ARN != "" }

@@ -24,14 +24,20 @@ func roleBoundaryCases() []testCase {
 		}
 	}
 	demanded := variant{role: "boundary: arn:aws:iam::aws:policy/PowerUserAccess"}
+	removed := func(w *env) {
+		w.must(
+			w.iam.DeleteRolePermissionsBoundary(w.t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.storage.Role.Name}),
+		)
+	}
+	adopted := variant{role: "existing: true\n      boundary: icaguard", storage: "mode: enforce"}
 	return []testCase{
+		{setting: id, name: "removed", want: guard.Restored, breakIt: removed},
 		{
-			setting: id, name: "removed", want: guard.Restored,
-			breakIt: func(w *env) {
-				w.must(
-					w.iam.DeleteRolePermissionsBoundary(w.t.Context(), &iam.DeleteRolePermissionsBoundaryInput{RoleName: &w.storage.Role.Name}),
-				)
-			},
+			setting: id, name: "ours removed from an adopted role", want: guard.Restored, variant: adopted, breakIt: removed,
+		},
+		{
+			setting: id, name: "another one set on an adopted role", want: guard.ActionRequired, variant: adopted,
+			breakIt: other, check: kept,
 		},
 		{setting: id, name: "another one set, a security team's decision", want: guard.ActionRequired, breakIt: other, check: kept},
 		{
