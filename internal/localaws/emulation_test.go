@@ -711,8 +711,10 @@ func checkEventBridge(ctx context.Context, local *localaws.AWS) error {
 
 func checkFilterNames(ctx context.Context, local *localaws.AWS) error {
 	const bucket = "filtered"
-	put := s3types.NotificationConfiguration{QueueConfigurations: []s3types.QueueConfiguration{toQueue("x", "a/", "s3:ObjectCreated:*")}}
-	if err := putNotifications(ctx, local, bucket, true, put); err != nil {
+	queues := []s3types.QueueConfiguration{toQueue("x", "a/", "s3:ObjectCreated:*")}
+	if err := putNotifications(
+		ctx, local, bucket, true, s3types.NotificationConfiguration{QueueConfigurations: queues},
+	); err != nil {
 		return err
 	}
 	out, err := direct(local).GetBucketNotificationConfiguration(
