@@ -262,9 +262,9 @@ func TestReferenceFinds(t *testing.T) {
 		{claim{effect: "Deny", not: []string{"iam:Get*"}, keys: []string{"lambda:SourceFunctionArn"}}, ""},
 		{claim{effect: "Deny", not: []string{"iam:Get*"}, keys: []string{"iam:PolicyARN"}}, "not every action knows"},
 	} {
-		got := strings.Join(r.wrong(c.statement), "; ")
+		got := strings.Join(r.wrong(c.claim), "; ")
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
-			t.Errorf("%+v: %q, want %q", c.statement, got, c.want)
+			t.Errorf("%+v: %q, want %q", c.claim, got, c.want)
 		}
 	}
 }

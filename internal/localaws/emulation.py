@@ -187,6 +187,14 @@ def emulated_by_patches() -> list[Gap]:
             s3_notification_eventbridge,
         ),
         Gap(
+            "s3-notification-filter-names",
+            "s3",
+            "answers the names of key filters as they were written",
+            "answers Prefix and Suffix, whatever was written (recorded; the API's page has prefix and suffix)",
+            S3_API + "API_FilterRule.html",
+            s3_notification_filter_names,
+        ),
+        Gap(
             "s3-notification-targets",
             "s3",
             "accepts notifications to queues and topics that do not exist",
@@ -256,7 +264,7 @@ def emulated_by_patches() -> list[Gap]:
             "iam-update-role",
             "iam",
             "UpdateRole without a description wipes the description",
-            "only the duration has a default when it is omitted (one hour); the description is kept",
+            "keeps the description; an omitted duration becomes one hour, as AWS's page says (a report says that it is kept)",
             IAM_API + "API_UpdateRole.html",
             iam_update_role,
         ),
@@ -1241,6 +1249,21 @@ def s3_notification_eventbridge() -> None:
             body = re.sub(r"/>\s*$", "></NotificationConfiguration>", body)  # it may have nothing else
             end = body.rindex("</")
             body = body[:end] + "<EventBridgeConfiguration></EventBridgeConfiguration>" + body[end:]
+        return status, headers, body
+
+    S3Response.get_bucket_notification = get_bucket_notification
+
+
+def s3_notification_filter_names() -> None:
+    import re
+
+    from moto.s3.responses import S3Response
+
+    get = S3Response.get_bucket_notification
+
+    def get_bucket_notification(self):
+        status, headers, body = get(self)
+        body = re.sub(r"<Name>(prefix|suffix)</Name>", lambda m: f"<Name>{m[1].capitalize()}</Name>", body, flags=re.I)
         return status, headers, body
 
     S3Response.get_bucket_notification = get_bucket_notification

@@ -60,6 +60,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"s3-encryption-fields":         checkEncryptionFields,
 		"s3-mfa-delete":                checkMFADelete,
 		"s3-notification-eventbridge":  checkEventBridge,
+		"s3-notification-filter-names": checkFilterNames,
 		"s3-notification-targets":      checkNotificationTargets,
 		"s3-notification-overlap":      checkNotificationOverlap,
 		"s3-ownership-acl":             checkOwnershipACL,
@@ -755,6 +756,26 @@ func checkEventBridge(ctx context.Context, local *localaws.AWS) error {
 		if err != nil || (out.EventBridgeConfiguration == nil) != (n.EventBridgeConfiguration == nil) {
 			return fmt.Errorf("notifications %+v %w", out, err)
 		}
+	}
+	return nil
+}
+
+func checkFilterNames(ctx context.Context, local *localaws.AWS) error {
+	const bucket = "filtered"
+	queues := []s3types.QueueConfiguration{toQueue("x", "a/", "s3:ObjectCreated:*")}
+	if err := putNotifications(
+		ctx, local, bucket, true, s3types.NotificationConfiguration{QueueConfigurations: queues},
+	); err != nil {
+		return err
+	}
+	out, err := direct(local).GetBucketNotificationConfiguration(
+		ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)},
+	)
+	if err != nil {
+		return err
+	}
+	if rule := out.QueueConfigurations[0].Filter.Key.FilterRules[0]; rule.Name != "Prefix" || aws.ToString(rule.Value) != "a/" {
+		return fmt.Errorf("filter %s %q", rule.Name, aws.ToString(rule.Value))
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type entry struct {
 }
 
 type filter struct {
-	Name  string `json:"name"` // prefix or suffix; S3 answers "Prefix" to who wrote "prefix"
+	Name  string `json:"name"` // prefix or suffix, as the API's page has them; S3 answers Prefix and Suffix
 	Value string `json:"value"`
 }
 
@@ -121,7 +121,7 @@ func filters(f *types.NotificationConfigurationFilter) []filter {
 	}
 	all := make([]filter, len(f.Key.FilterRules))
 	for i, rule := range f.Key.FilterRules {
-		all[i] = filter{Name: string(rule.Name), Value: aws.ToString(rule.Value)}
+		all[i] = filter{Name: strings.ToLower(string(rule.Name)), Value: aws.ToString(rule.Value)}
 	}
 	return all
 }
