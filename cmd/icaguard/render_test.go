@@ -245,7 +245,7 @@ const bareTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Princ
 func (d storageEnv) putPrefix(value string) {
 	d.t.Helper()
 	_, err := ssm.NewFromConfig(d.Local.DirectConfig(testlab.Region)).PutParameter(d.t.Context(), &ssm.PutParameterInput{
-		Name: &d.Storage.Role.Prefix.Parameter, Type: ssmtypes.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true),
+		Name: &d.Storage.Role.Prefixes[0].Parameter, Type: ssmtypes.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true),
 	})
 	if err != nil {
 		d.t.Fatal(err)

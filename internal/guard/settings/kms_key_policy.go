@@ -32,12 +32,15 @@ func kmsKeyPolicy() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
 			ID:    "kms-key-policy",
-			Title: "The key policy lets ICA's role use the KMS key",
+			Title: "The key policy lets ICA's role use the KMS key, or decrypt with it where it is a previous one",
 			Effect: "reads and writes of encrypted objects: AccessDenied for kms:Decrypt or kms:GenerateDataKey, 403 for users; " +
 				"copies between projects where the cross-account statement is missing",
 			Remediation: func(s icaconfig.Storage) string {
-				return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: icaguard render key-policy " +
-					"--storage " + s.Name
+				how := "icaguard render key-policy --storage " + s.Name
+				if s.Key.Previous() {
+					how = toPaste(slices.Concat(s.KeyRoleStatements(), s.KeyStatements()))
+				}
+				return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: " + how
 			},
 			On:       guard.OnKey,
 			Triggers: []guard.Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
@@ -78,8 +81,7 @@ func compareKeyPolicy(s icaconfig.Storage, got keyPolicyState) guard.Comparison 
 		return v
 	}
 	missing := guard.Alert("the key policy lacks what ICA needs, and is not icaguard's to change: "+paths(v.Diffs),
-		"put into the policy of key "+s.Key.ARN+", keeping all else: "+toPaste(want.ours)+
-			"; with kms: {restore: true} in ica.yaml icaguard does so")
+		"put into the policy of key "+s.Key.ARN+", keeping all else: "+toPaste(want.ours)+ifRestored(s))
 	v.Diffs = nil
 	return missing.And(v)
 }
@@ -89,39 +91,42 @@ func compareKeyPolicy(s icaconfig.Storage, got keyPolicyState) guard.Comparison 
 func wantKeyPolicy(s icaconfig.Storage, got keyPolicyState) sharedPolicy {
 	ours := s.KeyStatements()
 	if !iamDecides(s, got.Document) {
-		ours = append(ours, s.KeyRoleStatement())
+		ours = append(ours, s.KeyRoleStatements()...)
 	}
 	account := accountOfARN(s.Key.ARN)
-	calls := []policy.Calls{{Actions: s.KeyRoleStatement().Action, Resources: []string{s.Key.ARN}}}
 	var callers []caller
-	for _, role := range s.Key.Roles {
-		who := policy.Caller{RoleARN: role, ResourceAccount: account}
-		if role == s.Role.ARN {
-			who.RoleID = got.RoleID
+	add := func(name string, uses []policy.Statement) {
+		for _, use := range uses {
+			for _, role := range use.Principal["AWS"] {
+				who := policy.Caller{RoleARN: role, ResourceAccount: account}
+				if role == s.Role.ARN {
+					who.RoleID = got.RoleID
+				}
+				callers = append(callers, caller{
+					who: name, Caller: who, calls: []policy.Calls{{Actions: use.Action, Resources: []string{s.Key.ARN}}},
+				})
+			}
 		}
-		callers = append(callers, caller{who: "ICA's role", Caller: who, calls: calls})
 	}
-	if s.Key.CrossAccountCopy {
-		callers = append(callers, caller{
-			who: "ICA's copies between accounts", Caller: policy.Caller{RoleARN: s.CrossAccount, ResourceAccount: account}, calls: calls,
-		})
-	}
+	add("ICA's role", s.KeyRoleStatements())
+	add("ICA's copies between accounts", s.KeyStatements())
 	return sharedPolicy{ours: ours, limit: maxKeyPolicy, callers: append(callers, ownCallers(s, guard.OnKey, account)...)}
 }
 
 // iamDecides says that the policy holds, without conditions, the statement for the account's root that hands the
 // decision to IAM (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html), and nothing under
-// the name of our own statement.
+// the names of our own statements.
 func iamDecides(s icaconfig.Storage, got document) bool {
 	present, err := parseShared(got)
 	if err != nil {
 		return false
 	}
-	root := s.KeyRoleStatement()
-	root.Principal = policy.Principal{"AWS": {accountOf(s)}}
 	all := present.Statements()
-	return slices.ContainsFunc(all, func(have policy.Statement) bool { return policy.Covers(have, root) }) &&
-		!slices.ContainsFunc(all, func(have policy.Statement) bool { return have.Sid == icaconfig.SidRole })
+	return !slices.ContainsFunc(s.KeyRoleStatements(), func(root policy.Statement) bool {
+		root.Principal = policy.Principal{"AWS": {accountOf(s)}}
+		return !slices.ContainsFunc(all, func(have policy.Statement) bool { return policy.Covers(have, root) }) ||
+			slices.ContainsFunc(all, func(have policy.Statement) bool { return have.Sid == root.Sid })
+	})
 }
 
 // toPaste is statements as a person puts them into a policy.

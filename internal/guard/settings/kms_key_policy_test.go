@@ -226,7 +226,7 @@ func keyDenyCases() []keyPolicyCase {
 	}
 }
 
-func (w *env) roleStatement() string { return text(w.storage.KeyRoleStatement()) }
+func (w *env) roleStatement() string { return text(w.storage.KeyRoleStatements()[0]) }
 
 func (w *env) putKeyPolicy(text string) {
 	w.t.Helper()

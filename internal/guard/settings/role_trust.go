@@ -1,10 +1,10 @@
 package settings
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,13 +15,14 @@ import (
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// roleTrust is who may assume the role, and the prefix by which ICA proves that it is this lab's ICA.
+// roleTrust is who may assume the role, and the prefixes by which ICA proves that it is this lab's ICA.
 type roleTrust struct {
 	Document      document
-	Prefix        icaconfig.Secret
-	PrefixProblem string
+	Prefixes      []icaconfig.Secret
+	PrefixProblem string // with one of them; then the others are not used either
 }
 
 func roleTrustPolicy() guard.Setting {
@@ -42,13 +43,23 @@ func roleTrustPolicy() guard.Setting {
 	}, guard.Spec[roleTrust]{Read: readRoleTrust, Compare: compareRoleTrust, Put: putRoleTrust})
 }
 
-// prefixEvents are triggers for the parameter that holds the prefix; a call may delete many at once.
+// prefixEvents are triggers for the parameters that hold the prefixes; a call may delete many at once.
 func prefixEvents() []guard.Trigger {
-	parameter := func(s icaconfig.Storage) []string { return []string{s.Role.Prefix.Parameter} }
 	return []guard.Trigger{
-		{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: parameter},
-		{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: parameter},
+		{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: prefixParameters},
+		{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: prefixParameters},
 	}
+}
+
+// prefixParameters are those of the role; a literal prefix has none.
+func prefixParameters(s icaconfig.Storage) []string {
+	var names []string
+	for _, prefix := range s.Role.Prefixes {
+		if prefix.Parameter != "" {
+			names = append(names, prefix.Parameter)
+		}
+	}
+	return names
 }
 
 func readRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage) (roleTrust, error) {
@@ -57,25 +68,74 @@ func readRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage) (r
 		return roleTrust{}, err
 	}
 	got := roleTrust{Document: newDocument(role.AssumeRolePolicyDocument)}
-	got.Prefix, err = sessionNamePrefix(ctx, c, s)
+	got.Prefixes, err = sessionNamePrefixes(ctx, c, s)
 	if errors.Is(err, errPrefix) {
 		got.PrefixProblem, err = err.Error(), nil
 	}
 	return got, err
 }
 
-// compareRoleTrust says all that is wrong: a prefix that cannot be used keeps the policy from being written, not from being read.
+// compareRoleTrust says all that is wrong: a prefix that cannot be used keeps the policy from being written, not from
+// being read. Written without one of several, it would shut out whoever shows that one.
 func compareRoleTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
-	want := s.TrustPolicy(cmp.Or(got.Prefix.Reveal(), "unknown"))
+	want := trustPolicy(s, got.Prefixes)
 	c := guard.Comparison{Alerts: foreignDenies(want, got.Document)}
 	if got.PrefixProblem != "" {
-		return c.And(guard.Alert(got.PrefixProblem, "put the RoleSessionName prefix that ICA showed into the parameter "+
-			s.Role.Prefix.Parameter+", as a String; nothing is written until then")).And(openTrust(s, got.Document))
+		return c.And(guard.Alert(got.PrefixProblem, "put the RoleSessionName prefix that ICA showed into that parameter, as a String; "+
+			"nothing is written until then")).And(openTrust(s, got.Document))
 	}
+	c.Notes = severalPrefixes(s)
 	if len(c.Alerts) == 0 {
 		c.Diffs = diffDocument(want, got.Document)
 	}
 	return c
+}
+
+// trustPolicy is the wanted one; without prefixes one that lets nobody in, to compare with.
+func trustPolicy(s icaconfig.Storage, prefixes []icaconfig.Secret) policy.Document {
+	if len(prefixes) == 0 {
+		prefixes = []icaconfig.Secret{"unknown"}
+	}
+	texts := make([]string, len(prefixes))
+	for i, prefix := range prefixes {
+		texts[i] = prefix.Reveal()
+	}
+	return s.TrustPolicy(texts...)
+}
+
+// severalPrefixes notes how to see which of several prefixes is still used: that of a replaced credential is to go.
+func severalPrefixes(s icaconfig.Storage) []guard.Finding {
+	if len(s.Role.Prefixes) < 2 {
+		return nil
+	}
+	note := guard.Finding{
+		What: fmt.Sprintf("%d RoleSessionName prefixes let ICA take the role", len(s.Role.Prefixes)),
+		Remediation: "if one is that of a replaced credential, take it out of role.sessionNamePrefix in ica.yaml and deploy, once it was " +
+			"not used for a week while the new one was",
+	}
+	parameters := prefixParameters(s)
+	if len(parameters) > 0 {
+		note.Remediation += "; this shows when ICA last used each, and not the prefix: " + lastUse(s, parameters)
+	}
+	if len(parameters) < len(s.Role.Prefixes) {
+		note.Remediation += "; to see it of a prefix that stands in ica.yaml itself, keep that one in a parameter"
+	}
+	return []guard.Finding{note}
+}
+
+// lastUse is a command that prints when a session was last begun under the prefix of each parameter. CloudTrail has the
+// call in the AWS region of the endpoint that ICA used, or, for the global endpoint, in us-east-1 (IAM User Guide,
+// "Logging IAM and AWS STS API calls with AWS CloudTrail").
+func lastUse(s icaconfig.Storage, parameters []string) string {
+	regions := []string{s.Region.AWS}
+	if s.Region.AWS != icaconfig.IAMRegion {
+		regions = append(regions, icaconfig.IAMRegion)
+	}
+	return fmt.Sprintf(`for name in %s; do prefix=$(aws ssm get-parameter --region %s --name $name --query Parameter.Value --output text); `+
+		`for region in %s; do echo $name $region $(aws cloudtrail lookup-events --region $region --max-items 1000 --output json `+
+		`--lookup-attributes AttributeKey=EventName,AttributeValue=AssumeRoleWithWebIdentity `+
+		`--query "Events[?contains(CloudTrailEvent, ':role%s%s\"') && contains(CloudTrailEvent, '$prefix-')] | [0].EventTime"); done; done`,
+		strings.Join(parameters, " "), s.Home.HomeRegion, strings.Join(regions, " "), s.Role.Path, s.Role.Name)
 }
 
 // openTrust alerts where the present policy is not bound to a prefix, or to other conditions of the wanted one. Its own
@@ -95,11 +155,13 @@ func openTrust(s icaconfig.Storage, got document) guard.Comparison {
 				"put the trust policy by hand, now: icaguard render trust-policy --storage "+s.Name,
 			)
 		}
-		for _, prefix := range prefixes {
-			literal := strings.TrimSuffix(prefix, "-*")
-			if icaconfig.CheckPrefix(literal) == nil && len(diffDocument(s.TrustPolicy(literal), got)) == 0 {
-				return guard.Comparison{}
-			}
+		literals := make([]string, len(prefixes))
+		for i, prefix := range prefixes {
+			literals[i] = strings.TrimSuffix(prefix, "-*")
+		}
+		unusable := func(literal string) bool { return icaconfig.CheckPrefix(literal) != nil }
+		if !slices.ContainsFunc(literals, unusable) && len(diffDocument(s.TrustPolicy(literals...), got)) == 0 {
+			return guard.Comparison{}
 		}
 	}
 	return guard.Alert(
@@ -110,7 +172,7 @@ func openTrust(s icaconfig.Storage, got document) guard.Comparison {
 
 func putRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleTrust) error {
 	_, err := iamClient(c).UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
-		RoleName: &s.Role.Name, PolicyDocument: aws.String(s.TrustPolicy(got.Prefix.Reveal()).JSON()),
+		RoleName: &s.Role.Name, PolicyDocument: aws.String(trustPolicy(s, got.Prefixes).JSON()),
 	})
 	if err != nil {
 		return fmt.Errorf("update trust policy of role %s: %w", s.Role.Name, err)
@@ -121,26 +183,43 @@ func putRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage, got
 // errPrefix says that there is no prefix to be used; the parameter's owner has to act.
 var errPrefix = errors.New("the RoleSessionName prefix cannot be used")
 
-// sessionNamePrefix is the literal prefix, or reads its parameter and checks it as a literal is checked at synth.
-func sessionNamePrefix(ctx context.Context, c guard.Clients, s icaconfig.Storage) (icaconfig.Secret, error) {
-	if s.Role.Prefix.Parameter == "" {
-		return s.Role.Prefix.Literal, nil
+// sessionNamePrefixes are all of the role, or the first error: of some it makes no use.
+func sessionNamePrefixes(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]icaconfig.Secret, error) {
+	var all []icaconfig.Secret
+	for _, prefix := range s.Role.Prefixes {
+		one, err := sessionNamePrefix(ctx, c, s, prefix)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(all, one) { // two parameters may hold the same
+			all = append(all, one)
+		}
 	}
-	out, err := ssmClient(c, s).GetParameter(ctx, &ssm.GetParameterInput{Name: &s.Role.Prefix.Parameter})
+	return all, nil
+}
+
+// sessionNamePrefix is a literal prefix, or reads its parameter and checks it as a literal is checked at synth.
+func sessionNamePrefix(
+	ctx context.Context, c guard.Clients, s icaconfig.Storage, from icaconfig.SessionNamePrefix,
+) (icaconfig.Secret, error) {
+	if from.Parameter == "" {
+		return from.Literal, nil
+	}
+	out, err := ssmClient(c, s).GetParameter(ctx, &ssm.GetParameterInput{Name: &from.Parameter})
 	var missing *types.ParameterNotFound
 	switch {
 	case errors.As(err, &missing):
-		return "", fmt.Errorf("%w: parameter %s does not exist", errPrefix, s.Role.Prefix.Parameter)
+		return "", fmt.Errorf("%w: parameter %s does not exist", errPrefix, from.Parameter)
 	case err != nil:
-		return "", fmt.Errorf("get parameter %s: %w", s.Role.Prefix.Parameter, err)
+		return "", fmt.Errorf("get parameter %s: %w", from.Parameter, err)
 	case out.Parameter == nil:
-		return "", fmt.Errorf("get parameter %s: %w", s.Role.Prefix.Parameter, awserr.ErrBroken)
+		return "", fmt.Errorf("get parameter %s: %w", from.Parameter, awserr.ErrBroken)
 	case out.Parameter.Type != types.ParameterTypeString:
-		return "", fmt.Errorf("%w: parameter %s is a %s, not a String", errPrefix, s.Role.Prefix.Parameter, out.Parameter.Type)
+		return "", fmt.Errorf("%w: parameter %s is a %s, not a String", errPrefix, from.Parameter, out.Parameter.Type)
 	}
 	prefix := aws.ToString(out.Parameter.Value)
 	if err := icaconfig.CheckPrefix(prefix); err != nil {
-		return "", fmt.Errorf("%w: parameter %s: %w", errPrefix, s.Role.Prefix.Parameter, err)
+		return "", fmt.Errorf("%w: parameter %s: %w", errPrefix, from.Parameter, err)
 	}
 	return icaconfig.Secret(prefix), nil
 }

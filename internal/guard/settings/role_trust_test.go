@@ -81,7 +81,7 @@ func roleTrustCases() []testCase {
 			breakIt: func(w *env) {
 				w.must(
 					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
-						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter},
 					),
 				)
 			},
@@ -95,7 +95,7 @@ func roleTrustCases() []testCase {
 				w.putTrust(open)
 				w.must(
 					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
-						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter},
 					),
 				)
 			},
@@ -111,7 +111,7 @@ func roleTrustCases() []testCase {
 				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(secretPrefix)), ":aud\":\"sts.amazonaws.com\"", ":aud\":\"other\"", 1))
 				w.must(
 					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
-						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter},
 					),
 				)
 			},
@@ -144,10 +144,10 @@ func (w *env) putTrust(document string) {
 func (w *env) putPrefix(value string, kind types.ParameterType) {
 	w.t.Helper()
 	client := ssm.NewFromConfig(w.local.DirectConfig("us-east-1"))
-	_, err := client.DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter})
+	_, err := client.DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter})
 	w.must(nil, err)
 	w.must(client.PutParameter(w.t.Context(), &ssm.PutParameterInput{
-		Name: &w.storage.Role.Prefix.Parameter, Value: &value, Type: kind, Overwrite: aws.Bool(true),
+		Name: &w.storage.Role.Prefixes[0].Parameter, Value: &value, Type: kind, Overwrite: aws.Bool(true),
 	}))
 }
 
@@ -175,12 +175,12 @@ func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 		"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`,
 		`{"Condition":{"StringLike":{"sts:RoleSessionName":"` + secretPrefix + `-*"}}}`,
 	} {
-		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: secretPrefix})
+		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefixes: []icaconfig.Secret{secretPrefix}})
 		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), secretPrefix) {
 			t.Errorf("%q: %d diffs; is the prefix shown?", broken, len(v.Diffs))
 		}
 	}
-	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: secretPrefix})
+	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefixes: []icaconfig.Secret{secretPrefix}})
 	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") ||
 		strings.Contains(fmt.Sprint(changed), "somebody-elses") {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
