@@ -51,10 +51,11 @@ type Trust struct {
 
 // Policy is a policy on a role.
 type Policy struct {
-	Name    string
-	ARN     string // "" for an inline policy
-	Calls   []policy.Calls
-	Problem string // why it was not understood
+	Name     string
+	ARN      string // "" for an inline policy
+	Document policy.Document
+	Calls    []policy.Calls
+	Problem  string // why it was not understood
 }
 
 // Bucket is a bucket that such a role may use.

@@ -224,7 +224,7 @@ func (l *linker) role(s *StorageSpec) Role {
 		Name: s.Role.Name, Path: s.Role.Path, ARN: l.owner.iam("role" + s.Role.Path + s.Role.Name), Description: s.Role.Description,
 		Existing: s.Role.Existing, Strict: s.Role.Strict, MaxSessionDuration: SessionDuration,
 		Boundary: s.boundary(l.owner), Tags: l.tags, Prefixes: l.file.prefixes(s, l.owner),
-		Policy:    Policy{Name: s.Role.PolicyName, ARN: l.owner.iam("policy/" + s.Role.PolicyName)},
+		Policy: Policy{Name: s.Role.PolicyName, ARN: l.owner.iam("policy/" + s.Role.PolicyName)},
 	}
 }
 
