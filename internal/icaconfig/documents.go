@@ -145,6 +145,7 @@ const (
 	SidCrossAccountCopy = "IcaCrossAccountCopy"
 	SidRole             = "IcaRole"
 	SidRoleDecrypt      = "IcaRoleDecrypt"
+	SidCrossAccountRead = "IcaCrossAccountDecrypt"
 )
 
 // BucketStatements are ours in the bucket policy; ICA itself needs none. versioned: the bucket is versioned or suspended.
@@ -185,7 +186,7 @@ func (s Storage) crossAccountCopy(versioned bool) policy.Statement {
 }
 
 // KeyStatements are ours in the key policy, whatever else stands there: cross-account copy, if a storage with this key
-// asks for it.
+// asks for it. What a previous key needs has a name of its own, so that the fuller statement of before is enough.
 func (s Storage) KeyStatements() []policy.Statement {
 	switch {
 	case s.Key == nil:
@@ -193,7 +194,7 @@ func (s Storage) KeyStatements() []policy.Statement {
 	case s.Key.CrossAccountCopy:
 		return []policy.Statement{keyStatement(SidCrossAccountCopy, keyActions(), s.CrossAccount)}
 	case s.Key.CrossAccountRead:
-		return []policy.Statement{keyStatement(SidCrossAccountCopy, decryptActions(), s.CrossAccount)}
+		return []policy.Statement{keyStatement(SidCrossAccountRead, decryptActions(), s.CrossAccount)}
 	}
 	return nil
 }

@@ -2,16 +2,19 @@ package settings
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 func permissionPolicyCases() []testCase {
@@ -247,4 +250,32 @@ func (f filling) Put(ctx context.Context, resource, what, value string) error {
 
 func (f filling) Get(ctx context.Context, resource, what string) (string, error) {
 	return f.store.Get(ctx, resource, what)
+}
+
+// TestKeyChange: when ica.yaml names another key, ICA still decrypts with the one before, if it is listed.
+func TestKeyChange(t *testing.T) {
+	w := newEnv(t, newFixture(t), variant{key: true})
+	before := w.storage.Key.ARN
+	out, err := w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
+	w.must(out, err)
+	after := aws.ToString(out.KeyMetadata.Arn)
+	w.configure(strings.Replace(w.config, before, after, 1) + "    kms: {previousKeys: [\"" + before + "\"]}\n")
+	for _, o := range w.handle(guard.Request{}) {
+		if o.Status != guard.InSync && o.Status != guard.Restored {
+			t.Errorf("%s on %s: %+v", o.Setting, o.Resource, o)
+		}
+	}
+	live, err := document(w.defaultPolicy()).parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, actions := range map[string][]string{before: {"kms:Decrypt"}, after: {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}} {
+		need := policy.Statement{Effect: "Allow", Action: actions, Resource: []string{key}}
+		if !slices.ContainsFunc(live.Statements(), func(s policy.Statement) bool { return policy.Covers(s, need) }) {
+			t.Errorf("%s: ICA may not %s: %s", key, actions, live)
+		}
+	}
+	if dropped := icaconfig.DroppedKeys(live, w.storage.Role.BoundaryDocument()); len(dropped) != 0 {
+		t.Errorf("the boundary lacks %s", dropped)
+	}
 }

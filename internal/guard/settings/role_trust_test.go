@@ -122,6 +122,41 @@ func roleTrustCases() []testCase {
 			},
 		},
 		{
+			setting: id, name: "one of two prefixes taken out", variant: variant{second: true}, want: guard.Restored,
+			breakIt: func(w *env) { w.putTrust(text(w.storage.TrustPolicy(secretPrefix))) },
+		},
+		{
+			setting: id, name: "a third prefix beside two", variant: variant{second: true}, want: guard.Restored,
+			breakIt: func(w *env) { w.putTrust(text(w.storage.TrustPolicy(secretPrefix, "somebody-elses", secondPrefix))) },
+		},
+		{
+			setting: id, name: "one of two prefixes changed in its parameter", variant: variant{second: true}, want: guard.Restored,
+			breakIt: func(w *env) { w.putParameter(w.storage.Role.Prefixes[1].Parameter, "another-prefix") },
+			check: func(w *env, _ guard.Outcome) {
+				if got := w.state()[id]; !strings.Contains(got, "another-prefix") || strings.Contains(got, secondPrefix) ||
+					!strings.Contains(got, secretPrefix) {
+					w.t.Error("the trust policy does not follow the parameter")
+				}
+			},
+		},
+		{
+			setting: id, name: "the parameter of one of two prefixes deleted, and its prefix taken out", variant: variant{second: true},
+			want: guard.ActionRequired, check: unusable,
+			breakIt: func(w *env) {
+				w.putTrust(text(w.storage.TrustPolicy(secretPrefix)))
+				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
+					w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[1].Parameter},
+				))
+			},
+		},
+		{
+			setting: id, name: "two prefixes, as it is", variant: variant{second: true}, want: withNotes, breakIt: func(*env) {},
+			check: func(w *env, o guard.Outcome) {
+				first, second := w.storage.Role.Prefixes[0].Parameter, w.storage.Role.Prefixes[1].Parameter
+				expectTold(w.t, o, "2 RoleSessionName prefixes", "for name in "+first+" "+second+"; do", "AssumeRoleWithWebIdentity")
+			},
+		},
+		{
 			setting: id, name: "parameter holds *", want: guard.ActionRequired, check: unusable,
 			breakIt: func(w *env) { w.putPrefix("*", types.ParameterTypeString) },
 		},
