@@ -29,7 +29,9 @@ func newCheckKeys() *cobra.Command {
 	}
 }
 
-var errDropsKeys = errors.New("a deploy would take KMS keys from ICA's policy, and ICA could read no object that is encrypted with them")
+var errDropsKeys = errors.New(
+	"a deploy would take KMS keys from ICA's policy, and ICA could read no object that is encrypted with them",
+)
 
 func (s session) checkKeys(ctx context.Context) error {
 	var lines []string

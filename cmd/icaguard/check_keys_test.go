@@ -47,11 +47,10 @@ func TestCheckKeys(t *testing.T) {
 	changed := strings.Replace(encrypted, oldKey, newKey, 1)
 	edited := func(old, replacement string) string { return strings.Replace(changed, old, replacement, 1) }
 	lists, drops := "    kms: {previousKeys: ["+oldKey+"]}\n", "    kms: {dropPreviousKey: true}\n"
-	const other = `  - name: other
-    icaRegion: US
-    bucket: {name: other-ica, folder: ica, kmsKeyArn: ` + oldKey + `}
-    role: {name: ROLE, policyName: POLICY, sessionNamePrefix: "ssm:/ica/lab/session-name-prefix"}
-`
+	other := func(role string) string {
+		return strings.NewReplacer("storages:\n", "", "name: lab\n", "name: other\n", "lab-ica", "other-ica",
+			"lab-role", role+"-role", "lab-policy", role+"-policy").Replace(encrypted)
+	}
 	check("first deploy", changed)
 
 	lab := testlab.NewFrom(t, local, encrypted)
@@ -62,20 +61,25 @@ func TestCheckKeys(t *testing.T) {
 	check("changed and dropped on purpose", changed+drops)
 	check("back to SSE-S3", without, oldKey, "dropPreviousKey")
 	check("back to SSE-S3, listed", without+lists)
-	check("another storage of the role has it", changed+strings.NewReplacer("ROLE", "lab-role", "POLICY", "lab-policy").Replace(other))
-	check("another role has it", changed+strings.NewReplacer("ROLE", "other-role", "POLICY", "other-policy").Replace(other), oldKey)
+	check("another storage of the role has it", changed+other("lab"))
+	check("another role has it", changed+other("other"), oldKey)
 	check("renamed role: the old one stays as it is", edited("lab-role, policyName: lab-policy", "new-role, policyName: new-policy"))
 	check("renamed policy", edited("lab-policy", "new-policy"), oldKey, "icaguard-boundary-lab-role")
 
 	remove := local.Recorder().Inject(localaws.Fault{Operation: "GetPolicyVersion", Kind: localaws.Denied})
-	check("no permission to read", encrypted, "it is not known which KMS keys the policies of role lab-role name: AWS refuses iam:GetPolicyVersion")
+	check(
+		"no permission to read", encrypted,
+		"it is not known which KMS keys the policies of role lab-role name: AWS refuses iam:GetPolicyVersion",
+	)
 	check("no permission to read, dropped on purpose", changed+drops)
 	remove()
 
 	client := lab.IAM(testlab.Stranger)
 	put := func(arn, document string) {
 		t.Helper()
-		d.must(client.CreatePolicyVersion(t.Context(), &iam.CreatePolicyVersionInput{PolicyArn: &arn, PolicyDocument: &document, SetAsDefault: true}))
+		d.must(client.CreatePolicyVersion(t.Context(), &iam.CreatePolicyVersionInput{
+			PolicyArn: &arn, PolicyDocument: &document, SetAsDefault: true,
+		}))
 	}
 	const nothing = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::lab-ica/ica/*"}]}`
 	put(lab.Storage.Role.Policy.ARN, nothing)

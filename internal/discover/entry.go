@@ -137,8 +137,9 @@ func (e *entry) doubtKeys() {
 		)
 	}
 	e.doubt(
-		len(previous) > 0, "the role's policies also name keys with which the bucket does not encrypt; they stand under previousKeys, as "+
-			"what was encrypted with them needs them",
+		len(previous) > 0,
+		"the role's policies also name keys with which the bucket does not encrypt; they stand under previousKeys, as what was "+
+			"encrypted with them needs them",
 	)
 }
 

@@ -22,7 +22,7 @@ func (t Target) Self() bool { return t.Storages[0] == SelfName }
 
 // row is one of the two kinds of rows, and how it is worked on.
 type row interface {
-	kind() *Kind
+	onKind
 	Target(icaconfig.Storage) Target
 	audit(context.Context, *run, job) Outcome
 	reconcile(context.Context, *run, job) Outcome

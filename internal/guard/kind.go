@@ -56,7 +56,7 @@ var (
 		Views: func(s icaconfig.Storage) (views []icaconfig.Storage) {
 			for _, key := range s.Keys() {
 				view := s
-				view.Key, view.PreviousKeys = key, nil
+				view.Key, view.OtherKeys = key, nil
 				views = append(views, view)
 			}
 			return views

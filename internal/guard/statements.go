@@ -24,8 +24,13 @@ func WriteStatements(settings []Setting, storages []icaconfig.Storage) []policy.
 	})
 }
 
+// onKind is a row, or a setting, which has one.
+type onKind interface{ kind() *Kind }
+
 // statements joins the statements of all places that allow the same, in a stable order.
-func statements[R interface{ kind() *Kind }](rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action) []policy.Statement {
+func statements[R onKind](
+	rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action,
+) []policy.Statement {
 	joined := map[string]*policy.Statement{}
 	for at, s := range perPlace(rows, storages, actions) {
 		slices.Sort(s.Action)
@@ -48,7 +53,7 @@ func statements[R interface{ kind() *Kind }](rows []R, storages []icaconfig.Stor
 type place struct{ resource, condition string }
 
 // perPlace makes one statement for each place, as yet without its resource.
-func perPlace[R interface{ kind() *Kind }](
+func perPlace[R onKind](
 	rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action,
 ) map[place]*policy.Statement {
 	all := map[place]*policy.Statement{}

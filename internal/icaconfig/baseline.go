@@ -41,7 +41,7 @@ type Storage struct {
 	Role         *Role
 	Provider     *Provider
 	Key          *Key   // that the bucket encrypts with; nil where it names none
-	PreviousKeys []*Key // that older objects are encrypted with
+	OtherKeys    []*Key // that it encrypts with next, or that older objects are encrypted with
 	Own          OwnDocuments
 }
 
@@ -70,12 +70,12 @@ type OwnDocuments struct {
 // Keys are all keys that the storage needs.
 func (s Storage) Keys() []*Key {
 	if s.Key == nil {
-		return s.PreviousKeys
+		return s.OtherKeys
 	}
-	return slices.Concat([]*Key{s.Key}, s.PreviousKeys)
+	return slices.Concat([]*Key{s.Key}, s.OtherKeys)
 }
 
-// Key is a KMS key that buckets encrypt with, or did before.
+// Key is a KMS key that buckets encrypt with, will next, or did before.
 type Key struct {
 	Shared
 	ARN              string
@@ -86,7 +86,7 @@ type Key struct {
 	Readers          []string // ARNs of the other roles of ICA, which only decrypt older objects
 }
 
-// Previous says that no bucket encrypts with the key any more: what is under it is only read.
+// Previous says that no bucket encrypts with the key, or is to: what is under it is only read.
 func (k *Key) Previous() bool { return len(k.Roles) == 0 }
 
 // Versioning is what ica.yaml says about the bucket's versioning.
@@ -114,6 +114,7 @@ type Bucket struct {
 	LifecycleExpected bool     // rules that expire or archive in ICA's folder are on purpose
 	EnforceOwnership  bool     // BucketOwnerEnforced is ours to keep: on buckets that we create
 	KMSKeyARN         string   // "" where no key is named
+	NextKey           string   // ARN of the key to come; "" where none is
 	PreviousKeys      []string // ARNs of the keys that older objects are encrypted with
 }
 

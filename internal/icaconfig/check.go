@@ -28,7 +28,6 @@ func (d checker) check(f *File) {
 	d.checkPolicies(f)
 	d.checkProviders(f)
 	d.checkKeys(f)
-	d.checkPreviousKeys(f)
 	d.checkReferences(f)
 	d.checkIAMAudit(f)
 }
@@ -109,7 +108,7 @@ func (d checker) checkReferences(f *File) {
 			d.Limit(
 				at(i, "role.sessionNamePrefix"),
 				fmt.Sprintf("makes %d prefixes in parameters, and a CloudFormation stack resolves at most %d", count, mostReferences),
-				"fewer roles (storages may share one: role.name), one prefix for each where no credential is being replaced, or a second account",
+				"fewer roles (storages may share one: role.name), one prefix for each where no credential is replaced, or a second account",
 				"",
 			)
 			return
@@ -208,32 +207,51 @@ func keyKeys() map[string]func(*StorageSpec) string {
 	}
 }
 
-// checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS).
+// checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS), and each has one use.
 func (d checker) checkKeys(f *File) {
-	firsts, keys := f.sharedFirst((*StorageSpec).keyID), keyKeys()
+	first := map[string]int{} // storage that encrypts with the key, or is to
 	for i, s := range f.Storages {
-		path := at(i, "bucket.kmsKeyArn")
-		switch {
-		case d.Faulty(path) || s.ICARegion == "":
-			continue
-		case s.Bucket.KMSKeyARN == "" && s.KMS.Restore:
+		faulty := d.Faulty(at(i, "bucket.kmsKeyArn")) || d.Faulty(at(i, "kms.nextKey")) || s.ICARegion == ""
+		if s.Bucket.KMSKeyARN == "" && s.KMS.NextKey == "" && s.KMS.Restore && !faulty {
 			d.Limit(
 				at(i, "kms.restore"),
 				"no key is named in bucket.kmsKeyArn, so there is nothing to restore",
 				"false without a key",
 				"restore: false",
 			)
-		case s.Bucket.KMSKeyARN != "":
-			d.checkKeyRegion(path, s, s.Bucket.KMSKeyARN, "kmsKeyArn: %s")
 		}
-		if j := firsts[i]; j < i {
-			d.agree(f, i, j, keys, "storages that share a key", "the same in both", "kms: {restore: true} in both")
+		for n, k := range s.keys() {
+			d.checkKey(i, s, k, s.keys()[:n])
+			if j, shared := first[k.arn]; shared && !k.previous {
+				d.agree(f, i, j, keyKeys(), "storages that share a key", "the same in both", "kms: {restore: true} in both")
+			} else if !k.previous {
+				first[k.arn] = i
+			}
 		}
 	}
 }
 
-func (d checker) checkKeyRegion(path string, s StorageSpec, arn, example string) {
-	region := arnPart(arn, keyRegion)
+// checkKey holds a key against those that the storage named before it.
+func (d checker) checkKey(i int, s StorageSpec, k namedKey, before []namedKey) {
+	path := at(i, k.path)
+	if d.Faulty(path) || s.ICARegion == "" {
+		return
+	}
+	if j := slices.IndexFunc(before, func(o namedKey) bool { return o.arn == k.arn }); j >= 0 {
+		d.Limit(path, "is that of "+before[j].path+", "+d.Line(at(i, before[j].path))+", already", "each key once", "")
+		return
+	}
+	d.checkKeyRegion(path, s, k)
+}
+
+func (d checker) checkKeyRegion(path string, s StorageSpec, k namedKey) {
+	region := arnPart(k.arn, keyRegion)
+	right := strings.Replace(k.arn, region, s.region().AWS, 1)
+	_, key, _ := strings.Cut(k.path, ".")
+	example := key + ": " + right
+	if k.previous {
+		example = "previousKeys: [" + right + "]"
+	}
 	if region == s.region().AWS {
 		return
 	}
@@ -244,29 +262,8 @@ func (d checker) checkKeyRegion(path string, s StorageSpec, arn, example string)
 			region, s.ICARegion, s.region().AWS,
 		),
 		"a key in "+s.region().AWS,
-		fmt.Sprintf(example, strings.Replace(arn, region, s.region().AWS, 1)),
+		example,
 	)
-}
-
-// checkPreviousKeys: a bucket has one key of each kind once.
-func (d checker) checkPreviousKeys(f *File) {
-	for i, s := range f.Storages {
-		for j, arn := range s.KMS.PreviousKeys {
-			path := at(i, fmt.Sprintf("kms.previousKeys[%d]", j))
-			first := slices.Index(s.KMS.PreviousKeys, arn)
-			switch {
-			case d.Faulty(path) || s.ICARegion == "":
-			case arn == s.Bucket.KMSKeyARN:
-				d.Limit(
-					path, "is the key that the bucket encrypts with, "+d.Line(at(i, "bucket.kmsKeyArn")), "keys that it encrypted with before", "",
-				)
-			case first < j:
-				d.Limit(path, fmt.Sprintf("is there already, %s", d.Line(at(i, fmt.Sprintf("kms.previousKeys[%d]", first)))), "each key once", "")
-			default:
-				d.checkKeyRegion(path, s, arn, "previousKeys: [%s]")
-			}
-		}
-	}
 }
 
 // The places of an ARN's parts, arn:partition:service:region:account:resource.

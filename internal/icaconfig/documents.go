@@ -78,12 +78,14 @@ func (r *Role) PermissionPolicy(versioned func(*Bucket) bool) policy.Document {
 }
 
 // keyUse is in statements of its own, so that S3's actions do not get the keys' ARNs: one for the keys that buckets
-// encrypt with, and one for those that only older objects are under; none where there are no such keys.
+// encrypt with, or are to, and one for those that only older objects are under; none where there are no such keys.
 func (r *Role) keyUse() []policy.Statement {
 	var keys, previous []string
 	for _, b := range r.Buckets {
-		if b.KMSKeyARN != "" {
-			keys = appendNew(keys, b.KMSKeyARN)
+		for _, arn := range []string{b.KMSKeyARN, b.NextKey} {
+			if arn != "" {
+				keys = appendNew(keys, arn)
+			}
 		}
 	}
 	for _, b := range r.Buckets {
@@ -214,7 +216,8 @@ func (s Storage) KeyRoleStatements() []policy.Statement {
 
 func keyStatement(sid string, actions []string, principals ...string) policy.Statement {
 	return policy.Statement{
-		Sid: sid, Effect: "Allow", Principal: policy.Principal{"AWS": slices.Clone(principals)}, Action: actions, Resource: []string{"*"},
+		Sid: sid, Effect: "Allow", Principal: policy.Principal{"AWS": slices.Clone(principals)},
+		Action: actions, Resource: []string{"*"},
 	}
 }
 

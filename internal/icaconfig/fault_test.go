@@ -83,6 +83,11 @@ func bad() []struct{ name, text string } {
 			"previous key that is the present one",
 			edit("      folder: ica", "      kmsKeyArn: "+keyIn("us-east-1")) + "    kms: {previousKeys: [" + keyIn("us-east-1") + "]}\n",
 		},
+		{
+			"next key that is a previous one",
+			plain + "    kms: {nextKey: " + keyIn("us-east-1") + ", previousKeys: [" + keyIn("us-east-1") + "]}\n",
+		},
+		{"next key in another region", plain + "    kms: {nextKey: " + keyIn("eu-west-1") + "}\n"},
 		{"previous key alone, restored", plain + "    kms: {restore: true, previousKeys: [" + keyIn("us-east-1") + "]}\n"},
 		{"true where text belongs", edit("name: lab-prod\n", "name: true\n")},
 		{"text where true or false belongs", edit("folder: ica", "existing: yes")},

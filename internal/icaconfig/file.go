@@ -56,7 +56,7 @@ type StorageSpec struct {
 	Bucket       BucketSpec       `yaml:"bucket" help:"the S3 bucket"`
 	Role         RoleSpec         `yaml:"role" help:"the IAM role that ICA assumes"`
 	OIDCProvider OIDCProviderSpec `yaml:"oidcProvider" help:"the OIDC provider in IAM that stands for ICA"`
-	KMS          KMSSpec          `yaml:"kms" help:"the key of bucket.kmsKeyArn, and those before it"`
+	KMS          KMSSpec          `yaml:"kms" help:"the key of bucket.kmsKeyArn, the next one, and those before it"`
 	Documents    DocumentsSpec    `yaml:"documents" help:"files of your own, beside ica.yaml, in place of our documents"`
 }
 
@@ -93,9 +93,10 @@ type OIDCProviderSpec struct {
 	Namespace string `yaml:"namespace" help:"overrides the namespace of the region table, for example for IN" format:"namespace" derived:"the region table's"`
 }
 
-// KMSSpec says what the guard may do with the key, and with which keys older objects are encrypted.
+// KMSSpec says what the guard may do with the key, which comes next, and with which older objects are encrypted.
 type KMSSpec struct {
 	Restore         bool     `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements"`
+	NextKey         string   `yaml:"nextKey" help:"the key that bucket.kmsKeyArn is to name next: ICA may use it already, so that changing over costs no upload" format:"kmsKey"`
 	PreviousKeys    []string `yaml:"previousKeys" help:"keys that objects were encrypted with before bucket.kmsKeyArn: ICA may decrypt with them; they are watched and never restored" format:"kmsKey"`
 	DropPreviousKey bool     `yaml:"dropPreviousKey" help:"let a deploy take keys from ICA's policy that this file no longer names; no object may be encrypted with them; remove it after that deploy"`
 }

@@ -56,7 +56,6 @@ func (f *File) Baseline(o Owner) Baseline {
 
 // Two storages share a resource if these ids are equal. The empty id shares nothing.
 func (s *StorageSpec) bucketID() string   { return s.Bucket.Name }
-func (s *StorageSpec) keyID() string      { return s.Bucket.KMSKeyARN }
 func (s *StorageSpec) providerID() string { return s.ICARegion }
 func (s *StorageSpec) roleID() string     { return strings.ToLower(s.Role.Name) } // IAM tells names apart without regard to case
 func (s *StorageSpec) policyID() string   { return strings.ToLower(s.Role.PolicyName) }
@@ -138,14 +137,14 @@ func (l *linker) link(s *StorageSpec) Storage {
 	role.DropsKeys = role.DropsKeys || s.KMS.DropPreviousKey
 	users := []*Shared{&bucket.Shared, &role.Shared, &provider.Shared}
 	var key *Key
-	var previous []*Key
+	var others []*Key
 	for _, k := range s.keys() {
 		one := l.keys.get(k.arn, func() Key { return Key{ARN: k.arn} })
 		users = append(users, &one.Shared)
-		if one.use(s, role.ARN, k.previous); k.previous {
-			previous = append(previous, one)
-		} else {
+		if one.use(s, role.ARN, k.previous); k.arn == s.Bucket.KMSKeyARN {
 			key = one
+		} else {
+			others = append(others, one)
 		}
 	}
 	for _, shared := range users {
@@ -153,7 +152,7 @@ func (l *linker) link(s *StorageSpec) Storage {
 	}
 	return Storage{
 		Name: s.Name, Mode: s.Mode, Home: l.home, Region: s.region(), CrossAccount: s.region().crossAccount(l.owner.partition),
-		Bucket: bucket, Role: role, Provider: provider, Key: key, PreviousKeys: previous, Own: l.file.own(s, l.owner),
+		Bucket: bucket, Role: role, Provider: provider, Key: key, OtherKeys: others, Own: l.file.own(s, l.owner),
 	}
 }
 
@@ -172,6 +171,7 @@ func (f *File) bucket(s *StorageSpec, o Owner) Bucket {
 		LifecycleExpected: s.Bucket.Lifecycle == "expected",
 		EnforceOwnership:  !s.Bucket.Existing,
 		KMSKeyARN:         s.Bucket.KMSKeyARN,
+		NextKey:           s.KMS.NextKey,
 		PreviousKeys:      s.KMS.PreviousKeys,
 	}
 }
@@ -186,7 +186,7 @@ func (k *Key) use(s *StorageSpec, role string, previous bool) {
 		}
 		return
 	}
-	k.Restore = s.KMS.Restore // checkKeys: the storages that encrypt with it agree
+	k.Restore = s.KMS.Restore // checkKeys: the storages that encrypt with it, or will, agree
 	k.CrossAccountCopy = k.CrossAccountCopy || s.Bucket.CrossAccountCopy
 	k.Roles = appendNew(k.Roles, role)
 	k.Readers = slices.DeleteFunc(k.Readers, func(r string) bool { return r == role })
@@ -198,11 +198,13 @@ type namedKey struct {
 	previous  bool
 }
 
-// keys are those that a storage names: the one that its bucket encrypts with, if there is one, and those before it.
+// keys are those that a storage names: the one that its bucket encrypts with, the next one, and those before.
 func (s *StorageSpec) keys() []namedKey {
 	var all []namedKey
-	if s.Bucket.KMSKeyARN != "" {
-		all = append(all, namedKey{arn: s.Bucket.KMSKeyARN, path: "bucket.kmsKeyArn"})
+	for _, k := range []namedKey{{arn: s.Bucket.KMSKeyARN, path: "bucket.kmsKeyArn"}, {arn: s.KMS.NextKey, path: "kms.nextKey"}} {
+		if k.arn != "" {
+			all = append(all, k)
+		}
 	}
 	for j, arn := range s.KMS.PreviousKeys {
 		if arn != "" { // one with a fault

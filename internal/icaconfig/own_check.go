@@ -179,11 +179,10 @@ func (r *Role) wrongPermissions() []string {
 	var within []string
 	for _, b := range r.Buckets {
 		within = append(within, b.ARN, b.ARN+"/*")
-		if b.KMSKeyARN != "" {
-			within = appendNew(within, b.KMSKeyARN)
-		}
-		for _, key := range b.PreviousKeys {
-			within = appendNew(within, key)
+		for _, key := range append([]string{b.KMSKeyARN, b.NextKey}, b.PreviousKeys...) {
+			if key != "" {
+				within = appendNew(within, key)
+			}
 		}
 	}
 	all := slices.Concat(wrongSids(r.Own), each(r.Own, func(s policy.Statement) []string {

@@ -14,27 +14,27 @@ import (
 
 func keyOf(name string) string { return "arn:aws:kms:us-east-1:123456789012:key/" + name }
 
-// sharing writes two storages: the key of each, its previous keys, and its role.
-func sharing(a, b [3]string) string {
+// user is a storage: its key, the next one, its previous ones and its role.
+type user struct{ key, next, previous, role string }
+
+// sharing writes two storages.
+func sharing(users ...user) string {
 	text := "storages:\n"
-	for i, s := range [][3]string{a, b} {
-		text += fmt.Sprintf("  - name: s%d\n    icaRegion: US\n    bucket: {name: bucket-%[1]d, folder: f%s, crossAccountCopy: true}\n"+
-			"    role: {name: %s, policyName: p%[3]s, sessionNamePrefix: \"ssm:/x/y\"}\n    kms: {previousKeys: [%s]}\n",
-			i, named(s[0]), s[2], s[1])
+	for i, s := range users {
+		text += fmt.Sprintf(`  - name: s%[1]d
+    icaRegion: US
+    bucket: {name: bucket-%[1]d, folder: f, crossAccountCopy: true, kmsKeyArn: %[2]q}
+    role: {name: %[5]s, policyName: p%[5]s, sessionNamePrefix: "ssm:/x/y"}
+    kms: {nextKey: %[3]q, previousKeys: [%[4]s]}
+`, i, s.key, s.next, s.previous, s.role)
 	}
 	return text
-}
-
-func named(key string) string {
-	if key == "" {
-		return ""
-	}
-	return ", kmsKeyArn: " + key
 }
 
 // TestPreviousKeys: a key that objects were encrypted with before may be decrypted with, in the policy, its boundary and
 // the key's own policy, and no more; where a bucket of the role still encrypts with it, that wins.
 func TestPreviousKeys(t *testing.T) {
+	const all = "kms:Decrypt,kms:Encrypt,kms:GenerateDataKey"
 	k, l := keyOf("k"), keyOf("l")
 	use := func(keys ...string) string {
 		return `{"Effect":"Allow","Action":["kms:Decrypt","kms:Encrypt","kms:GenerateDataKey"],"Resource":["` +
@@ -44,17 +44,18 @@ func TestPreviousKeys(t *testing.T) {
 		return `{"Effect":"Allow","Action":"kms:Decrypt","Resource":["` + strings.Join(keys, `","`) + `"]}`
 	}
 	for name, c := range map[string]struct {
-		a, b           [3]string
+		a, b           user
 		want           string // of the first storage's role
 		roles, readers int    // of the key k
 		copied         string // what Illumina's role may do with the key k
 	}{
-		"changed":                       {[3]string{l, k, "A"}, [3]string{"", "", "B"}, use(l) + read(k), 0, 1, "kms:Decrypt"},
-		"back to SSE-S3":                {[3]string{"", k, "A"}, [3]string{"", "", "B"}, read(k), 0, 1, "kms:Decrypt"},
-		"two":                           {[3]string{"", k + ", " + l, "A"}, [3]string{"", "", "B"}, read(k, l), 0, 1, "kms:Decrypt"},
-		"present for another, one role": {[3]string{l, k, "A"}, [3]string{k, "", "A"}, use(l, k), 1, 0, "kms:Decrypt,kms:Encrypt,kms:GenerateDataKey"},
-		"the same, in the other order":  {[3]string{k, "", "A"}, [3]string{l, k, "A"}, use(k, l), 1, 0, "kms:Decrypt,kms:Encrypt,kms:GenerateDataKey"},
-		"present for another role":      {[3]string{"", k, "A"}, [3]string{k, "", "B"}, read(k), 1, 1, "kms:Decrypt,kms:Encrypt,kms:GenerateDataKey"},
+		"next":                          {user{key: l, next: k, role: "A"}, user{role: "B"}, use(l, k), 1, 0, all},
+		"changed":                       {user{key: l, previous: k, role: "A"}, user{role: "B"}, use(l) + read(k), 0, 1, "kms:Decrypt"},
+		"back to SSE-S3":                {user{previous: k, role: "A"}, user{role: "B"}, read(k), 0, 1, "kms:Decrypt"},
+		"two":                           {user{previous: k + ", " + l, role: "A"}, user{role: "B"}, read(k, l), 0, 1, "kms:Decrypt"},
+		"present for another, one role": {user{key: l, previous: k, role: "A"}, user{key: k, role: "A"}, use(l, k), 1, 0, all},
+		"the same, in the other order":  {user{key: k, role: "A"}, user{key: l, previous: k, role: "A"}, use(k, l), 1, 0, all},
+		"present for another role":      {user{previous: k, role: "A"}, user{key: k, role: "B"}, read(k), 1, 1, all},
 	} {
 		b := mustBaseline(t, mustParse(t, sharing(c.a, c.b)))
 		role := b.Storages[0].Role
@@ -142,7 +143,8 @@ func TestOwnPolicyAndPreviousKeys(t *testing.T) {
 			{"Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:PARTITION:s3:::BUCKET/FOLDER/*"]}` + more + `]}`)}}
 	}
 	warnings := mustParseIn(t, own(""), text).Warnings()
-	if got := strings.Join(warnings, "\n"); !strings.Contains(got, "storages[0].kms.previousKeys[0]: p.json does not allow kms:Decrypt") {
+	const want = "storages[0].kms.previousKeys[0]: p.json does not allow kms:Decrypt"
+	if got := strings.Join(warnings, "\n"); !strings.Contains(got, want) {
 		t.Error(got)
 	}
 	named := mustParseIn(t, own(`,{"Effect":"Allow","Action":["kms:Decrypt"],"Resource":["`+keyOf("k")+`"]}`), text)
@@ -165,30 +167,28 @@ func TestSeveralPrefixes(t *testing.T) {
 	if got := compact(t, own); !strings.Contains(got, `"sts:RoleSessionName":["new-*","old-*"]`) || strings.Contains(got, "PREFIX") {
 		t.Errorf("the user's own: %s", got)
 	}
-	both := strings.Replace(sharing([3]string{"", "", "A"}, [3]string{"", "", "A"}), `"ssm:/x/y"`, `["ssm:/a", "ssm:/b"]`, 1)
+	both := strings.Replace(sharing(user{role: "A"}, user{role: "A"}), `"ssm:/x/y"`, `["ssm:/a", "ssm:/b"]`, 1)
 	mustParse(t, strings.Replace(both, `"ssm:/x/y"`, `["ssm:/b", "ssm:/a"]`, 1)) // order has no meaning
-	if _, err := Parse("ica.yaml", []byte(both)); err == nil || !strings.Contains(err.Error(), "role.sessionNamePrefix: storages that share role A must agree") {
+	const want = "role.sessionNamePrefix: storages that share role A must agree"
+	if _, err := Parse("ica.yaml", []byte(both)); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("other prefixes for one role: %v", err)
 	}
 }
 
 // TestReferences: CloudFormation resolves at most 60 parameters in a stack, whatever roles they are of.
 func TestReferences(t *testing.T) {
-	text := func(roles int) string {
-		var b strings.Builder
-		b.WriteString("storages:\n")
-		for i := range roles {
-			fmt.Fprintf(&b, "  - {name: a%[1]d, icaRegion: US, bucket: {name: bucket-a%[1]d, folder: f}, role: {name: R%[1]d, policyName: p%[1]d, "+
-				"sessionNamePrefix: [ssm:/a/%[1]d, ssm:/b/%[1]d, ssm:/c/%[1]d]}}\n", i)
-		}
-		return b.String() + "  - {name: same, icaRegion: US, bucket: {name: bucket-same, folder: f}, role: {name: R0, policyName: p0, " +
-			"sessionNamePrefix: [ssm:/a/0, ssm:/b/0, ssm:/c/0]}}\n" +
-			"  - {name: old, icaRegion: US, bucket: {name: bucket-old}, role: {name: Old, policyName: old, existing: true, sessionNamePrefix: ssm:/old}}\n" +
-			"  - {name: own, icaRegion: US, bucket: {name: bucket-own}, role: {name: Own, policyName: own, sessionNamePrefix: " + testPrefix + "}}\n"
+	storage := func(name, role, prefixes string) string {
+		return fmt.Sprintf("  - {name: %[1]s, icaRegion: US, bucket: {name: bucket-%[1]s, folder: f}, "+
+			"role: {name: %[2]s, policyName: p%[2]s, sessionNamePrefix: %[3]s}}\n", name, role, prefixes)
 	}
-	mustParse(t, text(20))
-	more := text(20) + "  - {name: last, icaRegion: US, bucket: {name: last}, role: {name: Last, policyName: last, sessionNamePrefix: ssm:/l}}\n"
-	_, err := Parse("ica.yaml", []byte(more))
+	text := "storages:\n"
+	for i := range 20 {
+		text += storage(fmt.Sprintf("a%d", i), fmt.Sprintf("R%d", i), fmt.Sprintf("[ssm:/a/%[1]d, ssm:/b/%[1]d, ssm:/c/%[1]d]", i))
+	}
+	text += storage("same", "R0", "[ssm:/a/0, ssm:/b/0, ssm:/c/0]") + storage("own", "Own", testPrefix) +
+		storage("old", "Old", "ssm:/old, existing: true")
+	mustParse(t, text)
+	_, err := Parse("ica.yaml", []byte(text+storage("last", "Last", "ssm:/last")))
 	var faults yamlspec.Faults
 	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Line != 25 ||
 		!strings.Contains(err.Error(), "storages[23].role.sessionNamePrefix: makes 61 prefixes in parameters") {

@@ -86,9 +86,10 @@ func TestFaults(t *testing.T) {
 		"street: elm\ncolour: wite": `house.yaml:2:9: colour: "wite" is not known; did you mean white?; allowed: red, white; example: colour: red`,
 		"street: elm\nmown: true": "house.yaml:2:1: mown: unknown key here; it belongs to garden (look at the " +
 			"indentation); allowed: street, colour, labels, guests, owners, garden, rooms",
-		"street: elm\nowners: []":            "house.yaml:2:9: owners: has 0 values, not 1 to 2; allowed: letters; example: owners: elm",
-		"street: elm\nowners: [a, b, c]":     "house.yaml:2:9: owners: has 3 values, not 1 to 2; allowed: letters; example: owners: elm",
-		"street: elm\nowners: {a: b}":        "house.yaml:2:9: owners: is a mapping, not text or a list of up to 2; allowed: letters; example: owners: elm",
+		"street: elm\nowners: []":        "house.yaml:2:9: owners: has 0 values, not 1 to 2; allowed: letters; example: owners: elm",
+		"street: elm\nowners: [a, b, c]": "house.yaml:2:9: owners: has 3 values, not 1 to 2; allowed: letters; example: owners: elm",
+		"street: elm\nowners: {a: b}": "house.yaml:2:9: owners: is a mapping, " +
+			"not text or a list of up to 2; allowed: letters; example: owners: elm",
 		"street: elm\nowners: NO":            `house.yaml:2:9: owners: "NO" is not a street; allowed: letters; example: owners: elm`,
 		"street: elm\nowners: [ann, \"NO\"]": `house.yaml:2:15: owners[1]: "NO" is not a street; allowed: letters; example: owners: elm`,
 		"street: elm\nrooms: [{}]":           "house.yaml:2:9: rooms[0].name: is missing; allowed: letters; example: name: elm",

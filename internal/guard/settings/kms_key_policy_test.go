@@ -107,7 +107,8 @@ func kmsKeyPolicyCases() []testCase {
 		},
 		{
 			setting: "kms-key-policy", name: "a Deny of decrypting with a previous key", variant: variant{previous: true},
-			want: guard.ActionRequired, check: func(w *env, o guard.Outcome) { expectTold(w.t, o, "ICA's role: statement 2 (Sid Lockdown)") },
+			want:    guard.ActionRequired,
+			check:   func(w *env, o guard.Outcome) { expectTold(w.t, o, "ICA's role: statement 2 (Sid Lockdown)") },
 			breakIt: func(w *env) { w.putKeyPolicy(policyText(rootStatement, lockdown("kms:Decrypt", `"*"`, ""))) },
 		},
 		{

@@ -47,7 +47,8 @@ func kmsKeyStateCases() []testCase {
 		},
 		{
 			setting: id, name: "a previous key disabled", variant: variant{previous: true}, want: guard.ActionRequired,
-			breakIt: (*env).disableKey, check: neverRestored("is Disabled", "encrypted with it before cannot be read", "aws kms enable-key"),
+			breakIt: (*env).disableKey,
+			check:   neverRestored("is Disabled", "encrypted with it before cannot be read", "aws kms enable-key"),
 		},
 		{
 			setting: id, name: "a previous key scheduled for deletion", variant: variant{previous: true}, want: guard.ActionRequired,
@@ -170,11 +171,12 @@ func TestKeyOfAStranger(t *testing.T) {
 func TestEventsOfPreviousKeys(t *testing.T) {
 	keyOf := func(name string) *icaconfig.Key {
 		return &icaconfig.Key{
-			Shared: icaconfig.Shared{Storages: []string{"lab"}, Mode: icaconfig.Enforce}, ARN: "arn:aws:kms:us-east-1:123456789012:key/" + name,
+			Shared: icaconfig.Shared{Storages: []string{"lab"}, Mode: icaconfig.Enforce},
+			ARN:    "arn:aws:kms:us-east-1:123456789012:key/" + name,
 		}
 	}
 	s := storage("lab", "b", "r")
-	s.Key, s.PreviousKeys = keyOf("present"), []*icaconfig.Key{keyOf("before"), keyOf("long-before")}
+	s.Key, s.OtherKeys = keyOf("present"), []*icaconfig.Key{keyOf("before"), keyOf("long-before")}
 	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{s}}
 	for _, key := range s.Keys() {
 		event := cloudtrail.Event{Source: "aws.kms", Name: "DisableKey", Account: "123456789012", Resources: []string{key.ARN}}

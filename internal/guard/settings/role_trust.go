@@ -110,8 +110,8 @@ func severalPrefixes(s icaconfig.Storage) []guard.Finding {
 	}
 	note := guard.Finding{
 		What: fmt.Sprintf("%d RoleSessionName prefixes let ICA take the role", len(s.Role.Prefixes)),
-		Remediation: "if one is that of a replaced credential, take it out of role.sessionNamePrefix in ica.yaml and deploy, once it was " +
-			"not used for a week while the new one was",
+		Remediation: "if one is that of a replaced credential, take it out of role.sessionNamePrefix in ica.yaml and deploy, once it " +
+			"was not used for a week while the new one was",
 	}
 	parameters := prefixParameters(s)
 	if len(parameters) > 0 {

@@ -3,6 +3,9 @@ package settings
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -215,7 +218,9 @@ func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 			t.Errorf("%q: %d diffs; is the prefix shown?", broken, len(v.Diffs))
 		}
 	}
-	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefixes: []icaconfig.Secret{secretPrefix}})
+	changed := compareRoleTrust(s, roleTrust{
+		Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefixes: []icaconfig.Secret{secretPrefix},
+	})
 	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") ||
 		strings.Contains(fmt.Sprint(changed), "somebody-elses") {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
@@ -235,5 +240,29 @@ func TestADenyThatComesWhileTheGatesAreAskedStays(t *testing.T) {
 	expectStatus(t, w.reconcile("role-trust"), guard.ActionRequired)
 	if !strings.Contains(w.state()["role-trust"], "Incident") {
 		t.Error("security's Deny was written over")
+	}
+}
+
+// TestLastUse runs the command of the note in a shell, with an AWS CLI that shows how it is called.
+func TestLastUse(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {name: "a+b=c,d.e@f", path: /ica/, sessionNamePrefix: ["ssm:/p/old", "ssm:/p/new"]}`)
+	note := severalPrefixes(s)[0]
+	_, command, _ := strings.Cut(note.Remediation, "and not the prefix: ")
+	bin := t.TempDir()
+	const aws = "#!/bin/sh\ncase $1 in ssm) echo the-prefix;; *) echo \"$3 $4 $*\";; esac\n"
+	if err := os.WriteFile(filepath.Join(bin, "aws"), []byte(aws), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, command, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	const query = `Events[?contains(CloudTrailEvent, ':role/ica/a+b=c,d.e@f"') && contains(CloudTrailEvent, 'the-prefix-')] | [0].EventTime`
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "/p/old us-east-1 --region us-east-1") ||
+		!strings.HasPrefix(lines[1], "/p/new us-east-1") || !strings.HasSuffix(lines[0], query) {
+		t.Errorf("%s", out)
 	}
 }
