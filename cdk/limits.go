@@ -22,7 +22,7 @@ const (
 	mostTemplateBytes = 1 << 20
 	mostResources     = 500
 	mostOutputs       = 200
-	mostReferences    = 60 // dynamic references, by which the template resolves ICA's prefix
+	mostReferences    = 60 // dynamic references, by which the template resolves ICA's prefixes; icaconfig refuses more
 )
 
 // Quotas of EventBridge. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html

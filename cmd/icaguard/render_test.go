@@ -330,3 +330,28 @@ func TestLiteralTrustIsApplied(t *testing.T) {
 		t.Error("a file with the prefix was left behind")
 	}
 }
+
+// TestSeveralPrefixesAreApplied: one in a parameter and one in ica.yaml come into the trust policy, or neither does.
+func TestSeveralPrefixesAreApplied(t *testing.T) {
+	local := localawstest.Start(t)
+	d := storageEnvOf(t, testlab.Configure(t, local, `storages:
+  - {name: lab, icaRegion: US, bucket: {name: lab-ica}, role: {sessionNamePrefix: ["ssm:/ica/new", `+secretPrefix+`]}}
+`))
+	d.withShell()
+	d.makeBare()
+	a := d.run("render", "trust-policy", "--out", "trust-policy.json")
+	if strings.Contains(a.stderr, secretPrefix) {
+		t.Error("the script shows the prefix")
+	}
+	if ok, output := d.sh(a.stderr); ok || !strings.Contains(output, "ParameterNotFound") {
+		t.Errorf("the script succeeds without the parameter: %s", output)
+	}
+	d.putPrefix("prefix-of-a-new-credential")
+	d.mustSh(a.stderr)
+	if status := d.statuses()["lab role-trust"]; status != withNotes {
+		t.Errorf("role-trust is %q", status)
+	}
+	if _, err := os.Stat(filepath.Join(d.dir, "trust-policy.json")); err == nil {
+		t.Error("a file with the prefix was left behind")
+	}
+}

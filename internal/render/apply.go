@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -138,12 +137,12 @@ func applyTrust(r Request) []string {
 	if edits != nil {
 		document = `"$(sed "` + strings.Join(edits, "; ") + `" ` + words(r.File) + `)"`
 	}
-	steps = append(steps, r.updateTrust(document))
 	if literal && !r.Reveal {
-		steps = slices.Insert(steps, 0, words(
+		steps = append(steps, words(
 			"icaguard", "render", "trust-policy", "--config", r.Config, "--storage", r.Storage.Name, "--reveal", "--out", r.File,
 		))
 	}
+	steps = append(steps, r.updateTrust(document))
 	if literal {
 		return append(lines, strings.Join(append(steps, words("rm", r.File)), " &&\n  "))
 	}

@@ -312,3 +312,23 @@ func TestSharedKeyIsUsedByAllRoles(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// TestCopiesFromAPreviousKey: Illumina's role needs to decrypt, which the statement from before is enough for.
+func TestCopiesFromAPreviousKey(t *testing.T) {
+	s := storage("lab", "bucket", "Role")
+	s.CrossAccount = "arn:aws:iam::079623148045:role/ica_use1_crossacct"
+	s.Key = &icaconfig.Key{
+		ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Readers: []string{s.Role.ARN}, CrossAccountRead: true,
+	}
+	before := s
+	before.Key = &icaconfig.Key{CrossAccountCopy: true}
+	full := text(before.KeyStatements()[0])
+	v := compareKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement, full))})
+	if len(v.Alerts)+len(v.Diffs)+len(v.Notes) > 0 {
+		t.Errorf("the statement from before: %+v", v)
+	}
+	v = compareKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement))})
+	if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].Remediation, `"Sid":"IcaCrossAccountDecrypt"`) {
+		t.Errorf("no statement: %+v", v)
+	}
+}
