@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -264,5 +265,21 @@ func TestLastUse(t *testing.T) {
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "/p/old us-east-1 --region us-east-1") ||
 		!strings.HasPrefix(lines[1], "/p/new us-east-1") || !strings.HasSuffix(lines[0], query) {
 		t.Errorf("%s", out)
+	}
+}
+
+// TestEventsOfEachPrefix: a change of any of the parameters asks for a check of the trust policy.
+func TestEventsOfEachPrefix(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: ["ssm:/p/old", literal-prefix, "ssm:/p/new"]}`)
+	b := icaconfig.Baseline{Home: s.Home, Storages: []icaconfig.Storage{s}}
+	for parameter, want := range map[string]int{"/p/old": 1, "/p/new": 1, "/p/other": 0, "": 0} {
+		event, err := cloudtrail.Parse(fmt.Appendf(nil, `{"eventSource":"ssm.amazonaws.com","eventName":"PutParameter",
+			"recipientAccountId":"123456789012","requestParameters":{"name":%q}}`, parameter))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if requests := guard.Route(event, "", guard.RowsOf([]guard.Setting{roleTrustPolicy()}), b); len(requests) != want {
+			t.Errorf("%q: requests %+v", parameter, requests)
+		}
 	}
 }
