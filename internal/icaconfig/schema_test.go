@@ -103,6 +103,12 @@ func fromYAML(t *testing.T, text string) any {
 // violations validates by the part of JSON Schema that ours uses.
 func violations(s *jsonschema.Schema, v any, path string) []string {
 	wrong := func(format string, args ...any) []string { return []string{path + ": " + fmt.Sprintf(format, args...)} }
+	if s.AnyOf != nil {
+		if slices.ContainsFunc(s.AnyOf, func(one *jsonschema.Schema) bool { return len(violations(one, v, path)) == 0 }) {
+			return nil
+		}
+		return wrong("%T is none of the forms", v)
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		if s.Type != "object" {
@@ -110,7 +116,7 @@ func violations(s *jsonschema.Schema, v any, path string) []string {
 		}
 		return objectViolations(s, v, path)
 	case []any:
-		if s.Type != "array" || len(v) < s.MinItems {
+		if s.Type != "array" || len(v) < s.MinItems || s.MaxItems > 0 && len(v) > s.MaxItems {
 			return wrong("a list of %d, want %s of %d", len(v), s.Type, s.MinItems)
 		}
 		var all []string

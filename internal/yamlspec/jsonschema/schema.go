@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/yamlspec"
@@ -46,6 +47,9 @@ type Schema struct {
 	Examples      []any              `json:"examples,omitempty"`
 	MinItems      int                `json:"minItems,omitempty"`
 	MaxProperties int                `json:"maxProperties,omitempty"`
+	MaxItems      int                `json:"maxItems,omitempty"`
+	UniqueItems   bool               `json:"uniqueItems,omitempty"`
+	AnyOf         []*Schema          `json:"anyOf,omitempty"`
 	Items         *Schema            `json:"items,omitempty"`
 	PropertyNames *Schema            `json:"propertyNames,omitempty"`
 	Properties    map[string]*Schema `json:"properties,omitempty"`
@@ -90,6 +94,10 @@ func (m maker) field(field reflect.StructField) *Schema {
 		s = &Schema{Type: "array", Items: m.text(field.Tag, false)}
 		if field.Type.Elem().Kind() == reflect.Struct {
 			s.Items, s.MinItems = m.structure(field.Type.Elem()), 1
+		}
+		if most, err := strconv.Atoi(field.Tag.Get("several")); err == nil {
+			s.MinItems, s.MaxItems, s.UniqueItems = 1, most, true
+			s = &Schema{AnyOf: []*Schema{s.Items, s}}
 		}
 	case reflect.Map:
 		s = m.pairs(m.Formats[field.Tag.Get("format")].Pairs)
