@@ -85,7 +85,7 @@ func (a *auditor) audit(ctx context.Context, requests ...guard.Request) report.R
 	for _, outcome := range outcomes {
 		report.Log(ctx, a.log, outcome)
 	}
-	return report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx))
+	return report.New(a.file, outcomes).WithUnmatched(a.engine.Unmatched(outcomes)).WithPauses(a.pauses.Active(ctx))
 }
 
 // handOn lets remediate restore what no event reported.

@@ -33,6 +33,8 @@ type job struct {
 	row     row
 	index   int
 	request Request
+
+	exceptions excepting
 }
 
 // key tells a check from all others.
@@ -44,7 +46,7 @@ func (j job) key() string { return j.request.key() }
 func (j job) outcome() Outcome {
 	return Outcome{
 		Storages: j.Storages, Setting: j.ID, Title: j.Title, Resource: j.Resource,
-		Events: j.request.Events, Attempt: int(j.request.Attempt), FoundByAudit: j.request.FoundByAudit, on: j.On,
+		Events: j.request.Events, Attempt: int(j.request.Attempt), FoundByAudit: j.request.FoundByAudit, on: j.On, exceptions: j.exceptions,
 	}
 }
 

@@ -28,6 +28,8 @@ type Row struct {
 	On          *Kind
 	Triggers    []Trigger
 	Reads       []Action
+	// MustEnd is what makes an exception of any finding need an end: "trust", "public access"; "": nothing.
+	MustEnd string
 }
 
 // Setting is one row of the table of settings: one thing that ICA needs, which events may have changed it and how it is restored.
@@ -106,6 +108,22 @@ type Finding struct {
 	// cannot be excepted. Digest tells when what is named has become another (DigestOf).
 	Match  string `json:"match,omitempty"`
 	Digest string `json:"digest,omitempty"`
+	// MustEnd is what makes an exception of this finding need an end, as Row.MustEnd.
+	MustEnd string `json:"mustEnd,omitempty"`
+	// Exception is why an exception that names it does not apply.
+	Exception string `json:"exception,omitempty"`
+}
+
+// About names what a finding is about, so that an exception can: a statement, a policy, a rule, whose content is as AWS
+// answers it. own is the account that is guarded: whatever names another one is accepted for a time only.
+func (f Finding) About(name, content, own string) Finding {
+	if f.Match, f.Digest = name, DigestOf(content); name == "" {
+		f.Digest = ""
+	}
+	if other := icaconfig.OtherAccount(name+" "+content, own); other != "" {
+		f.MustEnd = icaconfig.AnotherAccount(other)
+	}
+	return f
 }
 
 // DigestOf is a short digest of a document or a statement as AWS answers it, for people to paste: 12 hexadecimal digits.

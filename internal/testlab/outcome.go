@@ -10,7 +10,7 @@ import (
 // Statuses are all that an outcome can have.
 func Statuses() []guard.Status {
 	return []guard.Status{
-		guard.InSync, guard.Drifted, guard.Restored, guard.Unverified, guard.ActionRequired, guard.Deferred, guard.Unknown,
+		guard.InSync, guard.Accepted, guard.Drifted, guard.Restored, guard.Unverified, guard.ActionRequired, guard.Deferred, guard.Unknown,
 		guard.RestoreFailed,
 	}
 }

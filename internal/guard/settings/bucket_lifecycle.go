@@ -3,6 +3,7 @@ package settings
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,22 +49,28 @@ func readLifecycle(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([
 
 func compareLifecycle(s icaconfig.Storage, got []types.LifecycleRule) guard.Comparison {
 	var v guard.Comparison
-	if s.Bucket.LifecycleExpected {
-		return v
-	}
 	for i, rule := range got {
 		harm := harmOf(rule)
 		prefix := rulePrefix(rule)
-		if harm == "" || rule.Status != types.ExpirationStatusEnabled || !overlaps(prefix, s.Bucket.Folder) {
+		if harm == "" || rule.Status != types.ExpirationStatusEnabled || !overlaps(prefix, s.Bucket.Folder) ||
+			s.Bucket.ExpectsRule(aws.ToString(rule.ID)) {
 			continue
 		}
 		name := cmp.Or(aws.ToString(rule.ID), fmt.Sprintf("number %d", i+1))
-		v.Notes = append(v.Notes, guard.Finding{
-			What:        fmt.Sprintf("lifecycle rule %s on %q %s", name, prefix+"*", harm),
-			Remediation: "leave ICA's folder out of the rule, or write lifecycle: expected in ica.yaml if it is on purpose",
-		})
+		found := guard.Finding{
+			What: fmt.Sprintf("lifecycle rule %s on %q %s", name, prefix+"*", harm),
+			Remediation: "leave ICA's folder out of the rule, or name it in ica.yaml if it is on purpose: lifecycle: {expected: " +
+				"[its id]}",
+		}
+		v.Notes = append(v.Notes, found.About(aws.ToString(rule.ID), contentOf(rule), accountOf(s)))
 	}
 	return v
+}
+
+// contentOf is all that a rule says, for its digest.
+func contentOf(rule types.LifecycleRule) string {
+	text, _ := json.Marshal(rule) // plain data of the SDK always marshals
+	return string(text)
 }
 
 // harmOf says what the rule does to objects. Transitions to classes that can be read at once, unfinished uploads and

@@ -286,8 +286,8 @@ func compareDefault(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 		}
 	}
 	want := wantPolicy(s, got)
-	if c.Alerts = foreignDenies(want, current); len(c.Alerts) > 0 {
-		return c
+	if c.Alerts = foreignDenies(want, current, accountOf(s)); len(c.Alerts) > 0 {
+		return c.And(besidesDenies(want, current))
 	}
 	c.Diffs = diffDocument(want, current)
 	if len(c.Diffs) == 0 || !s.Role.Existing || !got.UsedByOthers {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -142,21 +143,23 @@ func compareForeignPolicies(s icaconfig.Storage, got []foreignPolicy) guard.Comp
 		case strict(s) && f.removable():
 			v.Diffs = append(v.Diffs, guard.Diff{Path: f.String(), Expected: "not there", Found: "on role " + s.Role.Name})
 		case admin != "":
-			v.Alerts = append(v.Alerts, guard.Finding{
+			v.Alerts = append(v.Alerts, f.about(s, guard.Finding{
 				What:        fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),
 				Remediation: "remove it now: " + removalCommand(s, f),
-			})
+			}))
 		default:
-			v.Notes = append(
-				v.Notes,
-				guard.Finding{
-					What:        fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name),
-					Remediation: "remove it if ICA's role does not need it",
-				},
-			)
+			v.Notes = append(v.Notes, f.about(s, guard.Finding{
+				What:        fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name),
+				Remediation: "remove it if ICA's role does not need it",
+			}))
 		}
 	}
 	return v
+}
+
+// about names the policy as an exception does: by its ARN, or an inline policy by its name.
+func (f foreignPolicy) about(s icaconfig.Storage, found guard.Finding) guard.Finding {
+	return found.About(cmp.Or(f.ARN, f.Name), string(f.Document), accountOf(s))
 }
 
 func removalCommand(s icaconfig.Storage, f foreignPolicy) string {

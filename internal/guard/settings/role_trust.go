@@ -27,8 +27,9 @@ type roleTrust struct {
 func roleTrustPolicy() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:    "role-trust",
-			Title: "The role trusts this lab's ICA and nobody else",
+			ID:      "role-trust",
+			MustEnd: "trust",
+			Title:   "The role trusts this lab's ICA and nobody else",
 			Effect: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"; ` +
 				"or, where it was widened, others could read the bucket",
 			Remediation: func(s icaconfig.Storage) string {
@@ -67,14 +68,15 @@ func readRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage) (r
 // compareRoleTrust says all that is wrong: a prefix that cannot be used keeps the policy from being written, not from being read.
 func compareRoleTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
 	want := s.TrustPolicy(cmp.Or(got.Prefix.Reveal(), "unknown"))
-	c := guard.Comparison{Alerts: foreignDenies(want, got.Document)}
+	c := guard.Comparison{Alerts: foreignDenies(want, got.Document, accountOf(s))}
 	if got.PrefixProblem != "" {
 		return c.And(guard.Alert(got.PrefixProblem, "put the RoleSessionName prefix that ICA showed into the parameter "+
 			s.Role.Prefix.Parameter+", as a String; nothing is written until then")).And(openTrust(s, got.Document))
 	}
-	if len(c.Alerts) == 0 {
-		c.Diffs = diffDocument(want, got.Document)
+	if len(c.Alerts) > 0 {
+		return c.And(besidesDenies(want, got.Document))
 	}
+	c.Diffs = diffDocument(want, got.Document)
 	return c
 }
 

@@ -77,10 +77,10 @@ func (p sharedPolicy) denials(d policy.Document) guard.Comparison {
 	var v guard.Comparison
 	for _, c := range p.callers {
 		for _, hit := range policy.Denies(d, c.Caller, c.calls) {
-			found := guard.Finding{
+			found := aboutStatement(guard.Finding{
 				What:        c.who + ": " + hit.String(),
 				Remediation: "let the owner of " + hit.Statement.String() + " " + hit.HowToExcept,
-			}
+			}, d.Statements()[hit.Statement.Number-1], c.ResourceAccount)
 			if hit.Certain || !c.seen {
 				v.Alerts = append(v.Alerts, found)
 			} else {

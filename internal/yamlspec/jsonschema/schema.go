@@ -39,6 +39,7 @@ type Schema struct {
 	Title         string             `json:"title,omitempty"`
 	Description   string             `json:"description,omitempty"`
 	Type          string             `json:"type,omitempty"`
+	AnyOf         []*Schema          `json:"anyOf,omitempty"`
 	Enum          []string           `json:"enum,omitempty"`
 	Pattern       string             `json:"pattern,omitempty"`
 	Not           *Schema            `json:"not,omitempty"`
@@ -85,11 +86,14 @@ func (m maker) field(field reflect.StructField) *Schema {
 	var s *Schema
 	switch field.Type.Kind() {
 	case reflect.Struct:
-		s = m.structure(field.Type)
+		s = m.mapping(field.Type)
 	case reflect.Slice:
 		s = &Schema{Type: "array", Items: m.text(field.Tag, false)}
 		if field.Type.Elem().Kind() == reflect.Struct {
-			s.Items, s.MinItems = m.structure(field.Type.Elem()), 1
+			s.Items = m.structure(field.Type.Elem())
+		}
+		if field.Tag.Get("required") != "" {
+			s.MinItems = 1
 		}
 	case reflect.Map:
 		s = m.pairs(m.Formats[field.Tag.Get("format")].Pairs)
@@ -104,6 +108,18 @@ func (m maker) field(field reflect.StructField) *Schema {
 	}
 	s.Description = m.describe(field)
 	return s
+}
+
+// mapping is a mapping, or the text that may stand instead of it.
+func (m maker) mapping(t reflect.Type) *Schema {
+	for field := range t.Fields() {
+		if field.Tag.Get("instead") != "" {
+			word := m.text(field.Tag, false)
+			word.Default = field.Tag.Get("default")
+			return &Schema{AnyOf: []*Schema{word, m.structure(t)}}
+		}
+	}
+	return m.structure(t)
 }
 
 func (m maker) pairs(p *yamlspec.Pairs) *Schema {
