@@ -3,6 +3,9 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# make before 3.82, which every Mac has, ignores .SHELLFLAGS: recipes of several commands say it themselves.
+STRICT := set -eu -o pipefail;
+
 CONFIG ?= ica.yaml
 DIST   ?= dist
 GOOS   ?= linux
@@ -10,8 +13,19 @@ GOARCH ?= arm64
 
 # Commands that run on this machine must not be cross-compiled when GOOS or GOARCH are set for the functions.
 HOST_GO := env -u GOOS -u GOARCH go
+# What CDK asks before: never, broadening (changes that widen access) or any-change. Without a terminal nobody can answer,
+# and it would stop half deployed.
+APPROVAL ?=
+APPROVE = $(STRICT) approval='$(APPROVAL)'; \
+	  if [ -z "$$approval" ] && [ -t 0 ] && [ -t 1 ]; then approval=broadening; fi; \
+	  if [ -z "$$approval" ]; then approval=never; echo "no terminal: deploying without asking (APPROVAL=never)"; fi;
+
 CDK     := env -u GOOS -u GOARCH CONFIG='$(CONFIG)' DIST='$(DIST)' GOOS='$(GOOS)' GOARCH='$(GOARCH)' npx --no-install cdk
 LINT    := .tools/golangci-lint
+
+# Exit status 2: something could not be tried, which is said; 1: a call did not arrive.
+PROBE = { bin/icaguard probe --timeout '$(PROBE_TIMEOUT)' --config '$(CONFIG)' || [ $$? -eq 2 ]; }
+PROBE_TIMEOUT ?= 3m
 
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export CDK_DISABLE_CLI_TELEMETRY := true
@@ -22,6 +36,7 @@ help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  Variables: CONFIG=$(CONFIG) GOARCH=$(GOARCH) GOOS=$(GOOS) (of the functions: build, synth, deploy)"
+	@echo "             APPROVAL=never|broadening|any-change (deploy, repair; never where there is no terminal)"
 
 .PHONY: setup
 setup: node_modules/.installed .venv/.installed .tools/modules $(LINT) ## Install all that the other targets need, once
@@ -33,7 +48,7 @@ demo: .tools/checked node_modules/.installed .venv/.installed ## See it work: de
 # jsii's own process handling has a race at Close (https://github.com/aws/jsii), so the one package that links it goes without -race.
 .PHONY: test
 test: setup lint ## Run every check and test
-	@{ $(HOST_GO) test -v -race -shuffle=on $$($(HOST_GO) list ./... | grep -v '/cdk$$') && \
+	@$(STRICT) { $(HOST_GO) test -v -race -shuffle=on $$($(HOST_GO) list ./... | grep -v '/cdk$$') && \
 	  $(HOST_GO) test -v -shuffle=on ./cdk; } >.tools/test.log 2>&1 || failed=1; \
 	grep -E '^(ok|FAIL|panic:|-test.shuffle)|^\s*--- FAIL' .tools/test.log; \
 	if [ -n "$${failed:-}" ]; then tools/failures.sh .tools/test.log; exit 1; fi
@@ -57,8 +72,8 @@ update: setup ## Rewrite golden files and generated tables after an intended cha
 
 .PHONY: build
 build: .tools/checked ## Build the functions into dist/, each with CONFIG beside it
-	@[ -f '$(CONFIG)' ] || { echo "$(CONFIG) is missing: cp ica.example.yaml ica.yaml and edit it, or give CONFIG=path/to/ica.yaml" >&2; exit 1; }
-	@for function in remediate validate; do \
+	@$(STRICT) [ -f '$(CONFIG)' ] || { echo "$(CONFIG) is missing: cp ica.example.yaml ica.yaml and edit it, or give CONFIG=path/to/ica.yaml" >&2; exit 1; }
+	@$(STRICT) for function in remediate validate; do \
 	  CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -ldflags '-s -w' -tags lambda.norpc \
 	    -o '$(DIST)'/$$function/bootstrap ./functions/$$function; \
 	  $(HOST_GO) run ./cmd/icaguard bundle '$(DIST)'/$$function --config '$(CONFIG)'; \
@@ -86,15 +101,16 @@ diff: node_modules/.installed ## Show what a deploy would change
 
 # An address that is not confirmed is named and no failure: its owner has yet to follow the link.
 .PHONY: deploy
-deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, reconcile everything, name who gets no alert yet
-	@$(CDK) deploy --all
+deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, reconcile everything, name who gets no alert yet, prove that changes arrive
+	@$(APPROVE) $(CDK) deploy --all --require-approval "$$approval"
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
 	@bin/icaguard validate --setting guard-topic --config '$(CONFIG)'
+	@$(PROBE) || { echo "trying once more: a rule that is new may take a minute to work"; $(PROBE); }
 
 # CloudFormation compares with the template that it deployed last; only a drift-aware change set compares with what is there.
 .PHONY: repair
 repair: node_modules/.installed cli ## Deploy, and restore what somebody changed or deleted of icaguard's own resources
-	@$(CDK) deploy --all --revert-drift
+	@$(APPROVE) $(CDK) deploy --all --revert-drift --require-approval "$$approval"
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
 
 .PHONY: clean

@@ -73,16 +73,18 @@ func newRole(stack awscdk.Stack, s icaconfig.Storage, boundary *string) awsiam.C
 }
 
 // newBoundary creates our permissions boundary where ica.yaml asks for it, and names the one that it asks for. Ours is
-// CloudFormation's alone: the guard may set it on the role and never change it, so whatever the guard is made to do, the
-// role can do no more than ICA needs.
+// CloudFormation's alone: the guard may set it on the role and never change it, so no policy on the role can give it more
+// than ICA needs. It bounds no resource policy: one that names the role's session gives what it says.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
 func newBoundary(stack awscdk.Stack, role *icaconfig.Role) *string {
 	if !role.Boundary.Ours {
 		return optional(role.Boundary.ARN)
 	}
 	policy := awsiam.NewCfnManagedPolicy(scope(stack, "boundary", role.Name), jsii.String("Boundary"), &awsiam.CfnManagedPolicyProps{
 		ManagedPolicyName: &role.Boundary.Name,
-		Description:       jsii.String("The most that role " + role.Name + " can ever do"),
-		PolicyDocument:    plain(role.BoundaryDocument()),
+		// By its policies, to be exact. IAM cannot change a description, so another one would replace the policy.
+		Description:    jsii.String("The most that role " + role.Name + " can ever do"),
+		PolicyDocument: plain(role.BoundaryDocument()),
 	})
 	keep(policy)
 	return policy.Ref()

@@ -13,6 +13,7 @@ func addBuckets(stack awscdk.Stack, storages []icaconfig.Storage) {
 	for _, s := range storages {
 		bucket := awss3.NewCfnBucket(scope(stack, "storage", s.Name), jsii.String("Bucket"), &awss3.CfnBucketProps{
 			BucketName:                     &s.Bucket.Name,
+			BucketNamespace:                optional(s.Bucket.Namespace()),
 			BucketEncryption:               encryption(s.Bucket.KMSKeyARN),
 			CorsConfiguration:              corsConfiguration(s.Bucket.CORS),
 			PublicAccessBlockConfiguration: publicAccessBlock(s.Bucket.PublicAccessBlock),

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,7 +70,7 @@ func cases() map[string]string {
 		"example":   "../ica.example.yaml",     // one region, all at home
 		"regions":   "testdata/regions.yaml",   // three storages in two regions, a relay for IAM's events, KMS, adoption, a trail
 		"audit-iam": "testdata/audit-iam.yaml", // us-east-1 left out
-		"adopted":   "testdata/adopted.yaml",   // nothing of ICA's created
+		"adopted":   "testdata/adopted.yaml",   // nothing of ICA's created but the boundary of a role that is enforced
 		"shared":    "testdata/shared.yaml",    // two storages with one role, the prefix in clear
 	}
 }
@@ -90,6 +91,9 @@ func TestStacks(t *testing.T) {
 			t.Run("statements are narrow", func(t *testing.T) { checkStatements(t, a) })
 			t.Run("functions do what is declared", func(t *testing.T) { checkDeclared(t, a) })
 			t.Run("writes are bounded", func(t *testing.T) { checkConditions(t, a) })
+			t.Run("statements fit the reference", func(t *testing.T) { checkReference(t, a) })
+			t.Run("own roles are bounded", func(t *testing.T) { checkOwnRoles(t, a) })
+			t.Run("roles are worthless to others", func(t *testing.T) { checkStolen(t, a) })
 			t.Run("remediate cannot touch the guard", func(t *testing.T) { checkDenied(t, a) })
 			t.Run("rules are the table's", func(t *testing.T) { checkRules(t, a) })
 			t.Run("rules match the samples", func(t *testing.T) { checkSamples(t, a) })
@@ -100,10 +104,12 @@ func TestStacks(t *testing.T) {
 			t.Run("schedules", func(t *testing.T) { checkSchedules(t, a) })
 			t.Run("alarms", func(t *testing.T) { checkAlarms(t, a) })
 			t.Run("what ICA needs is kept", func(t *testing.T) { checkKept(t, a) })
+			t.Run("doors", func(t *testing.T) { checkDoors(t, a) })
 		})
 	}
 	t.Run("golden", func(t *testing.T) { checkGolden(t, apps) })
 	t.Run("adopted is not created", func(t *testing.T) { checkAdopted(t, apps["adopted"]) })
+	t.Run("namespaces", func(t *testing.T) { checkNamespaces(t, apps["shared"]) })
 	t.Run("prefix", func(t *testing.T) { checkPrefixForms(t, apps) })
 	t.Run("trail", func(t *testing.T) { checkTrail(t, apps) })
 	t.Run("cdk-nag", func(t *testing.T) { checkNag(t, apps) })
@@ -229,8 +235,10 @@ func checkAdopted(t *testing.T, a app) {
 	if _, exists := a.templates["icaguard-storage-us-east-1"]; exists {
 		t.Error("a stack without resources, which CloudFormation refuses")
 	}
-	for id := range a.home().ofType("AWS::IAM::ManagedPolicy") {
-		t.Errorf("policy %s of an adopted role", id)
+	for id, policy := range a.home().ofType("AWS::IAM::ManagedPolicy") {
+		if policy["ManagedPolicyName"] != "icaguard-boundary-ica-enforced" {
+			t.Errorf("policy %s of an adopted role", id)
+		}
 	}
 	for id := range a.home().ofType("AWS::IAM::OIDCProvider") {
 		t.Errorf("provider %s of an adopted role", id)
@@ -239,6 +247,19 @@ func checkAdopted(t *testing.T, a app) {
 		if !strings.HasPrefix(role["RoleName"].(string), "icaguard-") {
 			t.Errorf("role %v", role["RoleName"])
 		}
+	}
+}
+
+// checkNamespaces: S3 creates a name of the account's regional namespace only where it is told so, and no other one
+// then.
+func checkNamespaces(t *testing.T, a app) {
+	namespaces := map[any]any{}
+	for _, bucket := range a.templates["icaguard-storage-us-east-1"].ofType("AWS::S3::Bucket") {
+		namespaces[bucket["BucketName"]] = bucket["BucketNamespace"]
+	}
+	want := map[any]any{"lab-prod-ica": nil, "lab-test-ica-123456789012-us-east-1-an": "account-regional"}
+	if !maps.Equal(namespaces, want) {
+		t.Errorf("namespaces %v, want %v", namespaces, want)
 	}
 }
 

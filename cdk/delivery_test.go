@@ -69,7 +69,7 @@ func checkSamples(t *testing.T, a app) {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		listens := event.ErrorCode == "" && slices.Contains(sources[event.Source], event.Name)
+		listens := event.ErrorCode == "" && slices.Contains(sources[event.Source], cloudtrail.APIName(event.Name))
 		for stack, parsed := range a.templates {
 			for name, rule := range rulesOf(parsed, "EventPattern") {
 				if name == self.GuardChangedRule(a.baseline.Home).Name {
@@ -132,7 +132,7 @@ func checkGuardChangedRule(t *testing.T, a app) {
 		want := about && event.ErrorCode == "" && slices.ContainsFunc(self.All(), func(s guard.SelfCheck) bool {
 			return slices.Contains([]string{"guard-rules", "guard-queue", "guard-function", "guard-role"}, s.ID) &&
 				slices.ContainsFunc(s.Triggers, func(tr guard.Trigger) bool {
-					return tr.Source == event.Source && slices.Contains(tr.Events, event.Name)
+					return tr.Source == event.Source && slices.Contains(tr.Events, cloudtrail.APIName(event.Name))
 				})
 		})
 		if got := lets("", ""); got != want {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
@@ -35,7 +36,7 @@ func newFunction(stack awscdk.Stack, in input, f function) awslambda.Function {
 		Architecture: architecture(in.goarch),
 		Handler:      jsii.String("bootstrap"),
 		Code:         awslambda.Code_FromAsset(jsii.String(filepath.Join(in.dist, strings.ToLower(f.id))), nil),
-		Role:         newFunctionRole(stack, f),
+		Role:         newFunctionRole(stack, in.baseline, f),
 		LogGroup:     logs,
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(f.timeout)),
 		MemorySize:   jsii.Number(256),
@@ -59,12 +60,17 @@ func logGroup(function string) string { return "/aws/lambda/" + function }
 
 // newFunctionRole has the function's name, by which the guard knows its own calls in CloudTrail. What does not fit into
 // its inline policy stands in managed policies.
-func newFunctionRole(stack awscdk.Stack, f function) awsiam.Role {
+func newFunctionRole(stack awscdk.Stack, b icaconfig.Baseline, f function) awsiam.Role {
 	policies := packed(f.statements)
 	role := awsiam.NewRole(stack, jsii.String(f.id+"Role"), &awsiam.RoleProps{
-		RoleName:       &f.name,
-		AssumedBy:      awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{f.name: policyDocument(policies[0]...)},
+		RoleName: &f.name,
+		// The account, as in AWS's own sample trust policy for Lambda. Whether Lambda names the function in aws:SourceArn here is
+		// not documented alike, and without it the function could not start.
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": b.Account}},
+		}),
+		InlinePolicies:      &map[string]awsiam.PolicyDocument{f.name: policyDocument(policies[0]...)},
+		PermissionsBoundary: guardBoundary(stack, b, f.id),
 	})
 	for i, more := range policies[1:] {
 		name := guard.FunctionPolicy(f.name, i+1)
@@ -75,6 +81,14 @@ func newFunctionRole(stack awscdk.Stack, f function) awsiam.Role {
 		)
 	}
 	return role
+}
+
+// guardBoundary is the permissions boundary that ica.yaml asks for on icaguard's own roles; none where it names none.
+func guardBoundary(stack awscdk.Stack, b icaconfig.Baseline, role string) awsiam.IManagedPolicy {
+	if b.GuardBoundary == "" {
+		return nil
+	}
+	return awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String(role+"Boundary"), &b.GuardBoundary)
 }
 
 func architecture(goarch string) awslambda.Architecture {

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"slices"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
@@ -33,7 +30,7 @@ const (
 func addGuard(stack awscdk.Stack, in input) {
 	b := in.baseline
 	topic := newTopic(stack, b)
-	newLedger(stack)
+	newLedger(stack, b)
 	deadLetters, queue := addQueues(stack, b)
 	addRemediate(stack, in, queue, deadLetters, topic)
 	validate := addValidate(stack, in, queue, deadLetters, topic)
@@ -49,16 +46,17 @@ func addGuard(stack awscdk.Stack, in input) {
 // addQueues creates the queue of requests with the rules that put events on it, and the queue of what could not be handled.
 func addQueues(stack awscdk.Stack, b icaconfig.Baseline) (deadLetters, requests awssqs.Queue) {
 	rules := rulesIn(b, b.HomeRegion)
-	deadLetters = newDeadLetters(stack, b, arnsOf(b, slices.Concat(rules, self.ValidateRules(b.Home))))
+	deadLetters = newDeadLetters(stack, b, b.HomeRegion)
 	requests = awssqs.NewQueue(stack, jsii.String("Requests"), &awssqs.QueueProps{
 		QueueName:         jsii.String(guard.RequestQueue),
 		Encryption:        awssqs.QueueEncryption_SQS_MANAGED,
-		EnforceSSL:        jsii.Bool(true),
 		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(visibilityTimeout)),
 		RetentionPeriod:   awscdk.Duration_Days(jsii.Number(4)), // AWS's default; less than that of dead letters, which keep their age
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: deadLetters, MaxReceiveCount: jsii.Number(maxReceives)},
 	})
-	letRulesSend(requests, b, arnsOf(b, rules))
+	for _, s := range self.Policies(b.Home)[b.ARN("sqs", b.HomeRegion, guard.RequestQueue)] {
+		requests.AddToResourcePolicy(statement(s))
+	}
 	for _, rule := range rules {
 		newRule(stack, rule, deadLetters, nil).Node().AddDependency(
 			requests, deadLetters,
@@ -94,7 +92,7 @@ func addValidate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, 
 	})
 	// Invocations by a rule are asynchronous: Lambda itself tries again and sends what fails to the dead-letter queue.
 	awslambda.NewCfnEventInvokeConfig(stack, jsii.String("ValidateRetries"), &awslambda.CfnEventInvokeConfigProps{
-		FunctionName: validate.FunctionName(), Qualifier: jsii.String("$LATEST"), MaximumRetryAttempts: jsii.Number(1),
+		FunctionName: validate.FunctionName(), Qualifier: jsii.String("$LATEST"), MaximumRetryAttempts: jsii.Number(self.AuditRetries),
 		DestinationConfig: &awslambda.CfnEventInvokeConfig_DestinationConfigProperty{
 			OnFailure: &awslambda.CfnEventInvokeConfig_OnFailureProperty{Destination: deadLetters.QueueArn()},
 		},
@@ -103,7 +101,7 @@ func addValidate(stack awscdk.Stack, in input, queue, deadLetters awssqs.Queue, 
 }
 
 // newLedger creates the ledger. It holds what restores replaced, so it stays when the stack goes.
-func newLedger(stack awscdk.Stack) {
+func newLedger(stack awscdk.Stack, b icaconfig.Baseline) {
 	awsdynamodb.NewTable(stack, jsii.String("Ledger"), &awsdynamodb.TableProps{
 		TableName:    jsii.String(guard.LedgerTable),
 		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String(ledger.PartitionKey), Type: awsdynamodb.AttributeType_STRING},
@@ -113,28 +111,19 @@ func newLedger(stack awscdk.Stack) {
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},
-		RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
+		DeletionProtection: jsii.Bool(true),
+		ResourcePolicy:     policyDocument(self.Policies(b.Home)[b.ARN("dynamodb", b.HomeRegion, "table/"+guard.LedgerTable)]...),
+		RemovalPolicy:      awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	})
 }
 
 // newTopic has no encryption key: the managed key alias/aws/sns keeps AWS services from publishing, and notices hold
 // names and differences, never data.
 func newTopic(stack awscdk.Stack, b icaconfig.Baseline) awssns.Topic {
-	topic := awssns.NewTopic(stack, jsii.String("Alerts"), &awssns.TopicProps{
-		TopicName:  jsii.String(guard.AlertTopic),
-		EnforceSSL: jsii.Bool(true),
-	})
-	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
-	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("IcaguardAlarms"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
-		Actions:    jsii.Strings("sns:Publish"),
-		Resources:  &[]*string{topic.TopicArn()},
-		Conditions: &map[string]any{
-			"ArnLike":      map[string]any{"aws:SourceArn": b.ARN("cloudwatch", b.HomeRegion, "alarm:icaguard-*")},
-			"StringEquals": map[string]any{"aws:SourceAccount": b.Account},
-		},
-	}))
+	topic := awssns.NewTopic(stack, jsii.String("Alerts"), &awssns.TopicProps{TopicName: jsii.String(guard.AlertTopic)})
+	for _, s := range self.Policies(b.Home)[b.ARN("sns", b.HomeRegion, guard.AlertTopic)] {
+		topic.AddToResourcePolicy(statement(s))
+	}
 	for _, address := range b.Emails {
 		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&address, nil))
 	}

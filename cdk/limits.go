@@ -76,7 +76,22 @@ func checkLimits(b icaconfig.Baseline) error {
 			)
 		}
 	}
+	if err := checkPolicies(b); err != nil {
+		return err
+	}
 	return checkPatterns(b)
+}
+
+// checkPolicies finds a statement that alone is too long, as a condition on many long tags makes it: it is cut between
+// its resources only.
+func checkPolicies(b icaconfig.Baseline) error {
+	for i, p := range packed(remediateStatements(b)) {
+		if n := length(p); n > most(i) {
+			return fmt.Errorf("a policy of role %s has %d characters, IAM allows %d: fewer or shorter tags: %w",
+				guard.RemediateFunction, n, most(i), errTooBig)
+		}
+	}
+	return nil
 }
 
 // fitting is how many storages, in the order of the file, stay within the limit.

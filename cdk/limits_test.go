@@ -35,6 +35,21 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestTagsTooLongForAPolicy: the statement on tags names all keys, and no statement is cut within its condition.
+func TestTagsTooLongForAPolicy(t *testing.T) {
+	tags := "tags:\n"
+	for i := range 49 {
+		tags += fmt.Sprintf("  %s-%02d: x\n", strings.Repeat("k", 125), i)
+	}
+	err := checkLimits(configure(t, tags+largest(1)))
+	if !errors.Is(err, errTooBig) || !strings.Contains(err.Error(), "shorter tags") {
+		t.Errorf("49 tags of 128 characters: %v", err)
+	}
+	if err := checkLimits(configure(t, "tags: {owner: genomics}\n"+largest(1))); err != nil {
+		t.Error(err)
+	}
+}
+
 // checkPolicySizes holds the policies of every role of ours against IAM's quotas, as they stand in the templates.
 func checkPolicySizes(t *testing.T, a app) {
 	t.Helper()

@@ -27,20 +27,57 @@ const (
 
 // remediateStatements is all that remediate may do: what the table says, its own work, and what it may never do.
 func remediateStatements(b icaconfig.Baseline) []policy.Statement {
+	mapping := allow(
+		b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
+	)
 	return slices.Concat(
 		denied(b),
+		[]policy.Statement{onlyFrom(b, guard.RemediateFunction, mapping.Action...), mapping},
 		ownWork(b, guard.RemediateFunction),
 		[]policy.Statement{
-			allow(b.ARN("sqs", b.HomeRegion, guard.RequestQueue), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+			allow(b.ARN("dynamodb", b.HomeRegion, "table/"+guard.LedgerTable), "dynamodb:PutItem", "dynamodb:DeleteItem"),
 		},
 		checking(b),
 		allowed(b, guard.WriteStatements(settings.All(), b.Storages)),
 	)
 }
 
-// validateStatements is all that validate may do: it writes to nothing that is guarded.
+// validateStatements is all that validate may do: it writes to nothing that is guarded. Lambda itself sends what failed
+// to the dead-letter queue.
 func validateStatements(b icaconfig.Baseline) []policy.Statement {
-	return slices.Concat(ownWork(b, guard.ValidateFunction), checking(b))
+	requests := b.ARN("sqs", b.HomeRegion, guard.RequestQueue)
+	return slices.Concat(
+		[]policy.Statement{
+			onlyFrom(b, guard.ValidateFunction, "sqs:SendMessage"),
+			notFrom(b, guard.ValidateFunction, policy.Statement{
+				Sid: "RequestsOnlyFromTheFunction", Action: policy.Values{"sqs:SendMessage"}, Resource: []string{requests},
+			}),
+		},
+		ownWork(b, guard.ValidateFunction),
+		checking(b),
+	)
+}
+
+// onlyFrom makes a function's role worthless to others: to another function that is given it, and to whoever may assume it
+// once its trust was changed. Lambda puts the key into the credentials of the function, so a copy of these carries it too.
+// What Lambda calls itself in the role's name has to go on without the key: logs (two editions of the page disagree
+// whether they carry it), decrypting the environment, and what byLambda names.
+// https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+func onlyFrom(b icaconfig.Baseline, function string, byLambda ...string) policy.Statement {
+	always := []string{"kms:Decrypt", "kms:Encrypt", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
+	return notFrom(b, function, policy.Statement{
+		Sid: "OnlyFromTheFunction", NotAction: append(always, byLambda...), Resource: []string{"*"},
+	})
+}
+
+// notFrom denies where the call does not come from within the function. A negated operator holds where the key is absent.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+func notFrom(b icaconfig.Baseline, function string, s policy.Statement) policy.Statement {
+	s.Effect = "Deny"
+	s.Condition = policy.Condition{
+		"ArnNotEquals": {"lambda:SourceFunctionArn": {b.ARN("lambda", b.HomeRegion, "function:"+function)}},
+	}
+	return s
 }
 
 // checking reads what is guarded and what the gates ask.
@@ -48,13 +85,13 @@ func checking(b icaconfig.Baseline) []policy.Statement {
 	return allowed(b, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
 }
 
-// ownWork is what both functions do beside checking: log, record, post requests, send what failed to the dead-letter
-// queue, notify people.
+// ownWork is what both functions do beside checking: log, read what was recorded, post requests, send what failed to the
+// dead-letter queue, notify people. Only remediate writes to the ledger.
 func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 	at := func(service, resource string) string { return b.ARN(service, b.HomeRegion, resource) }
 	return []policy.Statement{
 		allow(at("logs", "log-group:"+logGroup(function)+":*"), "logs:CreateLogStream", "logs:PutLogEvents"),
-		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem", "dynamodb:PutItem"),
+		allow(at("dynamodb", "table/"+guard.LedgerTable), "dynamodb:GetItem"),
 		{
 			Effect:   "Allow",
 			Action:   policy.Values{"sqs:SendMessage"},
@@ -65,7 +102,8 @@ func ownWork(b icaconfig.Baseline, function string) []policy.Statement {
 }
 
 // denied is a belt for the future: whatever a later version is allowed, remediate changes none of the guard's own
-// roles, no boundary of ours and no trail. What the guard may do has to be bounded by something that it cannot change.
+// roles, no boundary of ours and no trail. What the guard may do has to be bounded by something that it cannot change;
+// what is left, as IAM knows no condition on the content of a policy, stands in docs/threat-model.md.
 func denied(b icaconfig.Baseline) []policy.Statement {
 	iam := func(resource string) string { return b.ARN("iam", "", resource) }
 	own := []string{
@@ -175,4 +213,14 @@ func text(value any) string {
 
 func policyDocument(statements ...policy.Statement) awsiam.PolicyDocument {
 	return awsiam.PolicyDocument_FromJson(plain(policy.New(statements...)))
+}
+
+func statement(s policy.Statement) awsiam.PolicyStatement {
+	return awsiam.PolicyStatement_FromJson(plain(s))
+}
+
+// conditions are a statement's, for a construct that takes them alone.
+func conditions(c policy.Condition) *map[string]any {
+	document := plain(c).(map[string]any)
+	return &document
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/guard/settings"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 // statementsOf are the statements of a role's own policies.
@@ -103,6 +104,9 @@ func documentsOf(r resource) []any {
 			documents = append(documents, document)
 		}
 	}
+	if table, exists := r.Properties["ResourcePolicy"].(map[string]any); exists {
+		documents = append(documents, table["PolicyDocument"])
+	}
 	policies, _ := r.Properties["Policies"].([]any)
 	for _, policy := range policies {
 		documents = append(documents, policy.(map[string]any)["PolicyDocument"])
@@ -143,10 +147,11 @@ func ownNeeds(a app, role string) map[string][]string {
 	logs, table := at("logs", "log-group:/aws/lambda/"+role+":*"), at("dynamodb", "table/icaguard-ledger")
 	requests, deadLetters := at("sqs", "icaguard-requests"), at("sqs", "icaguard-dead-letters")
 	needs := map[string][]string{
-		"logs:CreateLogStream": {logs}, "logs:PutLogEvents": {logs}, "dynamodb:GetItem": {table}, "dynamodb:PutItem": {table},
+		"logs:CreateLogStream": {logs}, "logs:PutLogEvents": {logs}, "dynamodb:GetItem": {table},
 		"sqs:SendMessage": {requests, deadLetters}, "sns:Publish": {at("sns", "icaguard-alerts")},
 	}
 	if role == guard.RemediateFunction {
+		needs["dynamodb:PutItem"], needs["dynamodb:DeleteItem"] = []string{table}, []string{table}
 		needs["sqs:ReceiveMessage"], needs["sqs:DeleteMessage"], needs["sqs:GetQueueAttributes"] = []string{
 			requests,
 		}, []string{
@@ -199,6 +204,20 @@ func checkActions(t *testing.T, a app, role string, declared map[string]bool) {
 	}
 }
 
+// bounding are the condition keys without which no statement grants an action, where the keys of the table are asked for.
+func bounding(s icaconfig.Storage) map[string][]string {
+	keys := map[string][]string{
+		"iam:AttachRolePolicy": {"iam:PolicyARN"}, "iam:TagRole": {"aws:TagKeys"},
+		"kms:PutKeyPolicy": {"kms:BypassPolicyLockoutSafetyCheck"},
+	}
+	if s.Role.Boundary.ARN != "" {
+		for _, action := range []string{"iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary", "iam:CreateRole"} {
+			keys[action] = append(keys[action], `"StringEquals":{"iam:PermissionsBoundary":"`+s.Role.Boundary.ARN+`"}`)
+		}
+	}
+	return keys
+}
+
 // checkConditions: where IAM knows a condition that bounds an action, no statement grants the action without it.
 func checkConditions(t *testing.T, a app) {
 	for _, role := range functionRoles() {
@@ -206,17 +225,18 @@ func checkConditions(t *testing.T, a app) {
 			if s["Effect"] != "Allow" {
 				continue
 			}
-			condition := text(s["Condition"])
-			for _, action := range texts(s["Action"]) {
-				key, bounded := map[string]string{
-					"iam:AttachRolePolicy": "iam:PolicyARN", "iam:PutRolePermissionsBoundary": "iam:PermissionsBoundary",
-					"iam:CreateRole": "iam:PermissionsBoundary",
-				}[action]
-				if bounded && !strings.Contains(condition, key) {
-					t.Errorf("%s may %s without a condition on %s: %s", role, action, key, condition)
+			condition, resources := text(s["Condition"]), texts(s["Resource"])
+			for _, storage := range a.baseline.Storages {
+				for _, action := range texts(s["Action"]) {
+					for _, key := range bounding(storage)[action] {
+						onIt := slices.Contains(resources, storage.Role.ARN) || storage.Key != nil && slices.Contains(resources, storage.Key.ARN)
+						if onIt && !strings.Contains(condition, key) {
+							t.Errorf("%s may %s without a condition on %s: %s", role, action, key, condition)
+						}
+					}
 				}
 			}
-			for _, arn := range texts(s["Resource"]) {
+			for _, arn := range resources {
 				if strings.HasPrefix(arn, "arn:aws:s3:") && !strings.Contains(condition, `"aws:ResourceAccount":"`+a.baseline.Account+`"`) {
 					t.Errorf("%s may do %v on %s, whosever bucket it is: %s", role, s["Action"], arn, condition)
 				}
@@ -225,11 +245,77 @@ func checkConditions(t *testing.T, a app) {
 	}
 }
 
+// checkOwnRoles: icaguard's roles have the boundary that ica.yaml asks for, and Lambda takes the functions' for functions of
+// this account only.
+func checkOwnRoles(t *testing.T, a app) {
+	for _, parsed := range a.templates {
+		for id, role := range parsed.ofType("AWS::IAM::Role") {
+			name := role["RoleName"].(string)
+			if !strings.HasPrefix(name, "icaguard-") {
+				continue
+			}
+			if got, _ := role["PermissionsBoundary"].(string); got != a.baseline.GuardBoundary {
+				t.Errorf("role %s has boundary %q, want %q", id, got, a.baseline.GuardBoundary)
+			}
+			trust := text(role["AssumeRolePolicyDocument"])
+			if !strings.Contains(trust, `"aws:SourceAccount":"`+a.baseline.Account+`"`) {
+				t.Errorf("role %s trusts a service, for whomever it acts: %s", id, trust)
+			}
+		}
+	}
+}
+
+// call is one request, as a Deny of ours may see it; from is the function that it comes from, "" for any other place.
+type call struct{ action, arn, from string }
+
+// checkStolen: to others than its function a role is worth only what Lambda itself does with it; nothing that the function
+// is allowed is denied to it.
+func checkStolen(t *testing.T, a app) {
+	at := func(service, resource string) string { return a.baseline.ARN(service, a.baseline.HomeRegion, resource) }
+	logs := []string{"logs:CreateLogStream", "logs:PutLogEvents"}
+	byLambda := map[string][]string{
+		guard.RemediateFunction: append(logs, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), // the mapping
+		guard.ValidateFunction:  append(logs, "sqs:SendMessage"),                                                   // what failed
+	}
+	for _, role := range functionRoles() {
+		denied := func(c call) bool {
+			return slices.ContainsFunc(statementsOf(t, a, role), func(s map[string]any) bool {
+				here := text(s["Condition"]) == `{"ArnNotEquals":{"lambda:SourceFunctionArn":"`+c.from+`"}}`
+				elsewhere := s["Condition"] == nil || strings.HasPrefix(text(s["Condition"]), `{"ArnNotEquals":{`) && !here
+				return s["Effect"] == "Deny" && denies(s, c.action, c.arn) && elsewhere
+			})
+		}
+		function := at("lambda", "function:"+role)
+		for _, s := range statementsOf(t, a, role) {
+			for _, action := range texts(s["Action"]) {
+				for _, arn := range texts(s["Resource"]) {
+					if s["Effect"] != "Allow" {
+						continue
+					}
+					lambdas := slices.Contains(byLambda[role], action) &&
+						(action != "sqs:SendMessage" || arn == at("sqs", "icaguard-dead-letters"))
+					for _, from := range []string{"", at("lambda", "function:another")} {
+						if lambdas == denied(call{action, arn, from}) {
+							t.Errorf("%s on %s as %s, called from %q: Lambda's own call %v", action, arn, role, from, lambdas)
+						}
+					}
+					if denied(call{action, arn, function}) {
+						t.Errorf("%s is denied %s on %s", role, action, arn)
+					}
+				}
+			}
+		}
+		if denied(call{action: "kms:Decrypt", arn: at("kms", "key/aws-lambda")}) {
+			t.Errorf("Lambda cannot decrypt the environment of %s", role)
+		}
+	}
+}
+
 // checkDenied: what bounds the guard is out of the guard's reach, whatever else remediate is allowed.
 func checkDenied(t *testing.T, a app) {
 	var denied []map[string]any
 	for _, s := range statementsOf(t, a, guard.RemediateFunction) {
-		if s["Effect"] == "Deny" {
+		if s["Effect"] == "Deny" && s["Condition"] == nil {
 			denied = append(denied, s)
 		}
 	}

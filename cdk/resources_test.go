@@ -28,7 +28,15 @@ func purposes() []purpose {
 		{"access", "AWS::IAM::OIDCProvider", "^provider", "lets AWS check ICA's tokens; one for each ICA region", "", ""},
 		{"access", "AWS::IAM::Role", "^role", "what ICA acts as", "", ""},
 		{"access", "AWS::IAM::ManagedPolicy", "^role", "what ICA may do: the permissions that Illumina asks for", "", ""},
-		{"access", "AWS::IAM::ManagedPolicy", "^boundary", "the most that ICA's role can ever do, out of the guard's reach", "", ""},
+		{
+			"access",
+			"AWS::IAM::ManagedPolicy",
+			"^boundary",
+			"the most that policies on ICA's role can give it, out of the guard's reach; it bounds no " +
+				"[bucket or key policy](threat-model.md#what-our-boundary-bounds)",
+			"",
+			"",
+		},
 		{"detection", "AWS::Events::Rule", "^ruleicaguardevents", "puts changes on the queue, one rule for each source", "", ""},
 		{
 			"detection",
@@ -90,7 +98,7 @@ func purposes() []purpose {
 			"remediation",
 			"AWS::IAM::Role",
 			"^(Remediate|Validate)Role",
-			"what the functions may do: the table of settings, no more",
+			"what the functions may do: the table of settings and their own work, as [these functions](threat-model.md) only",
 			"",
 			"",
 		},
@@ -175,7 +183,8 @@ func checkResourcesPage(t *testing.T, a app) {
 
 Written by `+"`make update`"+` from the templates of `+"`cdk/testdata/regions.yaml`"+`: %d storages in two regions that are
 not us-east-1, one with a KMS key, one adopted, an audit every %.0f minutes and a trail of its own. Prices are AWS's
-list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones.
+list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones. What
+a thief of each part could do stands in the [threat model](threat-model.md).
 
 | group | resource | count | why it is there | idle, USD per month |
 |---|---|---|---|---|

@@ -24,7 +24,7 @@ func addRelay(stack awscdk.Stack, b icaconfig.Baseline, region string) {
 	}
 	rules := rulesIn(b, region)
 	role := newRelayRole(stack, b, region, rules)
-	deadLetters := newDeadLetters(stack, b, arnsOf(b, rules))
+	deadLetters := newDeadLetters(stack, b, region)
 	for _, rule := range rules {
 		newRule(stack, rule, deadLetters, role.RoleArn()).Node().AddDependency(deadLetters)
 	}
@@ -43,32 +43,15 @@ func newRelayRole(stack awscdk.Stack, b icaconfig.Baseline, region string, rules
 		Description: jsii.String("Lets icaguard's rules in " + region + " put events on the event bus in " + b.HomeRegion),
 		// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html: the source is the rule.
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: inNameOf(b, arnsOf(b, rules)),
+			Conditions: conditions(self.InNameOf(b.Home, rules)),
 		}),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{"relay": policyDocument(put)},
+		InlinePolicies:      &map[string]awsiam.PolicyDocument{"relay": policyDocument(put)},
+		PermissionsBoundary: guardBoundary(stack, b, "Relay"),
 	})
 }
 
 func rulesIn(b icaconfig.Baseline, region string) []self.Rule {
 	return slices.DeleteFunc(self.Rules(self.AllRows(), b.Home), func(r self.Rule) bool { return r.Region != region })
-}
-
-// arnsOf makes ARNs from names: the role that a rule needs names the rule, so neither can refer to the other.
-func arnsOf(b icaconfig.Baseline, rules []self.Rule) []string {
-	arns := make([]string, len(rules))
-	for i, rule := range rules {
-		arns[i] = b.ARN("events", rule.Region, "rule/"+rule.Name)
-	}
-	return arns
-}
-
-// inNameOf is the condition that EventBridge acts in the name of these rules.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-func inNameOf(b icaconfig.Baseline, rules []string) *map[string]any {
-	return &map[string]any{
-		"ArnEquals":    map[string]any{"aws:SourceArn": rules},
-		"StringEquals": map[string]any{"aws:SourceAccount": b.Account},
-	}
 }
 
 // newRule is a plain CfnRule: the L2 cannot carry every pattern, and would write one statement for each rule into the
@@ -96,25 +79,14 @@ func deadLetterConfig(queue awssqs.Queue) *awsevents.CfnRule_DeadLetterConfigPro
 
 // newDeadLetters creates the queue for what could not be delivered: a rule's has to stand in the rule's region.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-func newDeadLetters(stack awscdk.Stack, b icaconfig.Baseline, rules []string) awssqs.Queue {
+func newDeadLetters(stack awscdk.Stack, b icaconfig.Baseline, region string) awssqs.Queue {
 	queue := awssqs.NewQueue(stack, jsii.String("DeadLetters"), &awssqs.QueueProps{
 		QueueName:       jsii.String(guard.DeadLetterQueue),
 		Encryption:      awssqs.QueueEncryption_SQS_MANAGED, // EventBridge cannot send to a queue with alias/aws/sqs
-		EnforceSSL:      jsii.Bool(true),
 		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)),
 	})
-	letRulesSend(queue, b, rules)
+	for _, s := range self.Policies(b.Home)[b.ARN("sqs", region, guard.DeadLetterQueue)] {
+		queue.AddToResourcePolicy(statement(s))
+	}
 	return queue
-}
-
-// letRulesSend lets EventBridge send in the name of these rules only.
-// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
-func letRulesSend(queue awssqs.Queue, b icaconfig.Baseline, rules []string) {
-	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("IcaguardRules"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
-		Actions:    jsii.Strings("sqs:SendMessage"),
-		Resources:  &[]*string{queue.QueueArn()},
-		Conditions: inNameOf(b, rules),
-	}))
 }

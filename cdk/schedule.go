@@ -44,7 +44,7 @@ func addValidateRules(stack awscdk.Stack, b icaconfig.Baseline, validate awslamb
 			Action:       jsii.String("lambda:InvokeFunction"),
 			FunctionName: validate.FunctionArn(),
 			Principal:    jsii.String("events.amazonaws.com"),
-			SourceArn:    jsii.String(arnsOf(b, []self.Rule{rule})[0]),
+			SourceArn:    jsii.String(rule.ARN(b.Home)),
 		})
 	}
 }

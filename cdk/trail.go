@@ -8,6 +8,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -33,7 +34,7 @@ func addTrail(stack awscdk.Stack, b icaconfig.Baseline) {
 
 // newTrailBucket has a name that CloudFormation makes up: the bucket stays when the stack goes, and the next one needs its own.
 func newTrailBucket(stack awscdk.Stack) awss3.Bucket {
-	return awss3.NewBucket(stack, jsii.String("TrailBucket"), &awss3.BucketProps{
+	return awss3.NewBucket(stack, jsii.String(self.TrailBucket), &awss3.BucketProps{
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
 		EnforceSSL:        jsii.Bool(true),
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,

@@ -27,7 +27,6 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/deployed"
-	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
 )
 
@@ -80,10 +79,12 @@ func (l *lab) subscribe(ctx context.Context, topic string) error {
 }
 
 // reconcileAll does what `icaguard reconcile --all` does.
-func (l *lab) reconcileAll(ctx context.Context, queueURL string) error {
-	everything := guard.Delayed{Request: guard.Request{Reason: "first check"}}
-	return errors.Join(
-		queue.Queue{SQS: sqs.NewFromConfig(l.direct(l.home)), URL: queueURL}.Post(ctx, []guard.Delayed{everything})...)
+func (l *lab) reconcileAll(ctx context.Context, icaguard *deployed.Guard) error {
+	result, err := icaguard.Validate.Invoke(ctx, []byte(`{"reconcile":{}}`))
+	if err == nil && result.FunctionError != "" {
+		err = fmt.Errorf("reconcile: %s %s: %w", result.FunctionError, result.Payload, errNotRestored)
+	}
+	return err
 }
 
 // change is one thing that somebody does to the ICA setup.

@@ -81,7 +81,7 @@ func act(ctx context.Context, s *screen, lab *lab, icaguard *deployed.Guard) err
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(lab.reconcileAll(ctx, icaguard.QueueURL), lab.awaitQuiet(ctx, icaguard.QueueURL)); err != nil {
+	if err := errors.Join(lab.reconcileAll(ctx, icaguard), lab.awaitQuiet(ctx, icaguard.QueueURL)); err != nil {
 		return err
 	}
 	s.line("subscriber", "got:")

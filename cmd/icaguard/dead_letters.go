@@ -29,8 +29,9 @@ func newDeadLetters() *cobra.Command {
 		Long: `Show the messages of the queue ` + guard.DeadLetterQueue + ` in every region: events that EventBridge could not deliver, and messages that
 the guard could not understand or gave up. Afterwards they lie there as before; with --empty those that were shown are deleted.
 
-No event and no request is needed any more once the guard has checked everything, as it checks states and not events. A
-notice is a message to people that could not be delivered: read it before you remove it.
+No event and no request is needed any more once the guard has checked everything, as it checks states and not events:
+icaguard reconcile --all. Nothing can be put back on the queue. A notice is a message to people that could not be
+delivered; the table ` + guard.LedgerTable + ` still has it: resource icaguard, entry notice#KEY.
 
 Exit status: 0 all queues were read, 2 one could not be read or emptied.`,
 		Example: `  icaguard dead-letters
@@ -175,8 +176,10 @@ func (s session) understood(l letter, message guard.Message) letter {
 		}
 	case cloudtrail.StackEvent:
 		l.event = m.String()
-	case guard.Notice:
-		l.event = "notice: " + m.Subject
+	case guard.NoticeKey:
+		l.event = "notice " + m.Key + " in " + guard.LedgerTable
+	case guard.Audited:
+		l.event = "result of an audit"
 	case guard.Request:
 		l.event = fmt.Sprintf("check %s of %s", cmp.Or(m.Setting, "everything"), cmp.Or(m.Resource, "every storage"))
 		if len(m.Events) > 0 {

@@ -1,29 +1,28 @@
 package main
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"strconv"
+	"context"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/policy"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // account is a local AWS in which a guard stands. Its names are fixed, so there is one in each.
 type account struct {
 	*localaws.AWS
-	remediate string // the binary
+	remediate string // the binaries
+	validate  string
 	topic     string
 	queues    map[string]string // names → URLs
 	sqs       *sqs.Client
@@ -32,6 +31,7 @@ type account struct {
 func TestPause(t *testing.T) {
 	withGuard(t, map[string]func(*testing.T, *account){
 		"pause": testPause, "one setting": testPauseSetting, "all": testPauseAll, "resume": testResume, "validate": testValidateGuard,
+		"reconcile": testReconcileWaits,
 	})
 }
 
@@ -58,6 +58,7 @@ func withGuard(t *testing.T, tests map[string]func(*testing.T, *account)) {
 func newAccount(t *testing.T) *account {
 	t.Helper()
 	a := &account{AWS: localawstest.Start(t), remediate: testlab.Build(t, "remediate"), queues: map[string]string{}}
+	a.validate = testlab.Build(t, "validate")
 	a.sqs = sqs.NewFromConfig(a.DirectConfig(testlab.Region))
 	for _, name := range []string{guard.RequestQueue, guard.DeadLetterQueue} {
 		out, err := a.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
@@ -92,7 +93,7 @@ func newGuardedEnv(t *testing.T, a *account, name string) *guardedEnv {
 	return d
 }
 
-// start makes remediate ready, with what stands in the lab's ica.yaml now.
+// start makes both functions ready, with what stands in the lab's ica.yaml now.
 func (d *guardedEnv) start() {
 	d.t.Helper()
 	a, config := d.account, d.Function(guard.RemediateFunction, d.account.remediate)
@@ -100,6 +101,15 @@ func (d *guardedEnv) start() {
 	config.Env[guard.EnvQueueURL], config.Env[guard.EnvDeadLetterURL] = a.queues[guard.RequestQueue], a.queues[guard.DeadLetterQueue]
 	config.Env[guard.EnvTopicARN] = a.topic
 	d.remediate = testlab.Start(d.t, config)
+	serveValidate(d.storageEnv, d.account.validate, a.queues[guard.RequestQueue])
+}
+
+// serveValidate lets the lab's commands reach a function that posts to a queue.
+func serveValidate(d storageEnv, binary, queueURL string) {
+	d.t.Helper()
+	config := d.Function(guard.ValidateFunction, binary)
+	config.Env[guard.EnvQueueURL] = queueURL
+	d.Local.Recorder().Serve(testlab.Start(d.t, config))
 }
 
 // letWork lets remediate work on all that waits on its queue now, which has to be something.
@@ -127,44 +137,34 @@ func (d *guardedEnv) reconcile() {
 	d.letWork()
 }
 
+// testReconcileWaits: what is asked for is restored by the time that --wait answers.
+func testReconcileWaits(t *testing.T, a *account) {
+	d := newGuardedEnv(t, a, "awaited")
+	d.Break()
+	ctx, stop := context.WithCancel(t.Context())
+	polled := make(chan error, 1)
+	go func() { polled <- localaws.Poll(ctx, d.poller()) }()
+	d.mustRun("reconcile", "--storage", "awaited", "--setting", "bucket-cors", "--wait")
+	stop()
+	d.must(nil, <-polled)
+	d.ExpectCORS(d.NeededCORS())
+	d.ExpectSession(3600) // nobody asked for it
+}
+
 // testValidateGuard checks the guard itself: the table says it in the same words.
 func testValidateGuard(t *testing.T, a *account) {
 	d := newGuardedEnv(t, a, "watched")
+	topics := sns.NewFromConfig(a.DirectConfig(testlab.Region))
+	text := policy.New(self.Policies(d.Storage.Home)[a.topic]...).JSON()
+	d.must(topics.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{
+		TopicArn: &a.topic, AttributeName: aws.String("Policy"), AttributeValue: &text,
+	}))
 	d.PlayStacks("UPDATE_IN_PROGRESS")
 	d.golden("validate-deploying", "validate", "--setting", "guard-topic")
 	d.PlayStacks("UPDATE_COMPLETE")
 	d.golden("validate-not-subscribed", "validate", "--setting", "guard-topic")
-	d.variables["AWS_ENDPOINT_URL_SNS"] = unconfirmed(t)
-	d.golden("validate-not-confirmed", "validate", "--setting", "guard-topic")
-}
-
-// unconfirmed is SNS with an address that nobody has confirmed, which moto does not show.
-// https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
-func unconfirmed(t *testing.T) (url string) {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
-<ListSubscriptionsByTopicResult><Subscriptions><member>
-  <TopicArn>arn:aws:sns:us-east-1:123456789012:icaguard-alerts</TopicArn><Protocol>email</Protocol>
-  <SubscriptionArn>PendingConfirmation</SubscriptionArn><Owner>123456789012</Owner><Endpoint>storage-oncall@example.org</Endpoint>
-</member></Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`)
+	d.must(topics.Subscribe(t.Context(), &sns.SubscribeInput{
+		TopicArn: &a.topic, Protocol: aws.String("email"), Endpoint: aws.String("storage-oncall@example.org"),
 	}))
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// delayed is how many messages of a queue are not visible yet because they are delayed.
-func (a *account) delayed(t *testing.T, queue string) int {
-	t.Helper()
-	out, err := a.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-		QueueUrl: aws.String(a.queues[queue]), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(out.Attributes["ApproximateNumberOfMessagesDelayed"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	d.golden("validate-not-confirmed", "validate", "--setting", "guard-topic")
 }

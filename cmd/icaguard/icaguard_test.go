@@ -193,39 +193,37 @@ func (d storageEnv) otherAccount() string {
 func testRequest(t *testing.T, local *localaws.AWS) {
 	d := newStorageEnv(t, local, "checked")
 	d.expectFailure(
-		[]string{"reconcile", "--all"},
-		"reconcile: find the guard's queue icaguard-requests in us-east-1:",
-		"AWS.SimpleQueueService.NonExistentQueue",
+		[]string{"reconcile", "--all"}, "reconcile: invoke icaguard-validate in us-east-1:", "ResourceNotFoundException",
 		"is icaguard deployed in account "+local.Account()+"? make deploy",
 	)
 	queue := newRequestQueue(t, local)
+	serveValidate(d, testlab.Build(t, "validate"), aws.ToString(queue.url))
 	d.expectFailure(
 		[]string{"reconcile", "--storage", "chekked"}, `--storage "chekked": no such name: the configuration has checked`,
 	)
 	d.expectFailure([]string{"reconcile", "--setting", "cors"}, `--setting "cors": no such name: there are `+settingIDs())
 	queue.expect(t)
 
+	const reason = "asked for by an invocation of icaguard-validate"
 	d.golden("reconcile", "reconcile", "--all")
-	queue.expect(t, guard.Request{Reason: "icaguard reconcile"})
-	d.mustRun("reconcile", "--storage", "checked")
-	d.mustRun("reconcile", "--setting", "bucket-cors")
+	queue.expect(t, guard.Request{Reason: reason})
 	d.mustRun("reconcile", "--storage", "checked", "--setting", "role-session-duration")
-	d.mustRun("reconcile", "--storage", "checked", "--setting", "guard-ledger")
-	const reason = "icaguard reconcile"
-	queue.expect(t,
-		guard.Request{Resource: d.Storage.Bucket.ARN, Reason: reason}, // all that the storage depends on
-		guard.Request{Resource: d.Storage.Provider.ARN, Reason: reason},
-		guard.Request{Resource: d.Storage.Role.ARN, Reason: reason},
-		guard.Request{Resource: d.Storage.Role.Policy.ARN, Reason: reason},
-		guard.Request{Setting: "bucket-cors", Reason: reason},
-		guard.Request{Resource: d.Storage.Role.ARN, Setting: "role-session-duration", Reason: reason},
-		guard.Request{Setting: "guard-ledger", Reason: reason}) // the guard's own is nobody's storage
+	queue.expect(t, guard.Request{Resource: d.Storage.Role.ARN, Setting: "role-session-duration", Reason: reason})
 	d.expectFailure([]string{"reconcile", "--storage", "checked", "--setting", "kms-key-state"},
-		"reconcile: nothing to check: storage checked has nothing that setting kms-key-state is about")
+		"reconcile: invoke icaguard-validate in us-east-1: the function failed: ",
+		"nothing to check: storage checked has nothing that setting kms-key-state is about")
 	queue.expect(t)
+	for _, call := range d.Calls() {
+		if call.Service == "sqs" && call.Operation != "SendMessageBatch" { // that is validate's own
+			t.Errorf("a person's command called %s", call.Operation)
+		}
+	}
+	d.golden("reconcile-wait", "reconcile", "--setting", "bucket-cors", "--wait")
 
 	d.Inject(localaws.Fault{Operation: "SendMessageBatch", Kind: localaws.Denied})
-	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: queue: send to http", "AccessDenied")
+	d.expectFailure([]string{"reconcile", "--all"}, "the function failed: queue: send to http", "AccessDenied")
+	d.Inject(localaws.Fault{Operation: "Invoke", Kind: localaws.Denied})
+	d.expectFailure([]string{"reconcile", "--all"}, "reconcile: invoke icaguard-validate in us-east-1: ", "lambda:InvokeFunction")
 }
 
 // settingIDs lists all settings as messages do.

@@ -19,6 +19,7 @@ import (
 // renderFlags are the flags of render, as typed.
 type renderFlags struct {
 	storage, account, out     string
+	qualifier                 string
 	versioned, versionedGiven bool
 	reveal                    bool
 }
@@ -36,14 +37,15 @@ Documents: ` + strings.Join(
 			names,
 			", ",
 		) + `.
-scp is a service control policy with which only icaguard and CloudFormation change these settings; without --storage it covers
-all storages.
+scp is a service control policy with which only icaguard and CloudFormation change a storage's settings, scp-icaguard the one
+that protects icaguard itself and the roles that the others except: a storage is safe with both.
 
 AWS is not asked, besides for the account where neither --account nor account: in the configuration says it. So the session-name
 prefix is not read: the trust policy holds a placeholder, and the command reads the parameter.`,
 		Example: `  icaguard render permission-policy --storage lab-prod --out permission-policy.json
   icaguard render cors >cors.json 2>apply-cors.sh
-  icaguard render scp --account 123456789012`,
+  icaguard render scp --storage lab-prod
+  icaguard render scp-icaguard --account 123456789012`,
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,6 +62,9 @@ prefix is not read: the trust policy holds a placeholder, and the command reads 
 	cmd.Flags().BoolVar(
 		&flags.versioned, "versioned", false,
 		"the variant for a bucket whose versioning is enabled or suspended (default: whether versioning: says enabled)",
+	)
+	cmd.Flags().StringVar(
+		&flags.qualifier, "qualifier", render.DefaultQualifier, "what cdk bootstrap was given as --qualifier; for scp and scp-icaguard",
 	)
 	cmd.Flags().BoolVar(&flags.reveal, "reveal", false, "show a session-name prefix that stands in the configuration")
 	return cmd
@@ -121,12 +126,12 @@ func baselineFor(ctx context.Context, file *icaconfig.File, account string) (ica
 }
 
 func (f renderFlags) request(document string, file *icaconfig.File, b icaconfig.Baseline) (render.Request, error) {
-	r := render.Request{Account: b.Account, HomeRegion: b.HomeRegion, Reveal: f.reveal, File: cmp.Or(f.out, document+".json")}
+	r := render.Request{
+		Account: b.Account, HomeRegion: b.HomeRegion, Reveal: f.reveal, File: cmp.Or(f.out, document+".json"), Qualifier: f.qualifier,
+	}
 	at := slices.IndexFunc(b.Storages, func(s icaconfig.Storage) bool { return s.Name == f.storage })
 	switch {
-	case f.storage == "" && document == "scp":
-		at, r.Others = 0, b.Storages[1:]
-	case f.storage == "" && len(b.Storages) == 1:
+	case f.storage == "" && (len(b.Storages) == 1 || document == "scp-icaguard"): // icaguard is the same for all
 		at = 0
 	case at < 0:
 		return r, session{baseline: b}.knownStorage("--storage", f.storage)

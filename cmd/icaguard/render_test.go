@@ -58,7 +58,7 @@ func TestRender(t *testing.T) {
 		d.golden("render-"+document, "render", document, "--storage", "lab-prod")
 	}
 	d.golden("render-permission-policy-versioned", "render", "permission-policy", "--storage", "lab-prod", "--versioned")
-	d.golden("render-scp-all", "render", "scp")
+	d.golden("render-scp-icaguard-alone", "render", "scp-icaguard", "--qualifier", "lab")
 	if text := d.run("render", "permission-policy", "--storage", "lab-old").stdout; !strings.Contains(text, "s3:GetObjectVersion") {
 		t.Errorf("versioning: enabled does not choose the variant:\n%s", text)
 	}

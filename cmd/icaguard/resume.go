@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -50,17 +49,14 @@ func (s session) resume(ctx context.Context, w io.Writer, storage string) error 
 		return err
 	}
 	fmt.Fprintf(w, "ended: %s\n", before)
-	paused := storage
+	asked := scope{Storage: storage}
 	if storage == guard.PauseAll {
-		paused = ""
+		asked.Storage = ""
 	}
-	// What was deleted may still show for half a minute
-	// (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html), and a check that is
-	// paused does not come again.
-	if err := s.sendRequests(ctx, s.requests("icaguard resume", paused, ""), 0, time.Minute); err != nil {
+	// The event of the deletion makes the guard check too, and once more when the deletion shows everywhere.
+	if err := s.askToReconcile(ctx, w, asked); err != nil {
 		return fmt.Errorf("resume: the pause is ended, but nobody was asked to check: %w", err)
 	}
-	s.printAsked(w)
 	return s.printOthers(ctx, w, storage)
 }
 

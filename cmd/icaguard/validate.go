@@ -82,6 +82,9 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 	if warning != nil {
 		result.Warnings = append(result.Warnings, warning.Error())
 	}
+	if _, wrong := settings.Organization(ctx, engine.Clients, s.baseline.Home); wrong != "" {
+		result.Warnings = append(result.Warnings, wrong)
+	}
 	if len(result.Outcomes) == 0 {
 		result.Warnings = append(
 			result.Warnings, "nothing was checked: no storage asked for has what "+strings.Join(asked.settings, ", ")+" is about",
@@ -105,6 +108,18 @@ func (a auditScope) requests(e *guard.Engine) []guard.Request {
 	var requests []guard.Request
 	for _, id := range a.settings {
 		requests = append(requests, guard.Request{Setting: id})
+	}
+	return requests
+}
+
+// requestsFor asks for all that a storage depends on, or for the settings with these ids. Those of the guard itself are nobody's
+// storage's: they are asked for where they are named.
+func requestsFor(e *guard.Engine, storage string, asked ...string) []guard.Request {
+	requests := e.RequestsFor(storage, asked...)
+	for _, id := range ids(guard.RowsOf(self.All())) {
+		if slices.Contains(asked, id) {
+			requests = append(requests, guard.Request{Setting: id})
+		}
 	}
 	return requests
 }

@@ -235,27 +235,23 @@ func (w *env) failing(bodies ...string) []string {
 	return failed
 }
 
-// invoke invokes the function without a queue, as `aws lambda invoke` does; it has to answer that all is done.
-func (w *env) invoke(payload string) {
-	w.t.Helper()
-	var response events.SQSEventResponse
-	testlab.Invoke(w.t, w.function, payload, &response)
-	if len(response.BatchItemFailures) > 0 {
-		w.t.Errorf("not all is done: %v", response)
-	}
-}
-
 // invokeBatch invokes the function with a batch past the queue, from which its own messages are not taken then. All has to
 // be done.
 func (w *env) invokeBatch(bodies ...string) {
 	w.t.Helper()
 	var batch events.SQSEvent
 	for i, body := range bodies {
-		batch.Records = append(batch.Records, events.SQSMessage{MessageId: strconv.Itoa(i), Body: body})
+		batch.Records = append(batch.Records, events.SQSMessage{
+			MessageId: strconv.Itoa(i), Body: body, EventSource: "aws:sqs", EventSourceARN: w.queueARN(w.Storage.Name + "-" + requests),
+		})
 	}
 	payload, err := json.Marshal(batch)
 	w.must(err)
-	w.invoke(string(payload))
+	var response events.SQSEventResponse
+	testlab.Invoke(w.t, w.function, string(payload), &response)
+	if len(response.BatchItemFailures) > 0 {
+		w.t.Errorf("not all is done: %v", response)
+	}
 }
 
 // take receives and deletes what a queue holds.

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
@@ -130,6 +132,35 @@ func testNoticeFails(t *testing.T, s *fixture) {
 	allow()
 	w.done(second)
 	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger, "expected 43200 s, found 3600 s")
+	w.done(second) // delivered twice
+	w.expectPosts(0)
+	if again := w.notices(); len(again) != 0 {
+		t.Errorf("what was delivered is deleted: %+v", again)
+	}
+}
+
+// testNoticeAndLedgerFail: neither SNS nor the ledger takes the notice of a restore. What was stored before the write is
+// reported by the next check that both let through.
+func testNoticeAndLedgerFail(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
+	event := w.heardOne(func() { w.ShortenSession(testlab.Stranger) })
+	publish := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
+	w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Slow, Times: 1}) // the backup gets through
+	put := w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Denied})
+	w.done(event)
+	w.ExpectRestored()
+	again := w.expectPosts(1)[0].MessageBody
+	if r := requestOf(t, again); r.Setting != "role-session-duration" || r.Backup == "" || len(r.Events) != 0 {
+		t.Errorf("request %+v, want the key of what was stored and no more", r)
+	}
+	publish()
+	put()
+	get := w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
+	w.done(again)
+	again = w.expectPosts(1)[0].MessageBody // it is not known yet whether it was restored
+	get()
+	w.done(again)
+	w.expectNotice(guard.Restored, "info", "user/"+testlab.Stranger, "expected 43200 s, found 3600 s")
 	w.expectPosts(0)
 }
 
@@ -139,8 +170,9 @@ func (w *env) expectNoticePosted(delay time.Duration, attempts int) string {
 	p := w.expectPosts(1)[0]
 	message, err := guard.ParseMessage([]byte(p.MessageBody))
 	w.must(err)
-	notice, ok := message.(guard.Notice)
-	if !ok || int(notice.Attempts) != attempts || p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
+	notice, ok := message.(guard.NoticeKey)
+	if !ok || strings.Contains(p.MessageBody, "role") || int(notice.Attempts) != attempts ||
+		p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
 		w.t.Errorf("%+v, want a notice after %s, attempt %d", p, delay, attempts)
 	}
 	return p.MessageBody
@@ -164,21 +196,44 @@ func testNoticeSlow(t *testing.T, s *fixture) {
 func testNoticeNeverSent(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
-	body, err := guard.Encode(guard.Notice{Subject: "[icaguard] test", Body: "tried 14 times", Attempts: 14})
-	w.must(err)
+	body := w.noticeKept(guard.Notice{Subject: "[icaguard] test", Body: "tried 14 times"}, 14)
 	w.done(body)
 	if p := w.expectPosts(1)[0]; p.QueueURL != w.queues[deadLetters] {
 		t.Errorf("sent to %s, want the dead-letter queue", p.QueueURL)
 	}
 	dead := w.take(deadLetters)
-	if len(dead) != 1 || !strings.Contains(aws.ToString(dead[0].Body), "tried 14 times") {
-		t.Fatalf("dead letters %+v, want the notice", dead)
+	if len(dead) != 1 || strings.Contains(aws.ToString(dead[0].Body), "tried 14 times") {
+		t.Fatalf("dead letters %+v, want the key of the notice", dead)
 	}
+	w.expectKept(aws.ToString(dead[0].Body), "tried 14 times")
 	if reason := aws.ToString(dead[0].MessageAttributes["reason"].StringValue); !strings.Contains(
 		reason, "notice not delivered 15 times: notify: publish to",
 	) {
 		t.Errorf("reason %q", reason)
 	}
+}
+
+// noticeKept puts a notice into the ledger, as remediate does, and answers the message with its key.
+func (w *env) noticeKept(n guard.Notice, attempts int) string {
+	w.t.Helper()
+	key, err := w.ledger().PutNotice(w.t.Context(), n)
+	w.must(err)
+	return fmt.Sprintf(`{"icaguard":"notice","notice":{"key":%q,"attempts":%d}}`, key, attempts)
+}
+
+// expectKept wants the notice that a message names in the ledger.
+func (w *env) expectKept(message, text string) {
+	w.t.Helper()
+	parsed, err := guard.ParseMessage([]byte(message))
+	w.must(err)
+	key, _ := parsed.(guard.NoticeKey)
+	if n, found, err := w.ledger().Notice(w.t.Context(), key.Key); err != nil || !found || !strings.Contains(n.Body, text) {
+		w.t.Errorf("notice %+v, found %v, %v", n, found, err)
+	}
+}
+
+func (w *env) ledger() ledger.Ledger {
+	return ledger.Ledger{Config: w.fixture.DirectConfig(testlab.Region), Table: guard.LedgerTable, Now: time.Now}
 }
 
 // testDeadLetterFails has a message that nobody understands and no place to put it: it comes again, its neighbour is done.

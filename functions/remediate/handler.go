@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/gates"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/notify"
 	"github.com/icaguard/icaguard/internal/queue"
 	"github.com/icaguard/icaguard/internal/report"
@@ -24,6 +27,7 @@ type handler struct {
 	engine  *guard.Engine
 	deploys *gates.Deploys
 	queue   queue.Queue
+	ledger  ledger.Ledger
 	topic   notify.Topic
 	meter   report.Meter
 	self    string // session ARN under which CloudTrail shows our own calls
@@ -33,7 +37,8 @@ type handler struct {
 // batch is what the messages of one invocation ask for, and which of them have to come again.
 type batch struct {
 	requests []guard.Request
-	notices  []from[guard.Notice]
+	notices  []from[guard.NoticeKey]
+	audited  []from[guard.Audited]
 	// settled are stacks of ours that have settled: where that ended a deploy, people get the result of the reconciliation
 	// that follows.
 	settled []from[cloudtrail.StackEvent]
@@ -58,14 +63,16 @@ func (b *batch) fail(id string, err error) {
 	b.failed[id] = errors.Join(b.failed[id], err)
 }
 
-// handle takes an SQS batch, or one bare message for `aws lambda invoke`. A message fails only when nothing else can
-// bring it back; all others are done, whatever became of their neighbours.
+var errNoBatch = errors.New("takes batches of its own queue only; to check now and restore: icaguard reconcile")
+
+// handle takes a batch of the queue. A message fails only when nothing else can bring it back; all others are done,
+// whatever became of their neighbours.
 func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.SQSEventResponse, error) {
-	b := &batch{failed: map[string]error{}}
 	var records events.SQSEvent
-	if err := json.Unmarshal(payload, &records); err != nil || len(records.Records) == 0 {
-		return events.SQSEventResponse{}, h.handleOne(ctx, b, payload)
+	if err := json.Unmarshal(payload, &records); err != nil || !h.ours(records) {
+		return events.SQSEventResponse{}, fmt.Errorf("%s: %w", guard.RemediateFunction, errNoBatch)
 	}
+	b := &batch{failed: map[string]error{}}
 	for _, record := range records.Records {
 		b.fail(record.MessageId, h.read(ctx, b, record.MessageId, record.Body))
 	}
@@ -73,15 +80,10 @@ func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.S
 	return h.answer(ctx, b.failed), nil
 }
 
-// handleOne does a bare message. What cannot be understood is answered to the caller, who is there to read it.
-func (h *handler) handleOne(ctx context.Context, b *batch, payload json.RawMessage) error {
-	message, err := guard.ParseMessage(payload)
-	if err != nil {
-		return err
-	}
-	b.fail("", h.take(ctx, b, "", message))
-	h.work(ctx, b)
-	return b.failed[""]
+// ours reports whether a batch came from our queue: what another mapping would feed us waits on its own queue.
+func (h *handler) ours(batch events.SQSEvent) bool {
+	other := func(m events.SQSMessage) bool { return m.EventSource != "aws:sqs" || !h.queue.Is(m.EventSourceARN) }
+	return len(batch.Records) > 0 && !slices.ContainsFunc(batch.Records, other)
 }
 
 func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQSEventResponse {
@@ -115,14 +117,20 @@ func (h *handler) giveUp(ctx context.Context, body string, why error) error {
 
 func (h *handler) take(ctx context.Context, b *batch, id string, message guard.Message) error {
 	switch m := message.(type) {
-	case guard.Notice:
-		b.notices = append(b.notices, from[guard.Notice]{id, m})
+	case guard.NoticeKey:
+		b.notices = append(b.notices, from[guard.NoticeKey]{id, m})
+	case guard.Audited:
+		b.audited = append(b.audited, from[guard.Audited]{id, m})
 	case guard.Request:
 		b.ask(id, m)
 	case cloudtrail.StackEvent:
 		return h.settled(ctx, b, id, m)
 	case cloudtrail.Event:
-		b.ask(id, h.route(ctx, m)...)
+		requests := h.route(ctx, m)
+		b.ask(id, requests...)
+		if self.EndsPause(m, requests) {
+			return h.checkEverything(ctx, b, id, "a pause was ended")
+		}
 	}
 	return nil
 }
@@ -134,16 +142,22 @@ func (b *batch) ask(id string, requests ...guard.Request) {
 	}
 }
 
-// settled checks everything when a deploy has ended, now and a minute later, as reads may still show what was before.
+// settled checks everything when a deploy has ended.
 func (h *handler) settled(ctx context.Context, b *batch, id string, e cloudtrail.StackEvent) error {
 	if !gates.Settles(e, h.engine.Baseline.Home) {
 		h.log.InfoContext(ctx, "stack event ignored", "stack", e.Stack, "region", e.Region, "status", e.Status)
 		return nil
 	}
 	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack, "region", e.Region, "status", e.Status)
-	everything := guard.Request{Reason: e.String()}
-	b.ask(id, everything)
 	b.settled = append(b.settled, from[cloudtrail.StackEvent]{id, e})
+	return h.checkEverything(ctx, b, id, e.String())
+}
+
+// checkEverything asks for it now and a minute later, as reads may still show what was before: a parameter that was
+// deleted, for half a minute (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html).
+func (h *handler) checkEverything(ctx context.Context, b *batch, id, reason string) error {
+	everything := guard.Request{Reason: reason}
+	b.ask(id, everything)
 	return errors.Join(h.queue.Post(ctx, []guard.Delayed{{Request: everything, After: time.Minute}})...)
 }
 
@@ -177,9 +191,12 @@ func (h *handler) work(ctx context.Context, b *batch) {
 	for _, stack := range b.settled {
 		b.fail(stack.id, h.summarise(ctx, stack.what, b))
 	}
+	for _, audit := range b.audited {
+		b.fail(audit.id, h.audited(ctx, audit.what))
+	}
 	// Notices that come again wait behind the requests: a slow SNS must not keep a storage offline.
 	for _, notice := range b.notices {
-		b.fail(notice.id, h.notify(ctx, notice.what))
+		b.fail(notice.id, h.notifyAgain(ctx, notice.what))
 	}
 }
 
@@ -206,28 +223,65 @@ func (h *handler) report(ctx context.Context, o guard.Outcome) error {
 		h.log.DebugContext(ctx, "not notified", "setting", o.Setting, "resource", o.Resource, "reason", decision.Reason)
 		return nil
 	}
-	return h.notify(ctx, notify.NoticeFor(o, decision.Severity))
+	err := h.notify(ctx, notify.NoticeFor(o, decision.Severity))
+	if err != nil && o.Status == guard.Restored && o.Backup != "" {
+		return h.reportLater(ctx, o)
+	}
+	return err
+}
+
+// reportLater is for a restore that neither SNS nor the ledger took the notice of: the next check finds it in sync, and
+// what was stored before the write.
+func (h *handler) reportLater(ctx context.Context, o guard.Outcome) error {
+	request := guard.Request{
+		Resource: o.Resource, Setting: o.Setting, Backup: o.Backup, FoundByAudit: o.FoundByAudit, Attempt: 1, Reason: "not reported",
+	}
+	return errors.Join(h.queue.Post(ctx, []guard.Delayed{{Request: request, After: time.Minute}})...)
 }
 
 // maxNotifications bounds how often a notice is tried; with the growing delay that is about three hours.
 const maxNotifications = 15
 
-// notify sends a notice. One that SNS does not take now is put on the queue: the restore that it reports happened
-// once and would not be reported again. One that SNS never takes ends in the dead-letter queue, with the reason.
+// notify sends a notice. One that SNS does not take now is kept in the ledger, and its key is put on the queue: the
+// restore that it reports happened once and would not be reported again.
 func (h *handler) notify(ctx context.Context, n guard.Notice) error {
 	err := h.publish(ctx, n)
 	if err == nil {
 		return nil
 	}
-	h.log.ErrorContext(ctx, "notice not delivered", "subject", n.Subject, "attempts", n.Attempts, "error", err)
-	n.Attempts++
-	if n.Attempts >= maxNotifications {
-		body, encodeErr := guard.Encode(n)
-		return errors.Join(
-			encodeErr, h.queue.SendToDeadLetters(ctx, body, fmt.Sprintf("notice not delivered %d times: %v", n.Attempts, err)),
-		)
+	h.log.ErrorContext(ctx, "notice not delivered", "subject", n.Subject, "error", err)
+	key, keepErr := h.ledger.PutNotice(ctx, n)
+	if keepErr != nil {
+		return errors.Join(err, keepErr)
 	}
-	return h.queue.Renotify(ctx, n, time.Duration(n.Attempts)*time.Minute)
+	return h.queue.Send(ctx, guard.NoticeKey{Key: key, Attempts: 1}, time.Minute)
+}
+
+// notifyAgain sends a notice that the ledger keeps. One that SNS never takes ends in the dead-letter queue, with the
+// reason; the ledger still has it.
+func (h *handler) notifyAgain(ctx context.Context, k guard.NoticeKey) error {
+	notice, found, err := h.ledger.Notice(ctx, k.Key)
+	if err == nil && !found {
+		h.log.WarnContext(ctx, "no such notice in the ledger", "key", cloudtrail.Plain(k.Key))
+		return nil
+	}
+	if err == nil {
+		err = h.publish(ctx, notice)
+	}
+	if err == nil {
+		if err := h.ledger.DeleteNotice(ctx, k.Key); err != nil {
+			h.log.ErrorContext(ctx, "a notice that was delivered stays in the ledger", "key", k.Key, "error", err)
+		}
+		return nil
+	}
+	k.Attempts++
+	h.log.ErrorContext(ctx, "notice not delivered", "key", k.Key, "attempts", k.Attempts, "error", err)
+	if k.Attempts < maxNotifications {
+		return h.queue.Send(ctx, k, time.Duration(k.Attempts)*time.Minute)
+	}
+	body, encodeErr := guard.Encode(k)
+	reason := fmt.Sprintf("notice not delivered %d times: %v", k.Attempts, err)
+	return errors.Join(encodeErr, h.queue.SendToDeadLetters(ctx, body, reason))
 }
 
 const (

@@ -50,7 +50,7 @@ func newHandler(ctx context.Context, function wiring.Function) (*handler, error)
 	}
 	engine.Queue = requests
 	return &handler{
-		engine: engine.Engine, deploys: engine.Deploys, queue: requests,
+		engine: engine.Engine, deploys: engine.Deploys, queue: requests, ledger: engine.Ledger,
 		topic: notify.Topic{SNS: sns.NewFromConfig(engine.Clients.Config), ARN: os.Getenv(guard.EnvTopicARN)},
 		meter: report.Meter{Log: function.Log, Now: time.Now}, self: self.Session(), log: function.Log,
 	}, nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/icaguard/icaguard/internal/guard"
@@ -26,9 +27,8 @@ func TestRemediate(t *testing.T) {
 		"nothing of ours":              testNothingOfOurs,
 		"recorded events":              testRecordedEvents,
 		"many events about one role":   testManyEventsAboutOneRole,
-		"bare event":                   testBareEvent,
-		"bare malformed":               testBareMalformed,
-		"bare request":                 testBareRequest,
+		"no batch":                     testNoBatch,
+		"requests of one":              testRequests,
 		"queued request":               testQueuedRequest,
 		"configuration missing":        testConfigMissing,
 		"configuration faulty":         testConfigFaulty,
@@ -43,7 +43,14 @@ func TestRemediate(t *testing.T) {
 		"AWS is away":                  testAway,
 		"requeue fails":                testRequeueFails,
 		"notice cannot be sent":        testNoticeFails,
+		"notice and ledger fail":       testNoticeAndLedgerFail,
 		"notice is slow":               testNoticeSlow,
+		"forged notices":               testForgedNotices,
+		"forged restores":              testForgedRestores,
+		"forged events":                testForgedEvents,
+		"alerts are not pushed out":    testAlertsNotPushedOut,
+		"audited":                      testAudited,
+		"pause ended":                  testPauseEnded,
 		"notice can never be sent":     testNoticeNeverSent,
 		"dead-letter queue is refused": testDeadLetterFails,
 		"deploy settled":               testSettled,
@@ -134,7 +141,6 @@ func testNothingOfOurs(t *testing.T, s *fixture) {
 	others := w.others()
 	for event := range others {
 		w.done(event)
-		w.invoke(event)
 	}
 	w.expectCalls(w.Calls())
 	w.ExpectBroken()
@@ -165,7 +171,7 @@ func testRecordedEvents(t *testing.T, s *fixture) {
 		}
 		w.done(bodies...)
 	}
-	w.expectCalls(w.Calls())
+	w.expectCalls(w.Calls(), "GetRole", "GetRole") // two change what a policy says: whether ICA's role has it, a check tells
 	if dead := w.take(deadLetters); len(dead) != 0 {
 		t.Errorf("%d recorded events were not understood", len(dead))
 	}
@@ -187,24 +193,24 @@ func testManyEventsAboutOneRole(t *testing.T, s *fixture) {
 	w.ExpectRestored()
 }
 
-func testBareEvent(t *testing.T, s *fixture) {
+// testNoBatch: whoever may invoke the function makes it do nothing, and is told what to do instead.
+func testNoBatch(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
-	for _, event := range w.breakIt() {
-		w.invoke(event)
+	event := w.heardOne(w.DeleteCORS)
+	batchFrom := func(source, arn string) string {
+		batch, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{
+			{MessageId: "1", Body: event, EventSource: source, EventSourceARN: arn},
+		}})
+		w.must(err)
+		return string(batch)
 	}
-	w.ExpectRestored()
-}
-
-func testBareMalformed(t *testing.T, s *fixture) {
-	w := newEnv(t, s)
-	for payload, text := range map[string]string{
-		`{}`:                  `neither an EventBridge event with a CloudTrail record in "detail" nor a CloudTrail record`,
-		`{"Records":[]}`:      "neither an EventBridge event",
-		`{"detail":"x"}`:      "event: parse record: json: cannot unmarshal string",
-		`{"icaguard":"sing"}`: "a message of ours of an unknown kind",
-		`[]`:                  "json: cannot unmarshal array",
+	ours := w.queueARN(w.Storage.Name + "-" + requests)
+	for _, payload := range []string{
+		event, w.request("", ""), `{}`, `null`, `[]`, `"x"`, `{"Records":[]}`, `{"Records":{}}`, `{"icaguard":"sing"}`,
+		batchFrom("", ""), batchFrom("aws:sqs", ""), batchFrom("aws:sns", ours), batchFrom("aws:sqs", ours+"-2"),
+		batchFrom("aws:sqs", strings.Replace(ours, s.Account(), "999999999999", 1)),
 	} {
-		testlab.ExpectFailure(t, w.function, payload, text)
+		testlab.ExpectFailure(t, w.function, payload, "batches of its own queue only", "icaguard reconcile")
 	}
 	w.expectCalls(w.Calls())
 }
@@ -217,17 +223,17 @@ func (w *env) request(resource, setting string) string {
 	return body
 }
 
-func testBareRequest(t *testing.T, s *fixture) {
+func testRequests(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	w.Break()
-	w.invoke(w.request(w.Storage.Bucket.ARN, "bucket-cors"))
+	w.invokeBatch(w.request(w.Storage.Bucket.ARN, "bucket-cors"))
 	w.expectNotice(guard.Restored, "info", "resource  "+w.Storage.Bucket.ARN)
 	w.ExpectSession(3600) // nobody asked for it
-	w.invoke(w.request("", "role-session-duration"))
+	w.invokeBatch(w.request("", "role-session-duration"))
 	w.expectNotice(guard.Restored, "info", "resource  "+w.Storage.Role.ARN)
 	w.ExpectRestored()
 	w.Break()
-	w.invoke(w.request("", ""))
+	w.invokeBatch(w.request("", ""))
 	w.ExpectRestored()
 }
 
@@ -284,7 +290,7 @@ func testConfigBesideBinary(t *testing.T, s *fixture) {
 	text, err := os.ReadFile(w.Config)
 	w.must(err)
 	w.must(os.WriteFile(beside, text, 0o600))
-	w.start().invoke(event)
+	w.start().invokeBatch(event)
 	w.ExpectRestored()
 }
 

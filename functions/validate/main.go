@@ -1,5 +1,6 @@
 // Command validate is the Lambda that audits every setting of every storage, by hand and on a schedule. It writes to
-// nothing that is guarded: what the scheduled audit finds drifted goes to remediate's queue. This file is wiring only.
+// nothing that is guarded: what the scheduled audit finds drifted goes to remediate's queue, and so does what `icaguard
+// reconcile` asks for. This file is wiring only.
 package main
 
 import (
@@ -21,13 +22,13 @@ import (
 
 func main() {
 	function, startErr := wiring.Start(context.Background())
-	lambda.Start(func(ctx context.Context, payload json.RawMessage) (report.Report, error) {
+	lambda.Start(func(ctx context.Context, payload json.RawMessage) (any, error) {
 		if startErr != nil {
-			return report.Report{}, startErr
+			return nil, startErr
 		}
 		a, err := newAuditor(ctx, function)
 		if err != nil {
-			return report.Report{}, err
+			return nil, err
 		}
 		return a.handle(ctx, payload)
 	})

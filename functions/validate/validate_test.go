@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/self"
@@ -48,8 +49,8 @@ func TestValidate(t *testing.T) {
 		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
 		"schedule": testScheduledAudit, "schedule in observe": testScheduledAuditObserve, "schedule of IAM": testScheduledAuditIAM,
-		"unknown schedule":      testUnknownSchedule,
-		"event about the guard": testGuardChanged, "summaries": testSummaries, "summary not delivered": testSummaryRefused,
+		"unknown ask": testUnknownAsk, "some": testAuditSome, "reconcile": testReconcile,
+		"event about the guard": testGuardChanged, "summaries": testSummaries,
 		"ledger away": testLedgerAway, "metrics": testMetrics,
 		"shared role": testSharedRole,
 	} {
@@ -222,36 +223,25 @@ func testPaused(w *env) {
 
 const everything = `{"audit":"everything"}`
 
-// testScheduledAudit lets the schedule find what no event told of, and remediate restore it.
+// testScheduledAudit lets the schedule find what no event told of, and remediate restore it. What it is told of the result
+// comes a minute later, when that is done.
 func testScheduledAudit(w *env) {
 	w.Break()
 	if got := w.invoke(everything); got.ExitCode != 1 {
 		w.t.Errorf("exit code %d, want 1", got.ExitCode)
 	}
-	if calls := testlab.Operations(w.Calls(), "sqs"); slices.Index(calls, "SendMessageBatch") != len(calls)-1 {
-		w.t.Errorf("calls of SQS %v, want the requests put on the queue at once, last of all", calls)
+	calls := testlab.Operations(w.Calls(), "sqs", "sns")
+	if got := calls[len(calls)-2:]; !slices.Equal(got, []string{"SendMessageBatch", "SendMessage"}) {
+		w.t.Errorf("calls %v, want the requests put on the queue at once, last of all the result, and no mail", calls)
 	}
 	w.ExpectBroken() // validate writes to nothing that is guarded
-	w.mail.Take()
-	var log bytes.Buffer
-	remediate := w.configOf(guard.RemediateFunction, "remediate")
-	remediate.Log = &log
-	function := testlab.Start(w.t, remediate)
-	_, err := localaws.Drain(w.t.Context(), localaws.PollerConfig{
-		SQS:      w.sqs(),
-		QueueURL: w.queueURL,
-		QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-requests",
-		Function: function,
-		Observe:  func(b localaws.Batch) { w.expectFound(b) },
-	})
-	w.must(err)
-	w.must(function.Close())
+	log := w.remediate(func(b localaws.Batch) { w.expectFound(b) })
 	w.ExpectRestored()
 	if got := w.mail.Take(); len(got) != 2 {
 		w.t.Errorf("%d mails, want one for each restore: %+v", len(got), got)
 	}
 	found := slices.DeleteFunc(
-		testlab.Metrics(w.t, log.String()), func(m testlab.Metric) bool { return m.Name != report.FoundByAudit },
+		testlab.Metrics(w.t, log), func(m testlab.Metric) bool { return m.Name != report.FoundByAudit },
 	)
 	want := testlab.Metric{
 		Namespace:  "icaguard",
@@ -263,6 +253,22 @@ func testScheduledAudit(w *env) {
 	if !slices.Equal(found, []testlab.Metric{want, want}) {
 		w.t.Errorf("measured %+v, want %+v twice", found, want)
 	}
+}
+
+// remediate lets the other function work on what validate put on the queue, and answers its log.
+func (w *env) remediate(observe func(localaws.Batch)) string {
+	w.t.Helper()
+	var log bytes.Buffer
+	config := w.configOf(guard.RemediateFunction, "remediate")
+	config.Log = &log
+	function := testlab.Start(w.t, config)
+	_, err := localaws.Drain(w.t.Context(), localaws.PollerConfig{
+		SQS: w.sqs(), QueueURL: w.queueURL, QueueARN: "arn:aws:sqs:us-east-1:123456789012:" + w.Storage.Name + "-requests",
+		Function: function, Observe: observe,
+	})
+	w.must(err)
+	w.must(function.Close())
+	return log.String()
 }
 
 // expectFound wants requests that say where they come from.
@@ -290,9 +296,11 @@ func testScheduledAuditObserve(w *env) {
 	w.Break()
 	w.invoke(everything)
 	if calls := testlab.Operations(w.Calls(), "sqs", "sns"); slices.Contains(calls, "SendMessageBatch") ||
-		!slices.Contains(calls, "Publish") {
-		w.t.Errorf("calls %v, want people notified and nothing put on the queue", calls)
+		slices.Contains(calls, "Publish") {
+		w.t.Errorf("calls %v, want no requests and no mail past remediate", calls)
 	}
+	w.remediate(nil)
+	w.expectMail(1, fmt.Sprintf("2 of %d settings need attention: audit", w.Settings()), "critical")
 	w.ExpectBroken()
 }
 
@@ -320,13 +328,88 @@ func testScheduledAuditIAM(w *env) {
 	}
 }
 
-func testUnknownSchedule(w *env) {
+// testUnknownAsk: whoever may invoke the function can only make it check. A misspelt key does not mean everything.
+func testUnknownAsk(w *env) {
+	const allowed = `{"reconcile": {"storage": …, "setting": …}}`
 	function := testlab.Start(w.t, w.config)
-	testlab.ExpectFailure(w.t, function, `{"audit":"sometimes"}`, `"sometimes": audit: not one of "everything", "iam"`)
-	testlab.ExpectFailure(w.t, function, `[]`, "validate: parse the invocation")
+	for payload, texts := range map[string][]string{
+		`{"audit":"sometimes"}`:                          {`"sometimes": audit: not one of "everything", "iam"`},
+		`[]`:                                             {"icaguard-validate: parse the invocation", allowed},
+		`"everything"`:                                   {"parse the invocation", allowed},
+		`{"audit":7}`:                                    {"parse the invocation", allowed},
+		`{"setings":"bucket-cors"}`:                      {`unknown field "setings"`, allowed},
+		`{"reconcile":{"storages":["x"]}}`:               {`unknown field "storages"`, allowed},
+		`{"reconcile":"all"}`:                            {"parse the invocation", allowed},
+		`{"reconcile":{},"audit":"everything"}`:          {"more than one thing at once", allowed},
+		`{"setting":"bucket-cors","audit":"iam"}`:        {"more than one thing at once", allowed},
+		`{"storage":"x"}`:                                {`storage "x": no such name: there are ` + w.Storage.Name},
+		`{"setting":"cors"}`:                             {`setting "cors": no such name: there are bucket, `, "guard-pause"},
+		`{"reconcile":{"storage":"x"}}`:                  {`reconcile: storage "x": no such name`},
+		`{"reconcile":{"setting":"x"}}`:                  {`reconcile: setting "x": no such name`},
+		`{"fingerprint":"x","audited":{"subject":"y"}}`:  {"unknown field", allowed},
+		`{"icaguard":"request","request":{"wrote":[1]}}`: {"unknown field", allowed},
+		`{"reconcile":{"storage":"` + w.Storage.Name + `","setting":"kms-key-state"}}`: {"nothing to check: storage " + w.Storage.Name},
+	} {
+		testlab.ExpectFailure(w.t, function, payload, texts...)
+	}
 	if calls := testlab.Operations(w.Calls()); len(calls) != 0 {
 		w.t.Errorf("calls %v, want none", calls)
 	}
+}
+
+// testAuditSome: an audit by hand of one storage or setting reads that alone.
+func testAuditSome(w *env) {
+	w.Break()
+	for payload, want := range map[string]int{
+		`{"setting":"bucket-cors"}`: 1, `{"storage":"` + w.Storage.Name + `","setting":"role-session-duration"}`: 1,
+		`{"storage":"` + w.Storage.Name + `","setting":"guard-ledger"}`: 0,
+	} {
+		if got := w.invoke(payload); len(got.Outcomes) != 1 || got.ExitCode != want {
+			w.t.Errorf("%s: exit code %d of %+v, want %d", payload, got.ExitCode, got.Outcomes, want)
+		}
+	}
+	for _, o := range w.invoke(`{"storage":"` + w.Storage.Name + `"}`).Outcomes {
+		if !slices.Equal(o.Storages, []string{w.Storage.Name}) && o.Setting != "oidc-provider" {
+			w.t.Errorf("not the storage's: %+v", o)
+		}
+	}
+	testlab.ExpectReads(w.t, w.Calls())
+}
+
+// testReconcile: whoever may invoke the function makes the guard check and restore, under the function's own role.
+func testReconcile(w *env) {
+	for payload, want := range map[string][]guard.Request{
+		`{"reconcile":{}}`:                        {{}},
+		`{"reconcile":{"setting":"bucket-cors"}}`: {{Setting: "bucket-cors"}},
+		`{"reconcile":{"storage":"` + w.Storage.Name + `","setting":"role-session-duration"}}`: {
+			{Resource: w.Storage.Role.ARN, Setting: "role-session-duration"},
+		},
+		`{"reconcile":{"storage":"` + w.Storage.Name + `","setting":"guard-ledger"}}`: {{Setting: "guard-ledger"}}, // nobody's storage
+		`{"reconcile":{"storage":"` + w.Storage.Name + `"}}`: {
+			{Resource: w.Storage.Bucket.ARN},
+			{Resource: w.Storage.Provider.ARN},
+			{Resource: w.Storage.Role.ARN},
+			{Resource: w.Storage.Role.Policy.ARN},
+		},
+	} {
+		w.Break()
+		var got report.Asked
+		testlab.Invoke(w.t, testlab.Start(w.t, w.config), payload, &got)
+		for i := range got.Asked {
+			got.Asked[i].Reason = ""
+		}
+		if diff := cmp.Diff(want, got.Asked); diff != "" {
+			w.t.Errorf("%s: asked (-want +got):\n%s", payload, diff)
+		}
+		w.ExpectBroken()
+		w.remediate(nil)
+		w.mail.Take()
+		if payload == `{"reconcile":{}}` {
+			w.ExpectRestored()
+		}
+	}
+	w.Inject(localaws.Fault{Operation: "SendMessageBatch", Kind: localaws.Denied})
+	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), `{"reconcile":{}}`, "queue: send to", "AccessDenied")
 }
 
 // expectMail wants so many mails, the last of them with this subject and severity.
@@ -346,43 +429,45 @@ func (w *env) expectMail(count int, subject, severity string) {
 	}
 }
 
-// testGuardChanged: what somebody does to the guard itself is told as its event comes, what CloudFormation does is not.
+// testGuardChanged: what somebody does to the guard itself is told as its event comes, with what is read then. Who did it
+// is told as reported. What CloudFormation does is told only if something reads otherwise than deployed.
 func testGuardChanged(w *env) {
 	sample, err := os.ReadFile("../../events/aws.lambda.UpdateFunctionCode20150331v2.json")
 	w.must(err)
 	event := strings.ReplaceAll(string(sample), "111122223333", w.Local.Account())
 	function := testlab.Start(w.t, w.config)
-	for _, c := range []struct {
-		old, replacement string
-		mails            int
-	}{
-		{"", "", 1},
-		{`"sourceIPAddress": "198.51.100.7"`, `"sourceIPAddress": "cloudformation.amazonaws.com"`, 0},
-		{"icaguard-remediate", "another-function", 0},
-		{w.Local.Account(), "111122223333", 0},
-	} {
+	told := func(old, replacement string, mails int, texts ...string) {
+		w.t.Helper()
 		var answer report.Report
-		testlab.Invoke(w.t, function, strings.ReplaceAll(event, c.old, c.replacement), &answer)
+		testlab.Invoke(w.t, function, strings.ReplaceAll(event, old, replacement), &answer)
 		got := w.mail.Take()
-		if len(got) != c.mails {
-			w.t.Errorf("%q instead of %q: %d mails, want %d: %+v", c.replacement, c.old, len(got), c.mails, got)
+		if len(got) != mails {
+			w.t.Fatalf("%q instead of %q: %d mails, want %d: %+v", replacement, old, len(got), mails, got)
 		}
-		if len(got) == 1 && (!strings.Contains(got[0].Subject, "UpdateFunctionCode20150331v2 on icaguard's own resources") ||
-			!strings.Contains(got[0].Message, "assumed-role/Admin/console-session from 198.51.100.7")) {
-			w.t.Errorf("who did what? %+v", got[0])
+		for _, text := range texts {
+			if mail := got[0].Subject + "\n" + got[0].Message; !strings.Contains(mail, text) {
+				w.t.Errorf("the mail lacks %q:\n%s", text, mail)
+			}
 		}
 	}
+	const noDeploy, byDeploy = `"sourceIPAddress": "198.51.100.7"`, `"sourceIPAddress": "cloudformation.amazonaws.com"`
+	told("", "", 1, "UpdateFunctionCode20150331v2 on icaguard's own resources", "CloudTrail reports a call",
+		"reported  UpdateFunctionCode20150331v2 by ", "assumed-role/Admin/console-session from 198.51.100.7 at 2026-01-15 09:12:33Z (",
+		"setting   guard-function\nstatus    in-sync, as far as it can be compared")
+	told(noDeploy, byDeploy, 0)
+	told("icaguard-remediate", "another-function", 0)
+	told(w.Local.Account(), "111122223333", 0)
 	// ICA's sessions bear the prefix in their name.
-	var answer report.Report
-	testlab.Invoke(
-		w.t, function,
-		strings.ReplaceAll(event, "assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+testlab.Prefix+"-1"),
-		&answer,
-	)
-	if got := w.mail.Take(); len(got) != 1 || strings.Contains(got[0].Message, testlab.Prefix) ||
-		!strings.Contains(got[0].Message, w.Storage.Role.Name+"/***") {
-		w.t.Errorf("%d mails, which must not hold the name of ICA's session", len(got))
-	}
+	told("assumed-role/Admin/console-session", "assumed-role/"+w.Storage.Role.Name+"/"+testlab.Prefix+"-1", 1,
+		w.Storage.Role.Name+"/***")
+	told("console-session", `evil\n\nstatus    in-sync\u202e`, 1, "assumed-role/Admin/evil status in-sync from ")
+	gone := w.Inject(localaws.Fault{Operation: "GetFunctionConfiguration", Kind: localaws.Gone})
+	told(noDeploy, byDeploy, 1, "status    action-required", "does not exist")
+	w.PlayStacks("UPDATE_IN_PROGRESS")
+	told(noDeploy, byDeploy, 0)
+	told("", "", 1, "status    deferred")
+	w.PlayStacks("UPDATE_COMPLETE")
+	gone()
 	testlab.ExpectFailure(w.t, function, `{"detail-type":"AWS API Call via CloudTrail","detail":{}}`, "neither an EventBridge event")
 	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
 	testlab.ExpectFailure(w.t, function, event, "publish to "+w.mail.TopicARN) // Lambda tries again, then the dead letters have it
@@ -394,55 +479,42 @@ func (w *env) oneAmiss() string {
 	return fmt.Sprintf("1 of %d settings need attention: audit", w.Settings())
 }
 
+// audited audits as the schedule does, and lets remediate tell people the result.
+func (w *env) audited() {
+	w.t.Helper()
+	w.invoke(everything)
+	w.remediate(nil)
+}
+
 // testSummaries: people get the result when it is another than the last one.
 func testSummaries(w *env) {
-	w.invoke(everything)
+	w.audited()
 	w.expectMail(1, w.well(), "info")
-	w.invoke(everything)
+	w.audited()
 	w.expectMail(0, "", "")
-	w.ShortenSession(testlab.Stranger)
-	w.invoke(everything)
+	w.Inject(localaws.Fault{Operation: "GetBucketCors", Kind: localaws.ExplicitDeny}) // nothing that is restored
+	w.audited()
 	w.expectMail(1, w.oneAmiss(), "critical")
-	w.invoke(everything)
+	w.audited()
 	w.expectMail(0, "", "")
-	w.Rename("for ICA")
-	w.invoke(everything)
-	w.expectMail(1, w.well(), "info")
+	w.Local.Recorder().ResetCalls()
+	w.Inject(localaws.Fault{Operation: "SendMessage", Kind: localaws.Denied})
+	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), everything, "queue: send to") // Lambda tries again
 }
 
-// testSummaryRefused: what was not delivered is told by the next audit.
-func testSummaryRefused(w *env) {
-	w.DeleteCORS()
-	allow := w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
-	testlab.ExpectFailure(w.t, testlab.Start(w.t, w.config), everything, "notify: publish to")
-	allow()
-	w.invoke(everything)
-	w.expectMail(1, w.oneAmiss(), "critical")
-}
-
-// testLedgerAway: where nobody remembers, what needs attention is told every time, and nothing else; the audit itself stands.
+// testLedgerAway: where nobody knows what people know, what needs attention is told every time, and nothing else; the audit
+// itself stands. validate writes nothing to the ledger.
 func testLedgerAway(w *env) {
 	back := w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
-	if got := w.invoke(everything); len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "ledger: get summary of icaguard") {
-		w.t.Errorf("warnings %v", got.Warnings)
+	for range 2 {
+		w.audited()
+		w.expectMail(1, w.oneAmiss(), "critical") // what ICA put as notification cannot be known without it
 	}
-	w.expectMail(1, w.oneAmiss(), "critical") // what ICA put as notification cannot be known without it
 	back()
-	w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Slow, Times: 1}) // that of the notification comes through
-	back = w.Inject(localaws.Fault{Operation: "GetItem", Kind: localaws.Denied})
-	if got := w.invoke(everything); len(got.Warnings) != 1 || got.ExitCode != 0 {
-		w.t.Errorf("exit code %d, warnings %v", got.ExitCode, got.Warnings)
-	}
-	w.expectMail(0, "", "")
-	back()
-	w.ShortenSession(testlab.Stranger)
 	w.Inject(localaws.Fault{Operation: "PutItem", Kind: localaws.Throttled})
 	for range 2 {
-		if got := w.invoke(everything); len(got.Warnings) != 1 ||
-			!strings.Contains(got.Warnings[0], "ledger: write recorded#summary of icaguard") {
-			w.t.Errorf("warnings %v", got.Warnings)
-		}
-		w.expectMail(1, w.oneAmiss(), "critical")
+		w.audited()
+		w.expectMail(1, w.well(), "info")
 	}
 }
 

@@ -165,7 +165,9 @@ func IsAbsent(err error) bool {
 	}
 	switch api.ErrorCode() {
 	case "NoSuchCORSConfiguration", "NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration", "OwnershipControlsNotFoundError",
-		"ServerSideEncryptionConfigurationNotFoundError", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError":
+		"ServerSideEncryptionConfigurationNotFoundError", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError",
+		"AWSOrganizationsNotInUseException",
+		"PolicyNotFoundException": // DynamoDB
 		return true
 	}
 	return false

@@ -2,8 +2,8 @@
 // EventBridge delivers them or bare, and CloudFormation's own events about stacks.
 //
 // Invariant: an event says where to check and who acted, never what to write. The name of a session of ICA's role,
-// which bears the session-name prefix, leaves this package masked. A field of an unforeseen type is left out; it never
-// takes the rest of its event along.
+// which bears the session-name prefix, leaves this package masked. What is shown of an event is Plain, because
+// whoever acts chooses the names. A field of an unforeseen type is left out; it never takes the rest of its event along.
 package cloudtrail
 
 import (
@@ -95,13 +95,13 @@ func parseFields(raw []byte) (fields, error) {
 	return f, err
 }
 
-// text is a member that is a text, "" for one of any other type.
+// text is a member that is a text, "" for one of any other type. Whoever calls AWS chooses some of them.
 func (f fields) text(name string) string {
 	var text string
 	if json.Unmarshal(f[name], &text) != nil {
 		return ""
 	}
-	return text
+	return Plain(text)
 }
 
 // account is a member that is an account id. Where a log pipeline made a number of it, its leading zeros are lost.
@@ -153,6 +153,18 @@ func (f fields) actor() Actor {
 		return actor.WithoutSession()
 	}
 	return actor
+}
+
+// APIName is an event's name without the version of the API that Lambda's bear: UpdateFunctionCode20150331v2. It is "still
+// referring to the same public API action", and which names bear one is not to be relied on
+// (https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html).
+func APIName(eventName string) string {
+	const digits = "0123456789"
+	name := strings.TrimRight(eventName, digits)
+	if dated, ok := strings.CutSuffix(name, "v"); ok && strings.TrimRight(dated, digits) != dated {
+		name = strings.TrimRight(dated, digits)
+	}
+	return name
 }
 
 // eventBridgeSource turns "s3.amazonaws.com" into "aws.s3".

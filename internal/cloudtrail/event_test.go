@@ -153,3 +153,14 @@ func TestOddTypes(t *testing.T) {
 		}
 	}
 }
+
+func TestAPIName(t *testing.T) {
+	for name, want := range map[string]string{
+		"UpdateFunctionCode20150331v2": "UpdateFunctionCode", "DeleteFunction20150331": "DeleteFunction",
+		"PutFunctionRecursionConfig": "PutFunctionRecursionConfig", "ListObjectsV2": "ListObjectsV", "": "", "20150331v2": "",
+	} {
+		if got := APIName(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}

@@ -212,6 +212,9 @@ func (e *entry) roleYAML(w *writer) {
 	w.pair(6, "policyName", e.policyName, "")
 	w.line(6, "existing: true")
 	w.pair(6, "boundary", e.role.Boundary, "")
+	if e.role.Boundary == "" {
+		w.line(6, "#boundary: icaguard # or none; mode: enforce needs the decision")
+	}
 	if e.first {
 		for _, line := range e.aboutPrefix() {
 			w.line(6, line)

@@ -118,6 +118,7 @@ func (s Setting) audit(ctx context.Context, r *run, j job) Outcome {
 // reconcile reads, compares and, where it may, restores.
 func (s Setting) reconcile(ctx context.Context, r *run, j job) Outcome {
 	recordError := s.record(ctx, r, j)
+	j.before, j.beforeErr = r.before(ctx, j.request)
 	plan, outcome := s.check(ctx, r, j)
 	outcome.BackupError = recordError
 	if len(plan.Diffs) == 0 || j.Mode == icaconfig.Observe {
@@ -138,14 +139,34 @@ func (s Setting) check(ctx context.Context, r *run, j job) (Plan, Outcome) {
 	if err != nil {
 		return Plan{}, outcome.failed(Unknown, err)
 	}
-	return plan, outcome.compared(j.request.Wrote, plan.Comparison)
+	return plan, outcome.compared(j, plan.Comparison)
+}
+
+// before is what the request says that an attempt before stored. The key is all that is taken from the queue.
+func (r *run) before(ctx context.Context, request Request) (Backup, error) {
+	if request.Backup == "" || r.Clients.Store == nil {
+		return Backup{}, nil
+	}
+	before, _, err := r.Clients.Store.BackedUp(ctx, request.Resource, request.Setting, request.Backup)
+	if err != nil {
+		return Backup{}, awserr.Passing(fmt.Errorf("%s: %w: %w", request.Setting, errNotKnown, err))
+	}
+	return before, nil
 }
 
 // record lets a setting record what the events that caused the check show, if any did. Failing that, the check goes on
-// and says so.
+// and says so. What an event tells of is waited for, for a few seconds: this is the only pass that has the event's own
+// word.
 func (s Setting) record(ctx context.Context, r *run, j job) (recordError string) {
+	const reads = 3
 	if s.Record == nil || r.Clients.Store == nil {
 		return ""
+	}
+	for range reads {
+		plan, err := s.plan(ctx, r.Clients, j.Storage)
+		if err != nil || plan.witness(j.request.Events).agrees() || r.Sleep(ctx, settleFor) != nil {
+			break
+		}
 	}
 	if err := s.Record(ctx, r.Clients.with(r.pass), j.Storage, j.request.Events); err != nil {
 		return err.Error()
@@ -161,10 +182,12 @@ func (s Setting) restore(ctx context.Context, r *run, j job, plan Plan, outcome 
 	case err != nil:
 		return outcome.failed(RestoreFailed, err)
 	case len(plan.Diffs) == 0 || len(plan.Alerts) > alerts:
-		return outcome.compared(j.request.Wrote, plan.Comparison)
+		return outcome.compared(j, plan.Comparison)
 	}
-	outcome.Diffs = written(j.request.Wrote, plan.Diffs)
-	outcome.BackupError = cmp.Or(s.backUp(ctx, r, j, plan), outcome.BackupError) // what could not be recorded stays reported
+	outcome.Diffs = written(j.before.Diffs, plan.Diffs)
+	var backupError string
+	outcome.Backup, backupError = s.backUp(ctx, r, j, plan, outcome.Diffs)
+	outcome.BackupError = cmp.Or(backupError, outcome.BackupError) // what could not be recorded stays reported
 	if plan.destroys && outcome.BackupError != "" {
 		return outcome.failed(RestoreFailed, fmt.Errorf("%s: restore: %w: %s", s.ID, errNoBackup, outcome.BackupError))
 	}
@@ -182,6 +205,7 @@ func (s Setting) restore(ctx context.Context, r *run, j job, plan Plan, outcome 
 var (
 	// errNoBackup says that others' work would be lost. The ledger may be back at the next check.
 	errNoBackup  = awserr.Passing(errors.New("what would be removed could not be backed up before"))
+	errNotKnown  = errors.New("it is not known whether icaguard restored it")
 	errUnsettled = awserr.Passing(errors.New("the document changes with every read: somebody is writing it"))
 )
 
@@ -195,22 +219,26 @@ func (s Setting) refused(ctx context.Context, r *run, j job, outcome Outcome) Ou
 	if readErr != nil || len(plan.Diffs) > 0 {
 		return outcome
 	}
-	return j.outcome().compared(j.request.Wrote, plan.Comparison)
+	return j.outcome().compared(j, plan.Comparison)
 }
 
-// backUp stores what is about to be replaced. A ledger that is away does not leave a storage offline: the outcome says so.
-func (s Setting) backUp(ctx context.Context, r *run, j job, plan Plan) (backupError string) {
+// backUp stores what is about to be replaced, and what differs. A ledger that is away does not leave a storage offline:
+// the outcome says so.
+func (s Setting) backUp(ctx context.Context, r *run, j job, plan Plan, diffs []Diff) (key, backupError string) {
 	if r.Clients.Store == nil {
-		return "there is no ledger here"
+		return "", "there is no ledger here"
 	}
 	original, err := plan.original()
 	if err == nil {
-		err = r.Clients.Store.Backup(ctx, Backup{Resource: j.Resource, Setting: s.ID, Value: original, Events: j.request.Events})
+		key, err = r.Clients.Store.Backup(ctx, Backup{
+			Resource: j.Resource, Setting: s.ID, Value: original, Diffs: diffs,
+			Events: j.carried(append(slices.Clip(j.before.Events), j.request.Events...)),
+		})
 	}
 	if err != nil {
-		return err.Error()
+		return "", err.Error()
 	}
-	return ""
+	return key, ""
 }
 
 // settleFor is the least time between two equal reads before a document that others also write is replaced. S3 has no
@@ -218,7 +246,8 @@ func (s Setting) backUp(ctx context.Context, r *run, j job, plan Plan) (backupEr
 const settleFor = 2 * time.Second
 
 // settle reads again what is about to be written over, as the gates took their time and the first read may have been another
-// row's: once, or where the setting merges with parts of others, until two reads in a row are equal.
+// row's: once, or where the setting merges with parts of others, until two reads in a row are equal and no event says
+// otherwise.
 func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, error) {
 	const reads = 3
 	for i := 0; ; i++ {
@@ -228,11 +257,15 @@ func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, er
 			}
 		}
 		next, err := s.plan(ctx, r.Clients, j.Storage)
-		switch {
-		case err != nil:
+		if err != nil {
 			return Plan{}, err
-		case !plan.merges, len(next.Diffs) == 0, reflect.DeepEqual(next.Observed, plan.Observed):
+		}
+		said := next.witness(j.request.Events)
+		switch {
+		case !plan.merges, len(next.Diffs) == 0, said.agrees() && reflect.DeepEqual(next.Observed, plan.Observed):
 			return next, nil
+		case i == reads && !said.agrees():
+			return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, said.err())
 		case i == reads:
 			return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, errUnsettled)
 		}
@@ -240,10 +273,12 @@ func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, er
 	}
 }
 
-// verify reads until the restored value shows, for about four seconds: reads are eventually consistent.
+// verify reads until the restored value shows, and what others wrote shortly before, for about four seconds: reads are
+// eventually consistent. What is lost then is not silently lost: it is known from the event alone, and no later check
+// has that.
 func (s Setting) verify(ctx context.Context, r *run, j job, outcome Outcome) Outcome {
 	waits := []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
-	var left []Diff
+	var last Plan
 	for _, wait := range waits {
 		if err := r.Sleep(ctx, wait); err != nil {
 			return outcome.failed(RestoreFailed, fmt.Errorf("%s: verify: %w", s.ID, err))
@@ -252,12 +287,15 @@ func (s Setting) verify(ctx context.Context, r *run, j job, outcome Outcome) Out
 		if err != nil {
 			return outcome.failed(RestoreFailed, fmt.Errorf("%s: verify: %w", s.ID, err))
 		}
-		if len(plan.Diffs) == 0 {
+		if len(plan.Diffs) == 0 && len(plan.witness(j.request.Events).missing) == 0 {
 			return outcome.restored(plan.Comparison)
 		}
-		left = plan.Diffs
+		last = plan
 	}
-	outcome.Status, outcome.Diffs, outcome.Problem = Unverified, left, "it was written, but does not read back so"
+	if len(last.Diffs) == 0 {
+		return outcome.restored(last.And(last.witness(j.request.Events).lost()))
+	}
+	outcome.Status, outcome.Diffs, outcome.Problem = Unverified, last.Diffs, "it was written, but does not read back so"
 	return outcome
 }
 

@@ -354,3 +354,38 @@ func TestReadOnce(t *testing.T) {
 		t.Error("outside a pass everything is read")
 	}
 }
+
+// TestAlertEventsAreNotPushedOut by whatever else is reported of the same thing before or after them.
+func TestAlertEventsAreNotPushedOut(t *testing.T) {
+	row := Row{Triggers: []Trigger{{Events: []string{"PurgeQueue"}, AlwaysAlert: true}, {Events: []string{"SetQueueAttributes"}}}}
+	var events []Event
+	for i := range 200 {
+		name := "SetQueueAttributes"
+		if i == 100 {
+			name = "PurgeQueue"
+		}
+		events = append(events, Event{EventID: fmt.Sprint(i), Event: name}, Event{EventID: fmt.Sprint(i), Event: name})
+	}
+	got := row.carried(events)
+	if len(got) != 1+maxEvents || got[0].EventID != "100" || got[maxEvents].EventID != "199" {
+		t.Errorf("carried %+v", got)
+	}
+	for i := range events {
+		events[i].Event = "PurgeQueue"
+	}
+	if got := row.carried(events); len(got) != maxAlertEvents || got[0].EventID != "0" {
+		t.Errorf("carried %d, from %+v: the first are not pushed out either", len(got), got[0])
+	}
+}
+
+// TestUntold: what was written without reading it back, and is in no store, no later check can tell of.
+func TestUntold(t *testing.T) {
+	for _, c := range []struct {
+		o    Outcome
+		want bool
+	}{{Outcome{wrote: true}, true}, {Outcome{wrote: true, Backup: "x"}, false}, {Outcome{}, false}} {
+		if c.o.Untold() != c.want {
+			t.Errorf("%+v: untold %v", c.o, !c.want)
+		}
+	}
+}

@@ -20,6 +20,7 @@ type excepting struct {
 	exceptions []icaconfig.Exception
 	proposal   icaconfig.ExceptionSpec // what is the same for all findings of the row on the resource
 	mustEnd    string
+	own        string // account
 	now        time.Time
 }
 
@@ -29,11 +30,8 @@ func (e *Engine) excepting(t Target) excepting {
 		return excepting{}
 	}
 	x := excepting{
-		now: e.Now(), mustEnd: t.MustEnd,
+		now: e.Now(), own: e.Baseline.Account, mustEnd: cmp.Or(t.MustEnd, icaconfig.AnotherAccount(t.Resource, e.Baseline.Account)),
 		proposal: icaconfig.ExceptionSpec{Storage: t.Storages[0], Setting: t.ID, Reason: icaconfig.ReasonToWrite},
-	}
-	if other := icaconfig.OtherAccount(t.Resource, e.Baseline.Account); other != "" {
-		x.mustEnd = cmp.Or(x.mustEnd, icaconfig.AnotherAccount(other))
 	}
 	for _, one := range e.Baseline.Exceptions {
 		if one.Setting == t.ID && slices.Contains(t.Storages, one.Storage) {
@@ -68,7 +66,7 @@ func (x excepting) apply(c Comparison) (left Comparison, accepted []Excepted, li
 
 // judge finds the exception that accepts a finding, or says why one that names it does not.
 func (x excepting) judge(f Finding) (by *icaconfig.Exception, why string) {
-	about := cmp.Or(x.mustEnd, f.MustEnd)
+	about := cmp.Or(x.mustEnd, f.MustEnd, icaconfig.AnotherAccount(f.accounts, x.own))
 	for _, one := range x.exceptions {
 		switch {
 		case f.Match == "" || one.Match != f.Match:

@@ -2,7 +2,10 @@ package guard
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -33,6 +36,9 @@ type job struct {
 	row     row
 	index   int
 	request Request
+	// before is what an attempt before stored, wrote and did not read back; beforeErr says that this is not known.
+	before    Backup
+	beforeErr error
 
 	exceptions excepting
 }
@@ -114,7 +120,7 @@ func (e *Engine) jobs(requests []Request) []job {
 			j.request, asked = request, true
 		}
 		if asked {
-			j.index = len(jobs)
+			j.index, j.request.Events = len(jobs), j.carried(j.request.Events)
 			jobs = append(jobs, j)
 		}
 	}
@@ -135,4 +141,36 @@ func (e *Engine) RequestsFor(storage string, ids ...string) []Request {
 		}
 	}
 	return requests
+}
+
+var (
+	errUnknownName = errors.New("no such name")
+	errNothing     = errors.New("nothing to check")
+)
+
+// Ask makes the requests for a setting, or all, of a storage, or all. icaguard's own settings are nobody's storage's:
+// they are asked for where they are named.
+func (e *Engine) Ask(storage, setting string) ([]Request, error) {
+	var storages, settings []string
+	for _, s := range e.Baseline.Storages {
+		storages = append(storages, s.Name)
+	}
+	for _, row := range e.Rows() {
+		settings = append(settings, row.ID)
+	}
+	switch own := func(s SelfCheck) bool { return s.ID == setting }; {
+	case storage != "" && !slices.Contains(storages, storage):
+		return nil, fmt.Errorf("storage %q: %w: there are %s", storage, errUnknownName, strings.Join(storages, ", "))
+	case setting != "" && !slices.Contains(settings, setting):
+		return nil, fmt.Errorf("setting %q: %w: there are %s", setting, errUnknownName, strings.Join(settings, ", "))
+	case storage == "" || slices.ContainsFunc(e.Self, own):
+		return []Request{{Setting: setting}}, nil
+	case setting == "":
+		return e.RequestsFor(storage), nil
+	}
+	requests := e.RequestsFor(storage, setting)
+	if len(requests) == 0 {
+		return nil, fmt.Errorf("%w: storage %s has nothing that setting %s is about", errNothing, storage, setting)
+	}
+	return requests, nil
 }

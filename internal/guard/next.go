@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 )
 
 // Next is what follows an attempt.
@@ -29,8 +30,8 @@ const (
 // the only place that decides so.
 func next(r Request, o Outcome, now time.Time) Next {
 	n := Next{Status: o.Status, Request: r}
-	if o.wrote {
-		n.Request.Wrote = o.Diffs
+	if o.wrote && o.Backup != "" {
+		n.Request.Backup = o.Backup
 	}
 	if o.Status == Deferred {
 		return n.deferral(o, now)
@@ -68,9 +69,9 @@ func (n Next) retry(o Outcome) Next {
 }
 
 func (n Next) requeue(after time.Duration, reason string) Next {
-	n.After, n.Reason = after, reason
+	n.After, n.Reason = after, cloudtrail.Plain(reason)
 	n.Request.Attempt++
-	n.Request.Reason = reason
+	n.Request.Reason = n.Reason
 	return n
 }
 
@@ -86,7 +87,7 @@ func (n Next) deferral(o Outcome, now time.Time) Next {
 	}
 	n.DeferredTooLong = !r.DeferralReported && now.Sub(r.DeferredSince) >= tooLong
 	r.DeferralReported = r.DeferralReported || n.DeferredTooLong
-	n.After, n.Reason = o.hold.RetryAfter, "deferred: "+o.Problem
+	n.After, n.Reason = o.hold.RetryAfter, cloudtrail.Plain("deferred: "+o.Problem)
 	r.Attempt, r.Reason = max(1, r.Attempt), n.Reason
 	return n
 }

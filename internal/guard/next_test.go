@@ -157,10 +157,10 @@ func TestNextCarriesTheDeferral(t *testing.T) {
 		t.Errorf("when it is over, it is forgotten: %+v", over)
 	}
 	wrote := next(
-		Request{}, Outcome{Status: RestoreFailed, err: context.DeadlineExceeded, wrote: true, Diffs: []Diff{{Path: "x"}}}, now,
+		Request{}, Outcome{Status: RestoreFailed, err: context.DeadlineExceeded, wrote: true, Backup: "backup#x#1"}, now,
 	).Request
-	if len(wrote.Wrote) != 1 {
-		t.Error("what was written without reading it back is carried along")
+	if wrote.Backup != "backup#x#1" {
+		t.Error("the key of what was written without reading it back is carried along")
 	}
 }
 

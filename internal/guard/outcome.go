@@ -39,6 +39,7 @@ type Outcome struct {
 	Accepted        []Excepted `json:"accepted,omitempty"`        // what ica.yaml accepts; neither alert nor note
 	Accept          []string   `json:"accept,omitempty"`          // lines for exceptions in ica.yaml that would accept what is not
 	Problem         string     `json:"problem,omitempty"`         // the error, or why it is deferred
+	Backup          string     `json:"-"`                         // key in the store of what was replaced
 	BackupError     string     `json:"backupError,omitempty"`     // why the value that was replaced is not in the ledger
 	GateSkipped     string     `json:"gateSkipped,omitempty"`     // why it was restored without knowing whether it had to wait
 	DeferredTooLong bool       `json:"deferredTooLong,omitempty"` // it is deferred for so long that people have to know
@@ -115,14 +116,24 @@ func (o Outcome) restored(c Comparison) Outcome {
 	return o
 }
 
-// compared is the outcome of comparing after what an attempt before wrote without reading it back: in sync now means restored.
-func (o Outcome) compared(wrote []Diff, c Comparison) Outcome {
-	if len(wrote) == 0 || len(c.Diffs) > 0 {
+// compared is the outcome of comparing after what an attempt before wrote without reading it back: in sync now means
+// restored, with the differences and events that the store has of it.
+func (o Outcome) compared(j job, c Comparison) Outcome {
+	switch {
+	case len(c.Diffs) > 0:
+		return o.found(c)
+	case j.beforeErr != nil:
+		return o.failed(Unknown, j.beforeErr)
+	case len(j.before.Diffs) == 0:
 		return o.found(c)
 	}
-	o.Diffs = wrote
+	o.Diffs, o.Events, o.Backup = j.before.Diffs, j.before.Events, j.request.Backup
 	return o.restored(c)
 }
+
+// Untold reports whether something may have been restored that no later check can tell of: it was not read back, and the
+// store does not have it.
+func (o Outcome) Untold() bool { return o.wrote && o.Backup == "" }
 
 // written is what differed in all: what attempts before wrote, and what is written now.
 func written(before, now []Diff) []Diff {

@@ -16,7 +16,7 @@ func Route(e cloudtrail.Event, self string, rows []Row, b icaconfig.Baseline) []
 	}
 	var events []Event
 	if who := Who(e, b); self == "" || who.ARN != self {
-		events = []Event{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who}}
+		events = []Event{{EventID: e.ID, Event: e.Name, Time: e.Time, Actor: who, Parameters: newParameters(e.Parameters)}}
 	}
 	var requests []Request
 	seen := map[string]bool{}
@@ -55,10 +55,16 @@ func WhyIgnored(e cloudtrail.Event, rows []Row, b icaconfig.Baseline) string {
 		return "the call failed with " + e.ErrorCode + ", so nothing changed"
 	case e.Account != b.Account:
 		return "it happened in account " + e.Account + ", not in " + b.Account
-	case !slices.Contains(Sources(rows)[e.Source], e.Name):
+	case !listens(rows, e):
 		return "no setting listens to " + e.Source + " " + e.Name
 	}
 	return "it concerns nothing of this configuration"
+}
+
+func listens(rows []Row, e cloudtrail.Event) bool {
+	return slices.ContainsFunc(rows, func(r Row) bool {
+		return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.Source == e.Source && t.hears(e.Name) })
+	})
 }
 
 // ForSource asks to check every row that events of a source would lead to.
@@ -73,27 +79,45 @@ func ForSource(source string, rows []Row) []Request {
 }
 
 func (t Trigger) concerns(e cloudtrail.Event, s icaconfig.Storage) bool {
-	if t.Source != e.Source || !slices.Contains(t.Events, e.Name) {
+	if t.Source != e.Source || !t.hears(e.Name) {
 		return false
 	}
 	if t.AnyResource {
-		return true
+		return t.Except == nil || !t.named(e, t.Except(s))
 	}
+	return t.named(e, t.Names(s))
+}
+
+// named reports whether the event names one of the names.
+func (t Trigger) named(e cloudtrail.Event, names []string) bool {
 	for _, named := range append(e.Named(t.Parameter), e.Resources...) {
-		if slices.ContainsFunc(t.Names(s), func(name string) bool { return name != "" && t.means(named, name) }) {
+		if slices.ContainsFunc(names, func(name string) bool { return name != "" && t.means(named, name) }) {
 			return true
 		}
 	}
 	return false
 }
 
+// hears tells whether an event, with or without the version of its API, is one of the trigger's.
+func (t Trigger) hears(eventName string) bool {
+	return slices.Contains(t.Events, eventName) || slices.Contains(t.Events, cloudtrail.APIName(eventName))
+}
+
 // means: IAM tells names apart without regard to case, and taking another's event for ours costs a read only.
 func (t Trigger) means(named, name string) bool {
 	if !t.MatchARNSegment {
-		return strings.EqualFold(named, name)
+		return same(named, name)
 	}
 	parts := strings.FieldsFunc(named, func(r rune) bool { return r == ':' || r == '/' })
-	return slices.ContainsFunc(parts, func(part string) bool { return strings.EqualFold(part, name) })
+	return slices.ContainsFunc(parts, func(part string) bool { return same(part, name) })
+}
+
+// same compares with a name that may end in *.
+func same(named, name string) bool {
+	if beginning, open := strings.CutSuffix(name, "*"); open {
+		return len(named) >= len(beginning) && strings.EqualFold(named[:len(beginning)], beginning)
+	}
+	return strings.EqualFold(named, name)
 }
 
 // Sources lists the EventBridge sources of the rows with the event names received from each, sorted. Rule patterns hold

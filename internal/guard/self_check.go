@@ -16,6 +16,8 @@ type SelfCheck struct {
 	Row
 	// Did says what an event did that is an alert by itself; "": it changed icaguard itself.
 	Did string
+	// PastRemediate: validate reports its events too, because what they change may keep remediate from reporting them.
+	PastRemediate bool
 
 	compare func(context.Context, Clients, icaconfig.Storage) (Comparison, error)
 }
@@ -36,11 +38,10 @@ func Watch[T any](
 	return row
 }
 
-// alertEvents are the events that are alerts by themselves.
+// alertEvents are the events that are alerts by themselves. What they did shows nowhere else, so a request carries them
+// from check to check while one waits; people are told that they were reported, not that they happened.
 func (s SelfCheck) alertEvents(events []Event) []Event {
-	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool {
-		return !slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.AlwaysAlert && slices.Contains(t.Events, e.Event) })
-	})
+	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return !s.alwaysAlerts(e) })
 }
 
 func (s SelfCheck) audit(ctx context.Context, r *run, j job) Outcome { return s.reconcile(ctx, r, j) }
@@ -66,7 +67,10 @@ func (s SelfCheck) reconcile(ctx context.Context, r *run, j job) Outcome {
 	for _, event := range others {
 		o.Status = ActionRequired
 		o.Alerts = append(o.Alerts, Finding{
-			What:        fmt.Sprintf("%s by %s %s", event.Event, event.Actor, cmp.Or(s.Did, "changed icaguard's own resources: "+s.Title)),
+			What: fmt.Sprintf(
+				"CloudTrail reports that %s by %s %s", event.Event, event.Actor,
+				cmp.Or(s.Did, "changed icaguard's own resources: "+s.Title),
+			),
 			Remediation: s.Remediation(j.Storage),
 		})
 	}

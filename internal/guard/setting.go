@@ -7,12 +7,14 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
@@ -88,12 +90,15 @@ func WithCondition(condition func(icaconfig.Storage) policy.Condition, actions [
 
 // Trigger names CloudTrail events that may have changed a row, and where they name the resource.
 type Trigger struct {
-	Source    string   // EventBridge source: "aws.s3"
-	Events    []string // CloudTrail event names
-	Parameter string   // the key of requestParameters that names the resource; resources[].ARN counts too
-	Names     func(icaconfig.Storage) []string
-	// AnyResource: these events concern us whatever they name.
+	Source    string                           // EventBridge source: "aws.s3"
+	Events    []string                         // CloudTrail event names, without the version of an API
+	Parameter string                           // the key of requestParameters that names the resource; resources[].ARN counts too
+	Names     func(icaconfig.Storage) []string // one that ends in * stands for all that begin so
+	// AnyResource: these events concern us whatever they name, but for what Except names.
 	AnyResource bool
+	Except      func(icaconfig.Storage) []string
+	// Answers are the keys of responseElements that name the resource of an AnyResource trigger, for GuardChangedRule.
+	Answers []string
 	// MatchARNSegment: the parameter holds the name as one part of an ARN or a URL.
 	MatchARNSegment bool
 	// AlwaysAlert: the event is an alert by itself. What it changed cannot be compared with what was deployed.
@@ -112,17 +117,15 @@ type Finding struct {
 	MustEnd string `json:"mustEnd,omitempty"`
 	// Exception is why an exception that names it does not apply.
 	Exception string `json:"exception,omitempty"`
+
+	accounts string // that what it is about names
 }
 
 // About names what a finding is about, so that an exception can: a statement, a policy, a rule, whose content is as AWS
-// answers it. own is the account that is guarded: whatever names another one is accepted for a time only.
-func (f Finding) About(name, content, own string) Finding {
-	if f.Match, f.Digest = name, DigestOf(content); name == "" {
-		f.Digest = ""
-	}
-	if other := icaconfig.OtherAccount(name+" "+content, own); other != "" {
-		f.MustEnd = icaconfig.AnotherAccount(other)
-	}
+// answers it. What has no name has its digest for one.
+func (f Finding) About(name, content string) Finding {
+	f.Digest = DigestOf(content)
+	f.Match, f.accounts = cmp.Or(name, f.Digest), strings.Join(icaconfig.Accounts(name+" "+content), " ")
 	return f
 }
 
@@ -175,6 +178,8 @@ type Plan struct {
 	// destroys: restoring deletes what others made, so it waits until that is backed up.
 	destroys bool
 	restore  func(context.Context) error
+	// witness asks events what was written.
+	witness func([]Event) testimony
 }
 
 // original is the observed state in full, for the store; never for people, as it may hold the prefix.
@@ -198,6 +203,11 @@ type Spec[T any] struct {
 	Put      func(context.Context, Clients, icaconfig.Storage, T) error
 	Merges   bool
 	Destroys bool
+	// Witness is what was read, with the document that an event's parameters say was written; false where they do not
+	// say it or cannot be read. Missing names the parts that a restore over one state writes and one over the other
+	// does not. Both are pure, and for settings that merge; without them no event is asked.
+	Witness func(e Event, got T) (T, bool)
+	Missing func(st icaconfig.Storage, from, in T) []string
 }
 
 // Define joins a row with its typed half.
@@ -213,7 +223,10 @@ func Define[T any](s Setting, sp Spec[T]) Setting {
 			}
 			return nil
 		}
-		return Plan{Comparison: sp.Compare(st, got), Observed: got, merges: sp.Merges, destroys: sp.Destroys, restore: restore}, nil
+		return Plan{
+			Comparison: sp.Compare(st, got), Observed: got, merges: sp.Merges, destroys: sp.Destroys, restore: restore,
+			witness: func(events []Event) testimony { return witness(sp, st, got, events) },
+		}, nil
 	}
 	return s
 }

@@ -25,7 +25,7 @@ func TestSharedRole(t *testing.T) {
 func TestModes(t *testing.T) {
 	adopted := map[string]string{
 		"bucket":       strings.Replace(plain, "folder: ica", "existing: true", 1),
-		"role":         strings.Replace(plain, "    role:", "    role:\n      existing: true", 1),
+		"role":         strings.Replace(plain, "    role:", "    role:\n      existing: true\n      boundary: icaguard", 1),
 		"oidcProvider": plain + "    oidcProvider: {existing: true}\n",
 	}
 	for name, text := range adopted {
@@ -77,6 +77,27 @@ func TestOwnerRefuses(t *testing.T) {
 		"210987654321", "aws",
 	); err != nil {
 		t.Errorf("without account: any account goes: %v", err)
+	}
+}
+
+// TestRegionalNames: a bucket to create in an account's regional namespace is told so, and only there.
+func TestRegionalNames(t *testing.T) {
+	named := func(text, name string) string { return strings.Replace(text, "lab-prod-ica", name, 1) }
+	ours, adopted := "lab-123456789012-us-east-1-an", strings.Replace(plain, "folder: ica", "existing: true", 1)
+	for text, want := range map[string]string{
+		plain: "", named(plain, ours): "account-regional", named(plain, "lab-an1"): "",
+		named(adopted, ours): "", named(adopted, "lab-an"): "", named(adopted, "lab-999999999999-eu-west-1-an"): "",
+	} {
+		if got := mustBaseline(t, mustParse(t, text)).Buckets[0].Namespace(); got != want {
+			t.Errorf("namespace %q, want %q of\n%s", got, want, text)
+		}
+	}
+	f := mustParse(t, strings.Replace(named(plain, ours), "account: \"123456789012\"\n", "", 1))
+	if _, err := f.Owner("123456789012", "aws"); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Owner("999999999999", "aws"); err == nil || !strings.Contains(err.Error(), "ica.yaml:7: bucket "+ours) {
+		t.Errorf("the account that the credentials are of is not the name's: %v", err)
 	}
 }
 

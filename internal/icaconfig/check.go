@@ -1,6 +1,7 @@
 package icaconfig
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,9 +23,11 @@ func (d checker) check(f *File) {
 	d.checkTags(f)
 	d.checkPrefixes(f)
 	d.checkRegions(f)
+	d.checkRegionalNames(f)
 	d.checkUnique(f, "name", func(s *StorageSpec) string { return s.Name })
 	d.checkUnique(f, "bucket.name", (*StorageSpec).bucketID)
 	d.checkRoles(f)
+	d.checkBoundaries(f)
 	d.checkPolicies(f)
 	d.checkProviders(f)
 	d.checkKeys(f)
@@ -110,6 +113,29 @@ func (d checker) checkRegions(f *File) {
 	}
 }
 
+// checkRegionalNames holds the names of buckets to create that end as only those of an account's regional namespace may
+// (Amazon S3 User Guide, General purpose bucket naming rules): it is this account's and this region's, or S3 refuses
+// it. An adopted bucket has its name already. A file without account is held against the credentials' by File.Owner.
+func (d checker) checkRegionalNames(f *File) {
+	for i, s := range f.Storages {
+		path := at(i, "bucket.name")
+		if !s.regionalName() || d.Faulty(path) || s.ICARegion == "" {
+			continue
+		}
+		region, account := s.region().AWS, cmp.Or(f.Account, s.namedAccount(), "123456789012")
+		ending := "-" + account + "-" + region + regionalEnding
+		what := yamlspec.Quoted(s.Bucket.Name) + " ends in " + regionalEnding + ", as only names of an account's regional namespace " +
+			"do, but is none of this account and region: S3 would not create it"
+		allowed := "NAME" + ending + ", another ending, existing: true for a bucket that is there"
+		switch {
+		case slices.Contains(noRegionalNames(), region):
+			d.Limit(path, region+" has no buckets whose names end in "+regionalEnding, "another ending", "name: lab-prod-ica")
+		case !strings.HasSuffix(s.Bucket.Name, ending):
+			d.Limit(path, what, allowed, "name: lab-prod-ica"+ending)
+		}
+	}
+}
+
 // roleKeys are the keys in which storages that share a role must agree: a role has one of each.
 func roleKeys() map[string]func(*StorageSpec) string {
 	return map[string]func(*StorageSpec) string{
@@ -143,6 +169,49 @@ func (d checker) checkRoles(f *File) {
 			)
 		}
 	}
+}
+
+// checkBoundaries refuses to enforce an adopted role whose boundary nobody decided on: remediate may change such a role's
+// policies and trust, so without a boundary it could give the role any right in the account.
+func (d checker) checkBoundaries(f *File) {
+	firsts := f.sharedFirst((*StorageSpec).roleID)
+	decided := func(i int) bool { return d.Written(at(i, "role.boundary")) }
+	for i, s := range f.Storages {
+		d.checkPolicyAccount(f, at(i, "role.boundary"), s.Role.Boundary)
+		sharers := indexes(firsts, i)
+		if s.Role.Existing && len(sharers) > 0 && f.enforces(s.roleID()) && !slices.ContainsFunc(sharers, decided) {
+			d.Limit(
+				at(i, "role.boundary"),
+				"to enforce an adopted role, decide on its permissions boundary: without one, nothing bounds what icaguard's role "+
+					"icaguard-remediate could give the role",
+				"icaguard (ours, which icaguard then sets on the role), none, the ARN of a policy",
+				"boundary: icaguard",
+			)
+		}
+	}
+	d.checkPolicyAccount(f, "guard.boundary", f.Guard.Boundary)
+}
+
+// indexes are those of the storages whose first is i.
+func indexes(firsts []int, i int) []int {
+	var all []int
+	for j, first := range firsts {
+		if first == i {
+			all = append(all, j)
+		}
+	}
+	return all
+}
+
+// checkPolicyAccount: IAM takes policies of the own account and AWS's as a boundary.
+func (d checker) checkPolicyAccount(f *File, path, arn string) {
+	parts := strings.Split(arn, ":")
+	if len(parts) < 6 || f.Account == "" || d.Faulty(path) || parts[4] == f.Account || parts[4] == "aws" {
+		return
+	}
+	parts[4] = f.Account
+	allowed := "a policy of account " + f.Account + " or of AWS"
+	d.Limit(path, "the policy is another account's", allowed, "boundary: "+strings.Join(parts, ":"))
 }
 
 // providerKeys are the keys in which storages of one region must agree: an account holds each provider once.

@@ -1,7 +1,6 @@
 package icaconfig
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -46,24 +45,24 @@ func LastUntil(now time.Time) string { return now.UTC().AddDate(1, 0, 0).Format(
 
 var accountID = regexp.MustCompile(`(?:^|[^0-9])([0-9]{12})(?:$|[^0-9])`)
 
-// OtherAccount is the first account that a text names besides the own one, "" if it names none. What only looks like an
-// account counts too.
-func OtherAccount(text, own string) string {
-	for text != "" {
-		at := accountID.FindStringSubmatchIndex(text)
-		if at == nil {
-			return ""
+// Accounts are all that a text names. What only looks like an account counts too.
+func Accounts(text string) []string {
+	var all []string
+	for at := accountID.FindStringSubmatchIndex(text); at != nil; at = accountID.FindStringSubmatchIndex(text) {
+		all, text = appendNew(all, text[at[2]:at[3]]), text[at[3]:]
+	}
+	return all
+}
+
+// AnotherAccount is what a text makes an exception need an end for: the first account in it that is not our own; "": none.
+func AnotherAccount(text, own string) string {
+	for _, id := range Accounts(text) {
+		if id != own {
+			return "another account (" + id + ")"
 		}
-		if id := text[at[2]:at[3]]; id != own {
-			return id
-		}
-		text = text[at[3]:]
 	}
 	return ""
 }
-
-// AnotherAccount is what an account that is not ours makes an exception need an end for.
-func AnotherAccount(id string) string { return "another account (" + id + ")" }
 
 func (f *File) exceptions() []Exception {
 	var all []Exception
@@ -133,17 +132,14 @@ func (f *File) mustEnd(e ExceptionSpec, table []Exceptable) string {
 	if at < 0 {
 		return ""
 	}
-	other := ""
-	if f.Account != "" {
-		other = OtherAccount(e.Match, f.Account)
+	if table[at].MustEnd != "" || f.Account == "" {
+		return table[at].MustEnd
 	}
+	names := e.Match
 	for _, s := range f.Storages {
-		if s.Name == e.Storage && table[at].OnKey && s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(&s) != f.Account {
-			other = keyAccount(&s)
+		if s.Name == e.Storage && table[at].OnKey {
+			names += " " + s.Bucket.KMSKeyARN
 		}
 	}
-	if other != "" {
-		other = AnotherAccount(other)
-	}
-	return cmp.Or(table[at].MustEnd, other)
+	return AnotherAccount(names, f.Account)
 }

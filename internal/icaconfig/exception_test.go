@@ -127,13 +127,16 @@ func TestExceptionLine(t *testing.T) {
 	}
 }
 
-func TestOtherAccount(t *testing.T) {
+func TestAnotherAccount(t *testing.T) {
 	const own, other = "123456789012", "210987654321"
 	for text, want := range map[string]string{
 		"": "", own: "", other: other, "x" + own + "," + own: "", fmt.Sprintf("%s:%s", own, other): other, other + "0": "", "0" + other: "",
 		`{"AWS":"arn:aws:iam::` + other + `:root"}`: other,
 	} {
-		if got := OtherAccount(text, own); got != want {
+		if want != "" {
+			want = "another account (" + want + ")"
+		}
+		if got := AnotherAccount(text, own); got != want {
 			t.Errorf("%q names %q, want %q", text, got, want)
 		}
 	}

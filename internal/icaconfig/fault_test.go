@@ -112,6 +112,15 @@ func bad() []struct{ name, text string } {
 		{"bucket beginning with amzn-s3-demo-", edit("lab-prod-ica", "amzn-s3-demo-lab")},
 		{"bucket ending in -s3alias", edit("lab-prod-ica", "lab-s3alias")},
 		{"bucket ending in --ol-s3", edit("lab-prod-ica", "lab--ol-s3")},
+		{"bucket ending in -an, without account and region", edit("lab-prod-ica", "lab-an")},
+		{"bucket of another account's namespace", edit("lab-prod-ica", "lab-999999999999-us-east-1-an")},
+		{"bucket of another region's namespace", edit("lab-prod-ica", "lab-123456789012-eu-central-1-an")},
+		{"bucket of a namespace, without a name", edit("lab-prod-ica", "0123456789012-us-east-1-an")},
+		{
+			"bucket of a namespace that its region does not have",
+			edit("lab-prod-ica", "lab-123456789012-me-central-1-an", "US", "AE") +
+				"    oidcProvider: {id: 10FBA7EDEB5930CCFC300EF5AC3DB2FE, namespace: mec1}\n",
+		},
 		{"bucket ending in a hyphen", edit("lab-prod-ica", "lab-")},
 		{"bucket twice", edit2("lab-test-ica", "lab-prod-ica")},
 		{"folder with a slash before", edit("folder: ica", "folder: /ica")},
@@ -170,6 +179,16 @@ func bad() []struct{ name, text string } {
 		{"shared key, restore differs", edit2("folder: ica\n", "kmsKeyArn: "+keyIn("us-east-1")+"\n") + "    kms: {restore: true}\n"},
 		{"strict with an adopted role", edit("    role:", "    role:\n      existing: true\n      strict: true")},
 		{"boundary", edit("    role:", "    role:\n      boundary: yes-please")},
+		{"boundary with a wildcard", edit("    role:", "    role:\n      boundary: arn:aws:iam::123456789012:policy/org-*")},
+		{"boundary of another account", edit("    role:", "    role:\n      boundary: arn:aws:iam::210987654321:policy/org")},
+		{"adopted role enforced without a decision on its boundary", enforced(plain)},
+		{
+			"adopted role that two storages share, both enforced without a decision on its boundary",
+			enforced(sharing()),
+		},
+		{"guard's boundary by name", plain + "guard: {boundary: icaguard}\n"},
+		{"guard's boundary of another account", plain + "guard: {boundary: \"arn:aws:iam::210987654321:policy/org\"}\n"},
+		{"guard with a VPC", plain + "guard: {vpc: vpc-1}\n"},
 		{
 			"shared role, strict and boundary differ",
 			edit2(
@@ -421,9 +440,51 @@ ica.yaml:8: storages[0].role.sessionNamePrefix: a literal prefix also stands in 
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
+	for text, want := range map[string]string{
+		"boundary: none": "ica.yaml:14: storages[0].role.boundary: without a permissions boundary of its own",
+		"boundary: arn:aws:iam::aws:policy/AdministratorAccess": "ica.yaml:14: storages[0].role.boundary: without a permissions " +
+			"boundary of its own",
+		"boundary: icaguard":                             "",
+		"boundary: arn:aws:iam::123456789012:policy/org": "",
+	} {
+		got := mustParse(t, enforced(strings.Replace(plain, "    role:", "    role:\n      "+text, 1))).Warnings()
+		found := slices.IndexFunc(got, func(w string) bool { return strings.Contains(w, "role.boundary") })
+		if want == "" && found >= 0 || want != "" && (found < 0 || !strings.HasPrefix(got[found], want) ||
+			!strings.Contains(got[found], "CreatePolicyVersion")) {
+			t.Errorf("%s on an adopted, enforced role: got %q, want %q", text, got, want)
+		}
+	}
+	observed := mustParse(t, edit("    role:", "    role:\n      existing: true\n      boundary: none")+
+		"    oidcProvider: {existing: true}\n").Warnings()
+	if len(observed) > 0 {
+		t.Errorf("a role that is only observed needs no boundary: %q", observed)
+	}
 	if w := mustParse(t, plain).Warnings(); len(w) > 0 {
 		t.Errorf("warnings without a cause: %q", w)
 	}
+}
+
+// enforced is the file with adopted roles and providers, enforced.
+func enforced(text string) string {
+	return strings.ReplaceAll(
+		text, "    role:\n", "    mode: enforce\n    oidcProvider: {existing: true}\n    role:\n      existing: true\n",
+	)
+}
+
+// sharing is two storages that share a role.
+func sharing() string {
+	return strings.NewReplacer(
+		"Test_Role", "Illumina_ICA_Role", "test-policy", "illumina-ica-admin-policy", "lab-test/session", "lab-prod/session",
+	).Replace(plain + second)
+}
+
+// TestAdoptedRoleWithADecision: one storage says it for all that share the role; where one of them only observes, the
+// role is observed and needs none.
+func TestAdoptedRoleWithADecision(t *testing.T) {
+	shared := enforced(sharing())
+	mustParse(t, strings.Replace(shared, "existing: true\n      name", "existing: true\n      boundary: none\n      name", 1))
+	mustParse(t, strings.Replace(shared, "mode: enforce", "mode: observe", 1))
+	mustParse(t, strings.ReplaceAll(shared, "existing: true\n      ", "existing: true\n      boundary: icaguard\n      "))
 }
 
 func FuzzParse(f *testing.F) {

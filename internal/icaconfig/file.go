@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/icaguard/icaguard/internal/yamlspec"
@@ -36,7 +38,10 @@ type File struct {
 	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; audit where an organisation forbids us-east-1" allowed:"relay|audit" default:"relay"`
 	Exceptions []ExceptionSpec   `yaml:"exceptions" help:"findings that are accepted; icaguard validate prints each line" example:"[{storage: lab-prod, setting: bucket-policy, match: LabDeny, digest: 0a1b2c3d4e5f, reason: ticket LAB-12, until: 2027-02-28}]"`
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
+	Guard      GuardSpec         `yaml:"guard" help:"icaguard's own resources"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
+
+	Organization string `yaml:"organization" help:"AWS organization of the account: settles what policies that name one mean for ICA's role" format:"organization"`
 
 	src    yamlspec.Source
 	files  userFiles
@@ -47,6 +52,11 @@ type File struct {
 // AlertsSpec says who receives alerts.
 type AlertsSpec struct {
 	Emails []string `yaml:"emails" help:"get what no program may repair; each has to confirm AWS's mail once" format:"email"`
+}
+
+// GuardSpec says what an organisation demands of icaguard's own resources.
+type GuardSpec struct {
+	Boundary string `yaml:"boundary" help:"permissions boundary of icaguard's own roles, where your organisation demands one" format:"policyARN"`
 }
 
 // StorageSpec is one ICA storage configuration.
@@ -90,7 +100,7 @@ type RoleSpec struct {
 	PolicyName        string `yaml:"policyName" help:"the role's managed policy; each role needs its own" format:"policy" default:"illumina-ica-admin-policy"`
 	Existing          bool   `yaml:"existing" help:"true: adopt a role that is already there"`
 	Strict            bool   `yaml:"strict" help:"remove policies of others from the role"`
-	Boundary          string `yaml:"boundary" help:"permissions boundary: icaguard (ours), none, or the ARN that your organisation demands" format:"boundary" default:"icaguard" adopted:"none"`
+	Boundary          string `yaml:"boundary" help:"permissions boundary: icaguard (ours), none, or the ARN that your organisation demands; to enforce an adopted role, write it" format:"boundary" default:"icaguard" adopted:"none"`
 	SessionNamePrefix Secret `yaml:"sessionNamePrefix" help:"the RoleSessionName prefix that ICA generated: ssm: and a String parameter of the home region, or the prefix itself" required:"true" format:"prefix"`
 }
 
@@ -103,7 +113,7 @@ type OIDCProviderSpec struct {
 
 // KMSSpec says what the guard may do with the key.
 type KMSSpec struct {
-	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements"`
+	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements; a thief of icaguard's role then has the whole key"`
 }
 
 // DocumentsSpec names the user's own documents.
@@ -223,6 +233,16 @@ func (f *File) Warnings() []string {
 
 type warning struct{ key, text string }
 
+// unbounded says that the role's boundary bounds nothing.
+func (s *StorageSpec) unbounded() bool {
+	return s.Role.Boundary == "none" || strings.HasSuffix(s.Role.Boundary, ":iam::aws:policy/AdministratorAccess")
+}
+
+// enforces says that icaguard may change the role: all storages that share it are enforced.
+func (f *File) enforces(role string) bool {
+	return !slices.ContainsFunc(f.Storages, func(s StorageSpec) bool { return s.roleID() == role && s.Mode != Enforce })
+}
+
 func (f *File) warnings(s StorageSpec) []warning {
 	var all []warning
 	warn := func(when bool, key, text string) {
@@ -255,11 +275,19 @@ func (f *File) warnings(s StorageSpec) []warning {
 		"an adopted role mostly has its OIDC provider already, and AWS refuses to create a second one; if it is there set "+
 			"oidcProvider: {existing: true}",
 	)
+	unbounded, enforced := s.unbounded(), f.enforces(s.roleID())
 	warn(
-		!s.Role.Existing && s.Role.Boundary == "none",
+		unbounded && enforced,
 		"role.boundary",
-		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better leave "+
-			"the key out",
+		"without a permissions boundary of its own, nothing bounds what the role can be given: a thief of icaguard's role "+
+			"icaguard-remediate could allow it everything (CreatePolicyVersion with *:*) and let anybody in (UpdateAssumeRolePolicy); "+
+			"a session of the role could then create IAM users and read any bucket; better boundary: icaguard",
+	)
+	warn(
+		unbounded && !enforced && !s.Role.Existing,
+		"role.boundary",
+		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better "+
+			"boundary: icaguard",
 	)
 	warn(
 		s.Bucket.Lifecycle.Word == "expected",
@@ -267,6 +295,11 @@ func (f *File) warnings(s StorageSpec) []warning {
 		"rules that somebody adds later are not reported either; better name those that are on purpose, for example lifecycle: "+
 			"{expected: [archive-raw-data]}",
 	)
+	if own, ok := f.files.policies[s.Documents.TrustPolicy]; ok {
+		for _, text := range doubtsOfTrust(own) {
+			warn(true, "documents.trustPolicy", s.Documents.TrustPolicy+": "+text)
+		}
+	}
 	doubt := s.region().Doubt
 	warn(
 		doubt != "", "icaRegion",

@@ -13,12 +13,23 @@ const parameterPattern = `(/[A-Za-z0-9_.-]+){1,15}`
 // printable is a character that can be seen, or a space: no line break, no control character, none that hides or turns text.
 const printable = `[\p{L}\p{M}\p{N}\p{P}\p{S} ]`
 
+// A managed policy's ARN, whose path may be there (IAM API, CreatePolicy). What IAM reads as a wildcard or a variable is
+// refused, because the ARN becomes part of conditions.
+const (
+	policyARNPattern = `arn:` + partitionWithICA + `:iam::([0-9]{12}|aws):policy/[!-~]+`
+	policyARNRefused = `[*?]|\$\{`
+)
+
 // formats is the table of all forms of text in ica.yaml. Rows without a pattern are checked in code (prefix:
 // checkPrefix; tags: tagKey and tagValue). Its patterns are compiled once.
 var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table that nobody changes
 	"account": {
 		Noun: "an AWS account id", Pattern: `[0-9]{12}`,
 		Allowed: "12 digits, in quotes", Example: `"123456789012"`,
+	},
+	"organization": { // Organizations API, Organization
+		Noun: "the id of an AWS organization", Pattern: `o-[a-z0-9]{10,32}`,
+		Allowed: "o- and 10 to 32 lowercase letters and digits", Example: "o-a1b2c3d4e5",
 	},
 	"awsRegion": {
 		// Only partition aws, whose regions the AWS SDKs recognise by these beginnings, and only the words that AWS uses.
@@ -93,8 +104,12 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 		Allowed: "up to 128 letters, digits and _+=,.@-, not beginning with " + BoundaryPrefix, Example: "illumina-ica-admin-policy",
 	},
 	"boundary": {
-		Noun: "a permissions boundary", Pattern: `icaguard|none|arn:` + partitionWithICA + `:iam::([0-9]{12}|aws):policy/[!-~]+`,
+		Noun: "a permissions boundary", Pattern: `icaguard|none|` + policyARNPattern, Refused: policyARNRefused,
 		Allowed: "icaguard, none, the ARN of a policy", Example: "icaguard",
+	},
+	"policyARN": {
+		Noun: "the ARN of a policy", Pattern: policyARNPattern, Refused: policyARNRefused,
+		Allowed: "the ARN of a managed policy", Example: "arn:aws:iam::123456789012:policy/organisation-boundary",
 	},
 	"prefix": { // checked by checkPrefix, whose error keeps the value to itself
 		Noun:    "a prefix",

@@ -18,8 +18,10 @@ type Home struct {
 	Account, Partition string
 	HomeRegion         string        // AWS region in which the guard runs
 	Emails             []string      // who receives alerts; may be empty
+	GuardBoundary      string        // ARN of the permissions boundary of icaguard's own roles; "" for none
 	AuditEvery         time.Duration // how often everything is checked without an event
 	CreateTrail        bool          // the guard stack creates the CloudTrail trail
+	Organization       string        // of the account; "" if it is not named
 	AuditIAM           bool          // IAM's events do not get home, so it is audited every IAMAuditEvery
 	Digest             string        // of ica.yaml and the documents that it names: says which configuration is deployed
 	Stacks             []Stack       // in the order of deploying: storages, relay, guard
@@ -76,6 +78,7 @@ func (h Home) ARN(service, region, resource string) string {
 func (f *File) home(o Owner) Home {
 	return Home{
 		Account: o.account, Partition: o.partition, HomeRegion: f.HomeRegion, Emails: slices.Clone(f.Alerts.Emails),
+		GuardBoundary: f.Guard.Boundary, Organization: f.Organization,
 		AuditEvery: f.auditEvery(), CreateTrail: f.Trail == "create", AuditIAM: f.auditsIAM(),
 		Digest: f.digest, Stacks: f.stacks(), StorageRegions: f.storageRegions(), KeyRegions: f.keyRegions(o.account),
 	}

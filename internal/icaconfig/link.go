@@ -33,6 +33,15 @@ func (f *File) Owner(account, partition string) (Owner, error) {
 			partitionWithICA,
 		)
 	}
+	for i, s := range f.Storages {
+		if s.regionalName() && s.namedAccount() != account {
+			return Owner{}, fmt.Errorf(
+				"config: baseline: %s:%d: bucket %s can be created in account %s only, but the credentials are those of %s: use the other "+
+					"credentials, or another name",
+				f.src.Name(), f.src.Where(at(i, "bucket.name")).Line, s.Bucket.Name, s.namedAccount(), account,
+			)
+		}
+	}
 	return Owner{account, partition}, nil
 }
 
@@ -54,6 +63,28 @@ func (f *File) Baseline(o Owner) Baseline {
 
 		Exceptions: f.exceptions(),
 	}
+}
+
+// regionalEnding ends the names of an account's regional namespace, NAME-ACCOUNT-REGION-an.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+const regionalEnding = "-an"
+
+// noRegionalNames are the regions without that namespace (same source).
+func noRegionalNames() []string { return []string{"me-south-1", "me-central-1"} }
+
+// regionalName reports whether the bucket is to be created in the account's regional namespace.
+func (s *StorageSpec) regionalName() bool {
+	return !s.Bucket.Existing && strings.HasSuffix(s.Bucket.Name, regionalEnding)
+}
+
+// namedAccount is the account in the name of such a bucket, "" where the name has none.
+func (s *StorageSpec) namedAccount() string {
+	before, isRegional := strings.CutSuffix(s.Bucket.Name, "-"+s.region().AWS+regionalEnding)
+	account := before[max(0, len(before)-12):]
+	if !isRegional || !formats["account"].Match(account) {
+		return ""
+	}
+	return account
 }
 
 // Two storages share a resource if these ids are equal. The empty id shares nothing.
@@ -151,6 +182,14 @@ func (l *linker) link(s *StorageSpec) Storage {
 		Name: s.Name, Mode: s.Mode, Home: l.home, Region: s.region(), CrossAccount: s.region().crossAccount(l.owner.partition),
 		Bucket: bucket, Role: role, Provider: provider, Key: key, Own: l.file.own(s, l.owner),
 	}
+}
+
+// Namespace is what CreateBucket has to be told of a name of the account's regional namespace; "" for all others.
+func (b *Bucket) Namespace() string {
+	if b.Existing || !strings.HasSuffix(b.Name, regionalEnding) {
+		return ""
+	}
+	return "account-regional"
 }
 
 func (f *File) bucket(s *StorageSpec, o Owner) Bucket {

@@ -37,14 +37,35 @@ type userFiles struct {
 
 // readDocument reads a policy document of the user's strictly: unknown keys, keys that stand twice and other versions are errors.
 func readDocument(text []byte) (policy.Document, error) {
+	doc, err := parseDocument(text)
+	if err != nil {
+		return policy.Document{}, err
+	}
+	return doc, checkVersion(doc.Version())
+}
+
+func parseDocument(text []byte) (policy.Document, error) {
 	doc, err := policy.Parse(string(text))
 	if err != nil {
 		return policy.Document{}, errors.New(strings.TrimPrefix(err.Error(), "policy: parse: "))
 	}
-	if doc.Version() != policyVersion {
-		return policy.Document{}, fmt.Errorf("its Version %q is not used here; write %q", doc.Version(), policyVersion)
-	}
 	return doc, nil
+}
+
+func checkVersion(version string) error {
+	if version != policyVersion {
+		return fmt.Errorf("its Version %q is not used here; write %q", version, policyVersion)
+	}
+	return nil
+}
+
+// readTrust also takes the older version that AWS's pages still print, where that means the same.
+func readTrust(text []byte) (policy.Document, error) {
+	doc, err := parseDocument(text)
+	if err != nil {
+		return policy.Document{}, err
+	}
+	return doc, checkVersion(doc.Plain().Version())
 }
 
 // readStatements also takes a plain list of statements, as people paste them.

@@ -39,7 +39,7 @@ type ownKey struct {
 func ownKeys() []ownKey {
 	return []ownKey{
 		{"documents.permissionPolicy", func(s DocumentsSpec) string { return s.PermissionPolicy }, (*userFiles).readPolicy},
-		{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, (*userFiles).readPolicy},
+		{"documents.trustPolicy", func(s DocumentsSpec) string { return s.TrustPolicy }, (*userFiles).readTrust},
 		{
 			"documents.crossAccountStatements",
 			func(s DocumentsSpec) string { return s.CrossAccountStatements },
@@ -51,6 +51,11 @@ func ownKeys() []ownKey {
 
 func (u *userFiles) readPolicy(name string, text []byte) (err error) {
 	u.policies[name], err = readDocument(text)
+	return err
+}
+
+func (u *userFiles) readTrust(name string, text []byte) (err error) {
+	u.policies[name], err = readTrust(text)
 	return err
 }
 
@@ -248,17 +253,59 @@ func (s Storage) wrongAdmission(st policy.Statement) []string {
 		`Principal must be {"Federated": "arn:PARTITION:iam::ACCOUNT:oidc-provider/PROVIDER"}`)
 	expect(len(st.Action) > 0 && !slices.ContainsFunc(st.Action, action), "Action must be sts:AssumeRoleWithWebIdentity")
 	expect(st.Resource == nil && st.NotResource == nil, "a trust policy has no Resource")
-	expect(slices.Equal(c.Values("StringEquals", host+":aud"), policy.Values{s.Provider.Audience}),
-		`Condition must have "StringEquals": {"PROVIDER:aud": "`+s.Provider.Audience+`"}`)
+	expect(!hasKey(c, host+":aud") || slices.Equal(st.ConditionValues(host+":aud"), policy.Values{s.Provider.Audience}) &&
+		len(c.Values("StringEquals", host+":aud"))+len(c.Values("StringLike", host+":aud")) == 1,
+		`Condition must have "StringEquals": {"PROVIDER:aud": "`+s.Provider.Audience+`"}, or StringLike, or nothing about PROVIDER:aud`)
 	expect(
 		len(subjects) > 0 && !slices.ContainsFunc(subjects, others),
 		`Condition must have "StringLike": {"PROVIDER:sub": "system:serviceaccount:NS:irsa-NS-gds*"}, or another service account of the namespace`,
 	)
+	expect(len(c.Values("StringEquals", "sts:RoleSessionName")) == 0,
+		"StringEquals about sts:RoleSessionName can never match: ICA's session names differ, and * is no wildcard there; write "+
+			"StringLike")
 	expect(
 		slices.Equal(c.Values("StringLike", "sts:RoleSessionName"), policy.Values{"PREFIX-*"}),
 		`Condition must have "StringLike": {"sts:RoleSessionName": "PREFIX-*"}, with the word PREFIX: without it every ICA tenant of the region could take the role`,
 	)
 	return all
+}
+
+// hasKey reports whether a condition names the key, under whatever operator.
+func hasKey(c policy.Condition, key string) bool {
+	for operator := range c {
+		if c.Values(operator, key) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// doubtsOfTrust are what may be meant in a trust policy of the user's. Keys end in :aud and :sub, whichever way the
+// provider is written before them.
+func doubtsOfTrust(doc policy.Document) []string {
+	return each(doc, func(st policy.Statement) []string {
+		if st.IsDeny() {
+			return nil
+		}
+		audience, patterns := false, false
+		for _, keys := range st.Condition {
+			for key, values := range keys {
+				audience = audience || strings.HasSuffix(strings.ToLower(key), ":aud")
+				patterns = patterns || strings.HasSuffix(strings.ToLower(key), ":sub") &&
+					slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "*?") })
+			}
+		}
+		var all []string
+		if !audience {
+			all = append(all, "no condition on PROVIDER:aud: only the OIDC provider's own list of audiences says for whom a token has to "+
+				"be issued")
+		}
+		if !patterns {
+			all = append(all, "the condition on PROVIDER:sub admits single service accounts only, where Illumina's page has "+
+				"irsa-NS-gds*: ICA may call from another")
+		}
+		return all
+	})
 }
 
 // wrongCrossAccount: the statements let Illumina's roles use this bucket and nobody anything else.

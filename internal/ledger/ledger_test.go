@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func TestPutAndGet(t *testing.T) {
 func TestBackupRetainsEveryOriginal(t *testing.T) {
 	l, local := newLedger(t)
 	for _, value := range []string{`{"a":1}`, `{"a":2}`} {
-		if err := l.Backup(t.Context(), guard.Backup{
+		if _, err := l.Backup(t.Context(), guard.Backup{
 			Resource: bucket, Setting: "bucket-cors", Value: value,
 			Events: []guard.Event{{Event: "DeleteBucketCors"}},
 		}); err != nil {
@@ -74,11 +75,87 @@ func TestBackupRetainsEveryOriginal(t *testing.T) {
 func TestAwayNamesWhatWasNotBackedUp(t *testing.T) {
 	l, local := newLedger(t)
 	defer local.Recorder().Inject(localaws.Fault{Service: "dynamodb", Kind: localaws.ExplicitDeny})()
-	err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors"})
+	_, err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors"})
 	if err == nil || !strings.Contains(err.Error(), bucket) || !strings.Contains(err.Error(), "bucket-cors") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := l.Get(t.Context(), bucket, "notification"); err == nil {
 		t.Error("a ledger that is away has nothing, and must say so")
+	}
+}
+
+// TestNotUnderstoodCountsAsAbsent, and what is understood is answered as it was stored.
+func TestNotUnderstoodCountsAsAbsent(t *testing.T) {
+	l, local := newLedger(t)
+	key, err := l.Backup(t.Context(), guard.Backup{
+		Resource: bucket, Setting: "bucket-cors", Value: "{}", Diffs: []guard.Diff{{Path: "x"}}, Events: []guard.Event{{EventID: "1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, found, err := l.BackedUp(t.Context(), bucket, "bucket-cors", key)
+	if err != nil || !found || b.Value != "{}" || len(b.Diffs) != 1 || len(b.Events) != 1 {
+		t.Errorf("%+v, found %v, %v", b, found, err)
+	}
+	notice, err := l.PutNotice(t.Context(), guard.Notice{Body: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Put(t.Context(), bucket, "notification", "x"); err != nil {
+		t.Fatal(err)
+	}
+	client := dynamodb.NewFromConfig(local.DirectConfig("us-east-1"))
+	at := func(d time.Duration) string { return l.Now().Add(d).Format("2006-01-02T15:04:05.000000000Z") }
+	for name, more := range map[string]map[string]types.AttributeValue{
+		"no version":        {"version": &types.AttributeValueMemberNULL{Value: true}},
+		"an older version":  {"version": &types.AttributeValueMemberS{Value: "0"}},
+		"a newer version":   {"version": &types.AttributeValueMemberS{Value: "2"}},
+		"another type":      {"version": &types.AttributeValueMemberN{Value: "1"}},
+		"no date":           {"at": &types.AttributeValueMemberS{Value: ""}},
+		"a date of a kind":  {"at": &types.AttributeValueMemberS{Value: "2026-01-15"}},
+		"from the future":   {"at": &types.AttributeValueMemberS{Value: at(6 * time.Minute)}},
+		"of another epoch":  {"at": &types.AttributeValueMemberS{Value: "9999-12-31T23:59:59.000000000Z"}},
+		"nothing but a key": nil,
+	} {
+		for _, k := range [][2]string{{bucket, key}, {bucket, "recorded#notification"}, {guard.SelfName, "notice#" + notice}} {
+			item := map[string]types.AttributeValue{
+				ledger.PartitionKey: &types.AttributeValueMemberS{Value: k[0]}, ledger.SortKey: &types.AttributeValueMemberS{Value: k[1]},
+			}
+			if more != nil {
+				item["version"], item["at"] = &types.AttributeValueMemberS{Value: "1"}, &types.AttributeValueMemberS{Value: at(0)}
+				item["value"] = &types.AttributeValueMemberS{Value: "{}"}
+			}
+			for attribute, value := range more {
+				item[attribute] = value
+			}
+			put := dynamodb.PutItemInput{TableName: aws.String(guard.LedgerTable), Item: item}
+			if _, err := client.PutItem(t.Context(), &put); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, restored, err1 := l.BackedUp(t.Context(), bucket, "bucket-cors", key)
+		_, noticed, err2 := l.Notice(t.Context(), notice)
+		recorded, err3 := l.Get(t.Context(), bucket, "notification")
+		if restored || noticed || recorded != "" || err1 != nil || err2 != nil || err3 != nil {
+			t.Errorf("%s: backup %v, notice %v, recorded %q: %v %v %v", name, restored, noticed, recorded, err1, err2, err3)
+		}
+	}
+}
+
+// TestBackupsSortByTime: trailing zeros of a second are kept.
+func TestBackupsSortByTime(t *testing.T) {
+	l, _ := newLedger(t)
+	now := time.Date(2026, 1, 15, 9, 12, 33, 100_000_000, time.UTC)
+	var keys []string
+	for _, later := range []time.Duration{0, time.Nanosecond, 900 * time.Millisecond} {
+		l.Now = func() time.Time { return now.Add(later) }
+		key, err := l.Backup(t.Context(), guard.Backup{Resource: bucket, Setting: "bucket-cors"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	if !slices.IsSorted(keys) {
+		t.Errorf("%q", keys)
 	}
 }

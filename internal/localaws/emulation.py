@@ -121,6 +121,15 @@ def emulated_by_patches() -> list[Gap]:
             cfn_alarm_arn,
         ),
         Gap(
+            "cfn-own-policies",
+            "cloudformation",
+            "skips AWS::SQS::QueuePolicy, AWS::SNS::TopicPolicy and AWS::Lambda::EventInvokeConfig silently; drops a table's "
+            "ResourcePolicy and PointInTimeRecoverySpecification and a function's RecursiveLoop",
+            "applies them (that an update or a deletion takes them away again is not emulated)",
+            CFN_GUIDE + "aws-template-resource-type-ref.html",
+            cfn_own_policies,
+        ),
+        Gap(
             "s3-new-bucket-defaults",
             "s3",
             "a new bucket has no public access block, ownership controls or encryption; deleted encryption is gone",
@@ -146,6 +155,14 @@ def emulated_by_patches() -> list[Gap]:
             s3_request_payment,
         ),
         Gap(
+            "s3-intelligent-tiering",
+            "s3",
+            "knows none of the calls on a bucket's Intelligent-Tiering configurations",
+            "keeps them by id, lists them, and deletes one; 404 NoSuchConfiguration where there is none",
+            S3_API + "API_PutBucketIntelligentTieringConfiguration.html",
+            s3_intelligent_tiering,
+        ),
+        Gap(
             "s3-encryption-fields",
             "s3",
             "forgets which types of encryption a bucket refuses",
@@ -168,6 +185,14 @@ def emulated_by_patches() -> list[Gap]:
             "answers it where it was put",
             S3_API + "API_GetBucketNotificationConfiguration.html",
             s3_notification_eventbridge,
+        ),
+        Gap(
+            "s3-notification-filter-names",
+            "s3",
+            "answers the names of key filters as they were written",
+            "answers Prefix and Suffix, whatever was written (recorded; the API's page has prefix and suffix)",
+            S3_API + "API_FilterRule.html",
+            s3_notification_filter_names,
         ),
         Gap(
             "s3-notification-targets",
@@ -239,7 +264,7 @@ def emulated_by_patches() -> list[Gap]:
             "iam-update-role",
             "iam",
             "UpdateRole without a description wipes the description",
-            "only the duration has a default when it is omitted (one hour); the description is kept",
+            "keeps the description; an omitted duration becomes one hour, as AWS's page says (a report says that it is kept)",
             IAM_API + "API_UpdateRole.html",
             iam_update_role,
         ),
@@ -366,6 +391,22 @@ def emulated_by_patches() -> list[Gap]:
             LAMBDA_GUIDE + "with-sqs.html",
             lambda_event_source_mapping,
         ),
+        Gap(
+            "sqs-policy-kept",
+            "sqs",
+            "SetQueueAttributes without Policy takes the queue's policy away",
+            "changes the attributes that it is given",
+            "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html",
+            sqs_policy_kept,
+        ),
+        Gap(
+            "lambda-recursion-config",
+            "lambda",
+            "knows neither GetFunctionRecursionConfig nor PutFunctionRecursionConfig",
+            "keeps whether a function may loop: Terminate, until told otherwise",
+            LAMBDA_GUIDE + "API_PutFunctionRecursionConfig.html",
+            lambda_recursion_config,
+        ),
     ]
 
 
@@ -446,9 +487,8 @@ def not_shown() -> list[Gap]:
         Gap(
             "cfn-skipped-types",
             "cloudformation",
-            "skips AWS::S3::BucketPolicy, AWS::SQS::QueuePolicy, AWS::SNS::TopicPolicy, AWS::CloudWatch::Alarm, "
-            "AWS::Events::EventBusPolicy, AWS::Lambda::EventInvokeConfig silently; drops lifecycle rules and Lambda "
-            "architectures",
+            "skips AWS::S3::BucketPolicy, AWS::CloudWatch::Alarm, AWS::Events::EventBusPolicy silently; drops lifecycle rules and "
+            "Lambda architectures",
             "creates them",
             CFN_GUIDE + "aws-template-resource-type-ref.html",
         ),
@@ -765,6 +805,93 @@ def cfn_alarm_arn() -> None:
     KEEP.append(AlarmResource)
 
 
+def cfn_own_policies() -> None:
+    from moto.awslambda.models import LambdaFunction, lambda_backends
+    from moto.core.common_models import CloudFormationModel
+    from moto.dynamodb.models import dynamodb_backends
+    from moto.dynamodb.models.table import Table
+    from moto.sns.models import sns_backends
+    from moto.sqs.models import sqs_backends
+
+    def queue_policy(properties, account_id: str, region_name: str) -> None:
+        for url in properties["Queues"]:
+            queue = sqs_backends[account_id][region_name].get_queue(url.rsplit("/", 1)[1])
+            queue.policy = json.dumps(properties["PolicyDocument"])
+
+    def topic_policy(properties, account_id: str, region_name: str) -> None:
+        for topic in properties["Topics"]:
+            sns_backends[account_id][region_name].get_topic(topic).policy = json.dumps(properties["PolicyDocument"])
+
+    def event_invoke_config(properties, account_id: str, region_name: str) -> None:
+        config = {name: properties[name] for name in ("MaximumRetryAttempts", "DestinationConfig") if name in properties}
+        config = {**config, "MaximumRetryAttempts": int(config.get("MaximumRetryAttempts", 2))}
+        backend = lambda_backends[account_id][region_name]
+        backend.get_function(properties["FunctionName"]).event_invoke_config = []
+        backend.put_function_event_invoke_config(properties["FunctionName"], config)
+
+    for kind, put in (
+        ("AWS::SQS::QueuePolicy", queue_policy),
+        ("AWS::SNS::TopicPolicy", topic_policy),
+        ("AWS::Lambda::EventInvokeConfig", event_invoke_config),
+    ):
+        KEEP.append(applied(CloudFormationModel, kind, put))
+
+    def table_properties(table, properties, account_id: str, region_name: str) -> None:
+        backend = dynamodb_backends[account_id][region_name]
+        if "PointInTimeRecoverySpecification" in properties:
+            backend.update_continuous_backups(table.name, properties["PointInTimeRecoverySpecification"])
+        if "ResourcePolicy" in properties:
+            backend.put_resource_policy(
+                resource_arn=table.table_arn,
+                policy_doc=json.dumps(properties["ResourcePolicy"]["PolicyDocument"]),
+                expected_revision_id=None,
+            )
+
+    def function_properties(function, properties, _account_id: str, _region_name: str) -> None:
+        function.recursive_loop = properties.get("RecursiveLoop", "Terminate")
+
+    also_applied(Table, table_properties)
+    also_applied(LambdaFunction, function_properties)
+
+
+def applied(model: type, kind: str, put) -> type:
+    """A CloudFormation type of something that is a part of another resource, which put sets."""
+
+    def create(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        put(cloudformation_json["Properties"], account_id, region_name)
+        made = cls()
+        made.physical_resource_id = resource_name
+        return made
+
+    def update(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        return create(cls, new_resource_name, cloudformation_json, account_id, region_name)
+
+    return type(
+        kind.replace("::", ""),
+        (model,),
+        {
+            "__module__": "moto.icaguard",  # moto's metaclass takes the service from it
+            "cloudformation_name_type": staticmethod(lambda: ""),
+            "cloudformation_type": staticmethod(lambda: kind),
+            "create_from_cloudformation_json": classmethod(create),
+            "update_from_cloudformation_json": classmethod(update),
+            "delete": lambda self, account_id, region_name: None,
+        },
+    )
+
+
+def also_applied(model: type, put) -> None:
+    """Lets put see what CloudFormation creates, and the properties that moto drops."""
+    create = model.create_from_cloudformation_json.__func__
+
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        made = create(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs)
+        put(made, cloudformation_json["Properties"], account_id, region_name)
+        return made
+
+    model.create_from_cloudformation_json = classmethod(create_from_cloudformation_json)
+
+
 def cfn_bucket_properties() -> None:
     from moto.s3.models import FakeBucket, PublicAccessBlock
 
@@ -957,6 +1084,38 @@ def s3_request_payment() -> None:
     S3Response._bucket_response = respond
 
 
+def s3_intelligent_tiering() -> None:
+    import re
+
+    from moto.s3.exceptions import MalformedXML
+    from moto.s3.responses import S3Response
+
+    original = S3Response._bucket_response
+
+    def respond(self, request, full_url):
+        if "intelligent-tiering" not in request.args or request.method not in ("GET", "PUT", "DELETE"):
+            return original(self, request, full_url)
+        bucket = self.backend.get_bucket(self.bucket_name)
+        configurations = bucket.__dict__.setdefault("intelligent_tiering", {})
+        if request.method == "PUT":
+            content = re.search(rb"<IntelligentTieringConfiguration[^>]*>(.*)</IntelligentTieringConfiguration>", self.body, re.S)
+            if not content:
+                raise MalformedXML()
+            configurations[request.args["id"]] = content.group(1).decode()
+            return ""
+        if request.method == "DELETE":
+            if configurations.pop(request.args["id"], None) is None:
+                return 404, {}, "<Error><Code>NoSuchConfiguration</Code><Message>no such configuration</Message></Error>"
+            return 204, {}, ""
+        tag = "IntelligentTieringConfiguration"
+        listed = "".join(f"<{tag}>{content}</{tag}>" for _, content in sorted(configurations.items()))
+        return f"<ListBucketIntelligentTieringConfigurationsOutput><IsTruncated>false</IsTruncated>{listed}" + (
+            "</ListBucketIntelligentTieringConfigurationsOutput>"
+        )
+
+    S3Response._bucket_response = respond
+
+
 def s3_wrong_region() -> None:
     def guard(call):
         signed = "Authorization" in call.headers
@@ -1090,6 +1249,21 @@ def s3_notification_eventbridge() -> None:
             body = re.sub(r"/>\s*$", "></NotificationConfiguration>", body)  # it may have nothing else
             end = body.rindex("</")
             body = body[:end] + "<EventBridgeConfiguration></EventBridgeConfiguration>" + body[end:]
+        return status, headers, body
+
+    S3Response.get_bucket_notification = get_bucket_notification
+
+
+def s3_notification_filter_names() -> None:
+    import re
+
+    from moto.s3.responses import S3Response
+
+    get = S3Response.get_bucket_notification
+
+    def get_bucket_notification(self):
+        status, headers, body = get(self)
+        body = re.sub(r"<Name>(prefix|suffix)</Name>", lambda m: f"<Name>{m[1].capitalize()}</Name>", body, flags=re.I)
         return status, headers, body
 
     S3Response.get_bucket_notification = get_bucket_notification
@@ -1569,6 +1743,40 @@ def lambda_event_source_mapping() -> None:
         return mapping
 
     LambdaBackend.create_event_source_mapping = create_event_source_mapping
+
+
+def sqs_policy_kept() -> None:
+    from moto.sqs.models import Queue
+
+    set_attributes = Queue._set_attributes
+
+    def _set_attributes(self, attributes, now=None) -> None:
+        kept = {"Policy": self.policy} if getattr(self, "_policy_json", {}).get("Statement") else {}
+        set_attributes(self, {**kept, **attributes}, now)
+
+    Queue._set_attributes = _set_attributes
+
+
+def lambda_recursion_config() -> None:
+    from moto.awslambda.responses import LambdaResponse
+    from moto.awslambda.urls import url_paths
+    from moto.core.responses import ActionResult
+
+    def function(self):
+        from urllib.parse import unquote
+
+        return self.backend.get_function(unquote(self.path.split("/")[-2]))
+
+    def get(self):
+        return ActionResult({"RecursiveLoop": getattr(function(self), "recursive_loop", "Terminate")})
+
+    def put(self):
+        function(self).recursive_loop = self.json_body["RecursiveLoop"]
+        return get(self)
+
+    LambdaResponse.get_function_recursion_config, LambdaResponse.put_function_recursion_config = get, put
+    path = r"{0}/(?P<api_version>[^/]+)/functions/(?P<function_name>[\w_:%-]+)/recursion-config$"
+    url_paths[path] = LambdaResponse.dispatch
 
 
 # --- The server -----------------------------------------------------------------------------------------------------

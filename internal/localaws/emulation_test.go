@@ -15,11 +15,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -43,9 +45,13 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"cfn-subscription":             checkSubscription,
 		"cfn-trail":                    checkTrail,
 		"cfn-alarm-arn":                checkAlarmARN,
+		"cfn-own-policies":             checkOwnPolicies,
+		"sqs-policy-kept":              checkQueuePolicyKept,
+		"lambda-recursion-config":      checkRecursionConfig,
 		"s3-new-bucket-defaults":       checkBucketDefaults,
 		"s3-unknown-sub-resources":     checkUnknownSubResources,
 		"s3-request-payment":           checkRequestPayment,
+		"s3-intelligent-tiering":       checkIntelligentTiering,
 		"s3-expected-bucket-owner":     checkExpectedOwner,
 		"s3-wrong-region":              checkWrongRegion,
 		"s3-malformed-bucket-policy":   checkMalformedPolicy,
@@ -54,6 +60,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"s3-encryption-fields":         checkEncryptionFields,
 		"s3-mfa-delete":                checkMFADelete,
 		"s3-notification-eventbridge":  checkEventBridge,
+		"s3-notification-filter-names": checkFilterNames,
 		"s3-notification-targets":      checkNotificationTargets,
 		"s3-notification-overlap":      checkNotificationOverlap,
 		"s3-ownership-acl":             checkOwnershipACL,
@@ -440,6 +447,51 @@ func checkUnknownSubResources(ctx context.Context, local *localaws.AWS) error {
 	return done(client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}))
 }
 
+func checkIntelligentTiering(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("tiered")
+	put := func(id string, days int32) error {
+		return done(client.PutBucketIntelligentTieringConfiguration(ctx, &s3.PutBucketIntelligentTieringConfigurationInput{
+			Bucket: bucket, Id: &id, IntelligentTieringConfiguration: &s3types.IntelligentTieringConfiguration{
+				Id: &id, Status: s3types.IntelligentTieringStatusEnabled,
+				Filter:   &s3types.IntelligentTieringFilter{Prefix: aws.String("ica/")},
+				Tierings: []s3types.Tiering{{AccessTier: s3types.IntelligentTieringAccessTierArchiveAccess, Days: &days}},
+			},
+		}))
+	}
+	remove := func(id string) error {
+		return done(client.DeleteBucketIntelligentTieringConfiguration(
+			ctx, &s3.DeleteBucketIntelligentTieringConfigurationInput{Bucket: bucket, Id: &id},
+		))
+	}
+	listed := func(want string) error {
+		out, err := client.ListBucketIntelligentTieringConfigurations(
+			ctx, &s3.ListBucketIntelligentTieringConfigurationsInput{Bucket: bucket},
+		)
+		if err != nil {
+			return err
+		}
+		got := ""
+		for _, c := range out.IntelligentTieringConfigurationList {
+			got += fmt.Sprintf("%s %s %s %d; ", *c.Id, *c.Filter.Prefix, c.Tierings[0].AccessTier, *c.Tierings[0].Days)
+		}
+		if got != want {
+			err = fmt.Errorf("configurations %q, want %q", got, want)
+		}
+		return err
+	}
+	if err := errors.Join(wantCode(put("a", 90), "NoSuchBucket"), wantCode(listed(""), "NoSuchBucket")); err != nil {
+		return err
+	}
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	const a, b = "a ica/ ARCHIVE_ACCESS 120; ", "b ica/ ARCHIVE_ACCESS 90; "
+	if err := errors.Join(listed(""), put("b", 90), put("a", 90), put("a", 120), listed(a+b)); err != nil {
+		return err
+	}
+	return errors.Join(remove("b"), wantCode(remove("b"), "NoSuchConfiguration"), listed(a))
+}
+
 func checkRequestPayment(ctx context.Context, local *localaws.AWS) error {
 	client, bucket := direct(local), aws.String("paid")
 	put := func(payer s3types.Payer) error {
@@ -704,6 +756,26 @@ func checkEventBridge(ctx context.Context, local *localaws.AWS) error {
 		if err != nil || (out.EventBridgeConfiguration == nil) != (n.EventBridgeConfiguration == nil) {
 			return fmt.Errorf("notifications %+v %w", out, err)
 		}
+	}
+	return nil
+}
+
+func checkFilterNames(ctx context.Context, local *localaws.AWS) error {
+	const bucket = "filtered"
+	queues := []s3types.QueueConfiguration{toQueue("x", "a/", "s3:ObjectCreated:*")}
+	if err := putNotifications(
+		ctx, local, bucket, true, s3types.NotificationConfiguration{QueueConfigurations: queues},
+	); err != nil {
+		return err
+	}
+	out, err := direct(local).GetBucketNotificationConfiguration(
+		ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)},
+	)
+	if err != nil {
+		return err
+	}
+	if rule := out.QueueConfigurations[0].Filter.Key.FilterRules[0]; rule.Name != "Prefix" || aws.ToString(rule.Value) != "a/" {
+		return fmt.Errorf("filter %s %q", rule.Name, aws.ToString(rule.Value))
 	}
 	return nil
 }
@@ -1273,6 +1345,131 @@ func wantCode(err error, code string) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) || api.ErrorCode() != code {
 		return fmt.Errorf("error %w, want %s", err, code)
+	}
+	return nil
+}
+
+// checkOwnPolicies creates what is a part of another resource.
+func checkOwnPolicies(ctx context.Context, local *localaws.AWS) error {
+	const role = "arn:aws:iam::123456789012:role/own"
+	statement := map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*",
+	}}}
+	iams := iam.NewFromConfig(local.DirectConfig("us-east-1"))
+	_, _ = iams.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("own"), AssumeRolePolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+	)})
+	if err := deploy(ctx, local, "own", map[string]any{
+		"Queue":       resource("AWS::SQS::Queue", map[string]any{"QueueName": "own"}),
+		"QueuePolicy": resource("AWS::SQS::QueuePolicy", map[string]any{"Queues": []any{ref("Queue")}, "PolicyDocument": statement}),
+		"Topic":       resource("AWS::SNS::Topic", map[string]any{"TopicName": "own"}),
+		"TopicPolicy": resource("AWS::SNS::TopicPolicy", map[string]any{"Topics": []any{ref("Topic")}, "PolicyDocument": statement}),
+		"Table": resource("AWS::DynamoDB::Table", map[string]any{
+			"TableName": "own", "BillingMode": "PAY_PER_REQUEST", "ResourcePolicy": map[string]any{"PolicyDocument": statement},
+			"KeySchema":                        []any{map[string]any{"AttributeName": "k", "KeyType": "HASH"}},
+			"AttributeDefinitions":             []any{map[string]any{"AttributeName": "k", "AttributeType": "S"}},
+			"PointInTimeRecoverySpecification": map[string]any{"PointInTimeRecoveryEnabled": true},
+		}),
+		"Function": resource("AWS::Lambda::Function", map[string]any{
+			"FunctionName": "own", "Runtime": "python3.13", "Handler": "index.handler", "Role": role, "RecursiveLoop": "Allow",
+			"Code": map[string]any{"ZipFile": "pass"},
+		}),
+		"Invoke": resource("AWS::Lambda::EventInvokeConfig", map[string]any{
+			"FunctionName": ref("Function"), "Qualifier": "$LATEST", "MaximumRetryAttempts": 1,
+		}),
+	}); err != nil {
+		return err
+	}
+	return wantOwnPolicies(ctx, local)
+}
+
+func ref(name string) map[string]any { return map[string]any{"Ref": name} }
+
+func wantOwnPolicies(ctx context.Context, local *localaws.AWS) error {
+	config, name := local.DirectConfig("us-east-1"), aws.String("own")
+	queue, err := sqs.NewFromConfig(config).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl:       aws.String("https://sqs.us-east-1.amazonaws.com/123456789012/own"),
+		AttributeNames: []sqstypes.QueueAttributeName{"All"},
+	})
+	if err != nil || !strings.Contains(queue.Attributes["Policy"], "Deny") {
+		return fmt.Errorf("queue %+v %w", queue, err)
+	}
+	topic, err := sns.NewFromConfig(config).GetTopicAttributes(
+		ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:own")},
+	)
+	if err != nil || !strings.Contains(topic.Attributes["Policy"], "Deny") {
+		return fmt.Errorf("topic %+v %w", topic, err)
+	}
+	tables := dynamodb.NewFromConfig(config)
+	policy, err := tables.GetResourcePolicy(
+		ctx, &dynamodb.GetResourcePolicyInput{ResourceArn: aws.String("arn:aws:dynamodb:us-east-1:123456789012:table/own")},
+	)
+	if err != nil || !strings.Contains(aws.ToString(policy.Policy), "Deny") {
+		return fmt.Errorf("table's policy %+v %w", policy, err)
+	}
+	backups, err := tables.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: name})
+	if err != nil || backups.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != "ENABLED" {
+		return fmt.Errorf("table's backups %+v %w", backups, err)
+	}
+	functions := lambda.NewFromConfig(config)
+	loops, err := functions.GetFunctionRecursionConfig(ctx, &lambda.GetFunctionRecursionConfigInput{FunctionName: name})
+	if err != nil || loops.RecursiveLoop != "Allow" {
+		return fmt.Errorf("function's loops %+v %w", loops, err)
+	}
+	retries, err := functions.GetFunctionEventInvokeConfig(ctx, &lambda.GetFunctionEventInvokeConfigInput{FunctionName: name})
+	if err != nil || aws.ToInt32(retries.MaximumRetryAttempts) != 1 {
+		return fmt.Errorf("function's retries %+v %w", retries, err)
+	}
+	return nil
+}
+
+func checkQueuePolicyKept(ctx context.Context, local *localaws.AWS) error {
+	client := sqs.NewFromConfig(local.DirectConfig("us-east-1"))
+	const text = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}]}`
+	queue, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{
+		QueueName: aws.String("kept"), Attributes: map[string]string{"Policy": text},
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+		QueueUrl: queue.QueueUrl, Attributes: map[string]string{"VisibilityTimeout": "1"},
+	}); err != nil {
+		return err
+	}
+	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: queue.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{"All"},
+	})
+	if err != nil || !strings.Contains(out.Attributes["Policy"], "Deny") {
+		return fmt.Errorf("attributes %+v %w", out, err)
+	}
+	return nil
+}
+
+func checkRecursionConfig(ctx context.Context, local *localaws.AWS) error {
+	client, name := lambda.NewFromConfig(local.DirectConfig("us-east-1")), aws.String("loops")
+	if err := deploy(ctx, local, "loops", map[string]any{"Function": resource("AWS::Lambda::Function", map[string]any{
+		"FunctionName": *name, "Runtime": "python3.13", "Handler": "index.handler", "Code": map[string]any{"ZipFile": "pass"},
+		"Role": map[string]any{"Fn::GetAtt": []string{"Role", "Arn"}},
+	}), "Role": resource("AWS::IAM::Role", map[string]any{"RoleName": "loops", "AssumeRolePolicyDocument": map[string]any{
+		"Version": "2012-10-17", "Statement": []any{map[string]any{
+			"Effect": "Allow", "Principal": map[string]any{"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
+		}},
+	}})}); err != nil {
+		return err
+	}
+	for _, want := range []lambdatypes.RecursiveLoop{"Terminate", "Allow"} {
+		if want != "Terminate" {
+			if _, err := client.PutFunctionRecursionConfig(
+				ctx, &lambda.PutFunctionRecursionConfigInput{FunctionName: name, RecursiveLoop: want},
+			); err != nil {
+				return err
+			}
+		}
+		got, err := client.GetFunctionRecursionConfig(ctx, &lambda.GetFunctionRecursionConfigInput{FunctionName: name})
+		if err != nil || got.RecursiveLoop != want {
+			return fmt.Errorf("loops %+v, want %s %w", got, want, err)
+		}
 	}
 	return nil
 }

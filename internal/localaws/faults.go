@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/smithy-go/encoding/cbor"
@@ -17,7 +18,7 @@ import (
 // Kind is what goes wrong.
 type Kind string
 
-// The kinds of faults. Except for Slow and Lost, the call never reaches moto.
+// The kinds of faults. Except for Slow, Lost and the first Stale, the call never reaches moto.
 const (
 	Denied       Kind = "denied"        // no policy allows it: may be IAM still spreading a change
 	ExplicitDeny Kind = "explicit deny" // a service control policy denies it: final
@@ -29,6 +30,7 @@ const (
 	Gone         Kind = "gone"          // the resource does not exist: it was deleted, or the read is stale
 	Malformed    Kind = "malformed"     // 200 with a body that does not parse, nothing was done
 	Empty        Kind = "empty"         // 200 without a body, nothing was done
+	Stale        Kind = "stale"         // a read answers what the first one answered since the fault was injected
 )
 
 // Fault is what the recorder does to calls.
@@ -42,6 +44,27 @@ type Fault struct {
 	Times int
 	// Delay is how long a call waits before anything else happens, for every kind.
 	Delay time.Duration
+
+	stale *staleRead
+}
+
+// staleRead is the answer that a Stale fault repeats.
+type staleRead struct {
+	mu    sync.Mutex
+	first *answer
+}
+
+func (s *staleRead) answer(read func() (answer, error)) (answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		got, err := read()
+		if err != nil {
+			return got, err
+		}
+		s.first = &got
+	}
+	return answer{s.first.Status, s.first.Header.Clone(), s.first.Body}, nil
 }
 
 // errCut makes the recorder break the connection to the caller.
@@ -64,7 +87,9 @@ func (f Fault) wait(ctx context.Context) error {
 }
 
 // replaces tells whether the fault answers in moto's place.
-func (f Fault) replaces() bool { return f.Kind != Slow && f.Kind != Lost && f.Kind != "" }
+func (f Fault) replaces() bool {
+	return f.Kind != Slow && f.Kind != Lost && f.Kind != Stale && f.Kind != ""
+}
 
 // answer is AWS's own for that fault, in the protocol of the call.
 func (f Fault) answer(call request, who Identity) answer {
@@ -83,7 +108,7 @@ func (f Fault) answer(call request, who Identity) answer {
 		return answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte("<Broken><answer")}
 	case Empty:
 		return answer{Status: http.StatusOK, Header: http.Header{}}
-	case Slow, Cut, Lost: // moto answers, or nobody
+	case Slow, Cut, Lost, Stale: // moto answers, or nobody
 	}
 	return answer{}
 }

@@ -150,8 +150,12 @@ func mutates(service, operation string) (event, known bool) {
 		"cloudtrail": `^(Get|List|Describe|Lookup)`,
 		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/logging-using-cloudtrail.html
 		"dynamodb": `^(Get|List|Describe|Query|Scan|Batch|Transact|Execute|PutItem|UpdateItem|DeleteItem)`,
+		// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/logging_cw_api_calls_cwl.html
+		"logs": `^(Get|List|Describe|Filter|PutLogEvents|StartQuery|StopQuery|StartLiveTail|TestMetricFilter)`,
+		// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/logging_cw_api_calls.html
+		"monitoring": `^(Get|List|Describe|PutMetricData)`,
 		// Not recorded: the guard listens to none of their calls.
-		"cloudformation": ``, "logs": ``, "monitoring": ``, "sts": ``,
+		"cloudformation": ``, "organizations": ``, "sts": ``,
 	}
 	pattern, known := others[service]
 	return known && !regexp.MustCompile(pattern).MatchString(operation), known
@@ -325,6 +329,15 @@ func s3BucketOperations() []s3Operation { //nolint:funlen // a table
 		{del, "replication", "DeleteBucketReplication", "PutReplicationConfiguration", "DeleteBucketReplication"},
 		{get, "requestPayment", "GetBucketRequestPayment", "GetBucketRequestPayment", ""},
 		{put, "requestPayment", "PutBucketRequestPayment", "PutBucketRequestPayment", "PutBucketRequestPayment"},
+		{get, "intelligent-tiering", "ListBucketIntelligentTieringConfigurations", "GetIntelligentTieringConfiguration", ""},
+		{
+			put, "id&intelligent-tiering", "PutBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration",
+			"PutBucketIntelligentTieringConfiguration",
+		},
+		{
+			del, "id&intelligent-tiering", "DeleteBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration",
+			"DeleteBucketIntelligentTieringConfiguration",
+		},
 		{get, "inventory", "ListBucketInventoryConfigurations", "GetInventoryConfiguration", ""},
 		{get, "id&inventory", "GetBucketInventoryConfiguration", "GetInventoryConfiguration", ""},
 		{put, "id&inventory", "PutBucketInventoryConfiguration", "PutInventoryConfiguration", "PutBucketInventoryConfiguration"},
@@ -379,11 +392,13 @@ type lambdaOperation struct{ method, path, operation, event string }
 // lambdaOperations is the table of calls on functions and their event source mappings: layers, aliases and what else the
 // guard has none of are left out. Rows without event name are reads, or data events.
 //
-// Names: https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html. DeleteFunctionEventInvokeConfig is
-// not on that list; its name is inferred from its siblings'.
+// Names: https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html. DeleteFunctionEventInvokeConfig and
+// PutFunctionRecursionConfig are not on that list; their names are inferred from their siblings'.
 func lambdaOperations() []lambdaOperation {
 	const get, put, del, post = http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodPost
 	const function, mapping = "/2015-03-31/functions/{FunctionName}", "/2015-03-31/event-source-mappings"
+	const recursion = "/2024-08-31/functions/{FunctionName}/recursion-config"
+	const functionURL = "/2021-10-31/functions/{FunctionName}/url"
 	const invokeConfig, tags = "/2019-09-25/functions/{FunctionName}/event-invoke-config", "/2017-03-31/tags/{Resource}"
 	return []lambdaOperation{
 		{get, "/2015-03-31/functions", "ListFunctions", ""},
@@ -406,6 +421,12 @@ func lambdaOperations() []lambdaOperation {
 		{put, invokeConfig, "PutFunctionEventInvokeConfig", "PutFunctionEventInvokeConfig"},
 		{post, invokeConfig, "UpdateFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig"},
 		{del, invokeConfig, "DeleteFunctionEventInvokeConfig", "DeleteFunctionEventInvokeConfig"},
+		{get, recursion, "GetFunctionRecursionConfig", ""},
+		{put, recursion, "PutFunctionRecursionConfig", "PutFunctionRecursionConfig"},
+		{get, functionURL, "GetFunctionUrlConfig", ""},
+		{post, functionURL, "CreateFunctionUrlConfig", "CreateFunctionUrlConfig"},
+		{put, functionURL, "UpdateFunctionUrlConfig", "UpdateFunctionUrlConfig"},
+		{del, functionURL, "DeleteFunctionUrlConfig", "DeleteFunctionUrlConfig"},
 		{get, mapping, "ListEventSourceMappings", ""},
 		{post, mapping, "CreateEventSourceMapping", "CreateEventSourceMapping20150331"},
 		{get, mapping + "/{UUID}", "GetEventSourceMapping", ""},

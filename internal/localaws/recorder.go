@@ -49,6 +49,7 @@ type Recorder struct {
 	identities map[string]Identity
 	faults     []*Fault                 // pointers: Inject's remove finds its own
 	stacks     map[stackKey]*StackState // played, by name
+	functions  map[string]*Function     // that Invoke reaches, by name
 	calls      []Call
 	failures   []error
 }
@@ -69,6 +70,7 @@ func startRecorder(ctx context.Context, local *AWS) (*Recorder, error) {
 		setUp:      local.DirectConfig,
 		identities: map[string]Identity{},
 		stacks:     map[stackKey]*StackState{},
+		functions:  map[string]*Function{},
 	}
 	r.direct = func(ctx context.Context, event Envelope) error {
 		return putEvent(ctx, eventbridge.NewFromConfig(local.DirectConfig(event.Region)), busEvent{
@@ -108,6 +110,7 @@ func (r *Recorder) Deliver(ctx context.Context, event Envelope) error { return r
 func (r *Recorder) Inject(fault Fault) (remove func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	fault.stale = &staleRead{}
 	added := &fault
 	r.faults = append(r.faults, added)
 	return func() {
@@ -227,6 +230,17 @@ func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, 
 	if played, ok := e.recorder.playedStack(req.Context(), call); ok {
 		return played, nil
 	}
+	if function := e.recorder.invoked(call); function != nil {
+		return invoke(req.Context(), function, call)
+	}
+	if fault.Kind == Stale {
+		return fault.stale.answer(func() (answer, error) { return e.ask(req, call) })
+	}
+	return e.ask(req, call)
+}
+
+// ask lets moto answer.
+func (e exchange) ask(req *http.Request, call request) (answer, error) {
 	response, err := e.moto.RoundTrip(req)
 	if err != nil {
 		return answer{}, err

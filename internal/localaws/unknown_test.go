@@ -77,9 +77,9 @@ func (b *env) unknownCalls() []unknownCall {
 				b.s3.DeleteBucketMetricsConfiguration(ctx, &s3.DeleteBucketMetricsConfigurationInput{Bucket: bucket, Id: aws.String("all")}),
 			)
 		}},
-		{"GET bucket?intelligent-tiering", func(ctx context.Context) error { // moto: ListObjects
+		{"GET bucket?analytics", func(ctx context.Context) error { // moto: ListObjects
 			return done(
-				b.s3.ListBucketIntelligentTieringConfigurations(ctx, &s3.ListBucketIntelligentTieringConfigurationsInput{Bucket: bucket}),
+				b.s3.ListBucketAnalyticsConfigurations(ctx, &s3.ListBucketAnalyticsConfigurationsInput{Bucket: bucket}),
 			)
 		}},
 		{"PUT object?encryption", func(ctx context.Context) error { // moto: PutObject

@@ -29,6 +29,8 @@ func Decide(o guard.Outcome) Decision {
 		return silent("setting " + o.RootCause + " reports the cause")
 	case o.DeferredTooLong:
 		return Decision{true, Critical, "a restore has been deferred for too long"}
+	case o.Status == guard.RestoreFailed && o.Untold():
+		return Decision{true, Critical, "it may have been restored, and no later check can tell"}
 	}
 	switch o.Status {
 	case guard.ActionRequired, guard.Drifted:

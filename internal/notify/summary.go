@@ -32,10 +32,8 @@ func Summary(occasion string, outcomes []guard.Outcome, notReached int) (guard.N
 	if err := Table(&text, outcomes); err != nil {
 		return guard.Notice{}, err
 	}
-	return guard.Notice{
-		Subject: Subject("[icaguard] " + result + ": " + occasion), Body: text.String(),
-		Filter: map[string][]string{"severity": {string(how)}, "status": {"summary"}},
-	}, nil
+	filter := map[string][]string{"severity": {string(how)}, "status": {"summary"}}
+	return newNotice("[icaguard] "+result+": "+occasion, text.String(), filter), nil
 }
 
 // Fingerprint is equal for audits of which people would read the same: it leaves out what changes from one check to the

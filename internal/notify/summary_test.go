@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/testlab"
@@ -28,6 +29,9 @@ func TestSummary(t *testing.T) {
 		if len(notice.Subject) > 100 || !strings.HasPrefix(c.subject, notice.Subject) || notice.Filter["severity"][0] != c.severity ||
 			notice.Filter["status"][0] != "summary" {
 			t.Errorf("notice %q %v, want %q, %s", notice.Subject, notice.Filter, c.subject, c.severity)
+		}
+		if !strings.Contains(notice.Body, guard.NotVisible) {
+			t.Errorf("the body does not say what cannot be seen:\n%s", notice.Body)
 		}
 		for _, o := range c.outcomes {
 			if !strings.Contains(notice.Body, string(o.Status)) {
@@ -55,6 +59,11 @@ func TestFingerprint(t *testing.T) {
 		"an alert":        {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
 		"a note":          {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
 		"another storage": {func(o *guard.Outcome) { o.Storages = []string{"lab-test"} }, false},
+		"an exception, instead of its finding": {func(o *guard.Outcome) { o.Accepted = []guard.Excepted{{Reason: "why"}} }, false},
+		"another day on a line to paste":       {func(o *guard.Outcome) { o.Accept = []string{"until: 2027-02-28"} }, true},
+		"a finding whose exception ended": {
+			func(o *guard.Outcome) { o.Notes = []guard.Finding{{Exception: "ended on 2027-02-28"}} }, false,
+		},
 		"a storage more":  {func(o *guard.Outcome) { o.Storages = []string{"lab-prod", "lab-test"} }, false},
 	} {
 		changed := broken
@@ -80,5 +89,20 @@ func TestSummaryOfAPart(t *testing.T) {
 	if notice.Subject != "[icaguard] all 1 settings are well, 12 are not checked yet: first check" ||
 		notice.Filter["severity"][0] != "critical" {
 		t.Errorf("notice %q %v", notice.Subject, notice.Filter)
+	}
+}
+
+// TestMailsFitIntoSNS: it takes 262,144 bytes, attributes and subject included.
+func TestMailsFitIntoSNS(t *testing.T) {
+	o := testlab.Outcome(guard.Drifted)
+	o.Diffs = append(o.Diffs, guard.Diff{Path: "x", Expected: "1", Found: strings.Repeat("研", 200_000)})
+	summary, err := Summary("audit", []guard.Outcome{o}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []guard.Notice{summary, NoticeFor(o, Critical), GuardChanged(guard.Event{}, []guard.Outcome{o})} {
+		if len(n.Body) > 260_000 || !strings.HasSuffix(n.Body, "icaguard validate\n") || !utf8.ValidString(n.Body) {
+			t.Errorf("%s: %d bytes, valid %v", n.Subject, len(n.Body), utf8.ValidString(n.Body))
+		}
 	}
 }

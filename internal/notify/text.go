@@ -9,15 +9,22 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
+// newNotice keeps SNS's limits: 100 characters for the subject of an e-mail and 262,144 bytes for the whole message.
+// https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+func newNotice(subject, body string, filter map[string][]string) guard.Notice {
+	const longest, cut = 250_000, "\n… cut: a mail holds no more. All of it: icaguard validate\n"
+	if len(body) > longest {
+		body = strings.ToValidUTF8(body[:longest], "") + cut
+	}
+	return guard.Notice{Subject: Subject(subject), Body: body, Filter: filter}
+}
+
 // NoticeFor writes the message to people about an outcome, with the severity that was decided.
 func NoticeFor(o guard.Outcome, severity Severity) guard.Notice {
-	return guard.Notice{
-		Subject: Subject(fmt.Sprintf("[icaguard] %s: %s %s", names(o.Storages), o.Setting, o.Status)),
-		Body:    Text(o),
-		Filter: map[string][]string{
-			"severity": {string(severity)}, "status": {string(o.Status)}, "setting": {o.Setting}, Storage: o.Storages,
-		},
-	}
+	subject := fmt.Sprintf("[icaguard] %s: %s %s", names(o.Storages), o.Setting, o.Status)
+	return newNotice(subject, Text(o), map[string][]string{
+		"severity": {string(severity)}, "status": {string(o.Status)}, "setting": {o.Setting}, Storage: o.Storages,
+	})
 }
 
 // names are those of storages in a subject, which is short: the first, and how many share what it is about.
@@ -55,7 +62,7 @@ func Text(o guard.Outcome) string {
 		fmt.Fprintf(&b, "accepted  %s\n          because %s; %s\n", a.What, a.Reason, until(a.Until))
 	}
 	for _, c := range o.Events {
-		fmt.Fprintf(&b, "event     %s by %s at %s (%s)\n", c.Event, c.Actor, c.Time.UTC().Format("2006-01-02 15:04:05Z"), c.EventID)
+		fmt.Fprintf(&b, "event     %s\n", c)
 	}
 	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gates", o.GateSkipped}, {
 		"effect",
@@ -105,5 +112,6 @@ func Table(w io.Writer, outcomes []guard.Outcome) error {
 			fmt.Fprintf(w, "\n%s", Text(o))
 		}
 	}
+	fmt.Fprintf(w, "\n%s\n", guard.NotVisible)
 	return nil
 }

@@ -28,7 +28,7 @@ func (t Topic) Publish(ctx context.Context, n guard.Notice) error {
 	attributes := map[string]types.MessageAttributeValue{}
 	for name, values := range n.Filter {
 		if len(values) == 0 {
-			continue // a message of ours that another wrote
+			continue
 		}
 		attribute, err := attributeOf(name, values)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	callsPerStorage       = 19 // each document that a setting compares, once
+	callsPerStorage       = 20 // each document that a setting compares, once
 	callsPerForeignPolicy = 2  // a managed policy and its default version
 	callsShared           = 2  // by all storages of a region: the provider, and the account's own public access block
 )

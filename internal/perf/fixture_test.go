@@ -95,7 +95,8 @@ type fixture struct {
 	labs     []*testlab.Lab // of each storage
 }
 
-// The queues of a fixture. In AWS they are one: apart, the batches of events are as a test makes them.
+// The queues of a fixture. In AWS they are one, and remediate takes batches of that one only, so both have its ARN: apart,
+// the batches of events are as a test makes them.
 const (
 	events   = "perf-events"   // read by remediate
 	requests = "perf-requests" // posted to by both functions
@@ -173,7 +174,7 @@ func (f *fixture) drain(queue string, function *localaws.Function, all bool) []l
 	f.t.Helper()
 	var batches []localaws.Batch
 	_, err := localaws.Drain(f.t.Context(), localaws.PollerConfig{
-		SQS: f.sqs, QueueURL: f.url(queue), QueueARN: f.arn(queue), Function: function, AwaitAll: all,
+		SQS: f.sqs, QueueURL: f.url(queue), QueueARN: f.arn(requests), Function: function, AwaitAll: all,
 		Observe: func(b localaws.Batch) {
 			batches = append(batches, b)
 			if len(b.Failed) > 0 {

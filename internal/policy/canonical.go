@@ -32,6 +32,9 @@ func (s Statement) facts() map[fact]spelling {
 	add(fact{element: "Effect", value: s.Effect}, "", s.Effect)
 	who, actions, resources := s.principals(), s.actions(), s.resources()
 	for _, p := range who.names {
+		if s.IsDeny() && !who.not && p.everyone() {
+			p.kind = "" // a Deny to "*" and to {"AWS": "*"} are the same (IAM: Principal, "All principals")
+		}
 		add(fact{element: element(who.not, "Principal"), operator: p.kind, value: p.canonical()}, "", show("", p.name))
 	}
 	for _, a := range actions.values {
@@ -41,16 +44,32 @@ func (s Statement) facts() map[fact]spelling {
 		add(fact{element: element(resources.not, "Resource"), value: r}, "", show("", r))
 	}
 	for _, c := range s.conditions() {
-		f := fact{element: "Condition", operator: c.operator, key: lower(c.key)}
+		f := fact{element: "Condition", operator: c.operatorMeant(), key: lower(c.key)}
 		if len(c.values) == 0 {
 			add(f, c.key, "without values")
 		}
 		for _, v := range c.values {
-			f.value = v
+			f.value = c.valueMeant(v)
 			add(f, c.key, show(c.key, v))
 		}
 	}
 	return all
+}
+
+// operatorMeant: aws:SecureTransport is in every request (IAM: global keys), so that IfExists adds nothing.
+func (c condition) operatorMeant() string {
+	if c.operator == "BoolIfExists" && lower(c.key) == "aws:securetransport" {
+		return "Bool"
+	}
+	return c.operator
+}
+
+// valueMeant: true and false ignore case (IAM: Boolean condition operators).
+func (c condition) valueMeant(value string) string {
+	if op, ok := parseOperator(c.operator); ok && (op.base == "Bool" || op.base == "Null") {
+		return lower(value)
+	}
+	return value
 }
 
 func element(not bool, name string) string {
@@ -61,8 +80,8 @@ func element(not bool, name string) string {
 }
 
 // canonical makes an account's root ARN and its bare id one (IAM: Principal, "behave the same way"), in any partition:
-// a policy can name accounts of its own partition only. "*" and {"AWS": "*"} stay different: S3 says that they function
-// differently (S3: Principals).
+// a policy can name accounts of its own partition only. In an Allow, "*" and {"AWS": "*"} stay different: S3 says that they
+// function differently (S3: Principals).
 func (p principal) canonical() string {
 	if account, ok := p.account(); ok {
 		return account
@@ -114,19 +133,3 @@ func (s Statement) canonical() string {
 
 // Same says that two statements mean the same.
 func Same(a, b Statement) bool { return a.canonical() == b.canonical() }
-
-// Equal says that two documents mean the same: the same version and the same statements in any order, each as often.
-// Sid and Id have no meaning. It is true exactly if Diff finds nothing.
-func Equal(a, b Document) bool { return slices.Equal(a.canonical(), b.canonical()) }
-
-func (d Document) canonical() []string {
-	if d.Empty() {
-		return nil
-	}
-	all := make([]string, len(d.statements))
-	for i, s := range d.statements {
-		all[i] = s.canonical()
-	}
-	slices.Sort(all)
-	return append(all, d.version)
-}

@@ -25,8 +25,9 @@ func TestTraps(t *testing.T) {
 		{who + `"Action":"s3:GetObject"`, who + `"Action":"S3:getobject"`, true},
 		{who + `"Action":"s3:*","Condition":{"Bool":{"k":"true"}}`, who + `"Action":"s3:*","Condition":{"Bool":{"k":true}}`, true},
 
-		// S3 says that these two function differently.
-		{`"Principal":"*"` + act, `"Principal":{"AWS":"*"}` + act, false},
+		{`"Principal":"*"` + act, `"Principal":{"AWS":"*"}` + act, true},
+		{`"Principal":"*"` + act, `"Principal":{"AWS":["*","*"]}` + act, true},
+		{`"NotPrincipal":"*"` + act, `"NotPrincipal":{"AWS":"*"}` + act, false},
 		{`"Principal":{"AWS":"123456789012"}` + act, `"Principal":{"Federated":"123456789012"}` + act, false},
 		{`"Principal":{"AWS":"123456789012"}` + act, `"Principal":{"AWS":"arn:aws:iam::123456789013:root"}` + act, false},
 		{`"Principal":{"Service":"123456789012"}` + act, `"Principal":{"Service":"arn:aws:iam::123456789012:root"}` + act, false},
@@ -58,7 +59,15 @@ func TestTraps(t *testing.T) {
 		},
 		{`"Action":"a","Condition":{"NumericLessThan":{"k":1}}`, `"Action":"a","Condition":{"NumericLessThan":{"k":"1"}}`, true},
 		{`"Action":"a","Condition":{"NumericLessThan":{"k":1}}`, `"Action":"a","Condition":{"NumericLessThan":{"k":1.0}}`, false},
-		{`"Action":"a"`, `"Action":"a","Condition":{}`, false},
+		{`"Action":"a"`, `"Action":"a","Condition":{}`, true},
+		{`"Action":"a","Condition":{"Bool":{"k":"FALSE"}}`, `"Action":"a","Condition":{"Bool":{"k":["false",false]}}`, true},
+		{`"Action":"a","Condition":{"Null":{"k":"True"}}`, `"Action":"a","Condition":{"Null":{"k":true}}`, true},
+		{`"Action":"a","Condition":{"StringEquals":{"k":"FALSE"}}`, `"Action":"a","Condition":{"StringEquals":{"k":"false"}}`, false},
+		{
+			`"Action":"a","Condition":{"BoolIfExists":{"aws:securetransport":"False"}}`,
+			`"Action":"a","Condition":{"Bool":{"aws:SecureTransport":"false"}}`, true,
+		},
+		{`"Action":"a","Condition":{"BoolIfExists":{"aws:x":"false"}}`, `"Action":"a","Condition":{"Bool":{"aws:x":"false"}}`, false},
 		{`"Action":"a","Condition":{}`, `"Action":"a","Condition":{"Bool":{}}`, false},
 		{`"Action":"a"`, `"Sid":"anything","Action":"a"`, true},
 	} {
@@ -99,7 +108,9 @@ func TestEqualDocuments(t *testing.T) {
 		same bool
 	}{
 		{"order of statements", doc(t, a, b), doc(t, b, a), true},
-		{"a statement twice", doc(t, a, b), doc(t, a, b, a), false},
+		{"a statement twice", doc(t, a, b), doc(t, a, b, a), true},
+		{"everyone, in an Allow", doc(t, strings.Replace(a, `{"AWS": "`+crossACC+`"}`, `"*"`, 1)), doc(t, strings.Replace(a, crossACC,
+			"*", 1)), false},
 		{"another statement", doc(t, a), doc(t, a, b), false},
 		{
 			"version", must(t, `{"Version":"2012-10-17","Statement":`+a+`}`), must(t, `{"Version":"2008-10-17","Statement":`+a+`}`),

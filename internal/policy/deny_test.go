@@ -95,8 +95,8 @@ func TestDenies(t *testing.T) {
 		{"aimed at the role", everyone(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/Illumina*"}}`), "hits", "ArnLike"},
 		{"aimed at the role, as text", everyone(`{"StringEquals":{"aws:PrincipalArn":["x","` + roleARN + `"]}}`), "hits", "StringEquals"},
 		{"aimed at users", everyone(`{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:user/*"}}`), "", ""},
-		{"for any value", everyone(`{"ForAnyValue:ArnLike":{"aws:PrincipalArn":"arn:aws:iam::1:user/x"}}`), "may", "ForAnyValue:ArnLike"},
-		{"for all values", everyone(`{"ForAllValues:StringNotLike":{"aws:PrincipalArn":"` + roleARN + `"}}`), "may", "ForAllValues:StringNotLike"},
+		{"for any value", everyone(`{"ForAnyValue:ArnLike":{"aws:PrincipalArn":"arn:aws:iam::1:user/x"}}`), "", ""},
+		{"for all values", everyone(`{"ForAllValues:StringNotLike":{"aws:PrincipalArn":"` + roleARN + `"}}`), "", ""},
 		{"operator in other case", everyone(`{"arnnotlike":{"aws:PrincipalArn":"` + roleARN + `"}}`), "may", "arnnotlike"},
 
 		{"but the role's id", everyone(`{"StringNotLike":{"aws:userId":["` + roleID + `:*","123456789012"]}}`), "", ""},

@@ -9,7 +9,7 @@ import (
 // Merge puts our statements into a document that others own too. Theirs, the Id and the version stay as they are, in their order.
 //
 // A statement under one of our Sids is ours: it is restored in its place unless it means the same. A statement of ours
-// that is not there is appended, unless one of theirs Covers it. The differences say what is changed; without any the
+// that is not there is appended, unless theirs cover it. The differences say what is changed; without any the
 // result is present, nothing is to be written.
 //
 // It fails where doing so would harm: a Deny stands under the Sid of our Allow (an explicit Deny is a decision of
@@ -58,7 +58,7 @@ func (d *Document) require(need Statement) ([]Difference, error) {
 }
 
 func (d *Document) add(need Statement) []Difference {
-	if slices.ContainsFunc(d.statements, func(have entry) bool { return Covers(have.Statement, need) }) {
+	if d.Covers(need) {
 		return nil
 	}
 	d.statements = append(d.statements, entry{Statement: need})

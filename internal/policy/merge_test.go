@@ -174,6 +174,8 @@ func TestCovers(t *testing.T) {
 		{"the same condition", strings.Replace(other, "aws:PrincipalOrgID", "AWS:principalorgid", 1), other, true},
 		{"another value", strings.Replace(other, `"o-1"`, `["o-1","o-2"]`, 1), other, false},
 		{"another operator", strings.Replace(other, `StringEquals`, `StringLike`, 1), other, false},
+		{"the same condition, if the key exists", strings.Replace(other, `StringEquals`, `StringEqualsIfExists`, 1), other, true},
+		{"only if the key exists", other, strings.Replace(other, `StringEquals`, `StringEqualsIfExists`, 1), false},
 		{"Deny", change("Allow", "Deny"), need, false},
 		{"Deny needed", change("Allow", "Deny"), change("Allow", "Deny"), true},
 	} {

@@ -22,7 +22,7 @@ type Statement struct {
 	NotAction    Values    `json:",omitempty"`
 	Resource     []string  `json:",omitempty"`
 	NotResource  []string  `json:",omitempty"`
-	Condition    Condition `json:",omitzero"` // empty, which AWS's console writes, is another than none
+	Condition    Condition `json:",omitzero"` // empty, which AWS's console writes, is written as it was read
 }
 
 const (
@@ -142,8 +142,8 @@ func (p Principal) names() []principal {
 	return all
 }
 
-// condition is one key under one operator with its values. An operator without keys is one with no key, an empty
-// Condition one with neither.
+// condition is one key under one operator with its values. An operator without keys is one with no key; an empty Condition
+// is none, as nothing has to be true (IAM: Condition; KMS's console writes it).
 type condition struct {
 	operator, key string
 	values        []string
@@ -151,9 +151,6 @@ type condition struct {
 
 // conditions are in the order of their operators and keys.
 func (s Statement) conditions() []condition {
-	if s.Condition != nil && len(s.Condition) == 0 {
-		return []condition{{}}
-	}
 	var all []condition
 	for _, operator := range slices.Sorted(maps.Keys(s.Condition)) {
 		keys := s.Condition[operator]

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
@@ -23,6 +25,21 @@ type Queue struct {
 	SQS           *sqs.Client
 	URL           string
 	DeadLetterURL string
+}
+
+// Is reports whether an ARN is the queue's: both the ARN and the URL end with account and name.
+func (q Queue) Is(arn string) bool {
+	account, name := lastTwo(arn, ":")
+	wantedAccount, wantedName := lastTwo(q.URL, "/")
+	return name != "" && account == wantedAccount && name == wantedName
+}
+
+func lastTwo(text, separator string) (before, last string) {
+	parts := strings.Split(text, separator)
+	if len(parts) < 2 {
+		return "", ""
+	}
+	return parts[len(parts)-2], parts[len(parts)-1]
 }
 
 const (
@@ -99,9 +116,9 @@ var errRefused = errors.New("SQS did not take the message")
 
 func seconds(d time.Duration) int32 { return int32(min(d, maxDelay) / time.Second) }
 
-// Renotify posts a notice that could not be delivered, to be tried again after the given time.
-func (q Queue) Renotify(ctx context.Context, notice guard.Notice, after time.Duration) error {
-	body, err := guard.Encode(notice)
+// Send posts a message that is no request, to arrive after its time, at most 15 minutes.
+func (q Queue) Send(ctx context.Context, m guard.Message, after time.Duration) error {
+	body, err := guard.Encode(m)
 	if err != nil {
 		return err
 	}
@@ -110,6 +127,7 @@ func (q Queue) Renotify(ctx context.Context, notice guard.Notice, after time.Dur
 
 // SendToDeadLetters puts a message that cannot be understood into the dead-letter queue, with the reason as an attribute.
 func (q Queue) SendToDeadLetters(ctx context.Context, body, reason string) error {
+	reason = cloudtrail.Plain(reason) // it may quote the body, and SQS takes no control characters
 	return q.send(ctx, &sqs.SendMessageInput{
 		QueueUrl: &q.DeadLetterURL, MessageBody: &body,
 		MessageAttributes: map[string]types.MessageAttributeValue{"reason": {DataType: aws.String("String"), StringValue: &reason}},

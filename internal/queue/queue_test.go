@@ -105,3 +105,19 @@ func TestPostNothing(t *testing.T) {
 		t.Errorf("errors %v", errs)
 	}
 }
+
+// TestIs: a queue of the same name in another account is another one, and so is one whose name begins alike.
+func TestIs(t *testing.T) {
+	q := queue.Queue{URL: "https://sqs.us-east-1.amazonaws.com/123456789012/icaguard-requests"}
+	for arn, want := range map[string]bool{
+		"arn:aws:sqs:us-east-1:123456789012:icaguard-requests": true, "": false, ":": false, "icaguard-requests": false,
+		"arn:aws:sqs:us-east-1:999999999999:icaguard-requests": false, "arn:aws:sqs:us-east-1:123456789012:icaguard-requests-2": false,
+	} {
+		if q.Is(arn) != want {
+			t.Errorf("%q: want %v", arn, want)
+		}
+	}
+	if (queue.Queue{}).Is("") {
+		t.Error("no queue is nobody's")
+	}
+}

@@ -20,7 +20,7 @@ import (
 // Request says what to render for whom.
 type Request struct {
 	Storage    icaconfig.Storage
-	Others     []icaconfig.Storage     // all storages that an SCP is to cover besides, may be empty
+	Qualifier  string                  // of `cdk bootstrap`, in the names of CDK's roles
 	Own        icaconfig.DocumentsSpec // the user's own documents, by file name
 	HomeRegion string                  // AWS region of the prefix's parameter
 	Account    string                  // 12 digits
@@ -46,6 +46,7 @@ type kind struct {
 	own    func(icaconfig.DocumentsSpec) string // the user's own file in place of ours, may be nil
 	body   func(Request) (any, error)
 	apply  func(Request) []string // lines of the script
+	whole  bool                   // it is the account's, whatever storage was named
 }
 
 func kinds() []kind {
@@ -75,7 +76,14 @@ func kinds() []kind {
 			name:   "scp",
 			body:   scpBody,
 			apply:  applySCP,
-			source: icaconfig.Source{Sure: "derived", Why: "from the table of settings: what the guard writes, and what undoes it"},
+			source: icaconfig.Source{Sure: "derived", Why: "from the table of settings: what icaguard writes, and what undoes it"},
+		},
+		{
+			name:   "scp-icaguard",
+			whole:  true,
+			body:   ownSCPBody,
+			apply:  applyOwnSCP,
+			source: icaconfig.Source{Sure: "derived", Why: "from the table of self checks: what changes icaguard itself"},
 		},
 	}
 	for i, k := range all {
@@ -116,8 +124,12 @@ func Document(name string, r Request) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, fmt.Errorf("render: %s of storage %s: %w", name, r.Storage.Name, err)
 	}
+	of := "storage " + r.Storage.Name
+	if all[i].whole {
+		of = "account " + r.Account
+	}
 	lines := append(
-		[]string{"# " + name + " for storage " + r.Storage.Name, "# How sure it is: " + all[i].sure(r.Own)},
+		[]string{"# " + name + " for " + of, "# How sure it is: " + all[i].sure(r.Own)},
 		all[i].apply(r)...)
 	return Rendered{Document: indented(body), Apply: strings.Join(lines, "\n") + "\n"}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
@@ -16,65 +17,109 @@ import (
 // (https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html).
 const mostOfSCP = 5120
 
-// scpBody denies everybody but the guard and CloudFormation what changes the settings. Both the actions and the resources
-// come from the table of settings, so a setting that is added is covered.
+// DefaultQualifier is in the names of the roles that `cdk bootstrap` makes, unless it was given another
+// (https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html).
+const DefaultQualifier = "hnb659fds"
+
+// scpBody denies everybody but remediate and CloudFormation what changes one storage's settings. Both the actions and
+// the resources come from the table of settings, so a setting that is added is covered.
 func scpBody(r Request) (any, error) {
+	s := r.Storage
+	remediate := s.Home.ARN("iam", "", "role/"+guard.RemediateFunction)
+	deployers := append(policy.Values{remediate}, r.cdkRoles("cfn-exec")...)
 	var all []policy.Statement
-	for _, s := range append([]icaconfig.Storage{r.Storage}, r.Others...) {
-		for _, statement := range denials(s, r.Account) {
-			all = merged(all, statement)
-		}
+	for _, service := range []string{"s3", "iam", "kms"} {
+		ours, icas := split(changing(service, s), s)
+		all = append(all, deny(ours, resources(service, s), deployers)...)
+		all = append(all, deny(icas, resources(service, s), append(slices.Clone(deployers), s.Role.ARN))...)
 	}
-	if body := policy.New(all...); len(indented(body)) <= mostOfSCP {
-		return body, nil
-	}
-	return compact(policy.New(all...))
+	return fitting(policy.New(all...))
 }
 
-// compact saves the white space.
-func compact(body any) (json.RawMessage, error) {
+// ownSCPBody denies everybody but CDK's roles what changes icaguard's own resources, and the roles of CDK themselves:
+// whoever may write a role that an exception names passes every other statement. What is denied comes from the table of
+// self checks; pauses and addresses stay people's to set. It is one statement, as the exceptions are most of its length.
+func ownSCPBody(r Request) (any, error) {
+	h, cdk := r.Storage.Home, append(r.cdkRoles("cfn-exec"), r.cdkRoles("deploy")...)
+	actions := passing()
+	on := []string{
+		h.ARN("iam", "", "policy/icaguard-*"), h.ARN("cloudformation", "*", "stack/icaguard-*"),
+		h.ARN("iam", "", "role/cdk-"+r.Qualifier+"-*"), h.ARN("logs", h.HomeRegion, "log-group:/aws/lambda/icaguard-*"),
+	}
+	for _, check := range self.All() {
+		arn := check.On.ARN(r.Storage)
+		switch {
+		case check.On == self.OnPauses, check.On == self.OnTrails && !h.CreateTrail:
+			continue
+		case check.On == self.OnTrails:
+			arn = h.ARN("cloudtrail", "*", "trail/icaguard-*")
+		}
+		actions, on = append(actions, heard(check)...), append(on, arn)
+	}
+	slices.Sort(actions)
+	return fitting(policy.New(deny(slices.Compact(actions), on, cdk)...))
+}
+
+// passing are the ways to act as a role of ours without changing it: through a stack, which keeps its role, or by giving
+// the role to a service.
+func passing() policy.Values {
+	return policy.Values{
+		"cloudformation:CreateChangeSet", "cloudformation:DeleteStack", "cloudformation:ExecuteChangeSet",
+		"cloudformation:SetStackPolicy", "cloudformation:UpdateStack", "cloudformation:UpdateTerminationProtection", "iam:PassRole",
+	}
+}
+
+// cdkRoles are the roles of a kind that `cdk bootstrap` made in the regions of the file, by their exact ARNs: by a
+// pattern anybody could name a role so that it passes.
+func (r Request) cdkRoles(kind string) policy.Values {
+	h := r.Storage.Home
+	var roles policy.Values
+	for _, region := range h.Regions() {
+		roles = append(roles, h.ARN("iam", "", "role/cdk-"+r.Qualifier+"-"+kind+"-role-"+h.Account+"-"+region))
+	}
+	return roles
+}
+
+// heard are the IAM actions behind the events that an own row listens to, those on the row's resources: a mapping is no
+// function, a subscription no topic.
+func heard(check guard.SelfCheck) policy.Values {
+	var actions policy.Values
+	for _, trigger := range check.Triggers {
+		for _, event := range trigger.Events {
+			if strings.HasSuffix(event, "EventSourceMapping") || strings.Contains(event, "ubscri") {
+				continue
+			}
+			service := strings.TrimPrefix(trigger.Source, "aws.")
+			if service == "monitoring" {
+				service = "cloudwatch"
+			}
+			actions = append(actions, service+":"+event)
+		}
+	}
+	return actions
+}
+
+// fitting is the document as it is, or without its white space where only so AWS takes it.
+func fitting(body policy.Document) (any, error) {
+	if len(indented(body)) <= mostOfSCP {
+		return body, nil
+	}
 	text, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("marshal: %w", err)
 	}
 	if size := len(text) + len("\n"); size > mostOfSCP {
-		return nil, fmt.Errorf("it has %d characters, but AWS takes %d: render one for each storage, with --storage", size, mostOfSCP)
+		return nil, fmt.Errorf("it has %d characters, but AWS takes %d: use shorter names or fewer regions", size, mostOfSCP)
 	}
-	return text, nil
-}
-
-// merged adds a statement, or only its resources where another has the same actions and exceptions.
-func merged(all []policy.Statement, s policy.Statement) []policy.Statement {
-	for i := range all {
-		if same := indented(all[i].Action) == indented(s.Action) && indented(all[i].Condition) == indented(s.Condition); same {
-			all[i].Resource = slices.Compact(slices.Sorted(slices.Values(append(all[i].Resource, s.Resource...))))
-			return all
-		}
-	}
-	return append(all, s)
-}
-
-// denials are the statements for one storage, one for each service, and one for what ICA's own role has to be able to do.
-func denials(s icaconfig.Storage, account string) []policy.Statement {
-	guards := policy.Values{
-		"arn:aws:iam::" + account + ":role/" + guard.RemediateFunction,
-		"arn:aws:iam::" + account + ":role/cdk-*-cfn-exec-role-*", // CloudFormation's, as cdk bootstrap makes it
-	}
-	var all []policy.Statement
-	for _, service := range []string{"s3", "iam", "kms"} {
-		ours, icas := split(changing(service, s), s)
-		all = append(all, deny(ours, resources(service, s), guards)...)
-		all = append(all, deny(icas, resources(service, s), append(slices.Clone(guards), s.Role.ARN))...)
-	}
-	return all
+	return json.RawMessage(text), nil
 }
 
 func deny(actions, on []string, but policy.Values) []policy.Statement {
-	if len(actions) == 0 {
+	if len(actions) == 0 || len(on) == 0 {
 		return nil
 	}
 	return []policy.Statement{{
-		Effect: "Deny", Action: actions, Resource: on, Condition: policy.Condition{"ArnNotLike": {"aws:PrincipalArn": but}},
+		Effect: "Deny", Action: actions, Resource: on, Condition: policy.Condition{"ArnNotEquals": {"aws:PrincipalArn": but}},
 	}}
 }
 
@@ -94,13 +139,17 @@ func split(actions []string, s icaconfig.Storage) (ours, icas []string) {
 	return ours, icas
 }
 
-// changing lists the actions of a service that change what the guard keeps: those with which it writes, and those behind
-// the events on which it checks. What it only watches stays the lab's own.
+// givesRights is the setting that is about what others let the role do.
+const givesRights = "role-foreign-policies"
+
+// changing lists the actions of a service that change what icaguard restores: those with which it writes, and those
+// behind the events on which it checks. What it only watches of a bucket stays the lab's own; what it only watches of
+// the role, an inline policy of others, gives rights to whoever holds the role.
 func changing(service string, s icaconfig.Storage) []string {
 	var actions []string
 	for _, setting := range settings.All() {
 		writes := written(service, setting, s)
-		if len(writes) == 0 {
+		if len(writes) == 0 && setting.ID != givesRights {
 			continue
 		}
 		actions = append(actions, writes...)
@@ -128,10 +177,10 @@ func written(service string, setting guard.Setting, s icaconfig.Storage) []strin
 }
 
 // actionOf is the IAM action behind an event, if it has one of its own. In S3 only two deletions do; the others are done
-// with the action that puts, which the guard writes with. KMS's DeleteKey is AWS's own act when the waiting time is over
-// (Service Authorization Reference).
+// with the action that puts, which icaguard writes with. KMS's DeleteKey and DeleteExpiredKeyMaterial are AWS's own acts
+// when a time is over, and DisconnectCustomKeyStore is no action on a key (Service Authorization Reference).
 func actionOf(service, event string) []string {
-	own := event != "DeleteKey"
+	own := !slices.Contains([]string{"DeleteKey", "DeleteExpiredKeyMaterial", "DisconnectCustomKeyStore"}, event)
 	if service == "s3" {
 		own = slices.Contains([]string{"DeleteBucket", "DeleteBucketPolicy"}, event)
 	}
@@ -159,22 +208,43 @@ func resources(service string, s icaconfig.Storage) []string {
 	return all
 }
 
-func applySCP(r Request) []string {
-	lines := comment(
-		"For the organisation's management account. It lets only icaguard and CloudFormation change what icaguard guards: nobody "+
-			"else of",
-		"account "+r.Account+", administrators included, can repair, delete or re-create any of it while it is attached.",
+// scpLimits say what no such policy does, for the people who attach it.
+func scpLimits() []string {
+	return comment(
+		"It does not bind the organisation's management account, nor who may assume CDK's deploy role or pass its execution role",
+		"to CloudFormation. cdk bootstrap of these regions and icaguard probe, whose calls it denies, need it detached.",
+		"AWS attaches few of them to one account: put the others on its organisational unit.",
 	)
-	for _, s := range append([]icaconfig.Storage{r.Storage}, r.Others...) {
-		if s.Mode == icaconfig.Observe {
-			lines = append(
-				lines,
-				comment("Storage "+s.Name+" is in mode observe: then icaguard repairs nothing either. Go to enforce first.")...)
-		}
+}
+
+func applySCP(r Request) []string {
+	s := r.Storage
+	lines := comment(
+		"For the organisation's management account. It lets only icaguard and CloudFormation change what icaguard restores of",
+		"storage "+s.Name+"; nobody else of account "+r.Account+" can repair, delete or re-create it while it is attached.",
+		"Without the policy of icaguard render scp-icaguard it is worth little: who may change the roles that it excepts may",
+		"change everything.",
+	)
+	lines = append(lines, scpLimits()...)
+	if s.Mode == icaconfig.Observe {
+		lines = append(lines, comment("It is in mode observe: then icaguard restores nothing either. Go to enforce first.")...)
 	}
-	return append(lines,
-		"id=$("+words("aws", "organizations", "create-policy", "--type", "SERVICE_CONTROL_POLICY", "--name", "icaguard-"+r.Account,
-			"--description", "Only icaguard and CloudFormation change what ICA needs", "--content", r.file(),
-			"--query", "Policy.PolicySummary.Id", "--output", "text")+") &&",
-		"  "+words("aws", "organizations", "attach-policy", "--target-id", r.Account, "--policy-id")+` "$id"`)
+	return append(lines, attachSCP(r, "icaguard-"+s.Name, "Only icaguard and CloudFormation change what ICA needs")...)
+}
+
+func applyOwnSCP(r Request) []string {
+	lines := comment(
+		"For the organisation's management account. It lets only CDK's roles with qualifier "+r.Qualifier+" change icaguard's own",
+		"resources in account "+r.Account+", and those roles themselves. One for each account, beside that of each storage",
+		"(icaguard render scp).",
+	)
+	return append(append(lines, scpLimits()...), attachSCP(r, "icaguard-"+r.Account, "Only CloudFormation changes icaguard")...)
+}
+
+func attachSCP(r Request, name, description string) []string {
+	return []string{
+		"id=$(" + words("aws", "organizations", "create-policy", "--type", "SERVICE_CONTROL_POLICY", "--name", name,
+			"--description", description, "--content", r.file(), "--query", "Policy.PolicySummary.Id", "--output", "text") + ") &&",
+		"  " + words("aws", "organizations", "attach-policy", "--target-id", r.Account, "--policy-id") + ` "$id"`,
+	}
 }

@@ -72,11 +72,21 @@ func (m Meter) measures(o guard.Outcome) []measure {
 	}
 	if o.Status == guard.Restored {
 		measures = append(measures, measure{Restored, "Count", 1})
-		if len(o.Events) > 0 && !o.Events[0].Time.IsZero() {
-			measures = append(measures, measure{RestoreSeconds, "Seconds", m.Now().Sub(o.Events[0].Time).Seconds()})
+		if took, known := m.since(o.Events); known {
+			measures = append(measures, measure{RestoreSeconds, "Seconds", took.Seconds()})
 		}
 	}
 	return measures
+}
+
+// since is how long ago the first event was, as far as its time can be true: it is as reported.
+func (m Meter) since(events []guard.Event) (time.Duration, bool) {
+	const longest = 14 * 24 * time.Hour // more than a message stays on a queue
+	if len(events) == 0 {
+		return 0, false
+	}
+	took := m.Now().Sub(events[0].Time)
+	return max(0, took), took < longest && took > -time.Minute // CloudTrail's clock is another
 }
 
 // dimensions of a metric; the setting may be left out.

@@ -109,3 +109,19 @@ func TestHealth(t *testing.T) {
 		t.Errorf("measured (-want +got):\n%s", diff)
 	}
 }
+
+// TestReportedTimesAreNotMeasured where they cannot be true: an event's time is as reported.
+func TestReportedTimesAreNotMeasured(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Second)
+	for at, want := range map[time.Time]float64{
+		{}: -1, now.Add(time.Hour): -1, now.AddDate(8000, 0, 0): -1, now.AddDate(-50, 0, 0): -1, now.Add(-time.Hour): 3600,
+		now.Add(time.Second): 0,
+	} {
+		got, known := measured(t, now, guard.Outcome{
+			Storages: []string{"lab"}, Setting: "bucket-cors", Status: guard.Restored, Events: []guard.Event{{Time: at}},
+		})["RestoreSeconds Storage=lab Setting=bucket-cors"]
+		if known != (want >= 0) || known && got != want {
+			t.Errorf("%s: measured %v, %v; want %v", at, got, known, want)
+		}
+	}
+}

@@ -40,11 +40,18 @@ type Report struct {
 	Outcomes []guard.Outcome `json:"outcomes"`
 	Pauses   []string        `json:"pauses,omitempty"` // what is not restored now, until when and why
 	Warnings []string        `json:"warnings,omitempty"`
+	// NotVisible names what no audit of an account can see.
+	NotVisible string `json:"notVisible"`
+}
+
+// Asked is the answer to who asks the deployed guard to check: what was put on its queue.
+type Asked struct {
+	Asked []guard.Request `json:"asked"`
 }
 
 // New makes the report of an audit of what the file describes.
 func New(file *icaconfig.File, outcomes []guard.Outcome) Report {
-	return Report{ExitCode: guard.ExitCode(outcomes), Outcomes: outcomes, Warnings: file.Warnings()}
+	return Report{ExitCode: guard.ExitCode(outcomes), Outcomes: outcomes, Warnings: file.Warnings(), NotVisible: guard.NotVisible}
 }
 
 // WithPauses adds what is paused. The audit stands, whatever of the pauses could not be read.

@@ -17,6 +17,7 @@ import (
 	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // MakeHome makes the guard itself as its stacks do, once in a local AWS: all labs have it in common.
@@ -26,7 +27,10 @@ func MakeHome(t testing.TB, local *localaws.AWS, h icaconfig.Home) {
 		Regions: h.Regions(), Queue: guard.RequestQueue, DeadLetters: guard.DeadLetterQueue, Topic: guard.AlertTopic,
 		Table: guard.LedgerTable,
 		Trail: guard.TrailName, PartitionKey: ledger.PartitionKey, SortKey: ledger.SortKey, Emails: h.Emails,
-		Functions: []string{guard.RemediateFunction, guard.ValidateFunction},
+		Functions: []string{guard.RemediateFunction, guard.ValidateFunction}, Policies: map[string]string{},
+	}
+	for arn, statements := range self.Policies(h) {
+		home.Policies[arn] = policy.New(statements...).JSON()
 	}
 	for _, region := range h.Regions()[1:] {
 		home.Roles = append(home.Roles, guard.RelayRole+region)

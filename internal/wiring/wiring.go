@@ -100,6 +100,7 @@ type Wired struct {
 	*guard.Engine
 	Deploys *gates.Deploys
 	Pauses  *gates.Pauses
+	Ledger  ledger.Ledger
 }
 
 // Engine makes the engine for one invocation.
@@ -110,9 +111,10 @@ func (f Function) Engine(self Self) (Wired, error) {
 	}
 	cfg := f.AWS.Copy()
 	cfg.Region = self.Region
+	store := ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now}
 	clients := guard.Clients{
-		Config: cfg, Account: self.Account,
-		Store: ledger.Ledger{Config: cfg, Table: guard.LedgerTable, Now: time.Now},
+		Config: cfg, Account: self.Account, Store: store,
+		RoleARN: fmt.Sprintf("arn:%s:iam::%s:role/%s", self.Partition, self.Account, self.Name),
 	}
 	deploys, pauses := gates.NewDeploys(clients, baseline.Home), gates.NewPauses(clients, baseline, time.Now)
 	engine := &guard.Engine{
@@ -121,7 +123,7 @@ func (f Function) Engine(self Self) (Wired, error) {
 		Deploys: deploys, SecondChecks: &f.state.secondChecks,
 		Sleep: guard.Sleep, Now: time.Now,
 	}
-	return Wired{engine, deploys, pauses}, nil
+	return Wired{engine, deploys, pauses, store}, nil
 }
 
 // state is what a process keeps from invocation to invocation.

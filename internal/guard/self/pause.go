@@ -1,6 +1,10 @@
 package self
 
 import (
+	"slices"
+	"strings"
+
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -13,7 +17,7 @@ func Pause() guard.SelfCheck {
 	}
 	return guard.SelfCheck{
 		Row: guard.Row{
-			ID:     "guard-pause",
+			ID:     pauseID,
 			Title:  "Nobody pauses or resumes restoring unnoticed",
 			Effect: "while it is paused, nothing is restored",
 			Remediation: func(icaconfig.Storage) string {
@@ -29,4 +33,13 @@ func Pause() guard.SelfCheck {
 		},
 		Did: "paused or resumed restoring",
 	}
+}
+
+const pauseID = "guard-pause"
+
+// EndsPause reports whether an event that leads to these requests ends a pause: what was deferred by it does not come
+// again by itself.
+func EndsPause(e cloudtrail.Event, requests []guard.Request) bool {
+	return strings.HasPrefix(e.Name, "DeleteParameter") &&
+		slices.ContainsFunc(requests, func(r guard.Request) bool { return r.Setting == pauseID })
 }

@@ -8,19 +8,18 @@ func Queue() guard.SelfCheck {
 	return guard.SelfCheck{
 		Row: guard.Row{
 			ID:          "guard-queue",
-			Title:       "The guard's queues are there as deployed, and no message lies in a dead-letter queue",
-			Effect:      "events are lost: drift is found only by the scheduled audit",
+			Title:       "The guard's queues and their policies are as deployed, and no message lies in a dead-letter queue",
+			Effect:      "events are lost: drift is found only by the scheduled audit; or others can speak as the guard",
 			Remediation: Redeploy,
 			On:          OnQueues,
 			Triggers: []guard.Trigger{
 				alwaysAlert(
-					ownEvents(
-						"aws.sqs", "queueUrl", []string{guard.RequestQueue, guard.DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue",
-						"PurgeQueue",
-					),
+					ownEvents("aws.sqs", "queueUrl", []string{guard.RequestQueue, guard.DeadLetterQueue}, "SetQueueAttributes", "DeleteQueue",
+						"PurgeQueue", "AddPermission", "RemovePermission"),
 				),
 			},
 			Reads: guard.Actions(OnQueues, "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
 		},
+		PastRemediate: true,
 	}
 }

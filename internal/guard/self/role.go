@@ -26,9 +26,15 @@ func Role() guard.SelfCheck {
 					Parameter: "policyArn",
 					Names:     guardPolicies,
 				}),
+				// Whoever may pass the role to a function of their own acts as icaguard.
+				alwaysAlert(guard.Trigger{
+					Source: "aws.lambda", Events: []string{"CreateFunction", "UpdateFunctionConfiguration"}, Parameter: "role",
+					MatchARNSegment: true, Names: func(s icaconfig.Storage) []string { return Roles(s.Home) },
+				}),
 			},
 			Reads: guard.Actions(OnGuardRoles, "iam:GetRole"),
 		},
+		PastRemediate: true,
 	}
 }
 

@@ -19,6 +19,7 @@ func RulesCheck() guard.SelfCheck {
 			},
 			Reads: guard.Actions(OnRules, "events:DescribeRule", "events:ListTargetsByRule"),
 		},
+		PastRemediate: true,
 	}
 }
 

@@ -86,28 +86,48 @@ func AuditRules(h icaconfig.Home) []Rule {
 // GuardChangedRule lets validate report what happens to the guard's own rules, queues and functions, past the queue and
 // past remediate: a function that somebody replaced could swallow the news, and a queue that is gone carries none. What
 // happens to this rule and to validate, remediate reports. What CloudFormation changes, remediate decides on.
+//
+// It names no events, which would not fit into a pattern: every write about what has our names reaches validate, which
+// takes what the rows listen to (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html:
+// a rule in state ENABLED gets no reads).
 func GuardChangedRule(h icaconfig.Home) Rule {
-	var sources, names []string
-	var named []any
-	for _, setting := range []guard.SelfCheck{RulesCheck(), Queue(), Function(), Role()} {
-		for _, t := range setting.Triggers {
-			sources, names = append(sources, t.Source), append(names, t.Events...)
-			part, parameter := "requestParameters", t.Parameter
-			if t.AnyResource { // only the answer names the function
-				part, parameter = "responseElements", "functionArn"
-			}
-			named = append(named, map[string]any{part: map[string]any{parameter: beginnings(parameter, h)}})
+	sources, parts := map[string]bool{}, map[string]any{}
+	name := func(part, key string) {
+		parts[part+key] = map[string]any{part: map[string]any{key: beginnings(key, h)}}
+	}
+	for _, t := range pastRemediate() {
+		sources[t.Source] = true
+		for _, key := range t.Answers {
+			name("responseElements", key)
+		}
+		if !t.AnyResource {
+			name("requestParameters", t.Parameter)
 		}
 	}
-	slices.Sort(names)
-	detail := map[string]any{
-		"eventName": slices.Compact(names), "errorCode": []any{map[string]any{"exists": false}},
-		"sourceIPAddress": []any{map[string]any{"anything-but": guard.CloudFormation}}, "$or": named,
+	var named []any
+	for _, key := range slices.Sorted(maps.Keys(parts)) {
+		named = append(named, parts[key])
 	}
 	return Rule{
 		Name: "icaguard-guard-changed", Region: h.HomeRegion, Target: h.ARN("lambda", h.HomeRegion, "function:"+guard.ValidateFunction),
-		Pattern: map[string]any{"source": slices.Compact(sources), "detail-type": []string{callDetailType}, "detail": detail},
+		Pattern: map[string]any{
+			"source": slices.Sorted(maps.Keys(sources)), "detail-type": []string{callDetailType}, "detail": map[string]any{
+				"errorCode":       []any{map[string]any{"exists": false}},
+				"sourceIPAddress": []any{map[string]any{"anything-but": guard.CloudFormation}}, "$or": named,
+			},
+		},
 	}
+}
+
+// pastRemediate are the triggers of the rows whose events validate reports too.
+func pastRemediate() []guard.Trigger {
+	var triggers []guard.Trigger
+	for _, row := range All() {
+		if row.PastRemediate {
+			triggers = append(triggers, row.Triggers...)
+		}
+	}
+	return triggers
 }
 
 // beginnings are how the values of a parameter begin that name something of ours: by name, part of an ARN, ARN or URL,
@@ -119,6 +139,10 @@ func beginnings(parameter string, h icaconfig.Home) []any {
 		all = []string{"icaguard-", h.Account + ":function:icaguard-", h.ARN("lambda", h.HomeRegion, "function:icaguard-")}
 	case "functionArn":
 		all = []string{h.ARN("lambda", h.HomeRegion, "function:icaguard-")}
+	case "eventSourceArn":
+		all = []string{h.ARN("sqs", h.HomeRegion, "icaguard-")}
+	case "role":
+		all = []string{h.ARN("iam", "", "role/icaguard-")}
 	case "policyArn":
 		all = []string{h.ARN("iam", "", "policy/icaguard-")}
 	case "queueUrl":
@@ -158,7 +182,7 @@ func AppearsIn(source string, h icaconfig.Home) []string {
 		return h.StorageRegions
 	case "aws.kms":
 		return h.KeyRegions
-	case "aws.ssm", "aws.lambda", "aws.sns", "aws.dynamodb":
+	case "aws.ssm", "aws.lambda", "aws.sns", "aws.dynamodb", "aws.logs", "aws.monitoring":
 		return []string{h.HomeRegion}
 	}
 	return h.Regions()
@@ -174,8 +198,22 @@ func callPattern(source string, names []string) map[string]any {
 	return map[string]any{
 		"source":      []string{source},
 		"detail-type": []string{callDetailType, "AWS Service Event via CloudTrail"},
-		"detail":      map[string]any{"eventName": names, "errorCode": []any{map[string]any{"exists": false}}},
+		"detail":      map[string]any{"eventName": eventNames(source, names), "errorCode": []any{map[string]any{"exists": false}}},
 	}
+}
+
+// eventNames matches the events of these names; Lambda's with any version of the API (cloudtrail.APIName).
+func eventNames(source string, names []string) []any {
+	var all []any
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if source == "aws.lambda" {
+			all = append(all, map[string]any{"prefix": name})
+		} else {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // stackSource is the source of CloudFormation's own events.

@@ -16,23 +16,24 @@ func TestRules(t *testing.T) {
 	}{
 		"one region": {
 			icaconfig.Home{HomeRegion: home, StorageRegions: []string{home}},
-			"us-east-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks",
+			"us-east-1: cloudtrail dynamodb events iam lambda logs monitoring s3 sns sqs ssm stacks",
 		},
 		"a key elsewhere": {
 			icaconfig.Home{
 				HomeRegion: home, StorageRegions: []string{home, away}, KeyRegions: []string{away},
 				Stacks: []icaconfig.Stack{{Region: away}},
 			},
-			"us-east-1: cloudtrail dynamodb events iam kms lambda s3 sns sqs ssm stacks, eu-central-1: cloudtrail events kms s3 sqs " +
-				"stacks",
+			"us-east-1: cloudtrail dynamodb events iam kms lambda logs monitoring s3 sns sqs ssm stacks, " +
+				"eu-central-1: cloudtrail events kms s3 sqs stacks",
 		},
 		"IAM relayed": {
 			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, Stacks: []icaconfig.Stack{{Region: home}}},
-			"eu-central-1: cloudtrail dynamodb events iam lambda s3 sns sqs ssm stacks, us-east-1: cloudtrail events iam sqs stacks",
+			"eu-central-1: cloudtrail dynamodb events iam lambda logs monitoring s3 sns sqs ssm stacks, " +
+				"us-east-1: cloudtrail events iam sqs stacks",
 		},
 		"IAM audited": {
 			icaconfig.Home{HomeRegion: away, StorageRegions: []string{away}, AuditIAM: true},
-			"eu-central-1: cloudtrail dynamodb events lambda s3 sns sqs ssm stacks",
+			"eu-central-1: cloudtrail dynamodb events lambda logs monitoring s3 sns sqs ssm stacks",
 		},
 	} {
 		var byRegion []string

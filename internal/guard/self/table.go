@@ -15,7 +15,7 @@ import (
 
 // All are the checks of what icaguard receives events by and acts with, without their readers.
 func All() []guard.SelfCheck {
-	return []guard.SelfCheck{Trail(), RulesCheck(), Queue(), Function(), Role(), Topic(), Ledger(), Pause()}
+	return []guard.SelfCheck{Trail(), RulesCheck(), Queue(), Function(), Role(), Topic(), Alarms(), Ledger(), Pause()}
 }
 
 // AllRows are the rows of all tables: what the functions check of the storages, then of icaguard itself.
@@ -36,6 +36,7 @@ var (
 	OnLedger     = kind(
 		"ledger", func(h icaconfig.Home) string { return h.ARN("dynamodb", h.HomeRegion, "table/"+guard.LedgerTable) },
 	)
+	OnAlarms = kind("alarms", func(h icaconfig.Home) string { return h.ARN("cloudwatch", h.HomeRegion, "alarm:icaguard-*") })
 	OnPauses = kind("pauses", func(h icaconfig.Home) string {
 		return h.ARN("ssm", h.HomeRegion, "parameter"+guard.PauseParameters+"*")
 	})

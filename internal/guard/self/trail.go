@@ -1,6 +1,8 @@
 package self
 
 import (
+	"strings"
+
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
@@ -24,6 +26,10 @@ func Trail() guard.SelfCheck {
 					Events:      []string{"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"},
 					AnyResource: true,
 				},
+				alwaysAlert(guard.Trigger{
+					Source: "aws.s3", Events: []string{"PutBucketPolicy", "DeleteBucketPolicy"}, Parameter: "bucketName",
+					Names: func(s icaconfig.Storage) []string { return trailBuckets(s.Home) },
+				}),
 			},
 			Reads: append(
 				guard.Actions(guard.OnAccount, "cloudtrail:DescribeTrails"),
@@ -31,3 +37,16 @@ func Trail() guard.SelfCheck {
 		},
 	}
 }
+
+// trailBuckets is the bucket of our own trail, if we have one. CloudFormation makes up its name from those of the stack
+// and of the resource (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html).
+func trailBuckets(h icaconfig.Home) []string {
+	stack, ok := h.Stack(icaconfig.GuardStack, h.HomeRegion)
+	if !ok || !h.CreateTrail {
+		return nil
+	}
+	return []string{stack.Name + "-" + strings.ToLower(TrailBucket) + "*"}
+}
+
+// TrailBucket is the resource of the trail's bucket in the guard's stack.
+const TrailBucket = "TrailBucket"

@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,7 +34,57 @@ func bucketCORS() guard.Setting {
 			Reads:    guard.Actions(guard.OnBucket, "s3:GetBucketCORS"),
 		},
 		Writes: guard.Actions(guard.OnBucket, "s3:PutBucketCORS"),
-	}, guard.Spec[[]types.CORSRule]{Read: readCORS, Compare: compareCORS, Put: putCORS, Merges: true})
+	}, guard.Spec[[]types.CORSRule]{
+		Read: readCORS, Compare: compareCORS, Put: putCORS, Merges: true,
+		Witness: func(e guard.Event, _ []types.CORSRule) ([]types.CORSRule, bool) { return witnessCORS(e) },
+		Missing: func(s icaconfig.Storage, from, in []types.CORSRule) []string {
+			return missingRules(restoredRules(s, from), restoredRules(s, in))
+		},
+	})
+}
+
+// eventRule is a rule as an event has it.
+type eventRule struct {
+	ID            word
+	AllowedHeader many[word]
+	AllowedMethod many[word]
+	AllowedOrigin many[word]
+	ExposeHeader  many[word]
+	MaxAgeSeconds word
+}
+
+func witnessCORS(e guard.Event) ([]types.CORSRule, bool) {
+	if e.Event == "DeleteBucketCors" {
+		return nil, true
+	}
+	var written struct{ CORSRule many[eventRule] }
+	if e.Event != "PutBucketCors" || !eventDocument(e.Parameters.Fields()["CORSConfiguration"], nil, &written) {
+		return nil, false
+	}
+	var rules []types.CORSRule
+	for _, r := range written.CORSRule {
+		age, err := strconv.ParseInt(cmp.Or(string(r.MaxAgeSeconds), "0"), 10, 32)
+		if err != nil {
+			return nil, false
+		}
+		rules = append(rules, types.CORSRule{
+			ID: optional(string(r.ID)), MaxAgeSeconds: aws.Int32(int32(age)), AllowedHeaders: texts[string](r.AllowedHeader),
+			AllowedMethods: texts[string](r.AllowedMethod), AllowedOrigins: texts[string](r.AllowedOrigin),
+			ExposeHeaders: texts[string](r.ExposeHeader),
+		})
+	}
+	return rules, true
+}
+
+// missingRules names the rules that the other configuration does not have. An id is only a name.
+func missingRules(from, in []types.CORSRule) []string {
+	var names []string
+	for i, rule := range from {
+		if !slices.ContainsFunc(in, func(other types.CORSRule) bool { return equalRule(rule, other) }) {
+			names = append(names, fmt.Sprintf("CORS rule %d for %s", i+1, strings.Join(rule.AllowedOrigins, ", ")))
+		}
+	}
+	return names
 }
 
 // wantCORS is the one rule that ICA needs; the bucket may have others.
@@ -122,9 +174,9 @@ func lacking(have, need []string) []string {
 	return missing
 }
 
-// putCORS writes our rule first and every other rule after it, unchanged and in order. A rule that is exactly ours is
-// moved, not doubled.
-func putCORS(ctx context.Context, c guard.Clients, s icaconfig.Storage, got []types.CORSRule) error {
+// restoredRules are our rule first and every other rule after it, unchanged and in order. A rule that is exactly ours
+// is moved, not doubled.
+func restoredRules(s icaconfig.Storage, got []types.CORSRule) []types.CORSRule {
 	ours := wantCORS(s)
 	rules := []types.CORSRule{ours}
 	for _, rule := range got {
@@ -132,6 +184,11 @@ func putCORS(ctx context.Context, c guard.Clients, s icaconfig.Storage, got []ty
 			rules = append(rules, rule)
 		}
 	}
+	return rules
+}
+
+func putCORS(ctx context.Context, c guard.Clients, s icaconfig.Storage, got []types.CORSRule) error {
+	rules := restoredRules(s, got)
 	if len(rules) > maxCORSRules {
 		return fmt.Errorf(
 			"bucket %s: %w: it has %d CORS rules of others; remove one that is no longer needed", s.Bucket.Name, guard.ErrFull,
@@ -155,7 +212,12 @@ func sameRule(a, b types.CORSRule) bool {
 	if b.ID != nil && aws.ToString(a.ID) == aws.ToString(b.ID) {
 		return true
 	}
-	return aws.ToString(a.ID) == aws.ToString(b.ID) && aws.ToInt32(a.MaxAgeSeconds) == aws.ToInt32(b.MaxAgeSeconds) &&
+	return aws.ToString(a.ID) == aws.ToString(b.ID) && equalRule(a, b)
+}
+
+// equalRule compares what the rules do.
+func equalRule(a, b types.CORSRule) bool {
+	return aws.ToInt32(a.MaxAgeSeconds) == aws.ToInt32(b.MaxAgeSeconds) &&
 		sameSet(a.AllowedHeaders, b.AllowedHeaders) && sameSet(a.AllowedMethods, b.AllowedMethods) &&
 		sameSet(a.AllowedOrigins, b.AllowedOrigins) && sameSet(a.ExposeHeaders, b.ExposeHeaders)
 }

@@ -17,60 +17,124 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
+// lifecycle is all with which S3 deletes or archives objects by itself.
+type lifecycle struct {
+	Rules   []types.LifecycleRule
+	Tiering []types.IntelligentTieringConfiguration
+}
+
 // bucketLifecycle is watched: labs do expire staging buckets on purpose.
 func bucketLifecycle() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
 			ID:     "bucket-lifecycle",
-			Title:  "No lifecycle rule expires or archives ICA's files behind its back",
+			Title:  "No lifecycle rule and no Intelligent-Tiering configuration expires or archives ICA's files behind its back",
 			Effect: "ICA still lists files that are gone or must be restored from an archive first; opening them fails",
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("S3 console, bucket %s, Management: leave ICA's folder out of the lifecycle rules", s.Bucket.Name)
+				return fmt.Sprintf("S3 console, bucket %s: leave ICA's folder out of the lifecycle rules (Management) and of the "+
+					"Intelligent-Tiering configurations (Properties)", s.Bucket.Name)
 			},
-			On:       guard.OnBucket,
-			Triggers: []guard.Trigger{bucketEvents("PutBucketLifecycle", "DeleteBucketLifecycle")},
-			Reads:    guard.Actions(guard.OnBucket, "s3:GetLifecycleConfiguration"),
+			On: guard.OnBucket,
+			Triggers: []guard.Trigger{bucketEvents("PutBucketLifecycle", "DeleteBucketLifecycle",
+				"PutBucketIntelligentTieringConfiguration", "DeleteBucketIntelligentTieringConfiguration")},
+			Reads: guard.Actions(guard.OnBucket, "s3:GetLifecycleConfiguration", "s3:GetIntelligentTieringConfiguration"),
 		},
-	}, guard.Spec[[]types.LifecycleRule]{Read: readLifecycle, Compare: compareLifecycle})
+	}, guard.Spec[lifecycle]{Read: readLifecycle, Compare: compareLifecycle})
 }
 
-func readLifecycle(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]types.LifecycleRule, error) {
+func readLifecycle(ctx context.Context, c guard.Clients, s icaconfig.Storage) (lifecycle, error) {
+	var got lifecycle
 	out, err := s3Client(c, s.Region.AWS).GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{
 		Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account,
 	})
-	if awserr.IsAbsent(err) {
-		return nil, nil
+	switch {
+	case awserr.IsAbsent(err):
+	case err != nil:
+		return lifecycle{}, fmt.Errorf("get lifecycle of bucket %s: %w", s.Bucket.Name, err)
+	default:
+		got.Rules = out.Rules
 	}
-	if err != nil {
-		return nil, fmt.Errorf("get lifecycle of bucket %s: %w", s.Bucket.Name, err)
-	}
-	return out.Rules, nil
+	got.Tiering, err = readTiering(ctx, c, s)
+	return got, err
 }
 
-func compareLifecycle(s icaconfig.Storage, got []types.LifecycleRule) guard.Comparison {
+// readTiering reads the bucket's Intelligent-Tiering configurations, which come in pages.
+func readTiering(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]types.IntelligentTieringConfiguration, error) {
+	var all []types.IntelligentTieringConfiguration
+	var next *string
+	for {
+		out, err := s3Client(c, s.Region.AWS).ListBucketIntelligentTieringConfigurations(
+			ctx, &s3.ListBucketIntelligentTieringConfigurationsInput{
+				Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account, ContinuationToken: next,
+			},
+		)
+		if err != nil {
+			return nil, fmt.Errorf("list Intelligent-Tiering configurations of bucket %s: %w", s.Bucket.Name, err)
+		}
+		all = append(all, out.IntelligentTieringConfigurationList...)
+		if next = out.NextContinuationToken; !aws.ToBool(out.IsTruncated) || next == nil {
+			return all, nil
+		}
+	}
+}
+
+func compareLifecycle(s icaconfig.Storage, got lifecycle) guard.Comparison {
 	var v guard.Comparison
-	for i, rule := range got {
-		harm := harmOf(rule)
-		prefix := rulePrefix(rule)
+	for i, rule := range got.Rules {
+		harm, prefix := harmOf(rule), rulePrefix(rule)
 		if harm == "" || rule.Status != types.ExpirationStatusEnabled || !overlaps(prefix, s.Bucket.Folder) ||
 			s.Bucket.ExpectsRule(aws.ToString(rule.ID)) {
 			continue
 		}
 		name := cmp.Or(aws.ToString(rule.ID), fmt.Sprintf("number %d", i+1))
-		found := guard.Finding{
-			What: fmt.Sprintf("lifecycle rule %s on %q %s", name, prefix+"*", harm),
-			Remediation: "leave ICA's folder out of the rule, or name it in ica.yaml if it is on purpose: lifecycle: {expected: " +
-				"[its id]}",
+		v.Notes = append(v.Notes, harmful("lifecycle rule "+name, prefix, harm, aws.ToString(rule.ID), rule))
+	}
+	for _, tiering := range got.Tiering {
+		id, harm, prefix := aws.ToString(tiering.Id), tieringHarm(tiering), tieringPrefix(tiering)
+		if harm == "" || tiering.Status != types.IntelligentTieringStatusEnabled || !overlaps(prefix, s.Bucket.Folder) ||
+			s.Bucket.ExpectsRule(id) {
+			continue
 		}
-		v.Notes = append(v.Notes, found.About(aws.ToString(rule.ID), contentOf(rule), accountOf(s)))
+		v.Notes = append(v.Notes, harmful("Intelligent-Tiering configuration "+id, prefix, harm, id, tiering))
 	}
 	return v
 }
 
-// contentOf is all that a rule says, for its digest.
-func contentOf(rule types.LifecycleRule) string {
-	text, _ := json.Marshal(rule) // plain data of the SDK always marshals
-	return string(text)
+// harmful is the finding about a rule. Its digest is that of its content.
+func harmful(rule, prefix, harm, id string, content any) guard.Finding {
+	digested, err := json.Marshal(content)
+	if err != nil { // plain data of the SDK
+		digested = fmt.Append(nil, content)
+	}
+	return guard.Finding{
+		What:        fmt.Sprintf("%s on %q %s", rule, prefix+"*", harm),
+		Remediation: "leave ICA's folder out of the rule, or name it in ica.yaml if it is on purpose: lifecycle: {expected: [its id]}",
+	}.About(id, string(digested))
+}
+
+// tieringHarm says which objects the configuration archives. It is about the storage class INTELLIGENT_TIERING only, and
+// both tiers have to be restored from before they can be read
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/intelligent-tiering-overview.html).
+func tieringHarm(c types.IntelligentTieringConfiguration) string {
+	if len(c.Tierings) == 0 {
+		return ""
+	}
+	soonest := aws.ToInt32(c.Tierings[0].Days)
+	for _, tier := range c.Tierings {
+		soonest = min(soonest, aws.ToInt32(tier.Days))
+	}
+	return fmt.Sprintf("archives objects of the class INTELLIGENT_TIERING that nobody read for %d days", soonest)
+}
+
+func tieringPrefix(c types.IntelligentTieringConfiguration) string {
+	switch f := c.Filter; {
+	case f == nil:
+		return ""
+	case f.And != nil:
+		return aws.ToString(f.And.Prefix)
+	default:
+		return aws.ToString(f.Prefix)
+	}
 }
 
 // harmOf says what the rule does to objects. Transitions to classes that can be read at once, unfinished uploads and

@@ -25,6 +25,22 @@ func bucketLifecycleCases() []testCase {
 				if left := w.lifecycle(); len(left) != len(rules) || (want == withNotes) != (len(o.Notes) == 1) {
 					w.t.Errorf("%d of %d rules left, reports %v", len(left), len(rules), o.Notes)
 				}
+				if want == withNotes {
+					expectMatch(w.t, o, *rules[0].ID)
+				}
+			},
+		}
+	}
+	tier := func(name string, want guard.Status, v variant, prefix string, status types.IntelligentTieringStatus) testCase {
+		return testCase{
+			setting: id, name: name, want: want, variant: v,
+			breakIt: func(w *env) { w.putTiering("cold", prefix, status) },
+			check: func(w *env, o guard.Outcome) {
+				if want != withNotes {
+					return
+				}
+				expectTold(w.t, o, "Intelligent-Tiering configuration cold", "nobody read for 90 days", "lifecycle: expected")
+				expectMatch(w.t, o, "cold")
 			},
 		}
 	}
@@ -46,6 +62,11 @@ func bucketLifecycleCases() []testCase {
 			expires(types.LifecycleRuleFilter{Prefix: aws.String("portal/")}), off,
 		),
 		put("all objects expire, on purpose", guard.InSync, expected, expires(everywhere)),
+		tier("Intelligent-Tiering archives ICA's folder", withNotes, variant{}, "ica/", types.IntelligentTieringStatusEnabled),
+		tier("Intelligent-Tiering archives all", withNotes, variant{}, "", types.IntelligentTieringStatusEnabled),
+		tier("Intelligent-Tiering archives all, on purpose", guard.InSync, expected, "", types.IntelligentTieringStatusEnabled),
+		tier("Intelligent-Tiering archives others' files", guard.InSync, variant{}, "portal/", types.IntelligentTieringStatusEnabled),
+		tier("Intelligent-Tiering that is off", guard.InSync, variant{}, "ica/", types.IntelligentTieringStatusDisabled),
 		{
 			setting: id, name: "removed", want: guard.InSync,
 			breakIt: func(w *env) {
@@ -74,6 +95,35 @@ func (w *env) lifecycle() []types.LifecycleRule {
 	}
 	w.must(out, err)
 	return out.Rules
+}
+
+func (w *env) putTiering(id, prefix string, status types.IntelligentTieringStatus) {
+	w.t.Helper()
+	w.must(w.s3.PutBucketIntelligentTieringConfiguration(w.t.Context(), &s3.PutBucketIntelligentTieringConfigurationInput{
+		Bucket: &w.storage.Bucket.Name, Id: &id, IntelligentTieringConfiguration: &types.IntelligentTieringConfiguration{
+			Id: &id, Status: status, Filter: &types.IntelligentTieringFilter{Prefix: &prefix},
+			Tierings: []types.Tiering{
+				{AccessTier: types.IntelligentTieringAccessTierDeepArchiveAccess, Days: aws.Int32(180)},
+				{AccessTier: types.IntelligentTieringAccessTierArchiveAccess, Days: aws.Int32(90)},
+			},
+		},
+	}))
+}
+
+func TestPrefixOfTiering(t *testing.T) {
+	for name, filter := range map[string]*types.IntelligentTieringFilter{
+		"ica/": {Prefix: aws.String("ica/")},
+		"x/":   {And: &types.IntelligentTieringAndOperator{Prefix: aws.String("x/"), Tags: []types.Tag{{}}}},
+		"":     {Tag: &types.Tag{}},
+	} {
+		if got := tieringPrefix(types.IntelligentTieringConfiguration{Filter: filter}); got != name {
+			t.Errorf("prefix %q, want %q", got, name)
+		}
+	}
+	var nothing types.IntelligentTieringConfiguration
+	if tieringHarm(nothing) != "" || tieringPrefix(nothing) != "" {
+		t.Error("no tiers, no filter: it does no harm, and everywhere")
+	}
 }
 
 func TestHarmOfLifecycle(t *testing.T) {

@@ -2,33 +2,21 @@ package settings
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/icaguard/icaguard/internal/awserr"
-	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// notifications are the present entries, and those of ICA's that icaguard has recorded.
+// notifications are the present entries, and what icaguard has recorded of who put them.
 type notifications struct {
-	Present, ICA []entry
+	Present  []entry
+	Recorded authors
 }
-
-// authors is what icaguard has recorded of a bucket's notifications. ICA's entries are ICA's business: there is no document to
-// compare with, so icaguard records what ICA's role wrote.
-type authors struct {
-	ICA    []entry `json:"ica"`
-	Others []entry `json:"others"` // in our own account, and there before ICA's role last wrote
-}
-
-// recordedNotifications names the authors in the ledger.
-const recordedNotifications = "notifications"
 
 func bucketNotification() guard.Setting {
 	return guard.Define(guard.Setting{
@@ -50,7 +38,20 @@ func bucketNotification() guard.Setting {
 		},
 		Writes: guard.Actions(guard.OnBucket, "s3:PutBucketNotification"),
 		Record: recordNotifications,
-	}, guard.Spec[notifications]{Read: readNotifications, Compare: compareNotifications, Put: putNotifications, Merges: true})
+	}, guard.Spec[notifications]{
+		Read: readNotifications, Compare: compareNotifications, Put: putNotifications, Merges: true,
+		Witness: func(e guard.Event, got notifications) (notifications, bool) {
+			written, ok := eventEntries(e)
+			return notifications{Present: written, Recorded: got.Recorded}, ok
+		},
+		Missing: func(_ icaconfig.Storage, from, in notifications) []string {
+			var names []string
+			for _, e := range lackingIn(restoredEntries(in), restoredEntries(from)) {
+				names = append(names, "notification to "+e.Target+" for "+e.String())
+			}
+			return names
+		},
+	})
 }
 
 func notificationEvents() []string {
@@ -63,7 +64,7 @@ func readNotifications(ctx context.Context, c guard.Clients, s icaconfig.Storage
 		return notifications{}, err
 	}
 	recorded, _, err := recordedAuthors(ctx, c, s, present)
-	return notifications{Present: present, ICA: recorded.ICA}, err
+	return notifications{Present: present, Recorded: recorded}, err
 }
 
 func readEntries(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]entry, error) {
@@ -76,87 +77,23 @@ func readEntries(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]e
 	return entriesOf(out), nil
 }
 
-// recordedAuthors knows nobody before the first check: then what leads to another account is taken for ICA's, as that
-// is where ICA lives.
-func recordedAuthors(
-	ctx context.Context,
-	c guard.Clients,
-	s icaconfig.Storage,
-	present []entry,
-) (a authors, known bool, err error) {
-	foundHere := authors{ICA: leadingOut(present, c.Account), Others: stayingIn(present, c.Account)}
-	if c.Store == nil {
-		return foundHere, false, nil
+func compareNotifications(st icaconfig.Storage, got notifications) guard.Comparison {
+	known := got.Recorded
+	v := known.missed(got.Present)
+	missing := lackingIn(got.Present, known.ICA)
+	switch {
+	case len(known.ICA) == 0:
+		return v.And(guard.Note("no notification of ICA's was seen on the bucket yet: nothing can be restored",
+			"nothing: icaguard records what ICA's role puts there"))
+	case !known.Removed.Time.IsZero():
+		return v.And(known.removed(missing))
+	case len(missing) > 0 && len(leadingOut(missing, accountOf(st))) == 0:
+		// ICA's targets are in Illumina's account. What leads into our own may have been here before ICA read and wrote
+		// all.
+		return v.And(guard.Note("an entry for "+targets(missing)+", in this account, was in what ICA's role wrote and is gone: it is "+
+			"not put back, as it may be the lab's own", "put it back if files do not show up in ICA"))
 	}
-	value, err := c.Store.Get(ctx, s.Bucket.ARN, recordedNotifications)
-	if err != nil {
-		return authors{}, false, fmt.Errorf("get what ICA put on bucket %s: %w", s.Bucket.Name, err)
-	}
-	if value == "" {
-		return foundHere, false, nil
-	}
-	if err := json.Unmarshal([]byte(value), &a); err != nil {
-		return authors{}, false, fmt.Errorf("get what ICA put on bucket %s: %w", s.Bucket.Name, err)
-	}
-	return a, true, nil
-}
-
-// recordNotifications records whose the present entries are, when an event tells who wrote them or nothing is known yet.
-func recordNotifications(ctx context.Context, c guard.Clients, s icaconfig.Storage, events []guard.Event) error {
-	present, err := readEntries(ctx, c, s)
-	if err != nil {
-		return err
-	}
-	before, known, err := recordedAuthors(ctx, c, s, present)
-	if err != nil {
-		return err
-	}
-	now := before
-	if writer, wrote := lastWriter(events); wrote && known {
-		now = before.after(writer.Issuer == s.Role.ARN, present, c.Account)
-	}
-	if known && before.same(now) {
-		return nil
-	}
-	text, err := json.Marshal(now)
-	if err != nil {
-		return fmt.Errorf("record what ICA put on bucket %s: %w", s.Bucket.Name, err)
-	}
-	return c.Store.Put(ctx, s.Bucket.ARN, recordedNotifications, string(text))
-}
-
-// lastWriter is who put the notifications last: a put replaces all of them, so the present ones are the last writer's.
-func lastWriter(events []guard.Event) (writer cloudtrail.Actor, wrote bool) {
-	var last guard.Event
-	for _, event := range events {
-		if slices.Contains(notificationEvents(), event.Event) && !event.Time.Before(last.Time) {
-			last, wrote = event, true
-		}
-	}
-	return last.Actor, wrote
-}
-
-// after is who wrote what, once ICA's role or somebody else has written the present entries. ICA reads, adds its own and writes
-// all: what is in our own account and was there before stays others'. Of a stranger's write nothing becomes ICA's, and what leads
-// to another account is nobody's yet, because events come in any order and ICA's may still be on its way.
-func (a authors) after(byICA bool, present []entry, account string) authors {
-	if byICA {
-		a.ICA = lackingIn(a.Others, present)
-	}
-	return authors{ICA: a.ICA, Others: lackingIn(a.ICA, stayingIn(present, account))}
-}
-
-func (a authors) same(b authors) bool {
-	return slices.EqualFunc(a.ICA, b.ICA, entry.identical) && slices.EqualFunc(a.Others, b.Others, entry.identical)
-}
-
-func compareNotifications(_ icaconfig.Storage, got notifications) guard.Comparison {
-	if len(got.ICA) == 0 {
-		return guard.Note("no notification of ICA's was seen on the bucket yet: nothing can be restored",
-			"nothing: icaguard records what ICA's role puts there")
-	}
-	var v guard.Comparison
-	for _, e := range lackingIn(got.Present, got.ICA) {
+	for _, e := range missing {
 		is := "none"
 		if at := slices.IndexFunc(got.Present, e.alteredTo); at >= 0 {
 			is = got.Present[at].String()
@@ -168,7 +105,7 @@ func compareNotifications(_ icaconfig.Storage, got notifications) guard.Comparis
 
 // restoredEntries are all present entries in order, and behind them those of ICA's that are missing.
 func restoredEntries(got notifications) []entry {
-	missing := lackingIn(got.Present, got.ICA)
+	missing := lackingIn(got.Present, got.Recorded.ICA)
 	all := slices.DeleteFunc(slices.Clone(got.Present), func(p entry) bool {
 		return slices.ContainsFunc(missing, func(m entry) bool { return m.alteredTo(p) })
 	})
@@ -191,11 +128,7 @@ func putNotifications(ctx context.Context, c guard.Clients, s icaconfig.Storage,
 	if len(got.Present) > 0 && awserr.IsTargetRefused(writeEntries(ctx, c, s, got.Present, false)) {
 		return writeEntries(ctx, c, s, restoredEntries(got), true)
 	}
-	var targets []string
-	for _, e := range lackingIn(got.Present, got.ICA) {
-		targets = append(targets, e.Target)
-	}
-	return fmt.Errorf("ICA's target %s is gone or no longer lets S3 in: %w", strings.Join(targets, ", "), err)
+	return fmt.Errorf("ICA's target %s is gone or no longer lets S3 in: %w", targets(lackingIn(got.Present, got.Recorded.ICA)), err)
 }
 
 func writeEntries(ctx context.Context, c guard.Clients, s icaconfig.Storage, entries []entry, unchecked bool) error {

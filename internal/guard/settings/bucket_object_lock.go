@@ -59,7 +59,7 @@ func compareObjectLock(s icaconfig.Storage, got types.ObjectLockConfiguration) g
 		What:        "object lock is on with default retention of " + kept + ": ICA cannot delete what it writes",
 		Remediation: "disable default retention, if your rules on keeping data allow it, or give ICA another bucket",
 	}
-	return guard.Comparison{Alerts: []guard.Finding{found.About(s.Bucket.ARN, kept, accountOf(s))}}
+	return guard.Comparison{Alerts: []guard.Finding{found.About(s.Bucket.ARN, kept)}}
 }
 
 func retention(r types.DefaultRetention) string {

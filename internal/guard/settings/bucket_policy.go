@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -22,7 +23,10 @@ const maxBucketPolicy = 20 * 1024
 type bucketPolicyState struct {
 	Document   document // "" if there is none
 	Versioning types.BucketVersioningStatus
-	RoleID     string
+	Role       roleFacts
+	// Organization is the account's where the policy names one and ica.yaml settles it; else Reader is the role whose read of
+	// the policy passed while the policy was in force.
+	Organization, Reader string
 }
 
 func bucketPolicy() guard.Setting {
@@ -41,39 +45,84 @@ func bucketPolicy() guard.Setting {
 				bucketEvents("PutBucketPolicy", "DeleteBucketPolicy", "PutBucketVersioning"),
 				roleEvents(), // a deleted role turns into its id in the policy, and stays it when it is created again
 			},
-			Reads: append(
+			Reads: slices.Concat(
 				guard.Actions(guard.OnBucket, "s3:GetBucketPolicy", "s3:GetBucketVersioning"),
-				guard.Actions(guard.OnRole, "iam:GetRole")...),
+				guard.Actions(guard.OnRole, "iam:GetRole"), readsOrganization(),
+			),
 		},
 		Writes: guard.OnlyIf(wantsBucketStatements, guard.Actions(guard.OnBucket, "s3:PutBucketPolicy")),
-	}, guard.Spec[bucketPolicyState]{Read: readBucketPolicy, Compare: compareBucketPolicy, Put: putBucketPolicy, Merges: true})
+	}, guard.Spec[bucketPolicyState]{
+		Read: readBucketPolicy, Compare: compareBucketPolicy, Put: putBucketPolicy, Merges: true,
+		Witness: witnessBucketPolicy,
+		Missing: func(s icaconfig.Storage, from, in bucketPolicyState) []string {
+			return missingStatements(wantBucketPolicy(s, from).restored(from.Document), wantBucketPolicy(s, in).restored(in.Document))
+		},
+	})
+}
+
+func witnessBucketPolicy(e guard.Event, got bucketPolicyState) (bucketPolicyState, bool) {
+	ok := e.Event == "DeleteBucketPolicy"
+	got.Document = ""
+	if e.Event == "PutBucketPolicy" {
+		got.Document, ok = eventPolicy(e, "bucketPolicy")
+	}
+	return got, ok
 }
 
 func wantsBucketStatements(s icaconfig.Storage) bool { return len(s.BucketStatements(true)) > 0 }
 
 func readBucketPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (bucketPolicyState, error) {
 	var got bucketPolicyState
-	out, err := s3Client(c, s.Region.AWS).GetBucketPolicy(
-		ctx, &s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
-	)
-	switch {
-	case awserr.IsAbsent(err):
-	case err != nil:
-		// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
-		return got, hint(fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, err), awserr.ExplicitDeny,
-			"if it is the bucket policy that denies: a policy that locks everyone out can be deleted by the account's root user, "+
-				"or from the organisation's management account with sts:AssumeRoot and the task policy S3UnlockBucketPolicy")
-	case !json.Valid([]byte(aws.ToString(out.Policy))): // S3 stores nothing else, see API_PutBucketPolicy
-		return got, fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, awserr.ErrBroken)
-	default:
-		got.Document = document(aws.ToString(out.Policy))
+	var err error
+	if got.Document, err = bucketPolicyOf(ctx, c, s); err != nil {
+		return got, err
 	}
 	versioning, err := readVersioning(ctx, c, s)
 	if err != nil {
 		return got, err
 	}
 	got.Versioning = versioning.Status
-	got.RoleID, err = roleID(ctx, c, s, got.Document)
+	if got.Role, err = factsOfRole(ctx, c, s, got.Document); err != nil {
+		return got, err
+	}
+	return readOrganization(ctx, c, s, got)
+}
+
+func bucketPolicyOf(ctx context.Context, c guard.Clients, s icaconfig.Storage) (document, error) {
+	out, err := s3Client(c, s.Region.AWS).GetBucketPolicy(
+		ctx, &s3.GetBucketPolicyInput{Bucket: &s.Bucket.Name, ExpectedBucketOwner: &c.Account},
+	)
+	switch {
+	case awserr.IsAbsent(err):
+		return "", nil
+	case err != nil:
+		return "", hint(fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, err), awserr.ExplicitDeny,
+			"if it is the bucket policy that denies: "+bucketWayBack)
+	case !json.Valid([]byte(aws.ToString(out.Policy))): // S3 stores nothing else, see API_PutBucketPolicy
+		return "", fmt.Errorf("get policy of bucket %s: %w", s.Bucket.Name, awserr.ErrBroken)
+	}
+	return document(aws.ToString(out.Policy)), nil
+}
+
+// bucketWayBack: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
+const bucketWayBack = "a policy that locks everyone out can be deleted by the account's root user, or from the organization's " +
+	"management account with sts:AssumeRoot and the task policy S3UnlockBucketPolicy"
+
+// readOrganization settles what a policy that names an organization means for this account. Where nobody says in which
+// one it is, a second read shows that what was in force before it spares the reader.
+func readOrganization(
+	ctx context.Context, c guard.Clients, s icaconfig.Storage, got bucketPolicyState,
+) (bucketPolicyState, error) {
+	if !speaksOfOrganization.MatchString(string(got.Document)) {
+		return got, nil
+	}
+	if got.Organization, _ = Organization(ctx, c, s.Home); got.Organization != "" || c.RoleARN == "" {
+		return got, nil
+	}
+	again, err := bucketPolicyOf(ctx, c, s)
+	if err == nil && again == got.Document {
+		got.Reader = c.RoleARN
+	}
 	return got, err
 }
 
@@ -84,21 +133,27 @@ func compareBucketPolicy(s icaconfig.Storage, got bucketPolicyState) guard.Compa
 // wantBucketPolicy follows the bucket's versioning, as the permission policy does.
 func wantBucketPolicy(s icaconfig.Storage, got bucketPolicyState) sharedPolicy {
 	versioned := needsVersioned(s.Bucket, got.Versioning)
-	account := accountOf(s)
+	about := asked{
+		kind: guard.OnBucket, on: s.Bucket.ARN, account: accountOf(s), region: s.Region.AWS, organization: got.Organization,
+	}
+	if got.Reader != "" {
+		reader := about.role(got.Reader)
+		reader.Function = true
+		read := policy.Calls{Actions: []string{"s3:GetBucketPolicy"}, Resources: []string{s.Bucket.ARN}}
+		about.passed = []policy.Passed{{Caller: reader, Calls: read}}
+	}
 	callers := []caller{{
-		who:    "ICA's role",
-		Caller: policy.Caller{RoleARN: s.Role.ARN, RoleID: got.RoleID, ResourceAccount: account},
-		calls:  s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned }).Calls(),
+		who: "ICA's role", Caller: about.icaRole(s, got.Role),
+		calls: s.Role.PermissionPolicy(func(*icaconfig.Bucket) bool { return versioned }).Calls(),
 	}}
 	ours := s.BucketStatements(versioned)
 	if s.Bucket.CrossAccountCopy {
-		callers = append(callers, caller{
-			who:    "ICA's copies between accounts",
-			Caller: policy.Caller{RoleARN: s.CrossAccount, ResourceAccount: account},
-			calls:  policy.New(ours...).Calls(),
-		})
+		calls := policy.New(ours...).Calls()
+		callers = append(callers, caller{who: "ICA's copies between accounts", Caller: about.copying(s), calls: calls})
 	}
-	return sharedPolicy{ours: ours, limit: maxBucketPolicy, callers: append(callers, ownCallers(s, guard.OnBucket, account)...)}
+	return sharedPolicy{
+		ours: ours, limit: maxBucketPolicy, callers: append(callers, about.own(s)...), wayBack: bucketWayBack,
+	}
 }
 
 func putBucketPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage, got bucketPolicyState) error {

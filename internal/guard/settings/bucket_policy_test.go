@@ -117,6 +117,16 @@ func tlsCases() []policyCase {
 		{name: "a lab's own statement does what ours does", want: guard.InSync, before: func(w *env) string {
 			return policyText(w.foreignStatement(), strings.Replace(w.tlsOnly(), `"Sid":"IcaguardRequireTLS",`, "", 1))
 		}},
+		{name: "ours to {AWS: *}, in capitals, if it exists, twice", want: guard.InSync, before: edited(
+			`"Principal":"*"`, `"Principal":{"AWS":["*"]}`, `"Bool"`, `"BoolIfExists"`, `"false"`, `["False",false]`,
+		)},
+		{name: "a lab's own statements to {AWS: *}, in two halves", want: guard.InSync, before: func(w *env) string {
+			half := func(sid, resource string) string {
+				return `{"Sid":"` + sid + `","Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"` + resource +
+					`","Condition":{"BoolIfExists":{"aws:SecureTransport":false}}}`
+			}
+			return policyText(half("One", w.storage.Bucket.ARN), half("Two", w.storage.Bucket.ARN+"/*"))
+		}},
 		{name: "a foreign statement is added", want: guard.InSync, before: edited()},
 		{
 			name: "an old version and an Id", want: guard.Restored,
@@ -287,6 +297,20 @@ func denyCases() []policyCase {
 			says:   []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:SourceVpce"},
 			before: deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`),
 			after:  withTLS(deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`)),
+		},
+		{
+			name: "members of the organization only", want: guard.InSync, before: func(w *env) string {
+				return policyText(w.denyAll(w.membersOnly(w.organization())), w.tlsOnly())
+			},
+		},
+		{
+			name: "members of the organization only, and ica.yaml names another", want: guard.ActionRequired,
+			says: []string{"ICA's role: statement 1 (Sid Lockdown) may deny", "aws:PrincipalOrgID", "so that it reads {"},
+			before: func(w *env) string {
+				id := w.organization()
+				w.nameOrganization("o-anotherone")
+				return policyText(w.denyAll(w.membersOnly(id)), w.tlsOnly())
+			},
 		},
 		{
 			name: "a Deny about another folder", want: guard.InSync, before: func(w *env) string {

@@ -38,7 +38,7 @@ func diffDocument(want policy.Document, got document) []guard.Diff {
 
 // foreignDenies finds Deny statements that the wanted document does not have. Somebody put them there to keep ICA, or
 // whoever took the role, out; an explicit Deny is never undone, so the whole document is left to people.
-func foreignDenies(want policy.Document, got document, account string) []guard.Finding {
+func foreignDenies(want policy.Document, got document) []guard.Finding {
 	present, err := got.parse()
 	if err != nil {
 		return nil
@@ -49,47 +49,38 @@ func foreignDenies(want policy.Document, got document, account string) []guard.F
 		known := slices.ContainsFunc(ours, func(o policy.Statement) bool { return policy.Same(o, s) })
 		if s.IsDeny() && !known {
 			place := policy.Place{Number: i + 1, Sid: s.Sid}
-			found = append(found, aboutStatement(guard.Finding{
-				What: place.String() + " is a Deny that is not ICA's; nothing of the document is changed while it stands",
-				Remediation: "ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the " +
-					"rest",
-			}, s, account))
+			found = append(found, aboutStatement(
+				place, s, place.String()+" is a Deny that is not ICA's; nothing of the document is changed while it stands",
+				"ask who put it there and why; once it is no longer needed, delete the statement, and icaguard restores the rest",
+			))
 		}
 	}
 	return found
 }
 
-// besidesDenies alerts where the document differs in more than such a Deny: whoever accepts the Deny has not accepted that.
+// besidesDenies alerts where the document differs in more than such a Deny: whoever accepts the Deny accepts no more.
 func besidesDenies(want policy.Document, got document) guard.Comparison {
 	present, err := got.parse()
 	if err != nil {
 		return guard.Comparison{}
 	}
-	allows := slices.DeleteFunc(present.Statements(), policy.Statement.IsDeny)
-	ours := slices.DeleteFunc(want.Statements(), policy.Statement.IsDeny)
-	diffs := differences(policy.Diff(policy.New(ours...), policy.New(allows...)))
+	left := policy.New(slices.DeleteFunc(present.Statements(), policy.Statement.IsDeny)...)
+	diffs := differences(policy.Diff(want, left))
 	if len(diffs) == 0 {
 		return guard.Comparison{}
 	}
 	return guard.Alert("the rest of the document is not as ICA needs it either, and is not restored beside that Deny: "+paths(diffs),
-		"once the Deny is deleted icaguard restores the rest; until then change it by hand")
-}
-
-// aboutStatement names the statement that a finding is about, so that an exception can.
-func aboutStatement(f guard.Finding, s policy.Statement, account string) guard.Finding {
-	f = f.About(s.Sid, s.JSON(), account)
-	if _, everyone := s.Principal["*"]; everyone || slices.Contains(s.Principal["AWS"], "*") {
-		if !s.IsDeny() {
-			f.MustEnd = "public access"
-		}
-	}
-	return f
+		"once the Deny is no longer needed, delete it, and icaguard restores the rest; until then change it by hand")
 }
 
 func differences(found []policy.Difference) []guard.Diff {
 	diffs := make([]guard.Diff, len(found))
 	for i, d := range found {
-		diffs[i] = guard.Diff{Path: d.Statement.String() + " " + d.Element, Expected: orNothing(d.Expected), Found: orNothing(d.Found)}
+		path := d.Element
+		if d.Statement != (policy.Place{}) {
+			path = d.Statement.String() + " " + path
+		}
+		diffs[i] = guard.Diff{Path: path, Expected: orNothing(d.Expected), Found: orNothing(d.Found)}
 	}
 	return diffs
 }

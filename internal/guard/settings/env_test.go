@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,17 @@ const secretPrefix = "prefix-that-must-not-be-printed"
 type fixture struct {
 	*localaws.AWS
 	envs int
+
+	mu    sync.Mutex
+	heard []localaws.Envelope // events of all envs
+}
+
+// hear keeps an event. The engine is asked directly here; the way of an event to it is the deployed guard's test.
+func (f *fixture) hear(_ context.Context, event localaws.Envelope) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard = append(f.heard, event)
+	return nil
 }
 
 // shared is the local AWS of all tests of the package, which starts with the first that needs it: starting one takes
@@ -60,8 +72,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	shared.AWS = local
-	// The engine is asked directly here; the way of an event to it is the deployed guard's test.
-	local.Recorder().SetEmit(func(context.Context, localaws.Envelope) error { return nil })
+	local.Recorder().SetEmit(shared.hear)
 	shared.blockAccount(t)
 	shared.makeTargets(t)
 	return &shared
@@ -79,6 +90,7 @@ type env struct {
 	mu       sync.Mutex
 	store    *memoryStore
 	before   map[string]string // the state of all settings once the env was made
+	seconds  int64             // of the last event that was delivered
 
 	// Clients of a stranger: what they do is what people do to the setup.
 	s3  *s3.Client
@@ -225,13 +237,25 @@ type memoryStore struct {
 	away     error // set: it cannot be reached
 }
 
-func (m *memoryStore) Backup(_ context.Context, b guard.Backup) error {
+func (m *memoryStore) Backup(_ context.Context, b guard.Backup) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.away == nil {
-		m.backups = append(m.backups, b)
+	if m.away != nil {
+		return "", m.away
 	}
-	return m.away
+	m.backups = append(m.backups, b)
+	return strconv.Itoa(len(m.backups)), nil
+}
+
+func (m *memoryStore) BackedUp(_ context.Context, resource, setting, key string) (guard.Backup, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := strconv.Atoi(key)
+	if m.away != nil || err != nil || n > len(m.backups) {
+		return guard.Backup{}, false, m.away
+	}
+	b := m.backups[n-1]
+	return b, b.Resource == resource && b.Setting == setting, nil
 }
 
 func (m *memoryStore) Put(_ context.Context, resource, what, value string) error {
@@ -299,6 +323,60 @@ func (w *env) reconcileFor(setting string, cause guard.Event) guard.Outcome {
 	return outcomes[0]
 }
 
+// last is the last event of this name, moved to a second of its own: CloudTrail's times have whole seconds.
+func (w *env) last(name string, second int64) localaws.Envelope {
+	w.t.Helper()
+	w.local.mu.Lock()
+	defer w.local.mu.Unlock()
+	for _, event := range slices.Backward(w.local.heard) {
+		if event.Detail.EventName == name {
+			event.Detail.EventTime = time.Unix(second, 0).UTC()
+			return event
+		}
+	}
+	w.t.Fatalf("no event %s", name)
+	return localaws.Envelope{}
+}
+
+// deliver lets the engine hear events as they come from the queue, in one batch, and answers what came of one setting.
+func (w *env) deliver(setting string, events ...localaws.Envelope) guard.Outcome {
+	w.t.Helper()
+	var requests []guard.Request
+	for _, event := range events {
+		body, err := json.Marshal(event)
+		w.must(body, err)
+		parsed, err := cloudtrail.Parse(body)
+		w.must(parsed, err)
+		requests = append(requests, guard.Route(parsed, "", guard.RowsOf(w.engine.Settings), w.engine.Baseline)...)
+	}
+	requests = slices.DeleteFunc(requests, func(r guard.Request) bool { return r.Setting != setting })
+	w.requeued, w.after = nil, nil
+	outcomes := w.handle(requests...)
+	if len(outcomes) != 1 {
+		w.t.Fatalf("%d outcomes, want 1", len(outcomes))
+	}
+	return outcomes[0]
+}
+
+// again lets what is on the queue come back, as text, as it does.
+func (w *env) again() guard.Outcome {
+	w.t.Helper()
+	var requests []guard.Request
+	for _, r := range w.requeued {
+		body, err := guard.Encode(r)
+		w.must(body, err)
+		message, err := guard.ParseMessage([]byte(body))
+		w.must(message, err)
+		requests = append(requests, message.(guard.Request))
+	}
+	w.requeued, w.after = nil, nil
+	outcomes := w.handle(requests...)
+	if len(outcomes) != 1 {
+		w.t.Fatalf("%d outcomes, want 1", len(outcomes))
+	}
+	return outcomes[0]
+}
+
 // calls are the guard's own calls since the last reset of the recorder.
 func (w *env) calls() []localaws.Call {
 	return slices.DeleteFunc(w.local.Recorder().Calls(), func(c localaws.Call) bool { return c.AccessKeyID != w.key })
@@ -318,6 +396,15 @@ func expectStatus(t *testing.T, o guard.Outcome, want guard.Status) {
 	t.Helper()
 	if got := statusOf(o); got != want {
 		t.Errorf("%s: status %s, want %s (%+v)", o.Setting, got, want, o)
+	}
+}
+
+// expectMatch expects a finding that an exception could name so.
+func expectMatch(t *testing.T, o guard.Outcome, match string) {
+	t.Helper()
+	named := func(f guard.Finding) bool { return f.Match == match && len(f.Digest) == 12 }
+	if !slices.ContainsFunc(slices.Concat(o.Alerts, o.Notes), named) {
+		t.Errorf("no finding is named %s: %+v, %+v", match, o.Alerts, o.Notes)
 	}
 }
 

@@ -24,8 +24,9 @@ const (
 
 // keyPolicyState is the key's policy. It is "" for a key of another account, which cannot be read from here.
 type keyPolicyState struct {
-	Document document
-	RoleID   string
+	Document     document
+	Role         roleFacts
+	Organization string
 }
 
 func kmsKeyPolicy() guard.Setting {
@@ -41,10 +42,33 @@ func kmsKeyPolicy() guard.Setting {
 			},
 			On:       guard.OnKey,
 			Triggers: []guard.Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
-			Reads:    append(guard.Actions(guard.OnKey, "kms:GetKeyPolicy"), guard.Actions(guard.OnRole, "iam:GetRole")...),
+			Reads: slices.Concat(
+				guard.Actions(guard.OnKey, "kms:GetKeyPolicy"), guard.Actions(guard.OnRole, "iam:GetRole"), readsOrganization(),
+			),
 		},
-		Writes: guard.OnlyIf(restoresKey, guard.Actions(guard.OnKey, "kms:PutKeyPolicy")),
-	}, guard.Spec[keyPolicyState]{Read: readKeyPolicy, Compare: compareKeyPolicy, Put: putKeyPolicy, Merges: true})
+		Writes: guard.OnlyIf(restoresKey, guard.WithCondition(withoutBypass, guard.Actions(guard.OnKey, "kms:PutKeyPolicy"))),
+	}, guard.Spec[keyPolicyState]{
+		Read: readKeyPolicy, Compare: compareKeyPolicy, Put: putKeyPolicy, Merges: true,
+		Witness: witnessKeyPolicy,
+		Missing: func(s icaconfig.Storage, from, in keyPolicyState) []string {
+			return missingStatements(wantKeyPolicy(s, from).restored(from.Document), wantKeyPolicy(s, in).restored(in.Document))
+		},
+	})
+}
+
+func witnessKeyPolicy(e guard.Event, got keyPolicyState) (keyPolicyState, bool) {
+	if e.Event != "PutKeyPolicy" {
+		return got, false
+	}
+	var ok bool
+	got.Document, ok = eventPolicy(e, "policy")
+	return got, ok
+}
+
+// withoutBypass: AWS does not say whether the key is there when the parameter is not, as in our calls, hence IfExists.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-bypass-policy-lockout-safety-check
+func withoutBypass(icaconfig.Storage) policy.Condition {
+	return policy.Condition{"BoolIfExists": {"kms:BypassPolicyLockoutSafetyCheck": {"false"}}}
 }
 
 func readKeyPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (keyPolicyState, error) {
@@ -63,7 +87,10 @@ func readKeyPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (k
 		)
 	}
 	got.Document = document(aws.ToString(out.Policy))
-	got.RoleID, err = roleID(ctx, c, s, got.Document)
+	if speaksOfOrganization.MatchString(string(got.Document)) {
+		got.Organization, _ = Organization(ctx, c, s.Home)
+	}
+	got.Role, err = factsOfRole(ctx, c, s, got.Document)
 	return got, err
 }
 
@@ -84,44 +111,45 @@ func compareKeyPolicy(s icaconfig.Storage, got keyPolicyState) guard.Comparison 
 	return missing.And(v)
 }
 
-// wantKeyPolicy needs a statement for ICA's roles only where the account's IAM policies do not decide, or where one of
-// ours stands, which then has to be right.
+// wantKeyPolicy needs a statement for ICA's roles only where the policy does not let them use the key already, or where
+// one of ours stands, which then has to be right.
 func wantKeyPolicy(s icaconfig.Storage, got keyPolicyState) sharedPolicy {
-	ours := s.KeyStatements()
-	if !iamDecides(s, got.Document) {
-		ours = append(ours, s.KeyRoleStatement())
+	about := asked{
+		kind: guard.OnKey, on: s.Key.ARN, account: accountOfARN(s.Key.ARN), region: regionOfARN(s.Key.ARN, ""),
+		organization: got.Organization,
 	}
-	account := accountOfARN(s.Key.ARN)
 	calls := []policy.Calls{{Actions: s.KeyRoleStatement().Action, Resources: []string{s.Key.ARN}}}
 	var callers []caller
 	for _, role := range s.Key.Roles {
-		who := policy.Caller{RoleARN: role, ResourceAccount: account}
+		who := about.role(role)
+		who.KMSViaS3 = true
 		if role == s.Role.ARN {
-			who.RoleID = got.RoleID
+			who = about.icaRole(s, got.Role)
 		}
 		callers = append(callers, caller{who: "ICA's role", Caller: who, calls: calls})
 	}
-	if s.Key.CrossAccountCopy {
-		callers = append(callers, caller{
-			who: "ICA's copies between accounts", Caller: policy.Caller{RoleARN: s.CrossAccount, ResourceAccount: account}, calls: calls,
-		})
+	ours := s.KeyStatements()
+	if !keyIsOpen(got.Document, callers) {
+		ours = append(ours, s.KeyRoleStatement())
 	}
-	return sharedPolicy{ours: ours, limit: maxKeyPolicy, callers: append(callers, ownCallers(s, guard.OnKey, account)...)}
+	if s.Key.CrossAccountCopy {
+		callers = append(callers, caller{who: "ICA's copies between accounts", Caller: about.copying(s), calls: calls})
+	}
+	return sharedPolicy{
+		ours: ours, limit: maxKeyPolicy, callers: append(callers, about.own(s)...),
+		// https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+		wayBack: "a key whose policy locks everyone out can be managed again only with the help of AWS Support",
+	}
 }
 
-// iamDecides says that the policy holds, without conditions, the statement for the account's root that hands the
-// decision to IAM (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html), and nothing under
-// the name of our own statement.
-func iamDecides(s icaconfig.Storage, got document) bool {
+// keyIsOpen says that the policy lets the roles use the key, by the statement for the account's root that hands the
+// decision to IAM (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html) or by others, as that
+// for calls through S3 which AWS writes itself; and that nothing stands in it under the name of our own statement.
+func keyIsOpen(got document, roles []caller) bool {
 	present, err := parseShared(got)
-	if err != nil {
-		return false
-	}
-	root := s.KeyRoleStatement()
-	root.Principal = policy.Principal{"AWS": {accountOf(s)}}
-	all := present.Statements()
-	return slices.ContainsFunc(all, func(have policy.Statement) bool { return policy.Covers(have, root) }) &&
-		!slices.ContainsFunc(all, func(have policy.Statement) bool { return have.Sid == icaconfig.SidRole })
+	return err == nil &&
+		!slices.ContainsFunc(roles, func(c caller) bool { return !policy.Allows(present, c.Caller, c.calls) }) &&
+		!slices.ContainsFunc(present.Statements(), func(have policy.Statement) bool { return have.Sid == icaconfig.SidRole })
 }
 
 // toPaste is statements as a person puts them into a policy.

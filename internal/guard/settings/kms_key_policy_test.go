@@ -135,6 +135,15 @@ func keyUseCases() []keyPolicyCase {
 			after:    withRole(strings.Replace(rootStatement, "123456789012", "210987654321", 1)),
 			notShown: denied,
 		},
+		{
+			name: "the root statement in two", want: guard.InSync, before: of(
+				strings.Replace(rootStatement, `"kms:*"`, `["kms:Describe*","kms:Put*","kms:Get*","kms:List*","kms:Decrypt"]`, 1),
+				strings.NewReplacer(`"Enable`, `"Also enable`, `"kms:*"`, `["kms:Encrypt","kms:GenerateDataKey*"]`).Replace(rootStatement),
+			),
+		},
+		{name: "the root statement with an empty condition", want: guard.InSync, before: of(
+			strings.Replace(rootStatement, `"Effect"`, `"Condition":{},"Effect"`, 1),
+		)},
 		{name: "the root statement by account id", want: guard.InSync, before: of(byAccountID)},
 		{name: "the role is named by a lab's own statement", want: guard.InSync, before: func(w *env) string {
 			return policyText(
@@ -220,6 +229,9 @@ func keyDenyCases() []keyPolicyCase {
 			},
 			says: []string{"ICA's copies between accounts: statement 3"},
 		},
+		{name: "a Deny spares the organization", want: guard.InSync, before: func(w *env) string {
+			return deny(w.membersOnly(w.organization()))(w)
+		}},
 		{name: "a Deny of deleting the key", want: guard.InSync, before: func(*env) string {
 			return policyText(rootStatement, strings.Replace(denyKey(""), "kms:*", "kms:ScheduleKeyDeletion", 1))
 		}},

@@ -1,11 +1,13 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -19,6 +21,8 @@ import (
 type keyState struct {
 	State       types.KeyState // "": the key does not exist
 	Dies        string         // day (UTC) on which a scheduled deletion is done, "" if none is
+	Expires     string         // day (UTC) on which imported key material is deleted, "" if never
+	Store       string         // id of the custom key store that keeps the key, "" if none does
 	RotationOff bool           // automatic rotation is possible and off
 	Unreadable  bool           // it is another account's, and that does not let us read it
 }
@@ -33,7 +37,10 @@ func kmsKeyState() guard.Setting {
 			Remediation: enableCommand,
 			On:          guard.OnKey,
 			Triggers: []guard.Trigger{
-				keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation"),
+				keyEvents("DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "DisableKeyRotation",
+					"DeleteImportedKeyMaterial", "DeleteExpiredKeyMaterial", "ImportKeyMaterial"),
+				// It names the store, and makes all keys in it unusable.
+				{Source: "aws.kms", Events: []string{"DisconnectCustomKeyStore"}, Parameter: "customKeyStoreId", AnyResource: true},
 			},
 			Reads: guard.Actions(guard.OnKey, "kms:DescribeKey", "kms:GetKeyRotationStatus"),
 		},
@@ -96,9 +103,8 @@ func readKeyState(ctx context.Context, c guard.Clients, s icaconfig.Storage) (ke
 	if err != nil {
 		return keyState{}, err
 	}
-	got := keyState{State: key.KeyState}
-	if key.DeletionDate != nil {
-		got.Dies = key.DeletionDate.UTC().Format(time.DateOnly)
+	got := keyState{
+		State: key.KeyState, Dies: day(key.DeletionDate), Expires: day(key.ValidTo), Store: aws.ToString(key.CustomKeyStoreId),
 	}
 	if rotates(key) {
 		status, err := kmsClient(c, s).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &s.Key.ARN})
@@ -108,6 +114,14 @@ func readKeyState(ctx context.Context, c guard.Clients, s icaconfig.Storage) (ke
 		got.RotationOff = !status.KeyRotationEnabled
 	}
 	return got, nil
+}
+
+// day is the date in UTC, "" for no date.
+func day(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
 }
 
 // rotates tells whether KMS could rotate the key by itself: other keys answer UnsupportedOperationException, and what
@@ -142,7 +156,7 @@ func compareOwnKeyState(s icaconfig.Storage, got keyState) guard.Comparison {
 		return guard.Alert("key "+s.Key.ARN+" does not exist: what was encrypted with it can never be read again",
 			"restore the data from a copy under another key, name that key in bucket.kmsKeyArn of ica.yaml, and deploy")
 	case got.State == types.KeyStateEnabled, got.State == types.KeyStateUpdating: // both can be used
-		return rotationReport(got)
+		return rotationReport(got).And(expiryReport(s, got))
 	}
 	state := string(got.State)
 	if got.Dies != "" {
@@ -151,21 +165,46 @@ func compareOwnKeyState(s icaconfig.Storage, got keyState) guard.Comparison {
 	if canBeEnabled(got.State) && restoresKey(s) {
 		return guard.Comparison{Diffs: []guard.Diff{{Path: "KeyState", Expected: string(types.KeyStateEnabled), Found: state}}}
 	}
-	return guard.Alert("key "+s.Key.ARN+" is "+state, keyRemediation(s, got.State))
+	return guard.Alert("key "+s.Key.ARN+" is "+state, keyRemediation(s, got))
 }
 
-func keyRemediation(s icaconfig.Storage, state types.KeyState) string {
+// keyRemediation follows the key's state
+// (https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html).
+func keyRemediation(s icaconfig.Storage, got keyState) string {
 	switch {
 	case foreignKey(s):
-		return "ask account " + accountOfARN(s.Key.ARN) + ", now: it alone can enable the key or cancel its deletion"
-	case !canBeEnabled(state):
+		return "ask account " + accountOfARN(s.Key.ARN) + ", now: it alone can make the key usable again"
+	case got.State == types.KeyStatePendingImport:
+		return importAgain(s)
+	case got.State == types.KeyStateUnavailable:
+		return fmt.Sprintf("see why custom key store %s cannot be reached, then: aws kms connect-custom-key-store --region %s "+
+			"--custom-key-store-id %[1]s", cmp.Or(got.Store, "ID"), regionOfARN(s.Key.ARN, s.Region.AWS))
+	case got.State == types.KeyStatePendingReplicaDeletion:
+		return enableCommand(s)
+	case !canBeEnabled(got.State):
 		return "read the key in the KMS console: this state is not ended by enabling it"
 	}
 	return enableCommand(s) + "; with kms: {restore: true} in ica.yaml icaguard does so"
 }
 
+// importAgain: KMS takes the same material only; with any other what was encrypted could not be read
+// (https://docs.aws.amazon.com/kms/latest/developerguide/importing-keys-import-key-material.html).
+func importAgain(s icaconfig.Storage) string {
+	return fmt.Sprintf("import the same key material again: aws kms get-parameters-for-import, then aws kms import-key-material, "+
+		"both with --region %s --key-id %s", regionOfARN(s.Key.ARN, s.Region.AWS), s.Key.ARN)
+}
+
 func canBeEnabled(state types.KeyState) bool {
 	return state == types.KeyStateDisabled || state == types.KeyStatePendingDeletion
+}
+
+// expiryReport warns of the day on which KMS deletes imported key material by itself.
+func expiryReport(s icaconfig.Storage, got keyState) guard.Comparison {
+	if got.Expires == "" {
+		return guard.Comparison{}
+	}
+	return guard.Note("the imported material of key "+s.Key.ARN+" expires on "+got.Expires+": from then on the key cannot be used",
+		"before that day, "+importAgain(s)+", without an expiry or with a later one")
 }
 
 func rotationReport(got keyState) guard.Comparison {

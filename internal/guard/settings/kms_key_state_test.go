@@ -134,6 +134,33 @@ func TestKeyStates(t *testing.T) {
 	}
 }
 
+// TestUnusableKeyAdvice: what ends a state depends on the state.
+func TestUnusableKeyAdvice(t *testing.T) {
+	s := storage("lab", "bucket", "r")
+	s.Key = &icaconfig.Key{ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Restore: true}
+	for _, c := range []struct {
+		got    keyState
+		advice string
+	}{
+		{keyState{State: types.KeyStatePendingImport}, "import the same key material again"},
+		{
+			keyState{State: types.KeyStateUnavailable, Store: "cks-1"},
+			"connect-custom-key-store --region us-east-1 --custom-key-store-id cks-1",
+		},
+		{keyState{State: types.KeyStateCreating}, "KMS console"},
+	} {
+		v := compareKeyState(s, c.got)
+		if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].Remediation, c.advice) ||
+			strings.Contains(v.Alerts[0].Remediation, "enable-key") {
+			t.Errorf("%s: %+v", c.got.State, v)
+		}
+	}
+	v := compareKeyState(s, keyState{State: types.KeyStateEnabled, Expires: "2027-01-31"})
+	if len(v.Notes) != 1 || !strings.Contains(v.Notes[0].What, "expires on 2027-01-31") {
+		t.Errorf("imported material that expires: %+v", v)
+	}
+}
+
 // TestKeyOfAStranger: another account's key is told also where it cannot be checked, and nothing on it is ours to do.
 func TestKeyOfAStranger(t *testing.T) {
 	s := storage("lab", "bucket", "r")

@@ -2,15 +2,19 @@ package settings
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
 )
 
 // entry is one notification of a bucket: which events on which keys go where.
@@ -19,10 +23,12 @@ type entry struct {
 	ID      string        `json:"id,omitempty"`
 	Events  []types.Event `json:"events,omitempty"`
 	Filters []filter      `json:"filters,omitempty"`
+	// Since is when the first write happened that is known to have had it; zero: it was there before icaguard was.
+	Since time.Time `json:"since,omitzero"`
 }
 
 type filter struct {
-	Name  string `json:"name"` // prefix or suffix; S3 answers "Prefix" to who wrote "prefix"
+	Name  string `json:"name"` // prefix or suffix, as the API's page has them; S3 answers Prefix and Suffix
 	Value string `json:"value"`
 }
 
@@ -91,18 +97,22 @@ func (e entry) alteredTo(other entry) bool {
 func entriesOf(out *s3.GetBucketNotificationConfigurationOutput) []entry {
 	var entries []entry
 	for _, t := range out.TopicConfigurations {
-		entries = append(entries, entry{aws.ToString(t.TopicArn), aws.ToString(t.Id), t.Events, filters(t.Filter)})
+		entries = append(entries, newEntry(t.TopicArn, t.Id, t.Events, t.Filter))
 	}
 	for _, q := range out.QueueConfigurations {
-		entries = append(entries, entry{aws.ToString(q.QueueArn), aws.ToString(q.Id), q.Events, filters(q.Filter)})
+		entries = append(entries, newEntry(q.QueueArn, q.Id, q.Events, q.Filter))
 	}
 	for _, f := range out.LambdaFunctionConfigurations {
-		entries = append(entries, entry{aws.ToString(f.LambdaFunctionArn), aws.ToString(f.Id), f.Events, filters(f.Filter)})
+		entries = append(entries, newEntry(f.LambdaFunctionArn, f.Id, f.Events, f.Filter))
 	}
 	if out.EventBridgeConfiguration != nil {
 		entries = append(entries, entry{Target: toEventBridge})
 	}
 	return entries
+}
+
+func newEntry(target, id *string, events []types.Event, filter *types.NotificationConfigurationFilter) entry {
+	return entry{Target: aws.ToString(target), ID: aws.ToString(id), Events: events, Filters: filters(filter)}
 }
 
 func filters(f *types.NotificationConfigurationFilter) []filter {
@@ -111,7 +121,7 @@ func filters(f *types.NotificationConfigurationFilter) []filter {
 	}
 	all := make([]filter, len(f.Key.FilterRules))
 	for i, rule := range f.Key.FilterRules {
-		all[i] = filter{Name: string(rule.Name), Value: aws.ToString(rule.Value)}
+		all[i] = filter{Name: strings.ToLower(string(rule.Name)), Value: aws.ToString(rule.Value)}
 	}
 	return all
 }
@@ -160,4 +170,55 @@ func (e entry) keyFilter() *types.NotificationConfigurationFilter {
 		rules[i] = types.FilterRule{Name: types.FilterRuleName(f.Name), Value: aws.String(f.Value)}
 	}
 	return &types.NotificationConfigurationFilter{Key: &types.S3KeyFilter{FilterRules: rules}}
+}
+
+// eventTarget is an entry as an event has it: one of the three says where to.
+type eventTarget struct {
+	ID                          word `json:"Id"`
+	Topic, Queue, CloudFunction word
+	InvocationRole              word // of functions, until 2014
+	Event                       many[word]
+	Filter                      struct {
+		S3Key struct {
+			FilterRule many[struct{ Name, Value word }]
+		}
+	}
+}
+
+// todaysNames are the elements of S3's XML (API_PutBucketNotificationConfiguration), by the names that the SDKs give
+// them.
+func todaysNames() map[string]string {
+	return map[string]string{
+		"topicconfigurations": "TopicConfiguration", "queueconfigurations": "QueueConfiguration",
+		"cloudfunctionconfigurations": "CloudFunctionConfiguration", "lambdafunctionconfiguration": "CloudFunctionConfiguration",
+		"lambdafunctionconfigurations": "CloudFunctionConfiguration", "topicarn": "Topic", "queuearn": "Queue",
+		"lambdafunctionarn": "CloudFunction", "events": "Event", "key": "S3Key", "filterrules": "FilterRule",
+	}
+}
+
+// eventEntries are the entries that an event's call wrote, false if the event does not say or cannot be read.
+func eventEntries(e guard.Event) ([]entry, bool) {
+	var written struct {
+		TopicConfiguration, QueueConfiguration, CloudFunctionConfiguration many[eventTarget]
+		EventBridgeConfiguration                                           json.RawMessage
+	}
+	if !slices.Contains(notificationEvents(), e.Event) ||
+		!eventDocument(e.Parameters.Fields()["NotificationConfiguration"], todaysNames(), &written) {
+		return nil, false
+	}
+	var entries []entry
+	for _, t := range slices.Concat(written.TopicConfiguration, written.QueueConfiguration, written.CloudFunctionConfiguration) {
+		one := entry{Target: string(cmp.Or(t.Topic, t.Queue, t.CloudFunction)), ID: string(t.ID), Events: texts[types.Event](t.Event)}
+		for _, rule := range t.Filter.S3Key.FilterRule {
+			one.Filters = append(one.Filters, filter{string(rule.Name), string(rule.Value)})
+		}
+		if one.Target == "" {
+			return nil, false
+		}
+		entries = append(entries, one)
+	}
+	if written.EventBridgeConfiguration != nil {
+		entries = append(entries, entry{Target: toEventBridge})
+	}
+	return entries, true
 }

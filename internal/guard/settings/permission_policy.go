@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/icaguard/icaguard/internal/awserr"
@@ -24,7 +25,8 @@ const maxPolicyVersions = 5
 type managedPolicy struct {
 	Versions []policyVersion // the default first; the others only where the default is not the wanted one
 	Buckets  map[string]bucketState
-	// UsedByOthers: more than one user, group or role has the policy attached, or it is somebody's boundary.
+	// UsedByOthers: a user, a group or another role has the policy attached, or it is somebody's boundary. It is asked of
+	// adopted policies only.
 	UsedByOthers bool
 }
 
@@ -51,17 +53,22 @@ func permissionPolicy() guard.Setting {
 			},
 			On: guard.OnPolicy,
 			Triggers: []guard.Trigger{
-				policyEvents("CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion"), policyCreated(),
+				policyEvents(policyVersionEvents()...), policyCreated(),
 				bucketEvents("PutBucketVersioning"),
 			},
-			Reads: append(guard.Actions(guard.OnPolicy, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"),
-				append(guard.Actions(guard.OnBucket, "s3:GetBucketVersioning"), guard.Actions(guard.OnAccount, "s3:ListAllMyBuckets")...)...),
+			Reads: slices.Concat(
+				guard.Actions(guard.OnPolicy, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"),
+				guard.OnlyIf(adopted, guard.Actions(guard.OnRole, "iam:ListAttachedRolePolicies")),
+				guard.Actions(guard.OnBucket, "s3:GetBucketVersioning"), guard.Actions(guard.OnAccount, "s3:ListAllMyBuckets")),
 		},
 		Writes: guard.Actions(
 			guard.OnPolicy, "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion",
 		),
 	}, guard.Spec[managedPolicy]{Read: readPolicy, Compare: comparePolicy, Put: putPolicy})
 }
+
+// adopted says that the role and its policy were there before icaguard, so that others may have the policy too.
+func adopted(s icaconfig.Storage) bool { return s.Role.Existing }
 
 // policyEvents is a trigger for the managed policy, by ARN.
 func policyEvents(names ...string) guard.Trigger {
@@ -96,7 +103,6 @@ func readPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (mana
 	if err != nil {
 		return got, err
 	}
-	got.UsedByOthers = aws.ToInt32(policy.AttachmentCount) > 1 || aws.ToInt32(policy.PermissionsBoundaryUsageCount) > 0
 	current, err := policyVersionOf(ctx, c, s, aws.ToString(policy.DefaultVersionId))
 	if err != nil {
 		return got, err
@@ -105,9 +111,27 @@ func readPolicy(ctx context.Context, c guard.Clients, s icaconfig.Storage) (mana
 	if len(comparePolicy(s, got).Diffs) == 0 {
 		return got, nil
 	}
+	if s.Role.Existing {
+		if got.UsedByOthers, err = usedByOthers(ctx, c, s, policy); err != nil {
+			return got, err
+		}
+	}
 	others, err := otherVersions(ctx, c, s, current.ID)
 	got.Versions = append(got.Versions, others...)
 	return got, err
+}
+
+// usedByOthers: of those to whom the policy is attached, ICA's role is one only while it is attached to that.
+func usedByOthers(ctx context.Context, c guard.Clients, s icaconfig.Storage, policy *iamtypes.Policy) (bool, error) {
+	attached, err := attachedTo(ctx, c, s)
+	if err != nil && awserr.Classify(err) != awserr.Gone {
+		return false, err
+	}
+	uses := aws.ToInt32(policy.AttachmentCount) + aws.ToInt32(policy.PermissionsBoundaryUsageCount)
+	if slices.Contains(attached, s.Role.Policy.ARN) {
+		uses--
+	}
+	return uses > 0, nil
 }
 
 // bucketState is what the wanted policy depends on of one bucket.
@@ -286,7 +310,7 @@ func compareDefault(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 		}
 	}
 	want := wantPolicy(s, got)
-	if c.Alerts = foreignDenies(want, current, accountOf(s)); len(c.Alerts) > 0 {
+	if c.Alerts = foreignDenies(want, current); len(c.Alerts) > 0 {
 		return c.And(besidesDenies(want, current))
 	}
 	c.Diffs = diffDocument(want, current)

@@ -3,6 +3,7 @@ package settings
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,7 +24,11 @@ func permissionPolicyAttached() guard.Setting {
 			Title:  "The permission policy is attached to the role",
 			Effect: `the storage: "Access Forbidden … no identity-based policy allows the s3:GetBucketLocation action"`,
 			Remediation: func(s icaconfig.Storage) string {
-				return fmt.Sprintf("aws iam attach-role-policy --role-name %s --policy-arn %s", s.Role.Name, s.Role.Policy.ARN)
+				attach := fmt.Sprintf("aws iam attach-role-policy --role-name %s --policy-arn %s", s.Role.Name, s.Role.Policy.ARN)
+				if !wantsBoundary(s) {
+					return attach
+				}
+				return attach + "; icaguard itself may do so only while the role has the boundary " + s.Role.Boundary.ARN
 			},
 			On:       guard.OnRole,
 			Triggers: []guard.Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy"), policyEvents(), policyCreated()},
@@ -33,15 +38,23 @@ func permissionPolicyAttached() guard.Setting {
 	}, guard.Spec[attachedPolicies]{Read: readAttached, Compare: compareAttached, Put: putAttached})
 }
 
-// ourPolicy lets the guard attach ICA's policy and no other.
+// ourPolicy lets the guard attach ICA's policy and no other, and only while the role has its boundary, which is restored
+// before.
 func ourPolicy(s icaconfig.Storage) policy.Condition {
-	return policy.Condition{"ArnEquals": {"iam:PolicyARN": {s.Role.Policy.ARN}}}
+	condition := policy.Condition{"ArnEquals": {"iam:PolicyARN": {s.Role.Policy.ARN}}}
+	maps.Copy(condition, withBoundary(s))
+	return condition
 }
 
 func readAttached(ctx context.Context, c guard.Clients, s icaconfig.Storage) (attachedPolicies, error) {
 	if _, err := ourRole(ctx, c, s); err != nil {
 		return nil, err
 	}
+	return attachedTo(ctx, c, s)
+}
+
+// attachedTo is what is attached to the role that bears our name.
+func attachedTo(ctx context.Context, c guard.Clients, s icaconfig.Storage) (attachedPolicies, error) {
 	return guard.ReadOnce(
 		c, "ListAttachedRolePolicies "+s.Role.Name, func() (attachedPolicies, error) { return listAttached(ctx, c, s.Role.Name) },
 	)

@@ -104,6 +104,32 @@ func permissionPolicyCases() []testCase {
 			},
 			check: func(w *env, _ guard.Outcome) { w.expectPolicy(false); w.expectWhole() },
 		},
+		{
+			setting: id, name: "adopted, one action missing", want: guard.Restored,
+			breakIt: func(w *env) { w.storage.Role.Existing = true; w.newVersion(w.editedPolicy(`"s3:GetObject",`, "")) },
+			check:   func(w *env, _ guard.Outcome) { w.expectPolicy(false) },
+		},
+		{
+			setting: id, name: "adopted, one action missing, detached from ICA's role and attached to another", want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				w.storage.Role.Existing = true
+				other := "lab-" + w.storage.Role.Name
+				w.must(w.iam.CreateRole(w.t.Context(), &iam.CreateRoleInput{
+					RoleName: &other, AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[]}`),
+				}))
+				w.must(w.iam.AttachRolePolicy(
+					w.t.Context(), &iam.AttachRolePolicyInput{RoleName: &other, PolicyArn: &w.storage.Role.Policy.ARN},
+				))
+				w.must(w.iam.DetachRolePolicy(
+					w.t.Context(), &iam.DetachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &w.storage.Role.Policy.ARN},
+				))
+				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))
+			},
+			check: func(w *env, o guard.Outcome) {
+				expectTold(w.t, o, "others have it too")
+				w.expectDefault("v2") // theirs
+			},
+		},
 		follows("versioning switched on, followed", variant{}, types.BucketVersioningStatusEnabled, guard.Restored, true),
 		follows("versioning suspended, followed", variant{}, types.BucketVersioningStatusSuspended, guard.Restored, true),
 		follows("versioning switched on under never", never, types.BucketVersioningStatusEnabled, guard.InSync, false),
@@ -224,7 +250,7 @@ func TestAnotherInvocationMadeTheVersion(t *testing.T) {
 	w.engine.Clients.Store = filling{w, right}
 	o := w.reconcile("permission-policy")
 	expectStatus(t, o, guard.RestoreFailed)
-	if len(w.requeued) != 1 || len(w.requeued[0].Wrote) != 0 {
+	if len(w.requeued) != 1 || w.requeued[0].Backup != "" {
 		t.Fatalf("it is checked again, and nothing was written: %+v", w.requeued)
 	}
 	expectStatus(t, w.handle(w.requeued...)[0], guard.InSync)
@@ -236,9 +262,13 @@ type filling struct {
 	right string
 }
 
-func (f filling) Backup(ctx context.Context, b guard.Backup) error {
+func (f filling) Backup(ctx context.Context, b guard.Backup) (string, error) {
 	f.newVersion(f.right)
 	return f.store.Backup(ctx, b)
+}
+
+func (f filling) BackedUp(ctx context.Context, resource, setting, key string) (guard.Backup, bool, error) {
+	return f.store.BackedUp(ctx, resource, setting, key)
 }
 
 func (f filling) Put(ctx context.Context, resource, what, value string) error {

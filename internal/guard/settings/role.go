@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -13,6 +15,7 @@ import (
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // roleIdentity is whether the role is there, where, and with which tags.
@@ -39,7 +42,8 @@ func role() guard.Setting {
 		},
 		Writes: slices.Concat(
 			guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:CreateRole")),
-			guard.Actions(guard.OnRole, "iam:TagRole"), guard.Actions(guard.OnParameter, "ssm:GetParameter"),
+			guard.OnlyIf(created, guard.WithCondition(ourTags, guard.Actions(guard.OnRole, "iam:TagRole"))),
+			guard.Actions(guard.OnParameter, "ssm:GetParameter"),
 		),
 	}, guard.Spec[roleIdentity]{Read: readRoleIdentity, Compare: compareRoleIdentity, Put: putRole})
 }
@@ -75,6 +79,22 @@ func compareRoleIdentity(s icaconfig.Storage, got roleIdentity) guard.Comparison
 			v.Diffs = append(v.Diffs, guard.Diff{Path: "tag " + key, Expected: want, Found: got.Tags[key]})
 		}
 	}
+	return v.And(perimeterTags(s, got))
+}
+
+// perimeterTags tells of tags by which an organisation's policies choose whom they bind: AWS's data perimeter examples
+// begin them so (https://github.com/aws-samples/data-perimeter-policy-examples). Those policies cannot be read from here.
+func perimeterTags(s icaconfig.Storage, got roleIdentity) guard.Comparison {
+	var v guard.Comparison
+	for _, key := range slices.Sorted(maps.Keys(got.Tags)) {
+		if len(key) < len("dp:") || !strings.EqualFold(key[:len("dp:")], "dp:") {
+			continue
+		}
+		v = v.And(guard.Note(
+			fmt.Sprintf("role %s has the tag %s=%s, at which policies of an organisation may look that cannot be seen from here: they "+
+				"may keep ICA out", s.Role.Name, key, got.Tags[key]),
+			"if ICA is refused, ask who keeps the organisation's SCPs and RCPs what this tag does; ICA calls from Illumina's network"))
+	}
 	return v
 }
 
@@ -84,6 +104,19 @@ func wantTags(s icaconfig.Storage) map[string]string {
 		return nil
 	}
 	return s.Role.Tags
+}
+
+// created roles carry our tags.
+func created(s icaconfig.Storage) bool { return !s.Role.Existing }
+
+// ourTags lets the guard put our tags and no others: a lab's policies may give rights to whoever has a certain tag. Keys
+// may have any letters, policy documents have those of Latin-1 (IAM API, CreatePolicy); with others there is no condition.
+func ourTags(s icaconfig.Storage) policy.Condition {
+	keys := slices.Sorted(maps.Keys(s.Role.Tags))
+	if strings.ContainsFunc(strings.Join(keys, ""), func(r rune) bool { return r > unicode.MaxLatin1 }) {
+		return nil
+	}
+	return policy.Condition{"ForAllValues:StringEquals": {"aws:TagKeys": keys}}
 }
 
 func putRole(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleIdentity) error {

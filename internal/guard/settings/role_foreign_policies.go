@@ -15,6 +15,12 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
+// foreignPolicies are the policies on the role that are not ICA's, and what tells whether a Deny in them hits ICA.
+type foreignPolicies struct {
+	Policies []foreignPolicy
+	Use      roleUse
+}
+
 // foreignPolicy is a policy on the role that is not ICA's.
 type foreignPolicy struct {
 	Name     string // of an inline policy
@@ -25,46 +31,73 @@ type foreignPolicy struct {
 func roleForeignPolicies() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "role-foreign-policies",
-			Title:  "The role holds no policies but ICA's",
-			Effect: "nothing in ICA; but whoever ICA's role is given to has what these policies allow",
+			ID:    "role-foreign-policies",
+			Title: "The role holds no policies but ICA's, and none that keeps ICA out",
+			Effect: "all of the storage where one of them denies ICA's calls; else nothing in ICA, but whoever ICA's role is given to " +
+				"has what they allow",
 			Remediation: func(s icaconfig.Storage) string {
 				return "detach or delete what role " + s.Role.Name + " does not need for ICA"
 			},
-			On:       guard.OnRole,
-			Triggers: []guard.Trigger{roleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy")},
-			Reads: append(
+			On: guard.OnRole,
+			Triggers: []guard.Trigger{
+				roleEvents("AttachRolePolicy", "DetachRolePolicy", "PutRolePolicy", "DeleteRolePolicy"), foreignPolicyEvents(),
+			},
+			Reads: slices.Concat(
 				guard.Actions(guard.OnRole, "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetRolePolicy"),
-				guard.Actions(guard.OnPolicies, "iam:GetPolicy", "iam:GetPolicyVersion")...),
+				guard.Actions(guard.OnPolicies, "iam:GetPolicy", "iam:GetPolicyVersion"),
+				guard.Actions(guard.OnBucket, "s3:GetBucketVersioning")),
 		},
 		Writes: guard.OnlyIf(strict, guard.Actions(guard.OnRole, "iam:DetachRolePolicy", "iam:DeleteRolePolicy")),
-	}, guard.Spec[[]foreignPolicy]{
+	}, guard.Spec[foreignPolicies]{
 		Read: readForeignPolicies, Compare: compareForeignPolicies, Put: removeForeignPolicies,
 		Destroys: true,
 	})
 }
 
+// foreignPolicyEvents is a trigger for the content of managed policies. Which of them are attached only a check can tell;
+// policies of the account change rarely.
+func foreignPolicyEvents() guard.Trigger {
+	return guard.Trigger{
+		Source: "aws.iam", Events: policyVersionEvents(), Parameter: "policyArn", AnyResource: true,
+		Except: func(s icaconfig.Storage) []string {
+			if s.Role.Boundary.Ours {
+				return []string{s.Role.Policy.ARN, s.Role.Boundary.ARN}
+			}
+			return []string{s.Role.Policy.ARN}
+		},
+	}
+}
+
+// policyVersionEvents are the events that change what a managed policy says.
+func policyVersionEvents() []string {
+	return []string{"CreatePolicyVersion", "DeletePolicyVersion", "SetDefaultPolicyVersion"}
+}
+
 // strict roles are cleared of what others put on them. What a lab had before icaguard came is never removed.
 func strict(s icaconfig.Storage) bool { return s.Role.Strict && !s.Role.Existing }
 
-func readForeignPolicies(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]foreignPolicy, error) {
+func readForeignPolicies(ctx context.Context, c guard.Clients, s icaconfig.Storage) (foreignPolicies, error) {
 	attached, err := readAttached(ctx, c, s)
 	if err != nil {
-		return nil, err
+		return foreignPolicies{}, err
 	}
-	var found []foreignPolicy
+	var got foreignPolicies
 	for _, arn := range attached {
 		if arn == s.Role.Policy.ARN {
 			continue
 		}
 		content, err := managedDocument(ctx, c, arn)
 		if err != nil {
-			return nil, err
+			return foreignPolicies{}, err
 		}
-		found = append(found, foreignPolicy{ARN: arn, Document: content})
+		got.Policies = append(got.Policies, foreignPolicy{ARN: arn, Document: content})
 	}
 	inline, err := inlinePolicies(ctx, c, s)
-	return append(found, inline...), err
+	got.Policies = append(got.Policies, inline...)
+	if err == nil && slices.ContainsFunc(got.Policies, foreignPolicy.denies) {
+		got.Use, err = readRoleUse(ctx, c, s)
+	}
+	return got, err
 }
 
 // managedDocument is the default version of any managed policy, AWS's own included.
@@ -116,10 +149,16 @@ func (f foreignPolicy) String() string {
 	return "inline policy " + f.Name
 }
 
+// denies reports whether the policy holds a Deny.
+func (f foreignPolicy) denies() bool {
+	content, err := f.Document.parse()
+	return err == nil && slices.ContainsFunc(content.Statements(), policy.Statement.IsDeny)
+}
+
 // removable tells what strict may remove. A Deny was put there to protect something, and what does not parse may hold one.
 func (f foreignPolicy) removable() bool {
-	content, err := f.Document.parse()
-	return err == nil && !slices.ContainsFunc(content.Statements(), policy.Statement.IsDeny)
+	_, err := f.Document.parse()
+	return err == nil && !f.denies()
 }
 
 // administratorLike says why the policy makes its holder an administrator, "" if it does not.
@@ -135,31 +174,68 @@ func (f foreignPolicy) administratorLike() string {
 	return strings.Join(why, "; ")
 }
 
-func compareForeignPolicies(s icaconfig.Storage, got []foreignPolicy) guard.Comparison {
+func compareForeignPolicies(s icaconfig.Storage, got foreignPolicies) guard.Comparison {
 	var v guard.Comparison
-	for _, f := range got {
-		admin := f.administratorLike()
-		switch {
-		case strict(s) && f.removable():
+	for _, f := range got.Policies {
+		if strict(s) && f.removable() {
 			v.Diffs = append(v.Diffs, guard.Diff{Path: f.String(), Expected: "not there", Found: "on role " + s.Role.Name})
-		case admin != "":
-			v.Alerts = append(v.Alerts, f.about(s, guard.Finding{
-				What:        fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),
-				Remediation: "remove it now: " + removalCommand(s, f),
-			}))
-		default:
-			v.Notes = append(v.Notes, f.about(s, guard.Finding{
-				What:        fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name),
-				Remediation: "remove it if ICA's role does not need it",
-			}))
+			continue
 		}
+		v = v.And(f.judge(s, got.Use))
 	}
 	return v
 }
 
-// about names the policy as an exception does: by its ARN, or an inline policy by its name.
-func (f foreignPolicy) about(s icaconfig.Storage, found guard.Finding) guard.Finding {
-	return found.About(cmp.Or(f.ARN, f.Name), string(f.Document), accountOf(s))
+// judge says what the policy takes from ICA and what it gives away; where it does neither, it is worth knowing only.
+func (f foreignPolicy) judge(s icaconfig.Storage, use roleUse) guard.Comparison {
+	v := f.denials(s, use)
+	if admin := f.administratorLike(); admin != "" {
+		v.Alerts = append(v.Alerts, f.finding(
+			fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),
+			"remove it now: "+removalCommand(s, f)))
+	}
+	if len(v.Alerts)+len(v.Notes) == 0 {
+		v.Notes = append(v.Notes, f.finding(fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), f.whenNotNeeded(s)))
+	}
+	return v
+}
+
+// denials are the Denies of the policy that hit ICA. icaguard removes none, whoever put it there.
+func (f foreignPolicy) denials(s icaconfig.Storage, use roleUse) guard.Comparison {
+	content, err := f.Document.parse()
+	if err != nil {
+		return guard.Comparison{}
+	}
+	var v guard.Comparison
+	always, may := use.denials(s, content)
+	if len(always) > 0 {
+		v.Alerts = append(v.Alerts, f.finding(
+			fmt.Sprintf("%s on role %s keeps ICA from %s: %s", f, s.Role.Name, served(s), strings.Join(always, "; ")),
+			"ask who put it there and why; icaguard never removes a Deny. Once it is no longer needed: "+removalCommand(s, f)))
+	}
+	if len(may) > 0 {
+		v.Notes = append(v.Notes, f.finding(
+			fmt.Sprintf("%s on role %s may keep ICA from %s: %s", f, s.Role.Name, served(s), strings.Join(may, "; ")),
+			"if ICA is refused, ask who put it there and why. Once it is no longer needed: "+removalCommand(s, f)))
+	}
+	return v
+}
+
+func (f foreignPolicy) finding(what, remediation string) guard.Finding {
+	return guard.Finding{What: what, Remediation: remediation}.About(cmp.Or(f.ARN, f.Name), string(f.Document))
+}
+
+// whenNotNeeded advises on a policy that does no harm. Where it lets ICA into the bucket, it may be all that does.
+func (f foreignPolicy) whenNotNeeded(s icaconfig.Storage) string {
+	content, err := f.Document.parse()
+	grants := func(b *icaconfig.Bucket) bool {
+		return err == nil && (policy.Grants(content, b.ARN) || policy.Grants(content, b.ARN+"/*"))
+	}
+	if slices.ContainsFunc(s.Role.Buckets, grants) {
+		return "it lets ICA into the bucket: leave it until permission-policy and permission-policy-attached are in sync; then " +
+			"remove it if ICA's role does not need it"
+	}
+	return "remove it if ICA's role does not need it"
 }
 
 func removalCommand(s icaconfig.Storage, f foreignPolicy) string {
@@ -170,8 +246,8 @@ func removalCommand(s icaconfig.Storage, f foreignPolicy) string {
 }
 
 // removeForeignPolicies detaches and deletes what strict may remove. What is gone already is what we want.
-func removeForeignPolicies(ctx context.Context, c guard.Clients, s icaconfig.Storage, got []foreignPolicy) error {
-	for _, f := range got {
+func removeForeignPolicies(ctx context.Context, c guard.Clients, s icaconfig.Storage, got foreignPolicies) error {
+	for _, f := range got.Policies {
 		if !f.removable() {
 			continue
 		}

@@ -55,7 +55,75 @@ func roleForeignPoliciesCases() []testCase {
 			setting: id, name: "a Deny of others, strict", variant: isStrict, want: withNotes,
 			breakIt: func(w *env) { w.putInline("protects", denies) }, check: stays("protects"),
 		},
+		{
+			setting: id, name: "AWSDenyAll attached", want: guard.ActionRequired,
+			breakIt: func(w *env) { w.attach("AWSDenyAll") },
+			check: func(w *env, o guard.Outcome) {
+				stays("AWSDenyAll")(w, o)
+				expectTold(w.t, o, "keeps ICA from storage lab-", "s3:PutObject", "detach-role-policy", "never removes a Deny")
+				expectMatch(w.t, o, "arn:aws:iam::aws:policy/AWSDenyAll")
+			},
+		},
+		{
+			setting: id, name: "an inline Deny of everything, strict", variant: isStrict, want: guard.ActionRequired,
+			breakIt: func(w *env) { w.putInline("stop", denyAll(`"Action":"*"`)) },
+			check: func(w *env, o guard.Outcome) {
+				stays("stop")(w, o)
+				expectMatch(w.t, o, "stop")
+				expectTold(w.t, o, "inline policy stop", "keeps ICA from storage lab-", "delete-role-policy")
+			},
+		},
+		{
+			setting: id, name: "an inline Deny of everything, and what strict removes", variant: isStrict, want: guard.ActionRequired,
+			breakIt: func(w *env) { w.putInline("lab", reads); w.putInline("stop", denyAll(`"Action":"*"`)) }, check: stays("stop"),
+		},
+		{
+			setting: id, name: "a Deny of one call of ICA's, attached", want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				arn := w.createPolicy("denies-"+w.storage.Role.Name, denyAll(`"Action":"s3:RestoreObject"`))
+				w.must(w.iam.AttachRolePolicy(
+					w.t.Context(), &iam.AttachRolePolicyInput{RoleName: &w.storage.Role.Name, PolicyArn: &arn},
+				))
+			},
+			check: func(w *env, o guard.Outcome) { expectTold(w.t, o, "it is about s3:RestoreObject") },
+		},
+		{
+			setting: id, name: "sessions revoked in the console (AWSRevokeOlderSessions)", want: withNotes,
+			breakIt: func(w *env) {
+				w.putInline("AWSRevokeOlderSessions",
+					denyAll(`"Action":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":"2026-01-15T09:12:33.000Z"}}`))
+			},
+			check: func(w *env, o guard.Outcome) {
+				stays("AWSRevokeOlderSessions")(w, o)
+				expectTold(w.t, o, "may keep ICA from storage lab-")
+			},
+		},
+		{
+			setting: id, name: "a Deny of calls on versions, never versioned", want: withNotes,
+			breakIt: func(w *env) { w.putInline("versions", denyAll(`"Action":"s3:DeleteObjectVersion"`)) },
+			check:   func(w *env, o guard.Outcome) { expectTold(w.t, o, "is not ICA's") },
+		},
+		{
+			setting: id, name: "a Deny of calls on versions, versioned", variant: variant{bucket: "versioning: enabled"},
+			want:    guard.ActionRequired,
+			breakIt: func(w *env) { w.putInline("versions", denyAll(`"Action":"s3:DeleteObjectVersion"`)) },
+			check: func(w *env, o guard.Outcome) {
+				expectTold(w.t, o, "keeps ICA from storage lab-", "s3:DeleteObjectVersion")
+			},
+		},
+		{
+			setting: id, name: "an inline policy that lets ICA into the bucket", want: withNotes,
+			breakIt: func(w *env) {
+				w.putInline("ica", strings.ReplaceAll(reads, "arn:aws:s3:::logs", w.storage.Bucket.ARN))
+			},
+			check: func(w *env, o guard.Outcome) { expectTold(w.t, o, "leave it until permission-policy") },
+		},
 	}
+}
+
+// denyAll is a policy that denies something on everything.
+func denyAll(what string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Resource":"*",` + what + `}]}`
 }
 
 func (w *env) putInline(name, document string) {

@@ -57,8 +57,9 @@ func compareRoleSession(s icaconfig.Storage, got roleSession) guard.Comparison {
 
 func seconds(n int32) string { return strconv.Itoa(int(n)) + " s" }
 
-// putRoleSession sends duration and present description together: UpdateRole resets an omitted duration to one hour
-// (https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html), and an omitted description may be lost.
+// putRoleSession sends duration and present description together, which is right whatever UpdateRole does with what is
+// left out: AWS's page says that an omitted duration becomes one hour
+// (https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html), a report says that it stays.
 func putRoleSession(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleSession) error {
 	_, err := iamClient(c).UpdateRole(ctx, &iam.UpdateRoleInput{
 		RoleName:           &s.Role.Name,

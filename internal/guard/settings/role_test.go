@@ -48,6 +48,17 @@ func roleCases() []testCase {
 			},
 		},
 		{
+			setting: id, name: "a tag that an organisation's policies look at added", want: withNotes,
+			breakIt: func(w *env) {
+				w.must(w.iam.TagRole(w.t.Context(), &iam.TagRoleInput{
+					RoleName: &w.storage.Role.Name, Tags: []types.Tag{{Key: aws.String("DP:include:network"), Value: aws.String("true")}},
+				}))
+			},
+			check: func(w *env, o guard.Outcome) {
+				expectTold(w.t, o, "DP:include:network=true", "cannot be seen from here")
+			},
+		},
+		{
 			setting: id, name: "recreated at another path", want: guard.ActionRequired,
 			breakIt: func(w *env) { w.deleteRole(); w.createRole("/elsewhere/") },
 			check:   func(w *env, _ guard.Outcome) { w.expectUntouched() },

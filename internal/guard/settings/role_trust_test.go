@@ -13,6 +13,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 func roleTrustCases() []testCase {
@@ -37,6 +38,32 @@ func roleTrustCases() []testCase {
 			}
 		}
 	}
+	const stranger = `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"sts:AssumeRole"}`
+	anyTenant := func(s icaconfig.Storage) string {
+		statement := s.TrustPolicy("x").Statements()[0]
+		statement.Condition = policy.Condition{"StringLike": {"sts:RoleSessionName": {"*"}}}
+		return statement.JSON()
+	}
+	open := func(name string, noParameter bool, want []string, edits ...string) testCase {
+		return testCase{
+			setting: id, name: name, want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				after := strings.NewReplacer(edits...).Replace(text(w.storage.TrustPolicy(secretPrefix)))
+				w.putTrust(strings.ReplaceAll(after, "ANY-TENANT", anyTenant(w.storage)))
+				if noParameter {
+					w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+					))
+				}
+			},
+			check: func(w *env, o guard.Outcome) {
+				if len(o.Alerts) != len(want) {
+					w.t.Errorf("%d alerts, want %d: %+v", len(o.Alerts), len(want), o.Alerts)
+				}
+				expectTold(w.t, o, want...)
+			},
+		}
+	}
 	lookAlike := edit("other order and the account's number, same meaning", guard.InSync, `"Effect":"Allow",`, "")
 	lookAlike.breakIt = func(w *env) {
 		before := text(w.storage.TrustPolicy(secretPrefix))
@@ -45,6 +72,8 @@ func roleTrustCases() []testCase {
 		)
 	}
 	lookAlike.check = func(*env, guard.Outcome) {}
+	narrower := edit("fewer of ICA's service accounts", withNotes, "irsa-use1-gds*", "irsa-use1-gds")
+	narrower.check = func(w *env, o guard.Outcome) { expectTold(w.t, o, "fewer of ICA's service accounts") }
 	return []testCase{
 		edit("audience gone", guard.Restored, `"StringEquals":{`, `"StringLike":{"sts:x":"y"},"ArnLike":{`),
 		edit("sub in another namespace", guard.Restored, "serviceaccount:use1", "serviceaccount:euc1"),
@@ -121,6 +150,19 @@ func roleTrustCases() []testCase {
 				}
 			},
 		},
+		open("a Deny of others added, and every ICA tenant let in", false, []string{"Incident", "statement 2 has no condition"},
+			`"Statement":[{`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:TagSession"},{`,
+			`,"sts:RoleSessionName":"`+secretPrefix+`-*"`, ""),
+		open("a Deny of others added, and others let in", false, []string{"Incident", "statement 2 lets in others than ICA"},
+			`"Statement":[{`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Principal":"*","Action":"sts:TagSession"},`+stranger+`,{`),
+		open("parameter deleted, and others let in", true, []string{"does not exist", "statement 1 lets in others than ICA"},
+			`"Statement":[{`, `"Statement":[`+stranger+`,{`),
+		open("parameter deleted, and any session name let in", true, []string{"does not exist", "every ICA tenant of the region"},
+			secretPrefix+"-*", "*"),
+		open("parameter deleted, and all that is open at once", true,
+			[]string{"does not exist", "statement 1 lets in others", "statement 2 has no condition", "statement 3 is not the one that"},
+			`"Statement":[{`, `"Statement":[`+stranger+`,ANY-TENANT,{`, "serviceaccount:use1", "serviceaccount:euc1"),
+		narrower,
 		{
 			setting: id, name: "parameter holds *", want: guard.ActionRequired, check: unusable,
 			breakIt: func(w *env) { w.putPrefix("*", types.ParameterTypeString) },

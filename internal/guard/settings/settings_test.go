@@ -18,6 +18,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/notify"
 )
 
 // testCase is one way of breaking a setting, and what must come of it.
@@ -266,6 +267,22 @@ func TestReadBackLost(t *testing.T) {
 	expectStatus(t, o, guard.Restored)
 	if len(o.Diffs) != 1 || o.Diffs[0].Found != "3600 s" || len(o.Events) != 1 {
 		t.Errorf("the restore must say what differed and who did it: %+v", o)
+	}
+}
+
+// TestReadBackLostWithoutStore: what no later check could tell is told at once.
+func TestReadBackLostWithoutStore(t *testing.T) {
+	w := newEnv(t, newFixture(t), variant{})
+	w.updateRole(aws.Int32(3600), aws.String("for ICA"))
+	w.store.away = context.DeadlineExceeded
+	w.engine.Sleep = func(context.Context, time.Duration) error {
+		w.local.Recorder().Inject(localaws.Fault{Operation: "GetRole", AccessKeyID: w.key, Kind: localaws.Throttled})
+		return nil
+	}
+	o := w.reconcile("role-session-duration")
+	expectStatus(t, o, guard.RestoreFailed)
+	if d := notify.Decide(o); !d.Notify || d.Severity != notify.Critical || len(w.requeued) != 1 {
+		t.Errorf("nobody is notified of %+v: %+v", o, d)
 	}
 }
 

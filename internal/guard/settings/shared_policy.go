@@ -3,6 +3,7 @@ package settings
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type sharedPolicy struct {
 	ours    []policy.Statement
 	limit   int // bytes that AWS takes
 	callers []caller
+	wayBack string // who can still change the policy once icaguard cannot read it
 }
 
 // caller is a role that calls on the resource.
@@ -72,23 +74,101 @@ func (p sharedPolicy) merged(got document) (string, error) {
 	return merged.JSON(), err
 }
 
-// denials are the Denies in the way of those who rely on the resource. An explicit Deny is a decision of people.
+// restored are the statements of the policy to write; none where nothing can be written.
+func (p sharedPolicy) restored(got document) []policy.Statement {
+	text, err := p.merged(got)
+	if err != nil {
+		return nil
+	}
+	merged, err := parseShared(document(text))
+	if err != nil {
+		return nil
+	}
+	return merged.Statements()
+}
+
+// denials are the Denies in the way of those who rely on the resource, each told once, whomever it hits. An explicit Deny
+// is a decision of people.
 func (p sharedPolicy) denials(d policy.Document) guard.Comparison {
-	var v guard.Comparison
+	found := map[int]*denial{}
 	for _, c := range p.callers {
 		for _, hit := range policy.Denies(d, c.Caller, c.calls) {
-			found := aboutStatement(guard.Finding{
-				What:        c.who + ": " + hit.String(),
-				Remediation: "let the owner of " + hit.Statement.String() + " " + hit.HowToExcept,
-			}, d.Statements()[hit.Statement.Number-1], c.ResourceAccount)
-			if hit.Certain || !c.seen {
-				v.Alerts = append(v.Alerts, found)
-			} else {
-				v.Notes = append(v.Notes, found)
+			n := hit.Statement.Number
+			if found[n] == nil {
+				found[n] = &denial{place: hit.Statement, statement: d.Statements()[n-1], wayBack: p.wayBack}
 			}
+			found[n].hits = append(found[n].hits, callerHit{c, hit})
+		}
+	}
+	var v guard.Comparison
+	for _, n := range slices.Sorted(maps.Keys(found)) {
+		if found[n].alerts() {
+			v.Alerts = append(v.Alerts, found[n].finding())
+		} else {
+			v.Notes = append(v.Notes, found[n].finding())
 		}
 	}
 	return v
+}
+
+// denial is one Deny statement and all whom it hits, or may hit.
+type denial struct {
+	place     policy.Place
+	statement policy.Statement
+	hits      []callerHit
+	wayBack   string
+}
+
+type callerHit struct {
+	caller
+	policy.Hit
+}
+
+// alerts: what only may hit a caller who would say so is worth knowing.
+func (d denial) alerts() bool {
+	return slices.ContainsFunc(d.hits, func(h callerHit) bool { return h.Certain || !h.seen })
+}
+
+func (d denial) finding() guard.Finding {
+	texts := make([]string, len(d.hits))
+	for i, h := range d.hits {
+		texts[i] = h.who + ": " + h.String()
+	}
+	return aboutStatement(d.place, d.statement, strings.Join(texts, "; "), "let the owner of "+d.place.String()+" "+d.advice())
+}
+
+// advice ends with the whole statement as it should be. How uploads are encrypted is no matter of exceptions.
+func (d denial) advice() string {
+	var roles []string
+	var text string
+	for _, h := range d.hits {
+		if !h.Upload && !slices.Contains(roles, h.RoleARN) {
+			roles = append(roles, h.RoleARN)
+		}
+	}
+	if len(roles) == 0 {
+		return d.hits[0].HowToExcept
+	}
+	text = policy.HowToExcept(d.statement, roles...)
+	if fixed, ok := policy.Except(d.statement, roles...); ok {
+		text += ", so that it reads " + policy.Mask(fixed.JSON())
+	}
+	if slices.ContainsFunc(d.hits, func(h callerHit) bool { return strings.Contains(h.Why, "NotPrincipal always denies") }) {
+		text += "; leave the permissions boundary where it is"
+	}
+	if slices.ContainsFunc(d.hits, func(h callerHit) bool { return h.seen && h.Certain }) {
+		text += ". Do so before icaguard is locked out: " + d.wayBack
+	}
+	return text
+}
+
+// aboutStatement is a finding about a statement of others, which an exception can name by its Sid, or else by its digest.
+func aboutStatement(place policy.Place, s policy.Statement, what, remediation string) guard.Finding {
+	f := guard.Finding{What: what, Remediation: remediation}.About(place.Sid, s.JSON())
+	if _, everyone := s.Principal["*"]; !s.IsDeny() && (everyone || slices.Contains(s.Principal["AWS"], "*")) {
+		f.MustEnd = "public access"
+	}
+	return f
 }
 
 // orphans are the principals of others that were deleted. AWS does not save a policy again that names one
@@ -137,17 +217,54 @@ func differing(changes []policy.Difference) string {
 	return strings.Join(texts, "; ")
 }
 
-// ownCallers are the roles of the guard's own functions, and what the table lets them do on a kind of resource.
-func ownCallers(s icaconfig.Storage, kind *guard.Kind, account string) []caller {
-	iamOfAccount, _, _ := strings.Cut(s.Role.ARN, ":role/")
-	own := func(name string, actions []string) caller {
-		return caller{
-			who: name, seen: true,
-			Caller: policy.Caller{RoleARN: iamOfAccount + ":role/" + name, ResourceAccount: account},
-			calls:  []policy.Calls{{Actions: actions, Resources: []string{kind.ARN(s)}}},
+// asked is what is known of every caller of a shared policy: on which resource it stands, and in which account.
+type asked struct {
+	kind         *guard.Kind
+	on, account  string
+	region       string
+	organization string // of the account that icaguard runs in
+	passed       []policy.Passed
+}
+
+// role is a role of the account that icaguard runs in.
+func (a asked) role(arn string) policy.Caller {
+	return policy.Caller{
+		RoleARN: arn, ResourceAccount: a.account, On: a.on, Region: a.region, Organization: a.organization, Passed: a.passed,
+	}
+}
+
+// icaRole is ICA's role, of which more is known where the policy asks for it.
+func (a asked) icaRole(s icaconfig.Storage, known roleFacts) policy.Caller {
+	who := a.role(s.Role.ARN)
+	who.RoleID, who.Tags, who.Boundary, who.Provider = known.ID, known.Tags, known.Boundary, s.Provider.ARN
+	who.KMSViaS3 = true
+	for _, b := range s.Role.Buckets {
+		if a.kind == guard.OnKey && b.KMSKeyARN == a.on {
+			who.Buckets = append(who.Buckets, b.ARN)
 		}
 	}
-	reads, writes := ownActions(s, kind)
+	return who
+}
+
+// copying is Illumina's role, whose account may be in any organization.
+func (a asked) copying(s icaconfig.Storage) policy.Caller {
+	who := a.role(s.CrossAccount)
+	who.Organization, who.Passed, who.KMSViaS3 = "", nil, true
+	if a.account == accountOf(s) {
+		who.ResourceOrganization = a.organization
+	}
+	return who
+}
+
+// own are the roles of the guard's own functions, and what the table lets them do on a kind of resource.
+func (a asked) own(s icaconfig.Storage) []caller {
+	iamOfAccount, _, _ := strings.Cut(s.Role.ARN, ":role/")
+	own := func(name string, actions []string) caller {
+		who := a.role(iamOfAccount + ":role/" + name)
+		who.Function = true
+		return caller{who: name, seen: true, Caller: who, calls: []policy.Calls{{Actions: actions, Resources: []string{a.on}}}}
+	}
+	reads, writes := ownActions(s, a.kind)
 	return []caller{own(guard.RemediateFunction, append(writes, reads...)), own(guard.ValidateFunction, reads)}
 }
 
@@ -174,24 +291,51 @@ func namesOn(kind *guard.Kind, s icaconfig.Storage, actions []guard.Action) []st
 	return names
 }
 
-var speaksOfIDs = regexp.MustCompile(`(?i)aws:userid|AROA`)
+// roleFacts is what a policy may ask about ICA's role; the zero value where it does not ask, or the role is gone.
+type roleFacts struct {
+	ID       string
+	Boundary string            // its ARN, or policy.NoBoundary
+	Tags     map[string]string // nil where a session may have others
+}
 
-// roleID is the unique id of ICA's role where the policy speaks of such ids, as a Deny that excepts somebody by
-// aws:userId does; else "", and when the role is gone.
-func roleID(ctx context.Context, c guard.Clients, s icaconfig.Storage, in document) (string, error) {
-	if !speaksOfIDs.MatchString(string(in)) {
-		return "", nil
+var speaksOfRole = regexp.MustCompile(`(?i)aws:userid|AROA|aws:PrincipalTag/|NotPrincipal`)
+
+// factsOfRole reads the role where the policy asks about more than its ARN.
+func factsOfRole(ctx context.Context, c guard.Clients, s icaconfig.Storage, in document) (roleFacts, error) {
+	if !speaksOfRole.MatchString(string(in)) {
+		return roleFacts{}, nil
 	}
 	role, err := roleOfName(ctx, c, s)
 	switch {
 	case awserr.Classify(err) == awserr.Gone:
-		return "", nil
+		return roleFacts{}, nil
 	case err != nil:
-		return "", err
+		return roleFacts{}, err
 	case aws.ToString(role.Arn) != s.Role.ARN: // another role that has our name; setting role reports it
-		return "", nil
+		return roleFacts{}, nil
 	}
-	return aws.ToString(role.RoleId), nil
+	known := roleFacts{ID: aws.ToString(role.RoleId), Boundary: policy.NoBoundary}
+	if b := role.PermissionsBoundary; b != nil {
+		known.Boundary = aws.ToString(b.PermissionsBoundaryArn)
+	}
+	if !letsSessionsTag(newDocument(role.AssumeRolePolicyDocument)) {
+		known.Tags = map[string]string{}
+		for _, tag := range role.Tags {
+			known.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		}
+	}
+	return known, nil
+}
+
+// letsSessionsTag: a session has tags of its own only where the trust policy allows sts:TagSession
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html).
+func letsSessionsTag(trust document) bool {
+	present, err := trust.parse()
+	return err != nil || slices.ContainsFunc(present.Statements(), func(s policy.Statement) bool {
+		return !s.IsDeny() && (len(s.NotAction) > 0 || slices.ContainsFunc(s.Action, func(a string) bool {
+			return strings.ContainsAny(a, "*?") || strings.EqualFold(a, "sts:TagSession")
+		}))
+	})
 }
 
 // hint adds what an error of one class may mean.

@@ -133,6 +133,7 @@ func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer
 	if err != nil {
 		return nil, fmt.Errorf("deploy: start function %s: %w", name, err)
 	}
+	g.local.Recorder().Serve(f)
 	return f, nil
 }
 

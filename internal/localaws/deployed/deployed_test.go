@@ -155,7 +155,7 @@ func (w *env) testRules() {
 		w.putEvent(event)
 		received := guard.Sources(self.AllRows())[event.parsed.Source]
 		appears := self.AppearsIn(event.parsed.Source, w.Storage.Home)
-		if event.parsed.ErrorCode == "" && slices.Contains(received, event.parsed.Name) && len(appears) > 0 {
+		if event.parsed.ErrorCode == "" && slices.Contains(received, cloudtrail.APIName(event.parsed.Name)) && len(appears) > 0 {
 			want[event.parsed.ID] = file
 		}
 	}

@@ -35,6 +35,7 @@ type Home struct {
 	Roles                                   []string // further ones
 	Emails                                  []string // subscribed and confirmed
 	Rules                                   []Rule
+	Policies                                map[string]string // of queues, topic and table, by ARN
 }
 
 // Rule is an EventBridge rule.
@@ -86,23 +87,26 @@ func (m homemaker) at(region string) aws.Config { return m.local.DirectConfig(re
 
 func (m homemaker) home() aws.Config { return m.at(m.Regions[0]) }
 
-func (m homemaker) queueARN(name string) string {
-	return "arn:aws:sqs:" + m.Regions[0] + ":" + m.local.Account() + ":" + name
+func (m homemaker) queueARN(region, name string) string {
+	return "arn:aws:sqs:" + region + ":" + m.local.Account() + ":" + name
 }
 
 func (m homemaker) makeQueues() {
 	m.t.Helper()
 	for _, region := range m.Regions {
-		m.makeQueue(region, m.DeadLetters, nil)
+		m.makeQueue(region, m.DeadLetters, map[string]string{})
 	}
 	m.makeQueue(m.Regions[0], m.Queue, map[string]string{
-		"RedrivePolicy": `{"deadLetterTargetArn":"` + m.queueARN(m.DeadLetters) + `","maxReceiveCount":"5"}`,
+		"RedrivePolicy": `{"deadLetterTargetArn":"` + m.queueARN(m.Regions[0], m.DeadLetters) + `","maxReceiveCount":"5"}`,
 	})
 }
 
 func (m homemaker) makeQueue(region, name string, attributes map[string]string) {
 	m.t.Helper()
 	client := sqs.NewFromConfig(m.at(region))
+	if text, ok := m.Policies[m.queueARN(region, name)]; ok {
+		attributes["Policy"] = text
+	}
 	if old, err := client.GetQueueUrl(m.t.Context(), &sqs.GetQueueUrlInput{QueueName: &name}); err == nil {
 		m.must(client.DeleteQueue(m.t.Context(), &sqs.DeleteQueueInput{QueueUrl: old.QueueUrl}))
 	}
@@ -151,7 +155,15 @@ func (m homemaker) makeFunctions() {
 		}))
 	}
 	m.must(client.CreateEventSourceMapping(m.t.Context(), &lambda.CreateEventSourceMappingInput{
-		FunctionName: &m.Functions[0], EventSourceArn: aws.String(m.queueARN(m.Queue)),
+		FunctionName: &m.Functions[0], EventSourceArn: aws.String(m.queueARN(m.Regions[0], m.Queue)),
+	}))
+	m.must(client.PutFunctionRecursionConfig(m.t.Context(), &lambda.PutFunctionRecursionConfigInput{
+		FunctionName: &m.Functions[0], RecursiveLoop: lambdatypes.RecursiveLoopAllow,
+	}))
+	m.must(client.PutFunctionEventInvokeConfig(m.t.Context(), &lambda.PutFunctionEventInvokeConfigInput{
+		FunctionName: &m.Functions[1], MaximumRetryAttempts: aws.Int32(1), DestinationConfig: &lambdatypes.DestinationConfig{
+			OnFailure: &lambdatypes.OnFailure{Destination: aws.String(m.queueARN(m.Regions[0], m.DeadLetters))},
+		},
 	}))
 }
 
@@ -162,6 +174,11 @@ func (m homemaker) makeTopic() {
 	m.must(client.DeleteTopic(m.t.Context(), &sns.DeleteTopicInput{TopicArn: &arn}))
 	topic, err := client.CreateTopic(m.t.Context(), &sns.CreateTopicInput{Name: &m.Topic})
 	m.must(topic, err)
+	if text, ok := m.Policies[arn]; ok {
+		m.must(client.SetTopicAttributes(m.t.Context(), &sns.SetTopicAttributesInput{
+			TopicArn: &arn, AttributeName: aws.String("Policy"), AttributeValue: &text,
+		}))
+	}
 	for _, address := range m.Emails {
 		m.must(
 			client.Subscribe(
@@ -175,9 +192,11 @@ func (m homemaker) makeTopic() {
 func (m homemaker) makeTable() {
 	m.t.Helper()
 	client := dynamodb.NewFromConfig(m.home())
+	unprotected := &dynamodb.UpdateTableInput{TableName: &m.Table, DeletionProtectionEnabled: aws.Bool(false)}
+	_, _ = client.UpdateTable(m.t.Context(), unprotected)
 	_, _ = client.DeleteTable(m.t.Context(), &dynamodb.DeleteTableInput{TableName: &m.Table}) // if it is there
 	m.must(client.CreateTable(m.t.Context(), &dynamodb.CreateTableInput{
-		TableName: &m.Table, BillingMode: ddbtypes.BillingModePayPerRequest,
+		TableName: &m.Table, BillingMode: ddbtypes.BillingModePayPerRequest, DeletionProtectionEnabled: aws.Bool(true),
 		KeySchema: []ddbtypes.KeySchemaElement{
 			{AttributeName: &m.PartitionKey, KeyType: ddbtypes.KeyTypeHash}, {AttributeName: &m.SortKey, KeyType: ddbtypes.KeyTypeRange},
 		},
@@ -189,6 +208,14 @@ func (m homemaker) makeTable() {
 			{AttributeName: &m.SortKey, AttributeType: ddbtypes.ScalarAttributeTypeS},
 		},
 	}))
+	m.must(client.UpdateContinuousBackups(m.t.Context(), &dynamodb.UpdateContinuousBackupsInput{
+		TableName:                        &m.Table,
+		PointInTimeRecoverySpecification: &ddbtypes.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: aws.Bool(true)},
+	}))
+	arn := "arn:aws:dynamodb:" + m.Regions[0] + ":" + m.local.Account() + ":table/" + m.Table
+	if text, ok := m.Policies[arn]; ok {
+		m.must(client.PutResourcePolicy(m.t.Context(), &dynamodb.PutResourcePolicyInput{ResourceArn: &arn, Policy: &text}))
+	}
 }
 
 // makeTrail makes the one trail of the account.

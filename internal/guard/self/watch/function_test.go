@@ -3,6 +3,7 @@ package watch
 import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
 )
@@ -68,6 +69,42 @@ func guardFunctionCases() []selfCase {
 				Principal:    aws.String("123456789012"),
 			}))
 		}),
+		testCase("loops are ended", "function icaguard-remediate is stopped by Lambda", func(w *selfEnv, c *lambda.Client) {
+			w.must(c.PutFunctionRecursionConfig(w.t.Context(), &lambda.PutFunctionRecursionConfigInput{
+				FunctionName: aws.String(guard.RemediateFunction), RecursiveLoop: types.RecursiveLoopTerminate,
+			}))
+		}),
+		testCase("a URL", "function icaguard-validate can be invoked by a URL", func(w *selfEnv, c *lambda.Client) {
+			w.must(c.CreateFunctionUrlConfig(w.t.Context(), &lambda.CreateFunctionUrlConfigInput{
+				FunctionName: aws.String(guard.ValidateFunction), AuthType: types.FunctionUrlAuthTypeNone,
+			}))
+		}),
+		testCase("retries gone", "function icaguard-validate loses audits that fail: 2 retries, then \"\"",
+			func(w *selfEnv, c *lambda.Client) {
+				w.must(c.DeleteFunctionEventInvokeConfig(w.t.Context(), &lambda.DeleteFunctionEventInvokeConfigInput{
+					FunctionName: aws.String(guard.ValidateFunction),
+				}))
+			}),
+		testCase("fed by another queue",
+			"function icaguard-remediate also reads arn:aws:sqs:us-east-1:123456789012:icaguard-dead-letters",
+			func(w *selfEnv, c *lambda.Client) {
+				w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
+					FunctionName:   aws.String(guard.RemediateFunction),
+					EventSourceArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + guard.DeadLetterQueue),
+				}))
+			}),
+		testCase("drained by another function",
+			"function icaguard-remediate shares its queue with arn:aws:lambda:us-east-1:123456789012:function:another",
+			func(w *selfEnv, c *lambda.Client) {
+				w.must(c.CreateFunction(w.t.Context(), &lambda.CreateFunctionInput{
+					FunctionName: aws.String("another"), Role: aws.String("arn:aws:iam::123456789012:role/icaguard-validate"),
+					Runtime: types.RuntimeProvidedal2023, Handler: aws.String("bootstrap"),
+					Code: &types.FunctionCode{ZipFile: []byte("another")},
+				}))
+				w.must(c.CreateEventSourceMapping(w.t.Context(), &lambda.CreateEventSourceMappingInput{
+					FunctionName: aws.String("another"), EventSourceArn: aws.String(queueARN(w.home)),
+				}))
+			}),
 	}
 }
 

@@ -19,6 +19,7 @@ type queueState struct {
 	Name, Region string
 	Exists       bool
 	Redrive      string // the redrive policy, JSON
+	Policy       string // JSON; "": none
 	Waiting      int    // messages
 }
 
@@ -50,15 +51,19 @@ func readQueue(ctx context.Context, c guard.Clients, q *queueState) error {
 	if err != nil {
 		return fmt.Errorf("read queue %s in %s: %w", q.Name, q.Region, err)
 	}
-	q.Exists, q.Redrive = true, out.Attributes["RedrivePolicy"]
+	q.Exists, q.Redrive, q.Policy = true, out.Attributes["RedrivePolicy"], out.Attributes["Policy"]
 	q.Waiting, _ = strconv.Atoi(out.Attributes["ApproximateNumberOfMessages"]) // AWS's own number
 	return nil
 }
 
 func compareQueues(s icaconfig.Storage, got []queueState) guard.Comparison {
 	var v guard.Comparison
+	policies := self.Policies(s.Home)
 	for _, q := range got {
 		what := "queue " + q.Name + " in " + q.Region
+		if q.Exists {
+			v.Alerts = append(v.Alerts, policyAlerts(what, q.Policy, policies[s.Home.ARN("sqs", q.Region, q.Name)], self.Redeploy(s))...)
+		}
 		switch {
 		case !q.Exists:
 			v.Alerts = append(v.Alerts, guard.Finding{What: what + " does not exist", Remediation: self.Redeploy(s)})

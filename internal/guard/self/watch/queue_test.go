@@ -5,6 +5,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 func guardQueueCases() []selfCase {
@@ -66,7 +68,40 @@ func guardQueueCases() []selfCase {
 				)
 			},
 		},
+		{
+			setting: id, name: "rules may send no more", want: guard.ActionRequired,
+			says:    "the policy of queue icaguard-requests in us-east-1: statement 2 (Sid IcaguardRules): statement Allow sqs:",
+			breakIt: func(w *selfEnv) { w.setPolicy(inHome, guard.RequestQueue, "IcaguardRules") },
+		},
+		{
+			setting: id, name: "others may receive", want: guard.ActionRequired,
+			says:    "the policy of queue icaguard-requests in us-east-1: statement 4 (Sid IcaguardReceiver): statement Deny",
+			breakIt: func(w *selfEnv) { w.setPolicy(inHome, guard.RequestQueue, "IcaguardReceiver") },
+		},
+		{
+			setting: id, name: "another region's dead letters open", want: guard.ActionRequired,
+			says:    "the policy of queue icaguard-dead-letters in eu-central-1: statement 3 (Sid IcaguardSenders): statement Deny",
+			breakIt: func(w *selfEnv) { w.setPolicy(away, guard.DeadLetterQueue, "IcaguardSenders") },
+		},
+		{
+			setting: id, name: "another account may send", want: guard.ActionRequired, says: "(Sid another): statement Allow",
+			breakIt: func(w *selfEnv) {
+				w.must(queueClient(w.stranger, inHome).AddPermission(w.t.Context(), &sqs.AddPermissionInput{
+					QueueUrl: w.url(inHome, guard.RequestQueue), Label: aws.String("another"), AWSAccountIds: []string{"999999999999"},
+					Actions: []string{"SendMessage"},
+				}))
+			},
+		},
 	}
+}
+
+// setPolicy puts the queue's policy without a statement.
+func (w *selfEnv) setPolicy(region, queue, without string) {
+	w.t.Helper()
+	text := policy.New(self.Policies(w.home)[w.home.ARN("sqs", region, queue)]...).Without(without).JSON()
+	w.must(queueClient(w.stranger, region).SetQueueAttributes(w.t.Context(), &sqs.SetQueueAttributesInput{
+		QueueUrl: w.url(region, queue), Attributes: map[string]string{"Policy": text},
+	}))
 }
 
 func (w *selfEnv) url(region, queue string) *string {

@@ -1,10 +1,13 @@
 package watch
 
 import (
+	"testing"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 func guardRoleCases() []selfCase {
@@ -35,6 +38,15 @@ func guardRoleCases() []selfCase {
 						w.t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(guard.RelayRole + away)},
 					),
 				)
+			},
+		},
+		{
+			setting: id, name: "a boundary that ica.yaml does not name", want: withNotes, unreported: true,
+			says: "permissions boundary arn:aws:iam::aws",
+			breakIt: func(w *selfEnv) {
+				w.must(w.past().PutRolePermissionsBoundary(w.t.Context(), &iam.PutRolePermissionsBoundaryInput{
+					RoleName: remediate, PermissionsBoundary: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess"),
+				}))
 			},
 		},
 		alarm("UpdateAssumeRolePolicy", "trusts somebody else", func(w *selfEnv, c *iam.Client) {
@@ -70,6 +82,24 @@ func guardRoleCases() []selfCase {
 		}),
 		alarm("CreatePolicyVersion", "the boundary of an ICA role widened", widen("icaguard-boundary-RoleEU")),
 		alarm("CreatePolicyVersion", "a managed policy of the guard changed", widen(guard.FunctionPolicy(guard.RemediateFunction, 2))),
+	}
+}
+
+// TestBoundaryOfGuardRoles: the organisation's boundary is expected on icaguard's own roles; one that ica.yaml does not name
+// is told.
+func TestBoundaryOfGuardRoles(t *testing.T) {
+	const org = "arn:aws:iam::123456789012:policy/org"
+	for _, c := range []struct {
+		want, got     string
+		alerts, notes int
+	}{
+		{"", "", 0, 0}, {org, org, 0, 0}, {org, "", 1, 0}, {org, org + "-other", 1, 0}, {"", org, 0, 1},
+	} {
+		s := icaconfig.Storage{Home: icaconfig.Home{GuardBoundary: c.want}}
+		v := compareGuardRoles(s, []guardRole{{Name: guard.RemediateFunction, Exists: true, Boundary: c.got}})
+		if len(v.Alerts) != c.alerts || len(v.Notes) != c.notes {
+			t.Errorf("boundary %q, expected %q: %+v", c.got, c.want, v)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // A guard at home in us-east-1 with storages there and in eu-central-1.
@@ -63,7 +64,7 @@ func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *
 	t.Helper()
 	w := &selfEnv{t: t, local: local, key: "AKIAGUARDHOME", stranger: guard.Clients{Config: local.Config(inHome, "AKIASTRANGER")}}
 	w.configure(true)
-	localawstest.Home{
+	home := localawstest.Home{
 		Regions:      w.home.Regions(),
 		Queue:        guard.RequestQueue,
 		DeadLetters:  guard.DeadLetterQueue,
@@ -76,8 +77,13 @@ func newHome(t *testing.T, local *localaws.AWS, withKey bool, parts ...string) *
 		Roles:        self.Roles(w.home)[2:],
 		Emails:       w.home.Emails,
 		Rules:        homeRules(w.home),
-	}.Make(t, local, parts...)
+		Policies:     map[string]string{},
+	}
 	w.configure(withKey)
+	for arn, statements := range self.Policies(w.home) {
+		home.Policies[arn] = policy.New(statements...).JSON()
+	}
+	home.Make(t, local, parts...)
 	w.play(time.Now().Add(-time.Hour), "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
 	local.Recorder().SetEmit(w.collect)
 	local.Recorder().ResetCalls()
@@ -235,7 +241,7 @@ type selfCase struct {
 func selfCases() []selfCase {
 	return slices.Concat(
 		guardTrailCases(), guardRulesCases(), guardQueueCases(), guardFunctionCases(), guardRoleCases(), guardTopicCases(),
-		guardLedgerCases(), guardPauseCases(),
+		guardAlarmsCases(), guardLedgerCases(), guardPauseCases(),
 	)
 }
 
@@ -244,7 +250,7 @@ func TestSelfChecks(t *testing.T) {
 	newHome(t, local, true)
 	parts := map[string]string{
 		"guard-trail": "trail", "guard-rules": "rules", "guard-queue": "queues", "guard-function": "functions", "guard-role": "roles",
-		"guard-topic": "topic", "guard-ledger": "table", "guard-pause": "none",
+		"guard-topic": "topic", "guard-alarms": "none", "guard-ledger": "table", "guard-pause": "none",
 	}
 	if len(parts) != len(All()) {
 		t.Errorf("%d of %d settings are tested", len(parts), len(All()))

@@ -14,9 +14,10 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
-// topicState is who receives alerts.
+// topicState is who sends and who receives alerts.
 type topicState struct {
 	Exists bool
+	Policy string // JSON
 	// Mails are the addresses that are subscribed, in lower case, each with whether its owner has confirmed.
 	Mails map[string]bool
 }
@@ -40,7 +41,14 @@ func readTopic(ctx context.Context, c guard.Clients, s icaconfig.Storage) (topic
 			}
 		}
 	}
-	state.Exists = true
+	out, err := topicClient(c, s).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(self.OnTopic.ARN(s))})
+	if awserr.Classify(err) == awserr.Gone {
+		return topicState{}, nil
+	}
+	if err != nil {
+		return topicState{}, fmt.Errorf("get the attributes of topic %s: %w", guard.AlertTopic, err)
+	}
+	state.Exists, state.Policy = true, out.Attributes["Policy"]
 	return state, nil
 }
 
@@ -65,7 +73,9 @@ func compareTopic(s icaconfig.Storage, got topicState) guard.Comparison {
 	if !got.Exists {
 		return guard.Alert("topic "+guard.AlertTopic+" does not exist", self.Redeploy(s))
 	}
-	var v guard.Comparison
+	v := guard.Comparison{
+		Alerts: policyAlerts("topic "+guard.AlertTopic, got.Policy, self.Policies(s.Home)[self.OnTopic.ARN(s)], self.Redeploy(s)),
+	}
 	for _, mail := range s.Home.Emails {
 		confirmed, subscribed := got.Mails[strings.ToLower(mail)]
 		switch {

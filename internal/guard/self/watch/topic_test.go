@@ -8,6 +8,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/self"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 func guardTopicCases() []selfCase {
@@ -48,10 +49,22 @@ func guardTopicCases() []selfCase {
 			},
 		},
 		{
-			setting: id, name: "another address subscribed", want: guard.InSync, unreported: true,
+			setting: id, name: "another address subscribed", want: guard.ActionRequired,
+			says: "Subscribe by arn:aws:iam::123456789012:user/AKIASTRANGER",
 			breakIt: func(w *selfEnv) {
 				w.must(topicClient(w.stranger, w.storage()).Subscribe(w.t.Context(), &sns.SubscribeInput{
 					TopicArn: w.topic(), Protocol: aws.String("email"), Endpoint: aws.String("third@example.org"),
+				}))
+			},
+		},
+		{
+			setting: id, name: "others may publish", want: guard.ActionRequired,
+			says: `the policy of topic icaguard-alerts: statement 3 (Sid IcaguardPublishers): statement Deny sns:Publish on ` +
+				`arn:aws:sns:us-east-1:123456789012:icaguard-alerts to *`,
+			breakIt: func(w *selfEnv) {
+				open := policy.New(self.Policies(w.home)[*w.topic()]...).Without("IcaguardPublishers").JSON()
+				w.must(topicClient(w.stranger, w.storage()).SetTopicAttributes(w.t.Context(), &sns.SetTopicAttributesInput{
+					TopicArn: w.topic(), AttributeName: aws.String("Policy"), AttributeValue: &open,
 				}))
 			},
 		},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
@@ -25,6 +26,7 @@ type regionTrails struct {
 // trailState is a trail that covers the region.
 type trailState struct {
 	ARN     string
+	Home    string // the region in which events about it appear
 	Logging bool
 	Writes  bool // management events that write are logged
 	KMS     bool // those of KMS, too
@@ -60,7 +62,7 @@ func readTrails(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]re
 
 // readTrail asks in the trail's own region. An organisation's trail may be closed to its members.
 func readTrail(ctx context.Context, c guard.Clients, trail types.Trail) (trailState, error) {
-	state := trailState{ARN: aws.ToString(trail.TrailARN)}
+	state := trailState{ARN: aws.ToString(trail.TrailARN), Home: aws.ToString(trail.HomeRegion)}
 	client := trailClient(c, aws.ToString(trail.HomeRegion))
 	status, err := client.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: trail.TrailARN})
 	if err == nil {
@@ -129,7 +131,7 @@ func loggedAdvanced(fields []types.AdvancedFieldSelector) (writes, kms bool) {
 }
 
 func compareTrails(s icaconfig.Storage, got []regionTrails) guard.Comparison {
-	var v guard.Comparison
+	v := guard.Comparison{Notes: unheardTrails(s, got)}
 	for _, h := range got {
 		needsKMS := slices.Contains(s.Home.KeyRegions, h.Region)
 		switch {
@@ -145,6 +147,39 @@ func compareTrails(s icaconfig.Storage, got []regionTrails) guard.Comparison {
 		}
 	}
 	return v
+}
+
+// unheardTrails: StopLogging and the like are recorded in the trail's home region, and of an organisation's trail in the
+// account that manages it.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html
+func unheardTrails(s icaconfig.Storage, got []regionTrails) []guard.Finding {
+	var notes []guard.Finding
+	seen := map[string]bool{}
+	for _, t := range slices.Concat(trailsOf(got)...) {
+		where := t.Home
+		if owner, err := arn.Parse(t.ARN); err == nil && owner.AccountID != s.Home.Account {
+			where += ", account " + owner.AccountID
+		} else if slices.Contains(s.Home.Regions(), t.Home) {
+			continue
+		}
+		if !seen[t.ARN] && !t.Unknown {
+			notes = append(notes, guard.Finding{
+				What: "who stops trail " + t.ARN + " is recorded in " + where + ", from where icaguard receives no events: only the " +
+					"scheduled audit finds it",
+				Remediation: "let whoever watches " + where + " report StopLogging, DeleteTrail, UpdateTrail and PutEventSelectors",
+			})
+		}
+		seen[t.ARN] = true
+	}
+	return notes
+}
+
+func trailsOf(regions []regionTrails) [][]trailState {
+	all := make([][]trailState, len(regions))
+	for i, r := range regions {
+		all[i] = r.Trails
+	}
+	return all
 }
 
 // whyNothing says why no events arrive from the region.

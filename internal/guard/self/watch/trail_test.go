@@ -1,12 +1,17 @@
 package watch
 
 import (
+	"fmt"
+	"strings"
+	"testing"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
 func guardTrailCases() []selfCase {
@@ -134,4 +139,32 @@ func (w *selfEnv) update(update *cloudtrail.UpdateTrailInput) {
 	w.t.Helper()
 	update.Name = aws.String(guard.TrailName)
 	w.must(trailClient(w.stranger, inHome).UpdateTrail(w.t.Context(), update))
+}
+
+// TestUnheardTrails: where a trail is stopped, that is recorded, and icaguard may receive nothing from there.
+func TestUnheardTrails(t *testing.T) {
+	w := &selfEnv{t: t, local: localawstest.Start(t)}
+	w.configure(false)
+	arn := func(region, account string) string {
+		return "arn:aws:cloudtrail:" + region + ":" + account + ":trail/some"
+	}
+	for name, c := range map[string]struct {
+		trail trailState
+		says  string
+	}{
+		"at home":             {trailState{ARN: arn(inHome, "123456789012"), Home: inHome}, ""},
+		"in a region of ours": {trailState{ARN: arn(away, "123456789012"), Home: away}, ""},
+		"elsewhere":           {trailState{ARN: arn("us-west-2", "123456789012"), Home: "us-west-2"}, "in us-west-2, from where"},
+		"an organisation's": {
+			trailState{ARN: arn(inHome, "999999999999"), Home: inHome}, "is recorded in us-east-1, account 999999999999, from where",
+		},
+		"not readable, which is said": {trailState{ARN: arn(inHome, "999999999999"), Home: inHome, Unknown: true}, ""},
+	} {
+		c.trail.Logging, c.trail.Writes, c.trail.KMS = true, true, true
+		got := compareTrails(w.storage(), []regionTrails{{inHome, []trailState{c.trail}}, {away, []trailState{c.trail}}})
+		said := fmt.Sprint(got.Notes)
+		if c.says == "" && strings.Contains(said, "is recorded in") || c.says != "" && strings.Count(said, c.says) != 1 {
+			t.Errorf("%s: %s, want %q once", name, said, c.says)
+		}
+	}
 }

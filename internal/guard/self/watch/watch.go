@@ -26,9 +26,10 @@ func All() []guard.SelfCheck {
 		guard.Watch(self.RulesCheck(), readRules, compareRules),
 		guard.Watch(self.Queue(), readQueues, compareQueues),
 		guard.Watch(self.Function(), readFunctions, compareFunctions),
-		guard.Watch(self.Role(), readMissingRoles, compareMissingRoles),
+		guard.Watch(self.Role(), readGuardRoles, compareGuardRoles),
 		guard.Watch(self.Topic(), readTopic, compareTopic),
-		guard.Watch(self.Ledger(), readTableStatus, compareTableStatus),
+		guard.Watch(self.Alarms(), readNothing, compareNothing),
+		guard.Watch(self.Ledger(), readTable, compareTable),
 		guard.Watch(self.Pause(), readNothing, compareNothing),
 	}
 }
