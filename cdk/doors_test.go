@@ -37,6 +37,15 @@ func byPrincipal(arn string, own ...policy.Statement) caller {
 	}
 }
 
+// within is the same call from inside a function, into whose credentials Lambda puts its ARN.
+func within(function string, who caller) caller {
+	return func(action, resource string) testlab.Call {
+		c := who(action, resource)
+		c.Keys["lambda:SourceFunctionArn"] = function
+		return c
+	}
+}
+
 // overHTTP is the same call without TLS.
 func overHTTP(who caller) caller {
 	return func(action, resource string) testlab.Call {
@@ -63,17 +72,23 @@ func checkDoors(t *testing.T, a app) {
 	iam := func(resource string) string { return b.ARN("iam", "", resource) }
 	rule := func(region, name string) string { return b.ARN("events", region, "rule/"+name) }
 	alarm := func(name string) string { return b.ARN("cloudwatch", b.HomeRegion, "alarm:"+name) }
+	remediate := byPrincipal(iam("role/icaguard-remediate"), remediateStatements(b)...)
+	validate := byPrincipal(iam("role/icaguard-validate"), validateStatements(b)...)
 	d := doors{t, a, map[string]caller{
 		"a rule":           byService("events.amazonaws.com", b.Account, rule(b.HomeRegion, "icaguard-events-iam")),
 		"the audit's rule": byService("events.amazonaws.com", b.Account, rule(b.HomeRegion, "icaguard-audit")),
 		"another's rule":   byService("events.amazonaws.com", b.Account, rule(b.HomeRegion, "another")),
 		"another account's rule": byService(
 			"events.amazonaws.com", "999999999999", "arn:aws:events:us-east-1:999999999999:rule/icaguard-events-iam"),
-		"an alarm":         byService("cloudwatch.amazonaws.com", b.Account, alarm("icaguard-heartbeat")),
-		"another's alarm":  byService("cloudwatch.amazonaws.com", b.Account, alarm("another")),
-		"S3":               byService("s3.amazonaws.com", b.Account, "arn:aws:s3:::another"),
-		"remediate":        byPrincipal(iam("role/icaguard-remediate"), remediateStatements(b)...),
-		"validate":         byPrincipal(iam("role/icaguard-validate"), validateStatements(b)...),
+		"an alarm":        byService("cloudwatch.amazonaws.com", b.Account, alarm("icaguard-heartbeat")),
+		"another's alarm": byService("cloudwatch.amazonaws.com", b.Account, alarm("another")),
+		"S3":              byService("s3.amazonaws.com", b.Account, "arn:aws:s3:::another"),
+		"remediate":       within(b.ARN("lambda", b.HomeRegion, "function:icaguard-remediate"), remediate),
+		"validate":        within(b.ARN("lambda", b.HomeRegion, "function:icaguard-validate"), validate),
+		// Lambda itself polls and reports failures in the roles' names; a thief of a role has no more.
+		"remediate's role": remediate,
+		"validate's role":  validate,
+		"a thief's lambda": within(b.ARN("lambda", b.HomeRegion, "function:another"), remediate),
 		"a person":         byPrincipal(iam("role/Admin"), everything),
 		"a user":           byPrincipal(iam("user/icaguard-remediate"), everything),
 		"root":             byPrincipal(iam("root"), everything),
@@ -101,8 +116,9 @@ func (d doors) checkQueue(b icaconfig.Baseline) {
 	arn := b.ARN("sqs", b.HomeRegion, guard.RequestQueue)
 	queue := d.policy("AWS::SQS::QueuePolicy", b.HomeRegion, arn)
 	d.only(queue, "sqs:SendMessage", arn, "a rule", "remediate", "validate")
-	d.only(queue, "sqs:ReceiveMessage", arn, "remediate")
-	d.only(queue, "sqs:DeleteMessage", arn, "remediate")
+	mapping := []string{"remediate", "remediate's role", "a thief's lambda"} // the mapping polls without the function's ARN
+	d.only(queue, "sqs:ReceiveMessage", arn, mapping...)
+	d.only(queue, "sqs:DeleteMessage", arn, mapping...)
 	d.only(queue, "sqs:ChangeMessageVisibility", arn)
 	administrators := []string{"a person", "a user", "root", "another function", "CloudFormation"}
 	d.only(queue, "sqs:SetQueueAttributes", arn, administrators...) // IAM decides, so nobody is locked out
@@ -110,7 +126,7 @@ func (d doors) checkQueue(b icaconfig.Baseline) {
 }
 
 func (d doors) checkDeadLetters(b icaconfig.Baseline, region string) {
-	arn, senders := b.ARN("sqs", region, guard.DeadLetterQueue), []string{"a rule", "the audit's rule", "remediate", "validate"}
+	arn, senders := b.ARN("sqs", region, guard.DeadLetterQueue), []string{"a rule", "the audit's rule", "remediate", "validate", "validate's role"}
 	queue := d.policy("AWS::SQS::QueuePolicy", region, arn)
 	if region != b.HomeRegion {
 		d.callers["a relay"] = byService("events.amazonaws.com", b.Account, b.ARN("events", region, "rule/icaguard-relay-stacks"))
@@ -127,11 +143,12 @@ func (d doors) checkLedger(b icaconfig.Baseline) {
 	arn := b.ARN("dynamodb", b.HomeRegion, "table/"+guard.LedgerTable)
 	table := d.policy("AWS::DynamoDB::Table", b.HomeRegion, arn)
 	d.only(table, "dynamodb:PutItem", arn, "remediate")
+	d.only(table, "dynamodb:DeleteItem", arn, "remediate")
 	for _, action := range []string{
-		"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
+		"dynamodb:UpdateItem", "dynamodb:BatchWriteItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
 		"dynamodb:PartiQLDelete",
 	} {
-		for who, call := range d.callers { // remediate too: it puts, and needs nothing else
+		for who, call := range d.callers { // remediate too: it puts and deletes, and needs nothing else
 			if verdict := testlab.Judge(table, call(action, arn)); verdict.Allowed {
 				d.t.Errorf("%s may %s on %s by %v", who, action, arn, verdict.By)
 			}

@@ -30,7 +30,13 @@ func TestExcepting(t *testing.T) {
 		key(&all[0])
 		return all
 	}
+	applies := with(deny.Digest, "")
+	elsewhere := changed(func(e *icaconfig.Exception) { e.Storage = "c" })
+	unlike := changed(func(e *icaconfig.Exception) { e.Setting = "cors" })
+	lower := changed(func(e *icaconfig.Exception) { e.Match = "labdeny" })
+	unnamed := changed(func(e *icaconfig.Exception) { e.Match, e.Digest = "", "" })
 	diff := []Diff{{Path: "x"}}
+	const open = ActionRequired
 	alerts := func(f ...Finding) Comparison { return Comparison{Alerts: f} }
 	for name, c := range map[string]struct {
 		exceptions []icaconfig.Exception
@@ -40,26 +46,26 @@ func TestExcepting(t *testing.T) {
 		accepted   int
 		why        string // of the finding that is left
 	}{
-		"no exception":                   {nil, alerts(deny), "", ActionRequired, 0, ""},
-		"an alert":                       {with(deny.Digest, ""), alerts(deny), "", Accepted, 1, ""},
-		"a note":                         {with(deny.Digest, ""), Comparison{Notes: []Finding{deny}}, "", Accepted, 1, ""},
+		"no exception":                   {nil, alerts(deny), "", open, 0, ""},
+		"an alert":                       {applies, alerts(deny), "", Accepted, 1, ""},
+		"a note":                         {applies, Comparison{Notes: []Finding{deny}}, "", Accepted, 1, ""},
 		"the last day":                   {with(deny.Digest, "2027-02-28"), alerts(deny), "", Accepted, 1, ""},
-		"ended":                          {with(deny.Digest, "2027-02-27"), alerts(deny), "", ActionRequired, 0, "ended on 2027-02-27"},
-		"changed":                        {with("0a1b2c3d4e5f", ""), alerts(deny), "", ActionRequired, 0, "changed"},
-		"changed and ended":              {with("0a1b2c3d4e5f", "2020-01-01"), alerts(deny), "", ActionRequired, 0, "changed"},
-		"ended, and one that applies":    {append(with(deny.Digest, "2020-01-01"), with(deny.Digest, "")...), alerts(deny), "", Accepted, 1, ""},
-		"of another storage":             {changed(func(e *icaconfig.Exception) { e.Storage = "c" }), alerts(deny), "", ActionRequired, 0, ""},
-		"of another setting":             {changed(func(e *icaconfig.Exception) { e.Setting = "cors" }), alerts(deny), "", ActionRequired, 0, ""},
-		"of another name":                {changed(func(e *icaconfig.Exception) { e.Match = "labdeny" }), alerts(deny), "", ActionRequired, 0, ""},
-		"a second finding":               {with(deny.Digest, ""), alerts(deny, second), "", ActionRequired, 1, ""},
-		"a finding without a name":       {with(deny.Digest, ""), alerts(nameless), "", ActionRequired, 0, ""},
-		"an exception without a name":    {changed(func(e *icaconfig.Exception) { e.Match, e.Digest = "", "" }), alerts(nameless), "", ActionRequired, 0, ""},
-		"a note besides":                 {with(deny.Digest, ""), Comparison{Alerts: []Finding{deny}, Notes: []Finding{nameless}}, "", Accepted, 1, ""},
-		"a difference besides":           {with(deny.Digest, ""), Comparison{Alerts: []Finding{deny}, Diffs: diff}, "", Drifted, 1, ""},
-		"trust without an end":           {with(deny.Digest, ""), alerts(deny), "trust", ActionRequired, 0, "needs an end (until), as this is about trust"},
+		"ended":                          {with(deny.Digest, "2027-02-27"), alerts(deny), "", open, 0, "ended on 2027-02-27"},
+		"changed":                        {with("0a1b2c3d4e5f", ""), alerts(deny), "", open, 0, "changed"},
+		"changed and ended":              {with("0a1b2c3d4e5f", "2020-01-01"), alerts(deny), "", open, 0, "changed"},
+		"ended, and one that applies":    {append(with(deny.Digest, "2020-01-01"), applies...), alerts(deny), "", Accepted, 1, ""},
+		"of another storage":             {elsewhere, alerts(deny), "", open, 0, ""},
+		"of another setting":             {unlike, alerts(deny), "", open, 0, ""},
+		"of another name":                {lower, alerts(deny), "", open, 0, ""},
+		"a second finding":               {applies, alerts(deny, second), "", open, 1, ""},
+		"a finding without a name":       {applies, alerts(nameless), "", open, 0, ""},
+		"an exception without a name":    {unnamed, alerts(nameless), "", open, 0, ""},
+		"a note besides":                 {applies, alerts(deny).And(Comparison{Notes: []Finding{nameless}}), "", Accepted, 1, ""},
+		"a difference besides":           {applies, alerts(deny).And(Comparison{Diffs: diff}), "", Drifted, 1, ""},
+		"trust without an end":           {applies, alerts(deny), "trust", open, 0, "needs an end (until)"},
 		"trust with an end":              {with(deny.Digest, "2027-03-01"), alerts(deny), "trust", Accepted, 1, ""},
-		"public access without an end":   {with(deny.Digest, ""), alerts(public), "", ActionRequired, 0, "public access"},
-		"another account without an end": {with(abroad.Digest, ""), alerts(abroad), "", ActionRequired, 0, other},
+		"public access without an end":   {applies, alerts(public), "", open, 0, "public access"},
+		"another account without an end": {with(abroad.Digest, ""), alerts(abroad), "", open, 0, other},
 		"another account with an end":    {with(abroad.Digest, "2027-03-01"), alerts(abroad), "", Accepted, 1, ""},
 		"the own account without an end": {with(home.Digest, ""), alerts(home), "", Accepted, 1, ""},
 	} {
@@ -91,16 +97,19 @@ func TestExcepting(t *testing.T) {
 
 // TestExceptionLines: a line for each thing that can be accepted and is not, once.
 func TestExceptionLines(t *testing.T) {
+	about := func(name, content string) Finding { return Finding{What: name + content}.About(name, content) }
+	again := about("LabDeny", "x")
+	again.What = "another sentence"
 	for name, c := range map[string]struct {
 		findings []Finding
 		lines    int
 	}{
 		"one":                          {[]Finding{Finding{}.About("LabDeny", "content")}, 1},
-		"two about one thing":          {[]Finding{Finding{What: "a"}.About("LabDeny", "x"), Finding{What: "b"}.About("LabDeny", "x")}, 1},
+		"two about one thing":          {[]Finding{about("LabDeny", "x"), again}, 1},
 		"two of one name":              {[]Finding{Finding{}.About("LabDeny", "x"), Finding{}.About("LabDeny", "y")}, 2},
 		"without a name":               {[]Finding{{What: "gone"}}, 0},
 		"a statement without a Sid":    {[]Finding{Finding{}.About("", "content")}, 1},
-		"a name that no line can hold": {[]Finding{Finding{}.About("Lab\nDeny", "content"), Finding{}.About(strings.Repeat("a", 600), "content")}, 0},
+		"a name that no line can hold": {[]Finding{about("Lab\nDeny", "x"), about(strings.Repeat("a", 600), "x")}, 0},
 	} {
 		b := storages("a shared", "b shared")
 		e := newEngine(b, &posted{}, on(OnRole, "policy", func(icaconfig.Storage) (Comparison, error) {
@@ -147,7 +156,8 @@ func TestNothingOfOursIsExcepted(t *testing.T) {
 	b := storages("a shared")
 	b.Exceptions = []icaconfig.Exception{{ExceptionSpec: icaconfig.ExceptionSpec{Storage: SelfName, Setting: "guard-x"}}}
 	e := newEngine(b, &posted{})
-	if x := e.excepting(Target{Row: Row{ID: "guard-x"}, Storages: []string{SelfName}}); len(x.exceptions) > 0 || x.line(Finding{}.About("a", "b")) != "" {
+	x := e.excepting(Target{Row: Row{ID: "guard-x"}, Storages: []string{SelfName}})
+	if len(x.exceptions) > 0 || x.line(Finding{}.About("a", "b")) != "" {
 		t.Errorf("%+v", x)
 	}
 }

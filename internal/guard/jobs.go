@@ -52,7 +52,8 @@ func (j job) key() string { return j.request.key() }
 func (j job) outcome() Outcome {
 	return Outcome{
 		Storages: j.Storages, Setting: j.ID, Title: j.Title, Resource: j.Resource,
-		Events: j.request.Events, Attempt: int(j.request.Attempt), FoundByAudit: j.request.FoundByAudit, on: j.On, exceptions: j.exceptions,
+		Events: j.request.Events, Attempt: int(j.request.Attempt), FoundByAudit: j.request.FoundByAudit, on: j.On,
+		exceptions: j.exceptions,
 	}
 }
 

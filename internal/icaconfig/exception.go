@@ -114,16 +114,12 @@ func (d checker) checkUntil(f *File, i int, table []Exceptable) {
 	if about == "" || d.Faulty(path) {
 		return
 	}
-	what := ""
-	switch {
-	case e.Until == "":
-		what = "is missing: nothing about " + about + " is accepted for ever"
-	case e.Until > LastUntil(f.read):
-		what = "is more than a year away, and this is about " + about
-	default:
-		return
+	const allowed = "a day as YYYY-MM-DD, within a year"
+	if e.Until == "" {
+		d.Limit(path, "is missing: nothing about "+about+" is accepted for ever", allowed, "")
+	} else if e.Until > LastUntil(f.read) {
+		d.Limit(path, "is more than a year away, and this is about "+about, allowed, "")
 	}
-	d.Limit(path, what, "a day as YYYY-MM-DD, within a year", "")
 }
 
 // mustEnd says what makes an exception need an end, "" if nothing does.

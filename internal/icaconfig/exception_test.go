@@ -1,7 +1,6 @@
 package icaconfig
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +9,9 @@ import (
 // testTable is a table of settings: this package cannot know the real one.
 func testTable() []Exceptable {
 	return []Exceptable{
-		{Setting: "bucket-policy"}, {Setting: "role-trust", MustEnd: "trust"}, {Setting: "kms-key-policy", OnKey: true},
+		{Setting: "bucket-policy"},
+		{Setting: "role-trust", MustEnd: "trust"},
+		{Setting: "kms-key-policy", OnKey: true},
 		{Setting: "role-foreign-policies"},
 	}
 }
@@ -69,19 +70,23 @@ func badExceptions() []struct{ name, text string } {
 
 // TestExceptions: what is taken, and what comes of it.
 func TestExceptions(t *testing.T) {
+	trust := func(day string) string {
+		return excepting("setting: bucket-policy", "setting: role-trust", "why not}", "why not, until: "+day+"}")
+	}
 	soon := time.Now().UTC().AddDate(0, 1, 0).Format(time.DateOnly)
 	for name, text := range map[string]string{
 		"plain":                    excepting(),
 		"none":                     "exceptions: []\n" + plain,
-		"with an end":              excepting("setting: bucket-policy", "setting: role-trust", "why not}", "why not, until: "+soon+"}"),
-		"the longest end":          excepting("setting: bucket-policy", "setting: role-trust", "why not}", "why not, until: "+LastUntil(time.Now())+"}"),
+		"with an end":              trust(soon),
+		"the longest end":          trust(LastUntil(time.Now())),
 		"a far end, not of trust":  excepting("why not}", "why not, until: 9999-12-31}"),
 		"own policy":               excepting("LabDeny", "arn:aws:iam::123456789012:policy/x"),
 		"digits that are a number": excepting("0a1b2c3d4e5f", "123456789012"),
 	} {
 		f := mustParse(t, text)
 		got := mustBaseline(t, f).Exceptions
-		if want := strings.Count(text, "reason:"); len(got) != want || want > 0 && got[0].Place != "ica.yaml:2" || len(f.Warnings()) > 0 {
+		want := strings.Count(text, "reason:")
+		if len(got) != want || want > 0 && got[0].Place != "ica.yaml:2" || len(f.Warnings()) > 0 {
 			t.Errorf("%s: %+v, warnings %q", name, got, f.Warnings())
 		}
 	}
@@ -111,7 +116,8 @@ func TestExceptionLine(t *testing.T) {
 	} {
 		spec := ExceptionSpec{"true", "bucket-policy", match, "123456789012", ReasonToWrite, LastUntil(time.Now())}
 		line := spec.Line()
-		text := "exceptions:\n  " + strings.Replace(line, ReasonToWrite, "why", 1) + "\n" + strings.Replace(plain, "name: lab-prod\n", "name: \"true\"\n", 1)
+		text := "exceptions:\n  " + strings.Replace(line, ReasonToWrite, "why", 1) + "\n" +
+			strings.Replace(plain, "name: lab-prod\n", "name: \"true\"\n", 1)
 		spec.Reason = "why"
 		if strings.Contains(line, "\n") || !CanMatch(match) {
 			t.Fatalf("%q: %s", match, line)
@@ -130,7 +136,8 @@ func TestExceptionLine(t *testing.T) {
 func TestAnotherAccount(t *testing.T) {
 	const own, other = "123456789012", "210987654321"
 	for text, want := range map[string]string{
-		"": "", own: "", other: other, "x" + own + "," + own: "", fmt.Sprintf("%s:%s", own, other): other, other + "0": "", "0" + other: "",
+		"": "", own: "", other: other, "x" + own + "," + own: "", own + ":" + other: other,
+		other + "0": "", "0" + other: "",
 		`{"AWS":"arn:aws:iam::` + other + `:root"}`: other,
 	} {
 		if want != "" {

@@ -225,7 +225,8 @@ func (f *File) Warnings() []string {
 	}
 	for i, e := range f.Exceptions {
 		if e.ended(f.read) {
-			warn(exceptionAt(i, "until"), "the exception has ended; remove it, or accept the finding again with the line of icaguard validate")
+			warn(exceptionAt(i, "until"),
+				"the exception has ended; remove it, or accept the finding again with the line of icaguard validate")
 		}
 	}
 	return all

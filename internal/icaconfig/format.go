@@ -155,7 +155,8 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 	},
 	"reason": {
 		Noun: "a reason", Pattern: `[\p{L}\p{N}]` + printable + `{2,299}`, Fits: yamlspec.UpTo(300), Refused: "^" + ReasonToWrite + "$",
-		Allowed: "3 to 300 characters on a line, a letter or digit first, that say why it is accepted", Example: "audit demands it, ticket LAB-12",
+		Allowed: "3 to 300 characters on a line, a letter or digit first, that say why it is accepted",
+		Example: "audit demands it, ticket LAB-12",
 	},
 	"date": {
 		Noun: "a date", Pattern: `[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])`,

@@ -277,7 +277,8 @@ func TestLoadReadsDocumentsBeside(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "c.json")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path, testTable()); err == nil || !strings.HasPrefix(err.Error(), path+":") || strings.Count(err.Error(), dir) != 1 {
+	_, err := Load(path, testTable())
+	if err == nil || !strings.HasPrefix(err.Error(), path+":") || strings.Count(err.Error(), dir) != 1 {
 		t.Errorf("without c.json: %v", err)
 	}
 }

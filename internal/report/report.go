@@ -19,8 +19,8 @@ import (
 func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 	log.Log(ctx, level(o.Status), "outcome",
 		"status", o.Status, "setting", o.Setting, "storages", o.Storages, "resource", o.Resource,
-		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "accepted", o.Accepted, "events", o.Events, "problem", o.Problem, "backupError", o.BackupError,
-		"gateSkipped", o.GateSkipped, "foundByAudit", o.FoundByAudit)
+		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "accepted", o.Accepted, "events", o.Events,
+		"problem", o.Problem, "backupError", o.BackupError, "gateSkipped", o.GateSkipped, "foundByAudit", o.FoundByAudit)
 }
 
 func level(s guard.Status) slog.Level {
@@ -97,7 +97,9 @@ func (r Report) printLines(w io.Writer) {
 	if len(lines) == 0 {
 		return
 	}
-	fmt.Fprint(w, "\nto accept a finding as it stands, put its line under exceptions in ica.yaml, with the reason and the last day:\n")
+	fmt.Fprint(
+		w, "\nto accept a finding as it stands, put its line under exceptions in ica.yaml, with the reason and the last day:\n",
+	)
 	for _, line := range lines {
 		fmt.Fprintf(w, "  %s\n", line)
 	}

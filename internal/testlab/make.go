@@ -61,9 +61,10 @@ func (l *Lab) makeBucket() {
 // PutBucketPolicy puts the statements that ICA needs, and others behind them, as a stranger.
 func (l *Lab) PutBucketPolicy(others ...policy.Statement) {
 	l.t.Helper()
-	l.must(l.s3().PutBucketPolicy(l.t.Context(), &s3.PutBucketPolicyInput{Bucket: &l.Storage.Bucket.Name, Policy: l.text(map[string]any{
-		"Version": "2012-10-17", "Statement": append(l.Storage.BucketStatements(false), others...),
-	})}))
+	document := l.text(map[string]any{"Version": "2012-10-17", "Statement": append(l.Storage.BucketStatements(false), others...)})
+	l.must(l.s3().PutBucketPolicy(
+		l.t.Context(), &s3.PutBucketPolicyInput{Bucket: &l.Storage.Bucket.Name, Policy: document},
+	))
 }
 
 // Deny is a statement that keeps everybody from actions on the bucket's objects.
@@ -83,7 +84,7 @@ func (l *Lab) Except(lines ...string) {
 		rest = string(text)
 	}
 	block := "exceptions:\n  " + strings.Join(lines, "\n  ") + "\n# end of exceptions\n"
-	l.must(nil, os.WriteFile(l.Config, []byte(block+rest), 0o600))
+	l.must(nil, os.WriteFile(l.Config, []byte(block+rest), 0o600)) //nolint:gosec // the lab's own folder
 }
 
 // makeProvider makes the provider that all labs of a local AWS share.

@@ -33,7 +33,7 @@ func Outcome(status guard.Status) guard.Outcome {
 		return o
 	}
 	if status == guard.Accepted {
-		found := guard.Finding{What: "statement 2 (Sid LabDeny) denies ICA's role s3:PutObject", Match: "LabDeny", Digest: "0a1b2c3d4e5f"}
+		found := guard.Finding{What: "statement 2 (Sid LabDeny) denies ICA's role s3:PutObject"}.About("LabDeny", "the statement")
 		o.Accepted = []guard.Excepted{{Finding: found, Reason: "ticket LAB-12", Until: "2027-02-28"}}
 		return o
 	}
