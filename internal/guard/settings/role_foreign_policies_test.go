@@ -60,7 +60,7 @@ func roleForeignPoliciesCases() []testCase {
 			breakIt: func(w *env) { w.attach("AWSDenyAll") },
 			check: func(w *env, o guard.Outcome) {
 				stays("AWSDenyAll")(w, o)
-				expectTold(w.t, o, "keeps ICA from storage lab-", "s3:PutObject", "detach-role-policy", "never removes a Deny")
+				expectTold(w.t, o, "keeps ICA from storage lab-", "s3:GetObject", "detach-role-policy", "never removes a Deny")
 				expectMatch(w.t, o, "arn:aws:iam::aws:policy/AWSDenyAll")
 			},
 		},

@@ -63,6 +63,7 @@ func TestDeployed(t *testing.T) {
 	w.testRules()
 	w.testRestore()
 	w.testEverySetting()
+	w.testMakeDeploy()
 }
 
 func deploy(t *testing.T) *env {
