@@ -15,6 +15,7 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"github.com/icaguard/icaguard/internal/golden"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -118,7 +119,7 @@ func TestStacks(t *testing.T) {
 
 func load(t *testing.T, config string) icaconfig.Baseline {
 	t.Helper()
-	file, err := icaconfig.Load(config)
+	file, err := icaconfig.Load(config, settings.Exceptable())
 	if err != nil {
 		t.Fatal(err)
 	}

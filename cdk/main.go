@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -68,7 +69,7 @@ var (
 )
 
 func loadInput(config, dist string) (input, error) {
-	file, err := icaconfig.Load(config)
+	file, err := icaconfig.Load(config, settings.Exceptable())
 	if err != nil {
 		return input{}, err
 	}

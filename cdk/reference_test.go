@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
 )
 
 // reference is the part of AWS's Service Authorization Reference that our statements need, as it was recorded.

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/icaguard/icaguard/internal/awsclient"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -42,7 +43,7 @@ func setStage(ctx context.Context, local *localaws.AWS, dir string) (stage, erro
 	if err := os.WriteFile(st.config, []byte(text), 0o600); err != nil {
 		return stage{}, fmt.Errorf("write the demo's ica.yaml: %w", err)
 	}
-	file, err := icaconfig.Load(st.config)
+	file, err := icaconfig.Load(st.config, settings.Exceptable())
 	if err != nil {
 		return stage{}, err
 	}

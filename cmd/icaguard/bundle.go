@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
@@ -28,7 +29,7 @@ func newBundle() *cobra.Command {
 }
 
 func bundle(config, folder string) error {
-	file, err := icaconfig.Load(config)
+	file, err := icaconfig.Load(config, settings.Exceptable())
 	if err != nil {
 		return err
 	}

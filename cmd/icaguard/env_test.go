@@ -126,7 +126,7 @@ func (a answer) transcript() string {
 	stdout := a.stdout
 	for pattern, text := range map[string]string{
 		`RequestID: [0-9A-Za-z-]+`: "RequestID: …", `\(request [0-9A-Za-z-]+\)`: "(request …)",
-		`until [0-9-]+ [0-9:]+Z`: "until …", `arrived after [0-9.]+ s`: "arrived after … s",
+		`until [0-9-]+ [0-9:]+Z`: "until …", `until: "?20[0-9-]+"?`: "until: …", `arrived after [0-9.]+ s`: "arrived after … s",
 		`(:eu-central-1:[0-9]+:key/)[0-9a-f-]{36}`: "$1…",
 	} {
 		stdout = regexp.MustCompile(pattern).ReplaceAllString(stdout, text)

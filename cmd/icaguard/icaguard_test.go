@@ -61,7 +61,8 @@ storages:
 func TestOnLocalAWS(t *testing.T) {
 	local := localawstest.Start(t)
 	for name, test := range map[string]func(*testing.T, *localaws.AWS){
-		"validate": testValidate, "validate some": testValidateScope, "credentials": testCredentials, "reconcile": testRequest,
+		"validate": testValidate, "exceptions": testExceptions,
+		"validate some": testValidateScope, "credentials": testCredentials, "reconcile": testRequest,
 		"replay":                    testReplay,
 		"replay of what is ignored": testReplayIgnores, "pause of what is shared": testPauseShared,
 	} {

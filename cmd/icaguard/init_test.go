@@ -17,6 +17,7 @@ import (
 	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
@@ -149,7 +150,7 @@ func (h *handMade) file(name string) string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := icaconfig.Load(path); err != nil {
+	if _, err := icaconfig.Load(path, settings.Exceptable()); err != nil {
 		h.t.Errorf("what init wrote does not load: %v\n%s", err, text)
 	}
 	if strings.Contains(string(text), secretPrefix) {

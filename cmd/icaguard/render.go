@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/icaguard/icaguard/internal/awsclient"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/render"
 )
@@ -77,7 +78,7 @@ func renderDocument(cmd *cobra.Command, document string, flags renderFlags) erro
 	if err := render.Check(document); err != nil {
 		return err
 	}
-	file, err := icaconfig.Load(path)
+	file, err := icaconfig.Load(path, settings.Exceptable())
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func newSession(cmd *cobra.Command) (session, error) {
 	if err != nil {
 		return session{}, fmt.Errorf("flags: %w", err)
 	}
-	file, err := icaconfig.Load(path)
+	file, err := icaconfig.Load(path, settings.Exceptable())
 	if err != nil {
 		return session{}, err
 	}

@@ -77,7 +77,8 @@ func (s session) validate(ctx context.Context, asked auditScope) (report.Report,
 	if errors.Is(warning, errNotDeployed) && asked.ownOnly() {
 		return report.Report{}, fmt.Errorf("validate: %w", warning)
 	}
-	result := report.New(s.file, engine.Audit(ctx, asked.requests(engine)...)).WithPauses(s.pauses().Active(ctx))
+	outcomes := engine.Audit(ctx, asked.requests(engine)...)
+	result := report.New(s.file, outcomes).WithUnmatched(engine.Unmatched(outcomes)).WithPauses(s.pauses().Active(ctx))
 	if warning != nil {
 		result.Warnings = append(result.Warnings, warning.Error())
 	}

@@ -196,7 +196,7 @@ func (l *lifecycle) expectNothingWritten() {
 // expectDeployed checks everything with the file that is deployed, past the guard.
 func (l *lifecycle) expectDeployed(lab *testlab.Lab) {
 	l.t.Helper()
-	file, err := icaconfig.Load(lab.Config)
+	file, err := icaconfig.Load(lab.Config, settings.Exceptable())
 	l.must(err)
 	owner, err := file.Owner(l.fixture.Account(), "aws")
 	l.must(err)

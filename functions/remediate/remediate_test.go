@@ -15,6 +15,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 	"github.com/icaguard/icaguard/internal/testlab"
 	"github.com/icaguard/icaguard/internal/wiring"
 )
@@ -59,6 +60,7 @@ func TestRemediate(t *testing.T) {
 		"found by an audit":            testFoundByAudit,
 		"request id":                   testRequestID,
 		"shared role":                  testSharedRole,
+		"an accepted finding":          testAccepted,
 		"odd numbers among good":       testOddNumbers,
 		"odd gate tries":               testOddGateTries,
 	} {
@@ -341,6 +343,28 @@ func testSecondCheck(t *testing.T, s *fixture) {
 	w.expectCalls(w.Calls(), "GetRole", "SendMessageBatch", "GetRole")
 	if notices := w.notices(); len(notices) != 0 {
 		t.Errorf("a check in sync is nobody's news: %+v", notices)
+	}
+}
+
+// testAccepted: nobody is told of a finding that ica.yaml accepts, until it changes.
+func testAccepted(t *testing.T, s *fixture) {
+	w := newEnv(t, s)
+	deny := w.Deny("LabDeny", "s3:PutObject")
+	w.done(w.heardOne(func() { w.PutBucketPolicy(deny) }))
+	w.expectNotice(guard.ActionRequired, "critical", "LabDeny")
+	found := guard.Finding{}.About(deny.Sid, policy.New(deny).Statements()[0].JSON())
+	w.Except(icaconfig.ExceptionSpec{
+		Storage: w.Storage.Name, Setting: "bucket-policy", Match: found.Match, Digest: found.Digest, Reason: "ticket LAB-12",
+	}.Line())
+	w.start()
+	w.done(w.heardOne(func() { w.PutBucketPolicy(deny) }))
+	if notices := w.notices(); len(notices) != 0 {
+		t.Errorf("people were told of what they accept: %+v", notices)
+	}
+	w.done(w.heardOne(func() { w.PutBucketPolicy(w.Deny("LabDeny", "s3:PutObject", "s3:GetObject")) }))
+	w.expectNotice(guard.ActionRequired, "critical", "LabDeny", "has changed since")
+	if logged := w.logged(); !strings.Contains(logged, `"status":"accepted"`) || !strings.Contains(logged, "ticket LAB-12") {
+		t.Errorf("the log does not say what is accepted and why: %s", logged)
 	}
 }
 

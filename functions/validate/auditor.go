@@ -117,7 +117,7 @@ func (a *auditor) audit(ctx context.Context, requests ...guard.Request) report.R
 	for _, outcome := range outcomes {
 		report.Log(ctx, a.log, outcome)
 	}
-	r := report.New(a.file, outcomes).WithPauses(a.pauses.Active(ctx))
+	r := report.New(a.file, outcomes).WithUnmatched(a.engine.Unmatched(outcomes)).WithPauses(a.pauses.Active(ctx))
 	if _, warning := settings.Organization(ctx, a.engine.Clients, a.engine.Baseline.Home); warning != "" {
 		r.Warnings = append(r.Warnings, warning)
 	}

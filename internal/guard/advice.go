@@ -10,7 +10,7 @@ import (
 
 // advised adds the words that people need.
 func advised(t Target, o Outcome) Outcome {
-	if o.Status != InSync {
+	if o.Status != InSync && o.Status != Accepted {
 		o.Effect = t.Effect
 	}
 	o.Remediation = remediationFor(o, t.Remediation(t.Storage), t.Mode)
@@ -20,7 +20,7 @@ func advised(t Target, o Outcome) Outcome {
 // remediationFor advises a person; the cause of a failure comes first, because doing by hand may fail for the same reason.
 func remediationFor(o Outcome, remediation string, mode icaconfig.Mode) string {
 	switch o.Status {
-	case InSync, Restored:
+	case InSync, Accepted, Restored:
 		return ""
 	case Drifted:
 		if mode == icaconfig.Enforce { // an audit found it

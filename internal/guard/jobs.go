@@ -40,6 +40,8 @@ type job struct {
 	// before is what an attempt before stored, wrote and did not read back; beforeErr says that this is not known.
 	before    Backup
 	beforeErr error
+
+	exceptions excepting
 }
 
 // key tells a check from all others.
@@ -52,6 +54,7 @@ func (j job) outcome() Outcome {
 	return Outcome{
 		Storages: j.Storages, Setting: j.ID, Title: j.Title, Resource: j.Resource,
 		Events: j.request.Events, Attempt: int(j.request.Attempt), FoundByAudit: j.request.FoundByAudit, on: j.On,
+		exceptions: j.exceptions,
 	}
 }
 

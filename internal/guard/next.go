@@ -38,7 +38,7 @@ func next(r Request, o Outcome, now time.Time) Next {
 	}
 	n.Request.DeferredSince, n.Request.DeferralReported, n.Request.GateTries = time.Time{}, false, 0
 	switch o.Status {
-	case InSync:
+	case InSync, Accepted:
 		// An event said "changed" and the check says that nothing has to be done: the read may have been stale.
 		if len(r.Events) > 0 && r.Attempt == 0 {
 			return n.requeue(secondCheck, "second check: configuration reads are eventually consistent")

@@ -15,6 +15,7 @@ type Status string
 const (
 	InSync         Status = "in-sync"         // with or without notes
 	Drifted        Status = "drifted"         // differs, and nothing was done: the mode is observe, or it was an audit
+	Accepted       Status = "accepted"        // differs only in what exceptions of ica.yaml accept
 	Restored       Status = "restored"        // differed, was restored and read back
 	Unverified     Status = "unverified"      // was written, but does not read back
 	ActionRequired Status = "action-required" // only a person can help
@@ -33,16 +34,18 @@ type Outcome struct {
 	Diffs    []Diff   `json:"diffs,omitempty"` // what differed
 	Events   []Event  `json:"events,omitempty"`
 	// Alerts need a person, Notes are worth knowing; no restore repairs them.
-	Alerts          []Finding `json:"alerts,omitempty"`
-	Notes           []Finding `json:"notes,omitempty"`
-	Problem         string    `json:"problem,omitempty"`         // the error, or why it is deferred
-	Backup          string    `json:"-"`                         // key in the store of what was replaced
-	BackupError     string    `json:"backupError,omitempty"`     // why the value that was replaced is not in the ledger
-	GateSkipped     string    `json:"gateSkipped,omitempty"`     // why it was restored without knowing whether it had to wait
-	DeferredTooLong bool      `json:"deferredTooLong,omitempty"` // it is deferred for so long that people have to know
-	FoundByAudit    bool      `json:"foundByAudit,omitempty"`    // no event reported it
-	Effect          string    `json:"effect,omitempty"`          // what stops working in ICA; only where it was not in sync
-	Remediation     string    `json:"remediation,omitempty"`     // what a person should do, only where one is needed
+	Alerts          []Finding  `json:"alerts,omitempty"`
+	Notes           []Finding  `json:"notes,omitempty"`
+	Accepted        []Excepted `json:"accepted,omitempty"`        // what ica.yaml accepts; neither alert nor note
+	Accept          []string   `json:"accept,omitempty"`          // lines for exceptions in ica.yaml that would accept what is not
+	Problem         string     `json:"problem,omitempty"`         // the error, or why it is deferred
+	Backup          string     `json:"-"`                         // key in the store of what was replaced
+	BackupError     string     `json:"backupError,omitempty"`     // why the value that was replaced is not in the ledger
+	GateSkipped     string     `json:"gateSkipped,omitempty"`     // why it was restored without knowing whether it had to wait
+	DeferredTooLong bool       `json:"deferredTooLong,omitempty"` // it is deferred for so long that people have to know
+	FoundByAudit    bool       `json:"foundByAudit,omitempty"`    // no event reported it
+	Effect          string     `json:"effect,omitempty"`          // what stops working in ICA; only where it was not in sync
+	Remediation     string     `json:"remediation,omitempty"`     // what a person should do, only where one is needed
 
 	// RootCause is the setting that reports the cause, when this one only suffers from it.
 	RootCause string `json:"rootCause,omitempty"`
@@ -55,6 +58,8 @@ type Outcome struct {
 	err   error
 	wrote bool // a write may have arrived that was not read back
 	hold  Hold
+
+	exceptions excepting
 }
 
 // ExitCode is the exit status of a run with these outcomes: 0 all is well, 1 something differs, 2 something is not known.
@@ -62,7 +67,7 @@ func ExitCode(outcomes []Outcome) int {
 	code := 0
 	for _, o := range outcomes {
 		switch o.Status {
-		case InSync, Restored:
+		case InSync, Accepted, Restored:
 		case Drifted, Unverified, ActionRequired, Deferred:
 			code = 1
 		case Unknown, RestoreFailed:
@@ -85,12 +90,15 @@ var (
 
 // found is the outcome of comparing: it takes over the comparison, and no restore is needed or allowed.
 func (o Outcome) found(c Comparison) Outcome {
+	c, o.Accepted, o.Accept = o.exceptions.apply(c)
 	o.Diffs, o.Alerts, o.Notes = c.Diffs, c.Alerts, c.Notes
 	switch {
 	case len(c.Alerts) > 0:
 		o.Status = ActionRequired
 	case len(c.Diffs) > 0:
 		o.Status = Drifted
+	case len(o.Accepted) > 0:
+		o.Status = Accepted
 	default:
 		o.Status = InSync
 	}
@@ -102,7 +110,7 @@ func (o Outcome) restored(c Comparison) Outcome {
 	differed := o.Diffs
 	o = o.found(c)
 	o.Diffs = differed
-	if len(c.Alerts) == 0 {
+	if len(o.Alerts) == 0 {
 		o.Status = Restored
 	}
 	return o

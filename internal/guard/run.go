@@ -40,6 +40,9 @@ type Queue interface {
 
 func (e *Engine) newRun(requests []Request) *run {
 	jobs := e.jobs(requests)
+	for i := range jobs {
+		jobs[i].exceptions = e.excepting(jobs[i].Target)
+	}
 	return &run{Engine: e, jobs: jobs, pass: newPass(), left: len(jobs), failed: map[string]error{}}
 }
 
@@ -196,7 +199,7 @@ func (r *run) finish(j job, o Outcome) Outcome {
 	now := r.Now()
 	n := next(j.request, o, now)
 	o.Status, o.DeferredTooLong, o.Requeued = n.Status, n.DeferredTooLong, n.After > 0
-	if o.Requeued && (o.Status != InSync || !r.SecondChecks.underWay(j.key(), j.request.Events, now)) {
+	if o.Requeued && (o.Status != InSync && o.Status != Accepted || !r.SecondChecks.underWay(j.key(), j.request.Events, now)) {
 		r.leave(Delayed{Request: n.Request, After: n.After})
 	}
 	return advised(j.Target, o)

@@ -7,12 +7,14 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
@@ -28,6 +30,8 @@ type Row struct {
 	On          *Kind
 	Triggers    []Trigger
 	Reads       []Action
+	// MustEnd is what makes an exception of any finding need an end: "trust", "public access"; "": nothing.
+	MustEnd string
 }
 
 // Setting is one row of the table of settings: one thing that ICA needs, which events may have changed it and how it is restored.
@@ -109,6 +113,20 @@ type Finding struct {
 	// cannot be excepted. Digest tells when what is named has become another (DigestOf).
 	Match  string `json:"match,omitempty"`
 	Digest string `json:"digest,omitempty"`
+	// MustEnd is what makes an exception of this finding need an end, as Row.MustEnd.
+	MustEnd string `json:"mustEnd,omitempty"`
+	// Exception is why an exception that names it does not apply.
+	Exception string `json:"exception,omitempty"`
+
+	accounts string // that what it is about names
+}
+
+// About names what a finding is about, so that an exception can: a statement, a policy, a rule, whose content is as AWS
+// answers it. What has no name has its digest for one.
+func (f Finding) About(name, content string) Finding {
+	f.Digest = DigestOf(content)
+	f.Match, f.accounts = cmp.Or(name, f.Digest), strings.Join(icaconfig.Accounts(name+" "+content), " ")
+	return f
 }
 
 // DigestOf is a short digest of a document or a statement as AWS answers it, for people to paste: 12 hexadecimal digits.

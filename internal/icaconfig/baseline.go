@@ -28,6 +28,8 @@ type Baseline struct {
 	Providers []*Provider
 	Roles     []*Role
 	Storages  []Storage // in the order of the file
+
+	Exceptions []Exception // in the order of the file
 }
 
 // Storage is one ICA storage and everything that it depends on.
@@ -111,11 +113,17 @@ type Bucket struct {
 	RequireTLS        bool
 	ObjectTags        bool
 	CrossAccountCopy  bool
-	LifecycleExpected bool     // rules that expire or archive in ICA's folder are on purpose
+	LifecycleExpected bool     // all rules that expire or archive in ICA's folder are on purpose
+	LifecycleRules    []string // ids of those that are, where not all are
 	EnforceOwnership  bool     // BucketOwnerEnforced is ours to keep: on buckets that we create
 	KMSKeyARN         string   // "" where no key is named
 	NextKey           string   // ARN of the key to come; "" where none is
 	PreviousKeys      []string // ARNs of the keys that older objects are encrypted with
+}
+
+// ExpectsRule reports whether the lifecycle rule with this id is on purpose.
+func (b *Bucket) ExpectsRule(id string) bool {
+	return b.LifecycleExpected || id != "" && slices.Contains(b.LifecycleRules, id)
 }
 
 // Role is an IAM role that ICA assumes.

@@ -274,11 +274,11 @@ func manyStorages(n int) string {
 // TestBadInput holds every message, verbatim, in one file that can be read from top to bottom.
 func TestBadInput(t *testing.T) {
 	var all strings.Builder
-	for _, tc := range bad() {
+	for _, tc := range append(bad(), badExceptions()...) {
 		if tc.text == plain {
 			t.Errorf("%s: the edit changes nothing", tc.name)
 		}
-		f, err := Parse("ica.yaml", []byte(tc.text))
+		f, err := ParseIn(nil, "ica.yaml", []byte(tc.text), testTable())
 		if err == nil || f != nil {
 			t.Errorf("%s: accepted", tc.name)
 			continue
@@ -311,7 +311,7 @@ storages:
       sessionNamePrefix: "*"
   - bucket: []
 `
-	_, err := Parse("ica.yaml", []byte(text))
+	_, err := ParseIn(nil, "ica.yaml", []byte(text), testTable())
 	var faults yamlspec.Faults
 	if !errors.As(err, &faults) {
 		t.Fatal(err)
@@ -346,18 +346,18 @@ storages:
 
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ica.yaml")
-	_, err := Load(path)
+	_, err := Load(path, testTable())
 	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "config: read: ") ||
 		!strings.Contains(err.Error(), "copy ica.example.yaml") {
 		t.Errorf("missing file: %v", err)
 	}
-	if _, err := Load(t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "config: read: ") {
+	if _, err := Load(t.TempDir(), testTable()); err == nil || !strings.HasPrefix(err.Error(), "config: read: ") {
 		t.Errorf("directory: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("mode: x\n"+plain), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+":1:7: mode: ") {
+	if _, err := Load(path, testTable()); err == nil || !strings.HasPrefix(err.Error(), path+":1:7: mode: ") {
 		t.Errorf("bad file: %v", err)
 	}
 }
@@ -375,7 +375,7 @@ func TestSaneForms(t *testing.T) {
 		"Windows line ends":             strings.ReplaceAll(plain, "\n", "\r\n"),
 		"home region":                   "homeRegion: us-east-1\n" + plain,
 	} {
-		if _, err := Parse("ica.yaml", []byte(text)); err != nil {
+		if _, err := ParseIn(nil, "ica.yaml", []byte(text), testTable()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -515,12 +515,12 @@ func TestAdoptedRoleWithADecision(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, tc := range bad() {
+	for _, tc := range append(bad(), badExceptions()...) {
 		f.Add([]byte(tc.text))
 	}
 	f.Add([]byte(plain + second))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse("ica.yaml", data)
+		file, err := ParseIn(nil, "ica.yaml", data, testTable())
 		if err == nil {
 			owner, err := file.Owner(file.Account+testAccount[len(file.Account):], "aws")
 			if err != nil {

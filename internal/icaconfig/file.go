@@ -36,6 +36,7 @@ type File struct {
 	Audit      string            `yaml:"audit" help:"how often everything is checked without an event" format:"duration" default:"1h"`
 	Trail      string            `yaml:"trail" help:"the CloudTrail trail that logs management events: one that is there, or create one" allowed:"existing|create" default:"existing"`
 	IAMEvents  string            `yaml:"iamEvents" help:"how IAM's events get home from us-east-1; audit where an organisation forbids us-east-1" allowed:"relay|audit" default:"relay"`
+	Exceptions []ExceptionSpec   `yaml:"exceptions" help:"findings that are accepted; icaguard validate prints each line" example:"[{storage: lab-prod, setting: bucket-policy, match: LabDeny, digest: 0a1b2c3d4e5f, reason: ticket LAB-12, until: 2027-02-28}]"`
 	Tags       map[string]string `yaml:"tags" help:"put on everything that is created" format:"tags"`
 	Guard      GuardSpec         `yaml:"guard" help:"icaguard's own resources"`
 	Storages   []StorageSpec     `yaml:"storages" help:"one entry for each ICA storage configuration" required:"true" example:"[{name: lab-prod, icaRegion: US, bucket: {name: lab-prod-ica}, role: {sessionNamePrefix: ssm:/ica/lab-prod/session-name-prefix}}]"`
@@ -45,6 +46,7 @@ type File struct {
 	src    yamlspec.Source
 	files  userFiles
 	digest string
+	read   time.Time // when
 }
 
 // AlertsSpec says who receives alerts.
@@ -80,7 +82,14 @@ type BucketSpec struct {
 	KMSKeyARN         string `yaml:"kmsKeyArn" help:"encrypt with this KMS key; empty: SSE-S3" format:"kmsKey"`
 	ObjectTags        bool   `yaml:"objectTags" help:"let ICA copy object tags"`
 	CrossAccountCopy  bool   `yaml:"crossAccountCopy" help:"let ICA copy and move between this bucket and other accounts"`
-	Lifecycle         string `yaml:"lifecycle" help:"expected: rules that expire or archive in ICA's folder are on purpose" allowed:"warn|expected" default:"warn"`
+
+	Lifecycle LifecycleSpec `yaml:"lifecycle" help:"expected: all rules that expire or archive in ICA's folder are on purpose, or those that it names"`
+}
+
+// LifecycleSpec says which lifecycle rules are on purpose: a word for all, or the ids of some.
+type LifecycleSpec struct {
+	Expected []string `yaml:"expected" help:"ids of the rules that are on purpose" format:"rule"`
+	Word     string   `instead:"true" allowed:"warn|expected" default:"warn"`
 }
 
 // RoleSpec is the role that ICA assumes. Storages with the same name share it and must agree in every key.
@@ -118,6 +127,16 @@ type DocumentsSpec struct {
 	CORS                   string `yaml:"cors" help:"the bucket's CORS rule" format:"document"`
 }
 
+// ExceptionSpec accepts a finding. Its keys are those of the line that icaguard validate prints.
+type ExceptionSpec struct {
+	Storage string `yaml:"storage" help:"the storage that the finding is about, or one of those that share the resource" required:"true" format:"storage"`
+	Setting string `yaml:"setting" help:"the setting that the finding is of" required:"true" format:"setting"`
+	Match   string `yaml:"match" help:"what the finding is about: a statement's Sid, the ARN of a policy or bucket, a rule's id" required:"true" format:"match"`
+	Digest  string `yaml:"digest" help:"of what is matched, as it was accepted; once that changes, the finding is reported again" required:"true" format:"digest"`
+	Reason  string `yaml:"reason" help:"why it is accepted" required:"true" format:"reason"`
+	Until   string `yaml:"until" help:"the last day (UTC); needed for trust, public access and other accounts, and there a year away at most" format:"date"`
+}
+
 // spec is how ica.yaml is read.
 func spec() *yamlspec.Spec {
 	return &yamlspec.Spec{
@@ -125,9 +144,9 @@ func spec() *yamlspec.Spec {
 	}
 }
 
-// Load reads and checks the file at path, and the user's own documents beside it. The error is yamlspec.Faults if the
-// file was read and cannot be used.
-func Load(path string) (*File, error) {
+// Load reads and checks the file at path, and the user's own documents beside it; table says of which settings findings
+// may be accepted. The error is yamlspec.Faults if the file was read and cannot be used.
+func Load(path string, table []Exceptable) (*File, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf(
@@ -138,21 +157,22 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: read: %w: name a file that you may read", err)
 	}
-	return ParseIn(os.DirFS(filepath.Dir(path)), path, data)
+	return ParseIn(os.DirFS(filepath.Dir(path)), path, data, table)
 }
 
 // Parse checks the text of an ica.yaml that stands alone: documents of the user's own are refused, as there is no place
-// to read them from.
-func Parse(name string, data []byte) (*File, error) { return ParseIn(nil, name, data) }
+// to read them from, and exceptions, as there is no table to check them with.
+func Parse(name string, data []byte) (*File, error) { return ParseIn(nil, name, data, nil) }
 
 // ParseIn checks the text of an ica.yaml and the user's own documents, which stand in dir; name stands for the file in
 // messages. The error is always yamlspec.Faults, with everything that is wrong.
-func ParseIn(dir fs.FS, name string, data []byte) (*File, error) {
-	f := &File{}
+func ParseIn(dir fs.FS, name string, data []byte, table []Exceptable) (*File, error) {
+	f := &File{read: time.Now()}
 	d := checker{spec().Decode(name, data, f)}
 	f.src = d.Source
 	f.derive()
 	d.check(f)
+	d.checkExceptions(f, table)
 	d.readDocuments(f, dir)
 	d.checkDocuments(f)
 	if err := d.Err(); err != nil {
@@ -204,6 +224,12 @@ func (f *File) Warnings() []string {
 	for i, s := range f.Storages {
 		for _, w := range f.warnings(s) {
 			warn(at(i, w.key), w.text)
+		}
+	}
+	for i, e := range f.Exceptions {
+		if e.ended(f.read) {
+			warn(exceptionAt(i, "until"),
+				"the exception has ended; remove it, or accept the finding again with the line of icaguard validate")
 		}
 	}
 	return all
@@ -280,6 +306,12 @@ func (f *File) warnings(s StorageSpec) []warning {
 		"role.boundary",
 		"without a permissions boundary, whoever can change the role's policies can give ICA any right in the account; better "+
 			"boundary: icaguard",
+	)
+	warn(
+		s.Bucket.Lifecycle.Word == "expected",
+		"bucket.lifecycle",
+		"rules that somebody adds later are not reported either; better name those that are on purpose, for example lifecycle: "+
+			"{expected: [archive-raw-data]}",
 	)
 	if own, ok := f.files.policies[s.Documents.TrustPolicy]; ok {
 		for _, text := range doubtsOfTrust(own) {

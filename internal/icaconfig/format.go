@@ -10,6 +10,9 @@ import (
 // parameterPattern is a name in SSM Parameter Store (SSM API, PutParameter).
 const parameterPattern = `(/[A-Za-z0-9_.-]+){1,15}`
 
+// printable is a character that can be seen, or a space: no line break, no control character, none that hides or turns text.
+const printable = `[\p{L}\p{M}\p{N}\p{P}\p{S} ]`
+
 // A managed policy's ARN, whose path may be there (IAM API, CreatePolicy). What IAM reads as a wildcard or a variable is
 // refused, because the ARN becomes part of conditions.
 const (
@@ -133,6 +136,31 @@ var formats = map[string]*yamlspec.Format{ //nolint:gochecknoglobals // a table 
 	"document": {
 		Noun: "a file name", Pattern: `[A-Za-z0-9_.-]+\.json`,
 		Allowed: "the name of a JSON file beside ica.yaml", Example: "my-document.json",
+	},
+	"rule": { // S3 API, LifecycleRule
+		Noun: "the id of a lifecycle rule", Pattern: printable + `{1,255}`, Fits: yamlspec.UpTo(255),
+		Allowed: "up to 255 printable characters", Example: "archive-raw-data",
+	},
+	"setting": {
+		Noun: "a setting", Pattern: `[a-z]+(-[a-z]+)*`,
+		Allowed: "a setting as icaguard validate names it", Example: "bucket-policy",
+	},
+	"match": {
+		Noun: "what a finding is about", Pattern: printable + `{1,512}`, Fits: yamlspec.UpTo(512),
+		Allowed: "a statement's Sid, the ARN of a policy or bucket, a rule's id, as icaguard validate prints it", Example: "LabDeny",
+	},
+	"digest": {
+		Noun: "a digest", Pattern: `[0-9a-f]{12}`,
+		Allowed: "12 hexadecimal digits, from the line that icaguard validate prints for the finding", Example: `"0a1b2c3d4e5f"`,
+	},
+	"reason": {
+		Noun: "a reason", Pattern: `[\p{L}\p{N}]` + printable + `{2,299}`, Fits: yamlspec.UpTo(300), Refused: "^" + ReasonToWrite + "$",
+		Allowed: "3 to 300 characters on a line, a letter or digit first, that say why it is accepted",
+		Example: "audit demands it, ticket LAB-12",
+	},
+	"date": {
+		Noun: "a date", Pattern: `[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])`,
+		Allowed: "a day as YYYY-MM-DD", Example: "2027-02-28",
 	},
 	"tags": {
 		Noun: "tags",

@@ -44,7 +44,7 @@ const second = `  - name: lab-test
 
 func mustParse(t *testing.T, text string) *File {
 	t.Helper()
-	f, err := Parse("ica.yaml", []byte(text))
+	f, err := ParseIn(nil, "ica.yaml", []byte(text), testTable())
 	if err != nil {
 		t.Fatalf("Parse:\n%v", err)
 	}

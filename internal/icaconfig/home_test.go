@@ -102,7 +102,7 @@ func TestDigest(t *testing.T) {
 	cors := `[{"AllowedHeaders":["*"],"AllowedMethods":["HEAD","GET","PUT","POST","DELETE"],"AllowedOrigins":["https://ica.illumina.com"],"ExposeHeaders":["ETag","x-amz-meta-custom-header"]}]`
 	digest := func(name, text, cors string) string {
 		t.Helper()
-		f, err := ParseIn(fstest.MapFS{"cors.json": {Data: []byte(cors)}}, name, []byte(text))
+		f, err := ParseIn(fstest.MapFS{"cors.json": {Data: []byte(cors)}}, name, []byte(text), testTable())
 		if err != nil {
 			t.Fatal(err)
 		}

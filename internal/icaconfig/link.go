@@ -60,6 +60,8 @@ func (f *File) Baseline(o Owner) Baseline {
 		Providers: l.providers.all,
 		Roles:     l.roles.all,
 		Storages:  l.storages,
+
+		Exceptions: f.exceptions(),
 	}
 }
 
@@ -207,7 +209,8 @@ func (f *File) bucket(s *StorageSpec, o Owner) Bucket {
 		RequireTLS:        s.Bucket.RequireTLS,
 		ObjectTags:        s.Bucket.ObjectTags,
 		CrossAccountCopy:  s.Bucket.CrossAccountCopy,
-		LifecycleExpected: s.Bucket.Lifecycle == "expected",
+		LifecycleExpected: s.Bucket.Lifecycle.Word == "expected",
+		LifecycleRules:    s.Bucket.Lifecycle.Expected,
 		EnforceOwnership:  !s.Bucket.Existing,
 		KMSKeyARN:         s.Bucket.KMSKeyARN,
 		NextKey:           s.KMS.NextKey,

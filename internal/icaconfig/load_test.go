@@ -47,7 +47,7 @@ func allocated(t *testing.T, tags, storages int) (parsing, deriving float64) {
 		t.Fatal(err)
 	}
 	parsing = testing.AllocsPerRun(5, func() {
-		if _, err := Parse("ica.yaml", text); err != nil {
+		if _, err := ParseIn(nil, "ica.yaml", text, testTable()); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -92,7 +92,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(fmt.Sprintf("%d tags/%d storages", size.tags, size.storages), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				f, err := Load(path)
+				f, err := Load(path, testTable())
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -57,7 +57,7 @@ func ownFiles(name string, pairs ...string) fstest.MapFS {
 
 func mustParseIn(t *testing.T, dir fs.FS, text string) *File {
 	t.Helper()
-	f, err := ParseIn(dir, "ica.yaml", []byte(text))
+	f, err := ParseIn(dir, "ica.yaml", []byte(text), testTable())
 	if err != nil {
 		t.Fatalf("ParseIn:\n%v", err)
 	}
@@ -248,14 +248,14 @@ func TestBadDocuments(t *testing.T) {
 		if string(files[tc.file].Data) == string(ownFiles("")[tc.file].Data) {
 			t.Errorf("%s: the edit changes nothing", tc.name)
 		}
-		_, err := ParseIn(files, "ica.yaml", []byte(ownYAML()))
+		_, err := ParseIn(files, "ica.yaml", []byte(ownYAML()), testTable())
 		expect(tc.name, "documents.", tc.file, err)
 	}
 	files := ownFiles("")
 	delete(files, "t.json")
-	_, err := ParseIn(files, "ica.yaml", []byte(ownYAML()))
+	_, err := ParseIn(files, "ica.yaml", []byte(ownYAML()), testTable())
 	expect("file missing", "documents.trustPolicy", "t.json", err)
-	_, err = ParseIn(ownFiles(""), "ica.yaml", []byte(withOwn))
+	_, err = ParseIn(ownFiles(""), "ica.yaml", []byte(withOwn), testTable())
 	expect("statements that are not asked for", "documents.crossAccountStatements", "", err)
 	golden(t, "testdata/golden/documents.txt", []byte(all.String()))
 }
@@ -271,13 +271,14 @@ func TestLoadReadsDocumentsBeside(t *testing.T) {
 	if err := os.WriteFile(path, []byte(ownYAML()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path); err != nil {
+	if _, err := Load(path, testTable()); err != nil {
 		t.Error(err)
 	}
 	if err := os.Remove(filepath.Join(dir, "c.json")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+":") || strings.Count(err.Error(), dir) != 1 {
+	_, err := Load(path, testTable())
+	if err == nil || !strings.HasPrefix(err.Error(), path+":") || strings.Count(err.Error(), dir) != 1 {
 		t.Errorf("without c.json: %v", err)
 	}
 }

@@ -42,6 +42,8 @@ func Decide(o guard.Outcome) Decision {
 		return Decision{true, Critical, "what was written does not read back"}
 	case guard.Restored:
 		return Decision{true, Info, "something was changed by others and restored"}
+	case guard.Accepted:
+		return silent("exceptions of ica.yaml accept it")
 	case guard.InSync:
 		return silent("nothing happened")
 	case guard.Deferred, guard.Unknown, guard.RestoreFailed:

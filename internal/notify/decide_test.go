@@ -14,6 +14,7 @@ func TestDecide(t *testing.T) {
 	const nobody = Severity("")
 	table := map[guard.Status][4]Severity{
 		guard.InSync:         {nobody, nobody, nobody, nobody},
+		guard.Accepted:       {nobody, nobody, nobody, nobody},
 		guard.Drifted:        {Critical, Critical, Critical, Critical},
 		guard.Restored:       {Info, Info, Info, Info},
 		guard.Unverified:     {Critical, Critical, Critical, nobody}, // reported once while it is tried, and when it is given up

@@ -41,7 +41,7 @@ func Summary(occasion string, outcomes []guard.Outcome, notReached int) (guard.N
 func Fingerprint(outcomes []guard.Outcome) string {
 	hash := sha256.New()
 	for _, o := range outcomes {
-		fmt.Fprintln(hash, o.Storages, o.Setting, o.Resource, o.Status, o.Diffs, o.Alerts, o.Notes)
+		fmt.Fprintln(hash, o.Storages, o.Setting, o.Resource, o.Status, o.Diffs, o.Alerts, o.Notes, o.Accepted)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -56,10 +56,15 @@ func TestFingerprint(t *testing.T) {
 				Found: "1 s",
 			}}
 		}, false},
-		"an alert":        {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
-		"a note":          {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
-		"another storage": {func(o *guard.Outcome) { o.Storages = []string{"lab-test"} }, false},
-		"a storage more":  {func(o *guard.Outcome) { o.Storages = []string{"lab-prod", "lab-test"} }, false},
+		"an alert":                             {func(o *guard.Outcome) { o.Alerts = []guard.Finding{{What: "gone"}} }, false},
+		"a note":                               {func(o *guard.Outcome) { o.Notes = []guard.Finding{{What: "not confirmed"}} }, false},
+		"another storage":                      {func(o *guard.Outcome) { o.Storages = []string{"lab-test"} }, false},
+		"an exception, instead of its finding": {func(o *guard.Outcome) { o.Accepted = []guard.Excepted{{Reason: "why"}} }, false},
+		"another day on a line to paste":       {func(o *guard.Outcome) { o.Accept = []string{"until: 2027-02-28"} }, true},
+		"a finding whose exception ended": {
+			func(o *guard.Outcome) { o.Notes = []guard.Finding{{Exception: "ended on 2027-02-28"}} }, false,
+		},
+		"a storage more": {func(o *guard.Outcome) { o.Storages = []string{"lab-prod", "lab-test"} }, false},
 	} {
 		changed := broken
 		c.change(&changed)

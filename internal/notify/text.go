@@ -53,10 +53,13 @@ func Text(o guard.Outcome) string {
 		fmt.Fprintf(&b, "drift     %s: expected %s, found %s\n", d.Path, d.Expected, d.Found)
 	}
 	for _, a := range o.Alerts {
-		fmt.Fprintf(&b, "alert     %s\n          do: %s\n", a.What, a.Remediation)
+		fmt.Fprintf(&b, "alert     %s\n%s          do: %s\n", a.What, excepted(a), a.Remediation)
 	}
 	for _, r := range o.Notes {
-		fmt.Fprintf(&b, "note      %s\n", joined(r.What, r.Remediation))
+		fmt.Fprintf(&b, "note      %s\n%s", joined(r.What, r.Remediation), excepted(r))
+	}
+	for _, a := range o.Accepted {
+		fmt.Fprintf(&b, "accepted  %s\n          because %s; %s\n", a.What, a.Reason, until(a.Until))
 	}
 	for _, c := range o.Events {
 		fmt.Fprintf(&b, "event     %s\n", c)
@@ -70,6 +73,21 @@ func Text(o guard.Outcome) string {
 		}
 	}
 	return b.String()
+}
+
+// excepted says why an exception does not hold a finding back any more.
+func excepted(f guard.Finding) string {
+	if f.Exception == "" {
+		return ""
+	}
+	return "          not accepted: " + f.Exception + "; icaguard validate prints the line that accepts it as it is now\n"
+}
+
+func until(day string) string {
+	if day == "" {
+		return "without an end"
+	}
+	return "until " + day
 }
 
 func joined(what, remediation string) string {

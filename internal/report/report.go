@@ -19,13 +19,13 @@ import (
 func Log(ctx context.Context, log *slog.Logger, o guard.Outcome) {
 	log.Log(ctx, level(o.Status), "outcome",
 		"status", o.Status, "setting", o.Setting, "storages", o.Storages, "resource", o.Resource,
-		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "events", o.Events, "problem", o.Problem, "backupError", o.BackupError,
-		"gateSkipped", o.GateSkipped, "foundByAudit", o.FoundByAudit)
+		"diffs", o.Diffs, "alerts", o.Alerts, "notes", o.Notes, "accepted", o.Accepted, "events", o.Events,
+		"problem", o.Problem, "backupError", o.BackupError, "gateSkipped", o.GateSkipped, "foundByAudit", o.FoundByAudit)
 }
 
 func level(s guard.Status) slog.Level {
 	switch s {
-	case guard.InSync, guard.Restored:
+	case guard.InSync, guard.Accepted, guard.Restored:
 		return slog.LevelInfo
 	case guard.Drifted, guard.Deferred, guard.Unknown, guard.RestoreFailed:
 		return slog.LevelWarn
@@ -65,11 +65,20 @@ func (r Report) WithPauses(active []gates.Pause, err error) Report {
 	return r
 }
 
+// WithUnmatched adds the exceptions that the audit found nothing for.
+func (r Report) WithUnmatched(exceptions []icaconfig.Exception) Report {
+	for _, e := range exceptions {
+		r.Warnings = append(r.Warnings, e.Place+": exceptions: what it accepts is not there (any more): remove it")
+	}
+	return r
+}
+
 // Print writes the report for a terminal.
 func (r Report) Print(w io.Writer) error {
 	if err := notify.Table(w, r.Outcomes); err != nil {
 		return err
 	}
+	r.printLines(w)
 	for _, pause := range r.Pauses {
 		fmt.Fprintf(w, "\npaused: %s\n", pause)
 	}
@@ -77,4 +86,21 @@ func (r Report) Print(w io.Writer) error {
 		fmt.Fprintf(w, "\nwarning: %s\n", warning)
 	}
 	return nil
+}
+
+// printLines prints what accepts findings. Whoever pastes a line has to write why.
+func (r Report) printLines(w io.Writer) {
+	var lines []string
+	for _, o := range r.Outcomes {
+		lines = append(lines, o.Accept...)
+	}
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprint(
+		w, "\nto accept a finding as it stands, put its line under exceptions in ica.yaml, with the reason and the last day:\n",
+	)
+	for _, line := range lines {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
 }

@@ -23,7 +23,11 @@ func TestPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := New(file, []guard.Outcome{testlab.Outcome(guard.Restored), testlab.Outcome(guard.Unverified)})
+	open := testlab.Outcome(guard.ActionRequired)
+	open.Accept = []string{`- {storage: lab-prod, setting: role-session-duration, match: "a: b"}`}
+	report := New(file, []guard.Outcome{
+		testlab.Outcome(guard.Restored), testlab.Outcome(guard.Unverified), testlab.Outcome(guard.Accepted), open,
+	}).WithUnmatched([]icaconfig.Exception{{Place: "ica.yaml:7"}})
 	if report.ExitCode != 1 {
 		t.Errorf("exit code %d, want 1", report.ExitCode)
 	}
@@ -36,7 +40,7 @@ func TestPrint(t *testing.T) {
 
 func TestLogLevels(t *testing.T) {
 	levels := map[guard.Status]string{
-		guard.InSync: "INFO", guard.Restored: "INFO",
+		guard.InSync: "INFO", guard.Accepted: "INFO", guard.Restored: "INFO",
 		guard.Drifted: "WARN", guard.Deferred: "WARN", guard.Unknown: "WARN", guard.RestoreFailed: "WARN",
 		guard.Unverified: "ERROR", guard.ActionRequired: "ERROR",
 	}
@@ -47,6 +51,7 @@ func TestLogLevels(t *testing.T) {
 			Level, Status, Setting, Resource, Problem string
 			Storages                                  []string
 			Diffs                                     []guard.Diff
+			Accepted                                  []guard.Excepted
 			Events                                    []guard.Event
 		}
 		if err := json.Unmarshal(line.Bytes(), &got); err != nil {
@@ -55,7 +60,7 @@ func TestLogLevels(t *testing.T) {
 		want := testlab.Outcome(status)
 		if got.Level != levels[status] || got.Status != string(status) || got.Resource != want.Resource || !slices.Equal(got.Storages,
 			want.Storages) || got.Problem != want.Problem ||
-			len(got.Events) != 1 || len(got.Diffs) != len(want.Diffs) {
+			len(got.Events) != 1 || len(got.Diffs) != len(want.Diffs) || !slices.Equal(got.Accepted, want.Accepted) {
 			t.Errorf("%s: want level %s and all that the outcome says: %s", status, levels[status], line.Bytes())
 		}
 	}

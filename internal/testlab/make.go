@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -53,9 +55,36 @@ func (l *Lab) makeBucket() {
 	ctx, name := l.t.Context(), &l.Storage.Bucket.Name
 	l.must(l.s3().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: name}))
 	l.PutCORS(l.NeededCORS())
-	l.must(l.s3().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: name, Policy: l.text(map[string]any{
-		"Version": "2012-10-17", "Statement": l.Storage.BucketStatements(false),
-	})}))
+	l.PutBucketPolicy()
+}
+
+// PutBucketPolicy puts the statements that ICA needs, and others behind them, as a stranger.
+func (l *Lab) PutBucketPolicy(others ...policy.Statement) {
+	l.t.Helper()
+	document := l.text(map[string]any{"Version": "2012-10-17", "Statement": append(l.Storage.BucketStatements(false), others...)})
+	l.must(l.s3().PutBucketPolicy(
+		l.t.Context(), &s3.PutBucketPolicyInput{Bucket: &l.Storage.Bucket.Name, Policy: document},
+	))
+}
+
+// Deny is a statement that keeps everybody from actions on the bucket's objects.
+func (l *Lab) Deny(sid string, actions ...string) policy.Statement {
+	return policy.Statement{
+		Sid: sid, Effect: "Deny", Principal: policy.Everyone(), Action: actions, Resource: []string{l.Storage.Bucket.ARN + "/*"},
+	}
+}
+
+// Except writes exceptions into the ica.yaml, in place of those that are there.
+func (l *Lab) Except(lines ...string) {
+	l.t.Helper()
+	text, err := os.ReadFile(l.Config)
+	l.must(text, err)
+	_, rest, found := strings.Cut(string(text), "# end of exceptions\n")
+	if !found {
+		rest = string(text)
+	}
+	block := "exceptions:\n  " + strings.Join(lines, "\n  ") + "\n# end of exceptions\n"
+	l.must(nil, os.WriteFile(l.Config, []byte(block+rest), 0o600)) //nolint:gosec // the lab's own folder
 }
 
 // makeProvider makes the provider that all labs of a local AWS share.

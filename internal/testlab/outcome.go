@@ -10,8 +10,8 @@ import (
 // Statuses are all that an outcome can have.
 func Statuses() []guard.Status {
 	return []guard.Status{
-		guard.InSync, guard.Drifted, guard.Restored, guard.Unverified, guard.ActionRequired, guard.Deferred, guard.Unknown,
-		guard.RestoreFailed,
+		guard.InSync, guard.Accepted, guard.Drifted, guard.Restored, guard.Unverified, guard.ActionRequired, guard.Deferred,
+		guard.Unknown, guard.RestoreFailed,
 	}
 }
 
@@ -30,6 +30,11 @@ func Outcome(status guard.Status) guard.Outcome {
 		}},
 	}
 	if status == guard.InSync {
+		return o
+	}
+	if status == guard.Accepted {
+		found := guard.Finding{What: "statement 2 (Sid LabDeny) denies ICA's role s3:PutObject"}.About("LabDeny", "the statement")
+		o.Accepted = []guard.Excepted{{Finding: found, Reason: "ticket LAB-12", Until: "2027-02-28"}}
 		return o
 	}
 	o.Effect = "the storage configuration goes offline"

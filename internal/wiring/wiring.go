@@ -45,7 +45,7 @@ func Start(ctx context.Context) (Function, error) {
 	if err != nil {
 		return Function{Log: log}, err
 	}
-	file, err := icaconfig.Load(path)
+	file, err := icaconfig.Load(path, settings.Exceptable())
 	if err != nil {
 		return Function{Log: log}, fmt.Errorf("start: %w", err)
 	}

@@ -118,6 +118,10 @@ func placeOf(data []byte, offset int) Position {
 // structure fills v from a mapping; n is nil where the mapping was left out and only defaults apply.
 func (d *Decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 	given := map[string]*yaml.Node{}
+	if word, ok := wordOf(v.Type()); ok && (n == nil || n.Kind == yaml.ScalarNode) {
+		d.word(path, n, v, word)
+		return
+	}
 	if n != nil && !isNull(n) {
 		if n.Kind != yaml.MappingNode {
 			d.wrongType(path, n, typeName(reflect.Struct))
@@ -143,6 +147,26 @@ func (d *Decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 			setText(v.Field(i), defaultOf(v, field))
 		}
 	}
+}
+
+// word fills in the text that stands instead of a mapping, or its default.
+func (d *Decoder) word(path string, n *yaml.Node, v reflect.Value, field reflect.StructField) {
+	target := v.FieldByIndex(field.Index)
+	if n == nil || isNull(n) {
+		setText(target, defaultOf(v, field))
+		return
+	}
+	d.scalar(path, n, target, field.Tag)
+}
+
+// wordOf is the field for a text that may stand instead of a mapping, if one may.
+func wordOf(t reflect.Type) (reflect.StructField, bool) {
+	for field := range t.Fields() {
+		if field.Tag.Get("instead") != "" {
+			return field, true
+		}
+	}
+	return reflect.StructField{}, false
 }
 
 // entries gives the known keys of a mapping and reports the others. A key with nothing behind it counts as left out.
@@ -314,6 +338,16 @@ func (s *Spec) mismatch(text string, tag reflect.StructTag) string {
 		return ""
 	}
 	return fmt.Sprintf("%s is not %s", Quoted(text), f.Noun)
+}
+
+// OneOf refuses a text that is none of the values, which only code knows. An empty one was refused before, or is left out.
+func (d *Decoder) OneOf(path, text string, values []string) {
+	if text == "" || d.Faulty(path) {
+		return
+	}
+	if what := notAmong(text, values); what != "" {
+		d.Limit(path, what, strings.Join(values, ", "), "")
+	}
 }
 
 func notAmong(text string, values []string) string {

@@ -30,6 +30,9 @@ func (s *Spec) keysOf(path string, t reflect.Type) []Key {
 		at := join(path, name)
 		switch {
 		case field.Type.Kind() == reflect.Struct:
+			if word, ok := wordOf(field.Type); ok {
+				keys = append(keys, s.wordKey(at, field, word))
+			}
 			keys = append(keys, s.keysOf(at, field.Type)...)
 		case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
 			keys = append(keys, s.Key(at, field))
@@ -43,7 +46,10 @@ func (s *Spec) keysOf(path string, t reflect.Type) []Key {
 
 // mappingsOf lists the rows of the keys that hold other keys; faults need them, people read the keys inside.
 func (s *Spec) mappingsOf(path string, t reflect.Type) []Key {
-	all := []Key{{Path: path, Allowed: "the keys " + strings.Join(keyNames(t), ", "), Example: "{" + s.firstExample(t) + "}"}}
+	var all []Key
+	if _, ok := wordOf(t); !ok { // else it has a row in Keys
+		all = []Key{{Path: path, Allowed: "the keys " + strings.Join(keyNames(t), ", "), Example: "{" + s.firstExample(t) + "}"}}
+	}
 	for field := range t.Fields() {
 		at := join(path, field.Tag.Get("yaml"))
 		switch {
@@ -60,6 +66,14 @@ func (s *Spec) mappingsOf(path string, t reflect.Type) []Key {
 func (s *Spec) firstExample(t reflect.Type) string {
 	k := s.Key("", t.Field(0))
 	return t.Field(0).Tag.Get("yaml") + ": " + k.Example
+}
+
+// wordKey is the key of a mapping that a text may stand instead of.
+func (s *Spec) wordKey(path string, field, word reflect.StructField) Key {
+	k := s.Key(path, word)
+	k.Type, k.Help = "text or a mapping", field.Tag.Get("help")
+	k.Allowed += ", {" + s.firstExample(field.Type) + "}"
+	return k
 }
 
 // Key is the key of a field that stands at path.

@@ -11,6 +11,7 @@
 //	format    else the name of the Format that a text, each text of a list or each pair of a mapping has to match
 //	several   of a list of texts: how many it may hold; one text may stand there without a list
 //	example   an example value; else the one of the format
+//	instead   on a text without the tag yaml: in place of the mapping a text may stand, which goes into this field
 //
 // No key and no value is silently ignored: each is a Fault with its line, what is allowed there and an example. Fields
 // are texts, bools, structs, lists of texts or structs, and mappings of texts; those without the tag yaml are left

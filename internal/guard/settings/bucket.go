@@ -26,9 +26,10 @@ type bucketPlace struct {
 func bucket() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "bucket",
-			Title:  "The bucket exists, in our account and in the AWS region of the ICA region",
-			Effect: "all of the storage: ICA shows NoSuchBucket, or 301 PermanentRedirect where the region is wrong",
+			ID:      "bucket",
+			MustEnd: "the account of the bucket",
+			Title:   "The bucket exists, in our account and in the AWS region of the ICA region",
+			Effect:  "all of the storage: ICA shows NoSuchBucket, or 301 PermanentRedirect where the region is wrong",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf(
 					"S3 console: is bucket %s there, in %s and in this account? If it was deleted, create it again now and restore its data",

@@ -80,23 +80,21 @@ func readTiering(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]t
 
 func compareLifecycle(s icaconfig.Storage, got lifecycle) guard.Comparison {
 	var v guard.Comparison
-	if s.Bucket.LifecycleExpected {
-		return v
-	}
 	for i, rule := range got.Rules {
 		harm, prefix := harmOf(rule), rulePrefix(rule)
-		if harm == "" || rule.Status != types.ExpirationStatusEnabled || !overlaps(prefix, s.Bucket.Folder) {
+		if harm == "" || rule.Status != types.ExpirationStatusEnabled || !overlaps(prefix, s.Bucket.Folder) ||
+			s.Bucket.ExpectsRule(aws.ToString(rule.ID)) {
 			continue
 		}
 		name := cmp.Or(aws.ToString(rule.ID), fmt.Sprintf("number %d", i+1))
 		v.Notes = append(v.Notes, harmful("lifecycle rule "+name, prefix, harm, aws.ToString(rule.ID), rule))
 	}
 	for _, tiering := range got.Tiering {
-		harm, prefix := tieringHarm(tiering), tieringPrefix(tiering)
-		if harm == "" || tiering.Status != types.IntelligentTieringStatusEnabled || !overlaps(prefix, s.Bucket.Folder) {
+		id, harm, prefix := aws.ToString(tiering.Id), tieringHarm(tiering), tieringPrefix(tiering)
+		if harm == "" || tiering.Status != types.IntelligentTieringStatusEnabled || !overlaps(prefix, s.Bucket.Folder) ||
+			s.Bucket.ExpectsRule(id) {
 			continue
 		}
-		id := aws.ToString(tiering.Id)
 		v.Notes = append(v.Notes, harmful("Intelligent-Tiering configuration "+id, prefix, harm, id, tiering))
 	}
 	return v
@@ -110,9 +108,8 @@ func harmful(rule, prefix, harm, id string, content any) guard.Finding {
 	}
 	return guard.Finding{
 		What:        fmt.Sprintf("%s on %q %s", rule, prefix+"*", harm),
-		Remediation: "leave ICA's folder out of the rule, or write lifecycle: expected in ica.yaml if it is on purpose",
-		Match:       id, Digest: guard.DigestOf(string(digested)),
-	}
+		Remediation: "leave ICA's folder out of the rule, or name it in ica.yaml if it is on purpose: lifecycle: {expected: [its id]}",
+	}.About(id, string(digested))
 }
 
 // tieringHarm says which objects the configuration archives. It is about the storage class INTELLIGENT_TIERING only, and

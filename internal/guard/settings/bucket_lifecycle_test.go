@@ -39,16 +39,22 @@ func bucketLifecycleCases() []testCase {
 				if want != withNotes {
 					return
 				}
-				expectTold(w.t, o, "Intelligent-Tiering configuration cold", "nobody read for 90 days", "lifecycle: expected")
+				expectTold(w.t, o, "Intelligent-Tiering configuration cold", "nobody read for 90 days", "lifecycle: {expected: [")
 				expectMatch(w.t, o, "cold")
 			},
 		}
 	}
 	expected := variant{bucket: "lifecycle: expected"}
+	named := variant{bucket: "lifecycle: {expected: [tidy, cold]}"}
 	everywhere := types.LifecycleRuleFilter{Prefix: aws.String("")}
 	off := expires(everywhere)
 	off.Status = types.ExpirationStatusDisabled
+	another := expires(everywhere)
+	another.ID = aws.String("tidy-2")
 	return []testCase{
+		put("all objects expire, by a rule that is expected by its id", guard.InSync, named, expires(everywhere)),
+		put("all objects expire, by another rule than those expected", withNotes, named, another, expires(everywhere)),
+		tier("Intelligent-Tiering archives all, expected by its id", guard.InSync, named, "", types.IntelligentTieringStatusEnabled),
 		put("all objects expire", withNotes, variant{}, expires(everywhere)),
 		put("objects in ICA's folder are archived", withNotes, variant{},
 			types.LifecycleRule{

@@ -47,17 +47,19 @@ func readObjectLock(ctx context.Context, c guard.Clients, s icaconfig.Storage) (
 	return *lock, nil
 }
 
-func compareObjectLock(_ icaconfig.Storage, got types.ObjectLockConfiguration) guard.Comparison {
+func compareObjectLock(s icaconfig.Storage, got types.ObjectLockConfiguration) guard.Comparison {
 	switch {
 	case got.ObjectLockEnabled != types.ObjectLockEnabledEnabled:
 		return guard.Comparison{}
 	case got.Rule == nil || got.Rule.DefaultRetention == nil:
 		return guard.Note("object lock is on, without default retention: ICA can delete what nobody locks", "")
 	}
-	return guard.Alert(
-		"object lock is on with default retention of "+retention(*got.Rule.DefaultRetention)+": ICA cannot delete what it writes",
-		"disable default retention, if your rules on keeping data allow it, or give ICA another bucket",
-	)
+	kept := retention(*got.Rule.DefaultRetention)
+	found := guard.Finding{
+		What:        "object lock is on with default retention of " + kept + ": ICA cannot delete what it writes",
+		Remediation: "disable default retention, if your rules on keeping data allow it, or give ICA another bucket",
+	}
+	return guard.Comparison{Alerts: []guard.Finding{found.About(s.Bucket.ARN, kept)}}
 }
 
 func retention(r types.DefaultRetention) string {

@@ -27,6 +27,9 @@ func bucketObjectLockCases() []testCase {
 				if findings := slices.Concat(o.Alerts, o.Notes); len(findings) != 1 || !strings.Contains(findings[0].What, words) {
 					w.t.Errorf("want one finding with %q: %v", words, findings)
 				}
+				if want == guard.ActionRequired {
+					expectMatch(w.t, o, w.storage.Bucket.ARN)
+				}
 			},
 		}
 	}

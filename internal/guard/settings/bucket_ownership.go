@@ -17,9 +17,10 @@ func bucketOwnership() guard.Setting {
 	ours := func(s icaconfig.Storage) bool { return s.Bucket.EnforceOwnership }
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "bucket-ownership",
-			Title:  "The bucket owns all objects in it (BucketOwnerEnforced)",
-			Effect: "what Illumina's role copies in stays Illumina's: reading and copying it fails with 403 Access Denied",
+			ID:      "bucket-ownership",
+			MustEnd: "objects of other accounts",
+			Title:   "The bucket owns all objects in it (BucketOwnerEnforced)",
+			Effect:  "what Illumina's role copies in stays Illumina's: reading and copying it fails with 403 Access Denied",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf(
 					"S3 console, bucket %s, Permissions: remove grants to others from the ACL, then Object Ownership: ACLs disabled",

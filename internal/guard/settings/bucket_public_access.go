@@ -31,9 +31,10 @@ func bucketPublicAccess() guard.Setting {
 	wanted := func(s icaconfig.Storage) bool { return s.Bucket.PublicAccessBlock }
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "bucket-public-access",
-			Title:  "All four public access blocks of the bucket are on",
-			Effect: "nothing in ICA at once, but a policy or an ACL can then make genomes public",
+			ID:      "bucket-public-access",
+			MustEnd: "public access",
+			Title:   "All four public access blocks of the bucket are on",
+			Effect:  "nothing in ICA at once, but a policy or an ACL can then make genomes public",
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf("S3 console, bucket %s, Permissions: block all public access", s.Bucket.Name)
 			},

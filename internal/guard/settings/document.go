@@ -58,6 +58,21 @@ func foreignDenies(want policy.Document, got document) []guard.Finding {
 	return found
 }
 
+// besidesDenies alerts where the document differs in more than such a Deny: whoever accepts the Deny accepts no more.
+func besidesDenies(want policy.Document, got document) guard.Comparison {
+	present, err := got.parse()
+	if err != nil {
+		return guard.Comparison{}
+	}
+	left := policy.New(slices.DeleteFunc(present.Statements(), policy.Statement.IsDeny)...)
+	diffs := differences(policy.Diff(want, left))
+	if len(diffs) == 0 {
+		return guard.Comparison{}
+	}
+	return guard.Alert("the rest of the document is not as ICA needs it either, and is not restored beside that Deny: "+paths(diffs),
+		"once the Deny is no longer needed, delete it, and icaguard restores the rest; until then change it by hand")
+}
+
 func differences(found []policy.Difference) []guard.Diff {
 	diffs := make([]guard.Diff, len(found))
 	for i, d := range found {

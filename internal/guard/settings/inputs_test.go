@@ -103,7 +103,7 @@ storages:
     bucket: {name: lab-ica-data}
     role: {sessionNamePrefix: "ssm:/p"}
     documents: {trustPolicy: trust.json}
-`))
+`), Exceptable())
 		if refused := name == "g-sessionname-equals-no-wildcard"; refused != (err != nil) {
 			t.Errorf("%s: refused %v: %v", name, err != nil, err)
 		}

@@ -248,13 +248,13 @@ func targets(entries []entry) string {
 func (a authors) removed(missing []entry) guard.Comparison {
 	var v guard.Comparison
 	for _, e := range missing {
-		v.Alerts = append(v.Alerts, guard.Finding{
+		found := guard.Finding{
 			What: fmt.Sprintf("ICA's role itself removed its last notifications (event %s, %s), that to %s too: files that come into the "+
 				"bucket, or go, do not show up in ICA", a.Removed.EventID, a.Removed.Time.UTC().Format(time.DateTime), e.Target),
 			Remediation: "ask whoever manages the storage in ICA whether it was disconnected on purpose; if not, let ICA connect it " +
 				"again. icaguard does not put back what ICA itself removed",
-			Match: e.Target, Digest: guard.DigestOf(e.Target + " " + e.String()),
-		})
+		}
+		v.Alerts = append(v.Alerts, found.About(e.Target, e.String()))
 	}
 	return v
 }

@@ -22,9 +22,10 @@ type providerState struct {
 func oidcProvider() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:     "oidc-provider",
-			Title:  "IAM knows ICA's OIDC provider, with the audience sts.amazonaws.com",
-			Effect: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"`,
+			ID:      "oidc-provider",
+			MustEnd: "trust",
+			Title:   "IAM knows ICA's OIDC provider, with the audience sts.amazonaws.com",
+			Effect:  `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"`,
 			Remediation: func(s icaconfig.Storage) string {
 				return fmt.Sprintf("IAM console, Identity providers: add %s with audience %s", s.Provider.URL, s.Provider.Audience)
 			},

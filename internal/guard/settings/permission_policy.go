@@ -311,7 +311,7 @@ func compareDefault(s icaconfig.Storage, got managedPolicy) guard.Comparison {
 	}
 	want := wantPolicy(s, got)
 	if c.Alerts = foreignDenies(want, current); len(c.Alerts) > 0 {
-		return c
+		return c.And(besidesDenies(want, current))
 	}
 	c.Diffs = diffDocument(want, current)
 	if len(c.Diffs) == 0 || !s.Role.Existing || !got.UsedByOthers {

@@ -66,6 +66,18 @@ func permissionPolicyCases() []testCase {
 			},
 		},
 		{
+			setting: id, name: "a Deny of others added, and more allowed", want: guard.ActionRequired,
+			breakIt: func(w *env) {
+				w.newVersion(w.editedPolicy(`"Statement":[`, `"Statement":[{"Sid":"Incident","Effect":"Deny","Action":"s3:*","Resource":"*"},`,
+					`"s3:GetObject",`, `"s3:GetObject","s3:*",`))
+			},
+			check: func(w *env, o guard.Outcome) { // whoever accepts the Deny has still to be told of the rest
+				if len(o.Alerts) != 2 || o.Alerts[1].Match != "" || !strings.Contains(o.Alerts[1].What, "s3:*") {
+					w.t.Errorf("want an alert of the Deny and one of the rest: %+v", o.Alerts)
+				}
+			},
+		},
+		{
 			setting: id, name: "default set back to an older version", want: guard.Restored,
 			breakIt: func(w *env) {
 				w.newVersion(w.editedPolicy(`"s3:GetObject",`, ""))

@@ -159,7 +159,7 @@ func (b boundaryState) remediation() string {
 }
 
 func (b boundaryState) finding(what, remediation string) guard.Finding {
-	return guard.Finding{What: what, Remediation: remediation, Match: b.ARN, Digest: guard.DigestOf(string(b.Document))}
+	return guard.Finding{What: what, Remediation: remediation}.About(b.ARN, string(b.Document))
 }
 
 func putRoleBoundary(ctx context.Context, c guard.Clients, s icaconfig.Storage, _ boundaryState) error {

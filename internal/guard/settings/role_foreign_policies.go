@@ -222,9 +222,7 @@ func (f foreignPolicy) denials(s icaconfig.Storage, use roleUse) guard.Compariso
 }
 
 func (f foreignPolicy) finding(what, remediation string) guard.Finding {
-	return guard.Finding{
-		What: what, Remediation: remediation, Match: cmp.Or(f.ARN, f.Name), Digest: guard.DigestOf(string(f.Document)),
-	}
+	return guard.Finding{What: what, Remediation: remediation}.About(cmp.Or(f.ARN, f.Name), string(f.Document))
 }
 
 // whenNotNeeded advises on a policy that does no harm. Where it lets ICA into the bucket, it may be all that does.

@@ -224,7 +224,7 @@ func checkFailure(t *testing.T, w *env, o guard.Outcome, kind localaws.Kind) {
 			t.Errorf("%s although a call failed: %+v", o.Status, o)
 		}
 		return
-	case guard.InSync, guard.Drifted, guard.Deferred:
+	case guard.InSync, guard.Accepted, guard.Drifted, guard.Deferred:
 		t.Errorf("%s although a call failed: %+v", o.Status, o)
 	}
 	if o.Problem == "" || o.Remediation == "" {

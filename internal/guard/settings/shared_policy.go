@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -165,8 +164,11 @@ func (d denial) advice() string {
 
 // aboutStatement is a finding about a statement of others, which an exception can name by its Sid, or else by its digest.
 func aboutStatement(place policy.Place, s policy.Statement, what, remediation string) guard.Finding {
-	digest := guard.DigestOf(s.JSON())
-	return guard.Finding{What: what, Remediation: remediation, Match: cmp.Or(place.Sid, digest), Digest: digest}
+	f := guard.Finding{What: what, Remediation: remediation}.About(place.Sid, s.JSON())
+	if _, everyone := s.Principal["*"]; !s.IsDeny() && (everyone || slices.Contains(s.Principal["AWS"], "*")) {
+		f.MustEnd = "public access"
+	}
+	return f
 }
 
 // orphans are the principals of others that were deleted. AWS does not save a policy again that names one

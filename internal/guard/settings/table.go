@@ -4,7 +4,10 @@
 // Settings know nothing of queues, gates and messages.
 package settings
 
-import "github.com/icaguard/icaguard/internal/guard"
+import (
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
 
 // All is the table: everything that is guarded, in the order of restoring (the bucket before the role that
 // needs it). Adding a setting is one file and one word here.
@@ -33,3 +36,6 @@ func All() []guard.Setting {
 		bucketNotification(),
 	}
 }
+
+// Exceptable is what the configuration has to know of the table, to check its exceptions.
+func Exceptable() []icaconfig.Exceptable { return guard.Exceptable(All()) }

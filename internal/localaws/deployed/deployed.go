@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/guard/settings"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
@@ -47,7 +48,7 @@ type Guard struct {
 
 // Deploy builds the functions for this machine, deploys the app and makes the functions ready. Close removes all files.
 func Deploy(ctx context.Context, local *localaws.AWS, options Options) (*Guard, error) {
-	file, err := icaconfig.Load(options.Config)
+	file, err := icaconfig.Load(options.Config, settings.Exceptable())
 	if err != nil {
 		return nil, fmt.Errorf("deploy: %w", err)
 	}

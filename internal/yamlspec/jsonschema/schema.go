@@ -40,6 +40,7 @@ type Schema struct {
 	Title         string             `json:"title,omitempty"`
 	Description   string             `json:"description,omitempty"`
 	Type          string             `json:"type,omitempty"`
+	AnyOf         []*Schema          `json:"anyOf,omitempty"`
 	Enum          []string           `json:"enum,omitempty"`
 	Pattern       string             `json:"pattern,omitempty"`
 	Not           *Schema            `json:"not,omitempty"`
@@ -49,7 +50,6 @@ type Schema struct {
 	MaxProperties int                `json:"maxProperties,omitempty"`
 	MaxItems      int                `json:"maxItems,omitempty"`
 	UniqueItems   bool               `json:"uniqueItems,omitempty"`
-	AnyOf         []*Schema          `json:"anyOf,omitempty"`
 	Items         *Schema            `json:"items,omitempty"`
 	PropertyNames *Schema            `json:"propertyNames,omitempty"`
 	Properties    map[string]*Schema `json:"properties,omitempty"`
@@ -89,11 +89,14 @@ func (m maker) field(field reflect.StructField) *Schema {
 	var s *Schema
 	switch field.Type.Kind() {
 	case reflect.Struct:
-		s = m.structure(field.Type)
+		s = m.mapping(field.Type)
 	case reflect.Slice:
 		s = &Schema{Type: "array", Items: m.text(field.Tag, false)}
 		if field.Type.Elem().Kind() == reflect.Struct {
-			s.Items, s.MinItems = m.structure(field.Type.Elem()), 1
+			s.Items = m.structure(field.Type.Elem())
+		}
+		if field.Tag.Get("required") != "" {
+			s.MinItems = 1
 		}
 		if most, err := strconv.Atoi(field.Tag.Get("several")); err == nil {
 			s.MinItems, s.MaxItems, s.UniqueItems = 1, most, true
@@ -112,6 +115,18 @@ func (m maker) field(field reflect.StructField) *Schema {
 	}
 	s.Description = m.describe(field)
 	return s
+}
+
+// mapping is a mapping, or the text that may stand instead of it.
+func (m maker) mapping(t reflect.Type) *Schema {
+	for field := range t.Fields() {
+		if field.Tag.Get("instead") != "" {
+			word := m.text(field.Tag, false)
+			word.Default = field.Tag.Get("default")
+			return &Schema{AnyOf: []*Schema{word, m.structure(t)}}
+		}
+	}
+	return m.structure(t)
 }
 
 func (m maker) pairs(p *yamlspec.Pairs) *Schema {
