@@ -103,7 +103,7 @@ func testCheckForeignKeys(t *testing.T, d *env, client *iam.Client, check func(s
 			"    oidcProvider: {existing: true}\n"
 	}
 	check("adopted, our boundary is to come", with("existing: true, boundary: icaguard")+"    mode: enforce\n", oldKey, "by-hand")
-	check("adopted, no boundary: policies of others stay", with("existing: true")+"    mode: enforce\n")
+	check("adopted, no boundary: policies of others stay", with("existing: true, boundary: none")+"    mode: enforce\n")
 	check("adopted and observed: nothing is written", with("existing: true, boundary: icaguard"))
 	check("ours without a boundary, its policy renamed", with("boundary: none"), oldKey, "by-hand")
 }
