@@ -126,7 +126,8 @@ func (d doors) checkQueue(b icaconfig.Baseline) {
 }
 
 func (d doors) checkDeadLetters(b icaconfig.Baseline, region string) {
-	arn, senders := b.ARN("sqs", region, guard.DeadLetterQueue), []string{"a rule", "the audit's rule", "remediate", "validate", "validate's role"}
+	arn := b.ARN("sqs", region, guard.DeadLetterQueue)
+	senders := []string{"a rule", "the audit's rule", "remediate", "validate", "validate's role"}
 	queue := d.policy("AWS::SQS::QueuePolicy", region, arn)
 	if region != b.HomeRegion {
 		d.callers["a relay"] = byService("events.amazonaws.com", b.Account, b.ARN("events", region, "rule/icaguard-relay-stacks"))

@@ -79,10 +79,16 @@ func TestInputsOfTrustPolicies(t *testing.T) {
 		t.Errorf("%d variants, %d verdicts", len(variants), len(verdicts))
 	}
 	for name, body := range variants {
-		if got := verdict(compareRoleTrust(s, roleTrust{Document: document(body), Prefixes: []icaconfig.Secret{"EXAMPLEPREFIX"}})); got != verdicts[name] {
+		got := verdict(compareRoleTrust(s, trustWithPrefix(document(body))))
+		if got != verdicts[name] {
 			t.Errorf("%s: %s, want %s", name, got, verdicts[name])
 		}
 	}
+}
+
+// trustWithPrefix is a trust policy where the prefix is that of the inputs.
+func trustWithPrefix(d document) roleTrust {
+	return roleTrust{Document: d, Prefixes: []icaconfig.Secret{"EXAMPLEPREFIX"}}
 }
 
 // TestInputsAsOwnTrustPolicy: what a newer page of Illumina's prints is taken, written and found in sync.
@@ -122,7 +128,7 @@ storages:
 			t.Fatal(err)
 		}
 		s := file.Baseline(owner).Storages[0]
-		if c := compareRoleTrust(s, roleTrust{Document: document(body), Prefixes: []icaconfig.Secret{"EXAMPLEPREFIX"}}); verdict(c) != "in sync" {
+		if c := compareRoleTrust(s, trustWithPrefix(document(body))); verdict(c) != "in sync" {
 			t.Errorf("%s is not in sync with itself: %+v", name, c)
 		}
 	}

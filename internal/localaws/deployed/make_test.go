@@ -44,7 +44,9 @@ func (w *env) testMakeDeploy() {
 	if digest := w.digest(config); !strings.Contains(string(out), "icaguard-guard.ConfigDigest = "+digest) {
 		w.t.Errorf("configuration %s was not deployed:\n%s", digest, out)
 	}
-	for _, step := range []string{"asked the guard", "guard-topic  in-sync", "TagRole               arrived", "PutPublicAccessBlock  arrived"} {
+	for _, step := range []string{
+		"asked the guard", "guard-topic  in-sync", "TagRole               arrived", "PutPublicAccessBlock  arrived",
+	} {
 		if !strings.Contains(string(out), step) {
 			w.t.Errorf("make deploy does not say %q:\n%s", step, out)
 		}
