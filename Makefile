@@ -97,11 +97,13 @@ bootstrap: node_modules/.installed ## Prepare the AWS account for CDK, once
 
 .PHONY: diff
 diff: node_modules/.installed ## Show what a deploy would change
+	@$(HOST_GO) run ./cmd/icaguard check-keys --config '$(CONFIG)'
 	@$(CDK) diff
 
 # An address that is not confirmed is named and no failure: its owner has yet to follow the link.
 .PHONY: deploy
 deploy: node_modules/.installed cli ## Deploy to the AWS account of the credentials at hand, reconcile everything, name who gets no alert yet, prove that changes arrive
+	@bin/icaguard check-keys --config '$(CONFIG)'
 	@$(APPROVE) $(CDK) deploy --all --require-approval "$$approval"
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
 	@bin/icaguard validate --setting guard-topic --config '$(CONFIG)'
@@ -110,6 +112,7 @@ deploy: node_modules/.installed cli ## Deploy to the AWS account of the credenti
 # CloudFormation compares with the template that it deployed last; only a drift-aware change set compares with what is there.
 .PHONY: repair
 repair: node_modules/.installed cli ## Deploy, and restore what somebody changed or deleted of icaguard's own resources
+	@bin/icaguard check-keys --config '$(CONFIG)'
 	@$(APPROVE) $(CDK) deploy --all --revert-drift --require-approval "$$approval"
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
 

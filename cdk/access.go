@@ -63,7 +63,7 @@ func newRole(stack awscdk.Stack, s icaconfig.Storage, boundary *string) awsiam.C
 		Path:                     &s.Role.Path,
 		Description:              optional(s.Role.Description),
 		MaxSessionDuration:       jsii.Number(float64(s.Role.MaxSessionDuration)),
-		AssumeRolePolicyDocument: plain(s.TrustPolicy(prefixReference(s.Role.Prefix))),
+		AssumeRolePolicyDocument: plain(s.TrustPolicy(prefixReferences(s.Role.Prefixes)...)),
 		ManagedPolicyArns:        &[]any{policy.Ref()},
 		PermissionsBoundary:      boundary,
 		Tags:                     roleTags(s.Role.Tags),
@@ -106,12 +106,16 @@ func roleTags(tags map[string]string) *[]*awscdk.CfnTag {
 	return &list
 }
 
-// prefixReference lets CloudFormation read the parameter at deploy time, so that its value is in no template.
-func prefixReference(p icaconfig.SessionNamePrefix) string {
-	if p.Parameter != "" {
-		return fmt.Sprintf("{{resolve:ssm:%s}}", p.Parameter)
+// prefixReferences let CloudFormation read the parameters at deploy time, so that their values are in no template.
+func prefixReferences(prefixes []icaconfig.SessionNamePrefix) []string {
+	all := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		all[i] = p.Literal.Reveal()
+		if p.Parameter != "" {
+			all[i] = fmt.Sprintf("{{resolve:ssm:%s}}", p.Parameter)
+		}
 	}
-	return p.Literal.Reveal()
+	return all
 }
 
 func optional(s string) *string {

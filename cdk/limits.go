@@ -22,7 +22,7 @@ const (
 	mostTemplateBytes = 1 << 20
 	mostResources     = 500
 	mostOutputs       = 200
-	mostReferences    = 60 // dynamic references, by which the template resolves ICA's prefix
+	mostReferences    = 60 // dynamic references, by which the template resolves ICA's prefixes; icaconfig refuses more
 )
 
 // Quotas of EventBridge. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
@@ -50,20 +50,8 @@ func limits() []limit {
 	return []limit{
 		{"managed policies on role " + guard.RemediateFunction, mostAttached, attached(remediateStatements)},
 		{"managed policies on role " + guard.ValidateFunction, mostAttached, attached(validateStatements)},
-		{"dynamic references in the guard's stack", mostReferences, prefixReferences},
 		{"outputs of the guard's stack", mostOutputs, func(b icaconfig.Baseline) int { return outputsPerStorage*len(b.Storages) + 3 }},
 	}
-}
-
-// prefixReferences counts the roles of ours whose trust policy resolves a parameter.
-func prefixReferences(b icaconfig.Baseline) int {
-	count := 0
-	for _, role := range b.Roles {
-		if !role.Existing && role.Prefix.Parameter != "" {
-			count++
-		}
-	}
-	return count
 }
 
 // checkLimits refuses at synth what AWS would refuse half-way through a deploy, and says how many storages fit.

@@ -9,10 +9,10 @@ import (
 
 // TestLimits finds how many storages of the largest kind fit, and that AWS takes what comes out for so many.
 func TestLimits(t *testing.T) {
-	b := configure(t, largest(100))
+	b := configure(t, largest(60))
 	err := checkLimits(b)
 	if !errors.Is(err, errTooMany) {
-		t.Fatalf("100 storages: %v", err)
+		t.Fatalf("60 storages: %v", err)
 	}
 	most := len(b.Storages)
 	for _, l := range limits() {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // reference is the part of AWS's Service Authorization Reference that our statements need, as it was recorded.
@@ -39,7 +37,7 @@ func loadReference(t *testing.T) reference {
 func checkReference(t *testing.T, a app) {
 	r := loadReference(t)
 	for _, s := range a.baseline.Storages {
-		for _, ours := range slices.Concat(s.BucketStatements(true), s.KeyStatements(), []policy.Statement{s.KeyRoleStatement()}) {
+		for _, ours := range slices.Concat(s.BucketStatements(true), s.KeyStatements(), s.KeyRoleStatements()) {
 			// Without resources: bucket and objects stand together, as Illumina prints it.
 			condition := plain(ours).(map[string]any)["Condition"]
 			for _, wrong := range r.wrong(claim{effect: ours.Effect, actions: ours.Action, keys: keysOf(condition)}) {

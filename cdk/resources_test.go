@@ -279,7 +279,7 @@ CloudFormation takes %d resources and %d bytes in a template.
 
 func writeLimits(t *testing.T, b *strings.Builder) {
 	t.Helper()
-	const tried = 150
+	const tried = mostReferences // of one prefix each
 	many := configure(t, largest(tried))
 	b.WriteString(`## How many storages fit
 
@@ -296,6 +296,7 @@ more and says how many fit.
 		}
 		fmt.Fprintf(b, "| %s | %d | %s |\n", l.of, l.most, fits)
 	}
+	fmt.Fprintf(b, "| dynamic references in the guard's stack, one for each prefix | %d | %d |\n", mostReferences, tried)
 	b.WriteString("\n")
 }
 

@@ -39,7 +39,7 @@ func play(ctx context.Context, s *screen) (err error) {
 		"you", "have a CloudTrail trail, a KMS key in %s, a bucket %s from before", lab.eu.Region.AWS,
 		stage.baseline.Storages[2].Bucket.Name,
 	)
-	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.prod.Role.Prefix.Parameter)
+	s.line("you", "put the RoleSessionName prefix that ICA shows into the parameter %s", lab.prod.Role.Prefixes[0].Parameter)
 
 	s.step("Deploy cmd/demo/ica.yaml, three storages in two regions: cdk bootstrap, cdk deploy --all (some seconds)")
 	icaguard, err := deploy(ctx, s, local, stage)

@@ -115,7 +115,7 @@ func makeAdopted(ctx context.Context, local *localaws.AWS, b icaconfig.Baseline)
 func putPrefixes(ctx context.Context, local *localaws.AWS, b icaconfig.Baseline) error {
 	for _, s := range b.Storages {
 		_, err := ssm.NewFromConfig(local.DirectConfig(b.HomeRegion)).PutParameter(ctx, &ssm.PutParameterInput{
-			Name: &s.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String("prefix-of-the-demo"),
+			Name: &s.Role.Prefixes[0].Parameter, Type: types.ParameterTypeString, Value: aws.String("prefix-of-the-demo"),
 		})
 		if err != nil {
 			return fmt.Errorf("put the prefix of %s: %w", s.Name, err)

@@ -46,8 +46,8 @@ It reads ica.yaml and uses AWS credentials as the AWS CLI does (environment, pro
 	}
 	root.PersistentFlags().String("config", "ica.yaml", "the file that describes the storages")
 	root.AddCommand(
-		newBundle(), newValidate(), newReconcile(), newPause(), newResume(), newProbe(), newDeadLetters(), newReplay(), newRender(),
-		newRegions(), newInit(),
+		newBundle(), newCheckKeys(), newValidate(), newReconcile(), newPause(), newResume(), newProbe(), newDeadLetters(), newReplay(),
+		newRender(), newRegions(), newInit(),
 	)
 	return root
 }

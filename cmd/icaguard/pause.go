@@ -152,14 +152,17 @@ func (s session) sharedBy(p gates.Pause) []string {
 	st := s.baseline.Storages[at]
 	var lines []string
 	for _, setting := range settings.All() {
-		resource := setting.On.ARN(st)
-		if len(p.Settings) > 0 && !slices.Contains(p.Settings, setting.ID) || resource == "" {
+		if len(p.Settings) > 0 && !slices.Contains(p.Settings, setting.ID) {
 			continue
 		}
-		others := slices.DeleteFunc(slices.Clone(setting.On.Shared(st).Storages), func(name string) bool { return name == st.Name })
-		line := fmt.Sprintf("shared, so paused for %s too: %s", strings.Join(others, ", "), resource)
-		if len(others) > 0 && !slices.Contains(lines, line) {
-			lines = append(lines, line)
+		for _, view := range setting.On.Each(st) {
+			others := slices.DeleteFunc(
+				slices.Clone(setting.On.Shared(view).Storages), func(name string) bool { return name == st.Name },
+			)
+			line := fmt.Sprintf("shared, so paused for %s too: %s", strings.Join(others, ", "), setting.On.ARN(view))
+			if len(others) > 0 && !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
 		}
 	}
 	return lines

@@ -245,7 +245,7 @@ const bareTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Princ
 func (d storageEnv) putPrefix(value string) {
 	d.t.Helper()
 	_, err := ssm.NewFromConfig(d.Local.DirectConfig(testlab.Region)).PutParameter(d.t.Context(), &ssm.PutParameterInput{
-		Name: &d.Storage.Role.Prefix.Parameter, Type: ssmtypes.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true),
+		Name: &d.Storage.Role.Prefixes[0].Parameter, Type: ssmtypes.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true),
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -324,6 +324,31 @@ func TestLiteralTrustIsApplied(t *testing.T) {
 	d.makeBare()
 	d.apply("trust-policy", false)
 	if status := d.statuses()["lab role-trust"]; status != guard.InSync {
+		t.Errorf("role-trust is %q", status)
+	}
+	if _, err := os.Stat(filepath.Join(d.dir, "trust-policy.json")); err == nil {
+		t.Error("a file with the prefix was left behind")
+	}
+}
+
+// TestSeveralPrefixesAreApplied: one in a parameter and one in ica.yaml come into the trust policy, or neither does.
+func TestSeveralPrefixesAreApplied(t *testing.T) {
+	local := localawstest.Start(t)
+	d := storageEnvOf(t, testlab.Configure(t, local, `storages:
+  - {name: lab, icaRegion: US, bucket: {name: lab-ica}, role: {sessionNamePrefix: ["ssm:/ica/new", `+secretPrefix+`]}}
+`))
+	d.withShell()
+	d.makeBare()
+	a := d.run("render", "trust-policy", "--out", "trust-policy.json")
+	if strings.Contains(a.stderr, secretPrefix) {
+		t.Error("the script shows the prefix")
+	}
+	if ok, output := d.sh(a.stderr); ok || !strings.Contains(output, "ParameterNotFound") {
+		t.Errorf("the script succeeds without the parameter: %s", output)
+	}
+	d.putPrefix("prefix-of-a-new-credential")
+	d.mustSh(a.stderr)
+	if status := d.statuses()["lab role-trust"]; status != withNotes {
 		t.Errorf("role-trust is %q", status)
 	}
 	if _, err := os.Stat(filepath.Join(d.dir, "trust-policy.json")); err == nil {

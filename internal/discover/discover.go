@@ -41,20 +41,21 @@ type Role struct {
 	Problem                 string // why its trust policy was not understood
 }
 
-// Trust is a statement of a trust policy that lets tokens in. It does not hold the session-name prefix.
+// Trust is what statements of a trust policy say of the same tokens. It does not hold the session-name prefixes.
 type Trust struct {
-	Host    string // of the provider
-	Subject string // whose tokens, "" if anybody's
-	Query   string // where `aws iam get-role` has the session-name pattern, in JMESPath; "" if there is no usable one
-	Problem string // why it is not usable
+	Host    string   // of the provider
+	Subject string   // whose tokens, "" if anybody's
+	Queries []string // where `aws iam get-role` has the session-name patterns that are usable, in JMESPath
+	Problem string   // why one is not usable
 }
 
 // Policy is a policy on a role.
 type Policy struct {
-	Name    string
-	ARN     string // "" for an inline policy
-	Calls   []policy.Calls
-	Problem string // why it was not understood
+	Name     string
+	ARN      string // "" for an inline policy
+	Document policy.Document
+	Calls    []policy.Calls
+	Problem  string // why it was not understood
 }
 
 // Bucket is a bucket that such a role may use.

@@ -23,7 +23,7 @@ const (
 func trust(host, namespace string) []Trust {
 	return []Trust{{
 		Host: host, Subject: "system:serviceaccount:" + namespace + ":irsa-" + namespace + "-gds*",
-		Query: `Role.AssumeRolePolicyDocument.Statement[0].Condition."StringLike"."sts:RoleSessionName"`,
+		Queries: []string{`Role.AssumeRolePolicyDocument.Statement[0].Condition."StringLike"."sts:RoleSessionName"`},
 	}}
 }
 
@@ -61,6 +61,10 @@ func doubtful() Account {
 		"Inline", trust(in, "aps9"), Policy{Name: "inline", Calls: managed("", "arn:aws:s3:::mumbai/ica/*").Calls},
 		Policy{Name: "odd", ARN: "arn:aws:iam::123456789012:policy/x/odd", Problem: "Version missing"},
 	)
+	changed := role("Changed", trust(us, "use1"), managed("changed", "arn:aws:s3:::changed/ica/*"), Policy{
+		Name: "keys", Calls: []policy.Calls{{Actions: []string{"kms:Decrypt"}, Resources: []string{key, key + "0", foreignKey}}},
+	})
+	changed.Trust[0].Queries = []string{"Role.a[0]", "Role.a[1]", "Role.a[2]", "Role.a[3]"}
 	return Account{
 		ID: "123456789012", Providers: []string{us, ae, "oidc.eks.us-west-2.amazonaws.com/id/00"},
 		Roles: []Role{
@@ -73,6 +77,7 @@ func doubtful() Account {
 				"Keys", trust(us, "use1"),
 				managed("keys", "arn:aws:s3:::keys", "arn:aws:s3:::keys/ica/*", "arn:aws:s3:::elsewhere", "arn:aws:s3:::strangers"),
 			),
+			changed,
 			role("icaguard-boundary", trust(us, "use1"), managed("icaguard-boundary-x", "arn:aws:s3:::refused")),
 			role("Oregon", trust("oidc.eks.us-west-2.amazonaws.com/id/00", "usw2"), managed("oregon", "arn:aws:s3:::oregon")),
 			{Name: "Odd", Problem: notUnderstood},
@@ -85,6 +90,7 @@ func doubtful() Account {
 				Principals:   []string{"arn:aws:iam::079623148045:role/ica_use1_crossacct"},
 			},
 			"a-b":                                 inUS(),
+			"changed":                             {Region: "us-east-1", Algorithm: "aws:kms", Key: key, CORS: true},
 			"all":                                 inUS(),
 			"unknown":                             inUS(),
 			"refused":                             inUS(),
@@ -158,7 +164,7 @@ func TestTrustsKeepThePrefix(t *testing.T) {
 	for condition, want := range map[string]string{
 		`{"StringLike":{"sts:RoleSessionName":"` + prefix + `-*"}}`:                       "",
 		`{"StringEquals":{"sts:rolesessionname":["` + prefix + `"]}}`:                     "does not end with -*",
-		`{"StringLike":{"sts:RoleSessionName":["` + prefix + `-*","` + prefix + `2-*"]}}`: "takes 2 session names",
+		`{"StringLike":{"sts:RoleSessionName":["` + prefix + `-*","` + prefix + `2-*"]}}`: "",
 		`{"StringLike":{"sts:RoleSessionName":"*"}}`:                                      "wildcard",
 		`{"StringLike":{"sts:RoleSessionName":"` + prefix + `*"}}`:                        "wildcard",
 		`{"StringLike":{"sts:RoleSessionName":[]}}`:                                       notUnderstood,
@@ -181,6 +187,25 @@ func TestTrustsKeepThePrefix(t *testing.T) {
 	for _, broken := range []string{"", "{", `{"Statement":"x"}`, `{"Statement":["x"]}`, `[]`} {
 		if all, _, problem := trusts(broken); len(all) > 0 || problem == "" {
 			t.Errorf("%q is understood: %+v", broken, all)
+		}
+	}
+}
+
+// TestTrustsOfTwoCredentials: two prefixes stand in one statement, or each in a statement of its own.
+func TestTrustsOfTwoCredentials(t *testing.T) {
+	statement := func(names string) string {
+		return `{"Effect":"Allow","Action":"sts:AssumeRoleWithWebIdentity","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/` + us + `"},` +
+			`"Condition":{"StringLike":{"` + us + `:sub":"x","sts:RoleSessionName":` + names + `}}}`
+	}
+	const at = `Role.AssumeRolePolicyDocument.Statement[%d].Condition."StringLike"."sts:RoleSessionName"%s`
+	for text, want := range map[string][]string{
+		statement(`["Old-prefix-*","New-prefix-*"]`):                    {fmt.Sprintf(at, 0, "[0]"), fmt.Sprintf(at, 0, "[1]")},
+		statement(`["*","New-prefix-*"]`):                               {fmt.Sprintf(at, 0, "[1]")},
+		statement(`"Old-prefix-*"`) + "," + statement(`"New-prefix-*"`): {fmt.Sprintf(at, 0, ""), fmt.Sprintf(at, 1, "")},
+	} {
+		all, prefixes, problem := trusts(`{"Version":"2012-10-17","Statement":[` + text + `]}`)
+		if len(all) != 1 || !slices.Equal(all[0].Queries, want) || len(prefixes) != 2 || problem != "" {
+			t.Errorf("%s: %+v, %q", text, all, problem)
 		}
 	}
 }

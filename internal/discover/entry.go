@@ -2,6 +2,7 @@ package discover
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -78,6 +79,10 @@ func (e *entry) doubtRole(a Account) {
 	}
 	e.doubt(trust.Problem != "", "%s", trust.Problem)
 	e.doubt(
+		len(trust.Queries) > mostPrefixes, "the trust policy takes %d session names, icaguard knows %d for a role; the first are used",
+		len(trust.Queries), mostPrefixes,
+	)
+	e.doubt(
 		e.role.SessionDuration != icaconfig.SessionDuration, "the role's sessions last at most %d s, ICA needs %d s",
 		e.role.SessionDuration, icaconfig.SessionDuration,
 	)
@@ -119,6 +124,7 @@ func (e *entry) doubtBucket() {
 
 func (e *entry) doubtKeys() {
 	keys, key := e.role.keys(), e.bucket.Key
+	previous := e.previousKeys()
 	e.doubt(key != "" && !slices.Contains(keys, key), "the bucket encrypts with a key that the role's policies do not name")
 	e.doubt(
 		key == "" && strings.HasPrefix(e.bucket.Algorithm, "aws:kms") && !slices.Contains(e.bucket.Unread, "kms:DescribeKey"),
@@ -126,11 +132,30 @@ func (e *entry) doubtKeys() {
 	)
 	for _, other := range keys {
 		e.doubt(
-			other != key && e.first && e.buckets == 1,
+			other != key && e.first && e.buckets == 1 && !slices.Contains(previous, other),
 			"the role's policies also name key %s, with which the bucket does not encrypt; what was encrypted with it needs it", other,
 		)
 	}
+	e.doubt(
+		len(previous) > 0,
+		"the role's policies also name keys with which the bucket does not encrypt; they stand under previousKeys, as what was "+
+			"encrypted with them needs them",
+	)
 }
+
+// previousKeys are the other keys of the bucket's region that the role's policies name. Of a role with several buckets
+// nobody can tell whose they are.
+func (e *entry) previousKeys() []string {
+	if e.buckets > 1 {
+		return nil
+	}
+	return slices.DeleteFunc(e.role.keys(), func(key string) bool {
+		return key == e.bucket.Key || !strings.HasPrefix(key, "arn:aws:kms:"+e.region.AWS+":") || !keyARN.MatchString(key)
+	})
+}
+
+// keyARN is the ARN of one key.
+var keyARN = regexp.MustCompile(`^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 
 // folder is the folder to which ICA is limited; the whole bucket covers the others.
 func (e *entry) folder() string {
@@ -147,16 +172,29 @@ func (e *entry) crossAccount() bool {
 	)
 }
 
-// command creates the parameter from the trust policy, and shows the prefix to nobody; nil if the trust policy has none.
+// mostPrefixes is how many a role may have in ica.yaml.
+const mostPrefixes = 3
+
+// parameters are those of the prefixes: one for each that the trust policy has.
+func (e *entry) parameters() []string {
+	all := []string{e.parameter}
+	for i := 2; i <= min(len(e.role.Trust[0].Queries), mostPrefixes); i++ {
+		all = append(all, fmt.Sprintf("%s-%d", e.parameter, i))
+	}
+	return all
+}
+
+// command creates the parameters from the trust policy, and shows a prefix to nobody; nil if the trust policy has none.
 func (e *entry) command() []string {
-	query := e.role.Trust[0].Query
-	if query == "" {
-		return nil
+	var lines []string
+	for i, query := range e.role.Trust[0].Queries[:min(len(e.role.Trust[0].Queries), mostPrefixes)] {
+		lines = append(lines,
+			fmt.Sprintf("prefix=$(aws iam get-role --role-name %s --query '%s' --output text) &&", e.role.Name, query),
+			fmt.Sprintf(
+				`  aws ssm put-parameter --region %s --type String --name %s --value "${prefix%%-[*]}"`, e.homeRegion, e.parameters()[i],
+			))
 	}
-	return []string{
-		fmt.Sprintf("prefix=$(aws iam get-role --role-name %s --query '%s' --output text) &&", e.role.Name, query),
-		fmt.Sprintf(`  aws ssm put-parameter --region %s --type String --name %s --value "${prefix%%-[*]}"`, e.homeRegion, e.parameter),
-	}
+	return lines
 }
 
 func (e *entry) aboutPrefix() []string {
@@ -189,6 +227,9 @@ func (e *entry) yaml() string {
 		w.pair(6, "id", e.region.id, "")
 	}
 	w.pair(6, "namespace", namespaceOf(e.role.Trust[0].Subject), e.region.Namespace)
+	if previous := e.previousKeys(); len(previous) > 0 {
+		w.line(4, `kms: {previousKeys: ["`+strings.Join(previous, `", "`)+`"]}`)
+	}
 	return strings.Join(w, "")
 }
 
@@ -219,6 +260,10 @@ func (e *entry) roleYAML(w *writer) {
 		for _, line := range e.aboutPrefix() {
 			w.line(6, line)
 		}
+	}
+	if names := e.parameters(); len(names) > 1 {
+		w.line(6, `sessionNamePrefix: ["ssm:`+strings.Join(names, `", "ssm:`)+`"]`)
+		return
 	}
 	w.line(6, `sessionNamePrefix: "ssm:`+e.parameter+`"`)
 }

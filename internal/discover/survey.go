@@ -182,24 +182,21 @@ func (l *surveyor) policies(ctx context.Context, role string) ([]Policy, error) 
 	return all, nil
 }
 
-// policy reads what the policy allows.
+// unread is the problem with a policy that AWS does not show, or that is gone by now.
+const unread = "it could not be read"
+
+// policy reads what the policy allows, or why it is not understood. Such an error names keys, no values.
 func (l *surveyor) policy(ctx context.Context, role string, p *Policy) error {
 	text, ok, err := l.document(ctx, role, *p)
 	if err != nil || !ok {
-		p.Problem = "it could not be read"
+		p.Problem = unread
 		return err
 	}
-	p.Calls, p.Problem = callsOf(text)
-	return nil
-}
-
-// callsOf is what a document allows, or why it is not understood. Such an error names keys, no values.
-func callsOf(text string) (calls []policy.Calls, problem string) {
-	document, err := policy.Parse(text)
-	if err != nil {
-		return nil, err.Error()
+	if p.Document, err = policy.Parse(text); err != nil {
+		p.Problem = err.Error()
 	}
-	return document.Calls(), ""
+	p.Calls = p.Document.Calls()
+	return nil
 }
 
 func (l *surveyor) document(ctx context.Context, role string, p Policy) (text string, ok bool, err error) {

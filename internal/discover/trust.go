@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -44,12 +45,23 @@ func trusts(encoded string) (all []Trust, prefixes []icaconfig.Secret, problem s
 			continue
 		}
 		name := sessionName(s, raw, path(i))
-		prefixes = append(prefixes, name.prefix)
+		prefixes = append(prefixes, name.prefixes...)
 		for _, host := range hosts {
-			all = append(all, Trust{Host: host, Subject: subject(s, host), Query: name.query, Problem: name.problem})
+			all = together(all, Trust{Host: host, Subject: subject(s, host), Queries: name.queries, Problem: name.problem})
 		}
 	}
 	return all, prefixes, ""
+}
+
+// together joins what two statements say of the same tokens, as each of two credentials may have its own statement.
+func together(all []Trust, one Trust) []Trust {
+	i := slices.IndexFunc(all, func(t Trust) bool { return t.Host == one.Host && t.Subject == one.Subject })
+	if i < 0 {
+		return append(all, one)
+	}
+	all[i].Queries = slices.Concat(all[i].Queries, one.Queries)
+	all[i].Problem = cmp.Or(all[i].Problem, one.Problem)
+	return all
 }
 
 // statementsOf splits a document, in which one statement may stand without a list, and says where each stands.
@@ -94,10 +106,11 @@ func subject(s policy.Statement, host string) string {
 	return ""
 }
 
-// named is where a statement asks for a session name.
+// named is where a statement asks for session names.
 type named struct {
-	query, problem string
-	prefix         icaconfig.Secret
+	queries  []string
+	problem  string
+	prefixes []icaconfig.Secret
 }
 
 // sessionName finds the condition on the session name. The query is made after the document's own shape, as a statement, and
@@ -112,27 +125,31 @@ func sessionName(s policy.Statement, raw json.RawMessage, path string) named {
 	for operator, keys := range s.Condition {
 		for key, values := range keys {
 			if strings.EqualFold(key, "sts:RoleSessionName") {
-				return pattern(values, shape.Condition[operator][key], fmt.Sprintf("%s.Condition.%q.%q", path, operator, key))
+				return patterns(values, shape.Condition[operator][key], fmt.Sprintf("%s.Condition.%q.%q", path, operator, key))
 			}
 		}
 	}
 	return named{problem: "the trust policy asks for no session name: every ICA tenant of the region could take the role"}
 }
 
-// pattern checks the value of the condition. No text of it holds the value.
-func pattern(values policy.Values, raw json.RawMessage, query string) named {
-	if strings.HasPrefix(string(raw), "[") {
-		query += "[0]"
-	}
-	prefix, ends := strings.CutSuffix(values[0], "-*")
-	found := named{query: query, prefix: icaconfig.Secret(prefix)}
-	switch err := icaconfig.CheckPrefix(prefix); {
-	case err != nil:
-		found.query, found.problem = "", "the session name that the trust policy asks for is no prefix of ICA's: "+err.Error()
-	case len(values) > 1:
-		found.problem = fmt.Sprintf("the trust policy takes %d session names; the first is used", len(values))
-	case !ends:
-		found.problem = "the session name that the trust policy asks for does not end with -*"
+// patterns checks the values of the condition, of which each is enough. No text of it holds one.
+func patterns(values policy.Values, raw json.RawMessage, query string) named {
+	var found named
+	for i, value := range values {
+		prefix, ends := strings.CutSuffix(value, "-*")
+		found.prefixes = append(found.prefixes, icaconfig.Secret(prefix))
+		if err := icaconfig.CheckPrefix(prefix); err != nil {
+			found.problem = "the session name that the trust policy asks for is no prefix of ICA's: " + err.Error()
+			continue
+		}
+		if !ends {
+			found.problem = cmp.Or(found.problem, "the session name that the trust policy asks for does not end with -*")
+		}
+		at := query
+		if strings.HasPrefix(string(raw), "[") {
+			at += fmt.Sprintf("[%d]", i)
+		}
+		found.queries = append(found.queries, at)
 	}
 	return found
 }

@@ -25,6 +25,7 @@ func (t Target) Self() bool { return t.Storages[0] == SelfName }
 
 // row is one of the two kinds of rows, and how it is worked on.
 type row interface {
+	onKind
 	Target(icaconfig.Storage) Target
 	audit(context.Context, *run, job) Outcome
 	reconcile(context.Context, *run, job) Outcome
@@ -83,16 +84,18 @@ func RowsOf[R interface{ row() Row }](table []R) []Row {
 
 func (r Row) row() Row { return r }
 
+func (r Row) kind() *Kind { return r.On }
+
 // targets lists every row on every resource once, in the order of the tables.
 func (e *Engine) targets() []job {
 	var jobs []job
 	add := func(r row) {
 		for i, storage := range e.Baseline.Storages {
-			t := r.Target(storage)
-			switch {
-			case t.Resource == "":
-			case t.Self() && i == 0, !t.Self() && t.Storages[0] == storage.Name: // the first storage stands for all
-				jobs = append(jobs, job{Target: t, row: r})
+			for _, view := range r.kind().Each(storage) {
+				t := r.Target(view)
+				if t.Self() && i == 0 || !t.Self() && t.Storages[0] == storage.Name { // the first storage stands for all
+					jobs = append(jobs, job{Target: t, row: r})
+				}
 			}
 		}
 	}

@@ -1,12 +1,19 @@
 package guard
 
-import "github.com/icaguard/icaguard/internal/icaconfig"
+import (
+	"slices"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
+)
 
 // Kind is a kind of resource that rows stand on and that IAM actions are allowed on.
 type Kind struct {
 	Name string
 	// ARN names the storage's resource of this kind, as IAM statements and outcomes do; "" if the storage has none.
 	ARN func(icaconfig.Storage) string
+	// Views are the storage as rows and actions on the kind see it: once for each of its resources of the kind, as if it
+	// had no other. nil where a storage has one at most.
+	Views func(icaconfig.Storage) []icaconfig.Storage
 	// Shared says which storages depend on the resource and in which mode it is guarded; nil where no setting stands on the kind.
 	Shared func(icaconfig.Storage) icaconfig.Shared
 	// Recreated: icaguard creates such a resource again when it is gone. A bucket's data and a key's are lost with it, and
@@ -14,6 +21,15 @@ type Kind struct {
 	Recreated bool
 	// RootCause is the setting that reports that a resource of this kind is gone; every other setting on it only suffers from that.
 	RootCause string
+}
+
+// Each are the storage's views on its resources of the kind, none where it has no such resource.
+func (k *Kind) Each(s icaconfig.Storage) []icaconfig.Storage {
+	views := []icaconfig.Storage{s}
+	if k.Views != nil {
+		views = k.Views(s)
+	}
+	return slices.DeleteFunc(views, func(v icaconfig.Storage) bool { return k.ARN(v) == "" })
 }
 
 // The kinds of resources that storages depend on.
@@ -37,6 +53,14 @@ var (
 			}
 			return s.Key.Shared
 		},
+		Views: func(s icaconfig.Storage) (views []icaconfig.Storage) {
+			for _, key := range s.Keys() {
+				view := s
+				view.Key, view.OtherKeys = key, nil
+				views = append(views, view)
+			}
+			return views
+		},
 	}
 	OnProvider = &Kind{
 		Name: "provider", Recreated: true, RootCause: "oidc-provider",
@@ -55,7 +79,15 @@ var (
 	}
 	OnParameter = &Kind{
 		Name: "parameter",
-		ARN:  func(s icaconfig.Storage) string { return s.Role.Prefix.ARN },
+		ARN:  func(s icaconfig.Storage) string { return s.Role.Prefixes[0].ARN },
+		Views: func(s icaconfig.Storage) (views []icaconfig.Storage) {
+			for _, prefix := range s.Role.Prefixes {
+				role, view := *s.Role, s
+				role.Prefixes, view.Role = []icaconfig.SessionNamePrefix{prefix}, &role
+				views = append(views, view)
+			}
+			return views
+		},
 	}
 	// OnPolicies is every managed policy, AWS's own included: read only.
 	OnPolicies = &Kind{

@@ -22,11 +22,12 @@ func Route(e cloudtrail.Event, self string, rows []Row, b icaconfig.Baseline) []
 	seen := map[string]bool{}
 	for _, storage := range b.Storages {
 		for _, row := range rows {
-			resource := row.On.ARN(storage)
-			key := row.ID + " " + resource
-			if resource != "" && !seen[key] && row.heeds(e, storage) {
-				seen[key] = true
-				requests = append(requests, Request{Resource: resource, Setting: row.ID, Events: events, Reason: "event " + e.Name})
+			for _, view := range row.On.Each(storage) {
+				resource := row.On.ARN(view)
+				if key := row.ID + " " + resource; !seen[key] && row.heeds(e, view) {
+					seen[key] = true
+					requests = append(requests, Request{Resource: resource, Setting: row.ID, Events: events, Reason: "event " + e.Name})
+				}
 			}
 		}
 	}

@@ -93,11 +93,10 @@ func (r *run) units() (shared, storages []*unit) {
 func owners(s icaconfig.Storage) []string {
 	var names []string
 	for _, kind := range []*Kind{OnRole, OnKey} {
-		if kind.ARN(s) == "" {
-			continue
-		}
-		if owner := kind.Shared(s).Storages[0]; owner != s.Name {
-			names = append(names, owner)
+		for _, view := range kind.Each(s) {
+			if owner := kind.Shared(view).Storages[0]; owner != s.Name {
+				names = append(names, owner)
+			}
 		}
 	}
 	return names

@@ -24,8 +24,13 @@ func WriteStatements(settings []Setting, storages []icaconfig.Storage) []policy.
 	})
 }
 
+// onKind is a row, or a setting, which has one.
+type onKind interface{ kind() *Kind }
+
 // statements joins the statements of all places that allow the same, in a stable order.
-func statements[R any](rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action) []policy.Statement {
+func statements[R onKind](
+	rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action,
+) []policy.Statement {
 	joined := map[string]*policy.Statement{}
 	for at, s := range perPlace(rows, storages, actions) {
 		slices.Sort(s.Action)
@@ -48,28 +53,36 @@ func statements[R any](rows []R, storages []icaconfig.Storage, actions func(R, i
 type place struct{ resource, condition string }
 
 // perPlace makes one statement for each place, as yet without its resource.
-func perPlace[R any](
+func perPlace[R onKind](
 	rows []R, storages []icaconfig.Storage, actions func(R, icaconfig.Storage) []Action,
 ) map[place]*policy.Statement {
 	all := map[place]*policy.Statement{}
 	for _, storage := range storages {
 		for _, row := range rows {
-			for _, action := range actions(row, storage) {
-				arn := action.On.ARN(storage)
-				if arn == "" || action.If != nil && !action.If(storage) {
-					continue
+			for _, view := range row.kind().Each(storage) {
+				for _, action := range actions(row, view) {
+					action.allow(all, view)
 				}
-				s, at := policy.Statement{Effect: "Allow"}, place{resource: arn}
-				if action.Condition != nil && action.Condition(storage) != nil {
-					s.Condition = action.Condition(storage)
-					at.condition = s.JSON()
-				}
-				if all[at] == nil {
-					all[at] = &s
-				}
-				all[at].Action = append(all[at].Action, action.Name)
 			}
 		}
 	}
 	return all
+}
+
+// allow puts the action into the statements of its places.
+func (a Action) allow(all map[place]*policy.Statement, storage icaconfig.Storage) {
+	for _, view := range a.On.Each(storage) {
+		if a.If != nil && !a.If(view) {
+			continue
+		}
+		s, at := policy.Statement{Effect: "Allow"}, place{resource: a.On.ARN(view)}
+		if a.Condition != nil && a.Condition(view) != nil {
+			s.Condition = a.Condition(view)
+			at.condition = s.JSON()
+		}
+		if all[at] == nil {
+			all[at] = &s
+		}
+		all[at].Action = append(all[at].Action, a.Name)
+	}
 }

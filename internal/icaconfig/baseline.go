@@ -42,7 +42,8 @@ type Storage struct {
 	Bucket       *Bucket
 	Role         *Role
 	Provider     *Provider
-	Key          *Key // nil where the bucket names none
+	Key          *Key   // that the bucket encrypts with; nil where it names none
+	OtherKeys    []*Key // that it encrypts with next, or that older objects are encrypted with
 	Own          OwnDocuments
 }
 
@@ -68,14 +69,27 @@ type OwnDocuments struct {
 	CrossAccount []policy.Statement
 }
 
-// Key is a KMS key that buckets are encrypted with.
+// Keys are all keys that the storage needs.
+func (s Storage) Keys() []*Key {
+	if s.Key == nil {
+		return s.OtherKeys
+	}
+	return slices.Concat([]*Key{s.Key}, s.OtherKeys)
+}
+
+// Key is a KMS key that buckets encrypt with, will next, or did before.
 type Key struct {
 	Shared
 	ARN              string
 	Restore          bool     // the guard may enable it, cancel its deletion and put its statements into its policy
-	CrossAccountCopy bool     // a storage that shares the key asks for it
-	Roles            []string // ARNs of ICA's roles that use the key
+	CrossAccountCopy bool     // a storage that encrypts with the key asks for it
+	CrossAccountRead bool     // a storage with older objects under the key asks for it
+	Roles            []string // ARNs of ICA's roles that encrypt and decrypt with the key
+	Readers          []string // ARNs of the other roles of ICA, which only decrypt older objects
 }
+
+// Previous says that no bucket encrypts with the key, or is to: what is under it is only read.
+func (k *Key) Previous() bool { return len(k.Roles) == 0 }
 
 // Versioning is what ica.yaml says about the bucket's versioning.
 type Versioning string
@@ -103,6 +117,8 @@ type Bucket struct {
 	LifecycleRules    []string // ids of those that are, where not all are
 	EnforceOwnership  bool     // BucketOwnerEnforced is ours to keep: on buckets that we create
 	KMSKeyARN         string   // "" where no key is named
+	NextKey           string   // ARN of the key to come; "" where none is
+	PreviousKeys      []string // ARNs of the keys that older objects are encrypted with
 }
 
 // ExpectsRule reports whether the lifecycle rule with this id is on purpose.
@@ -119,8 +135,9 @@ type Role struct {
 	Strict             bool  // policies of others are removed from it
 	MaxSessionDuration int32 // seconds
 	Boundary           Boundary
-	Tags               map[string]string // the file's, and our marker
-	Prefix             SessionNamePrefix
+	Tags               map[string]string   // the file's, and our marker
+	Prefixes           []SessionNamePrefix // whoever shows one of them is ICA
+	DropsKeys          bool                // a deploy may take keys from its policy
 	Policy             Policy
 	Buckets            []*Bucket       // all that the role serves, in the order of the file
 	Own                policy.Document // the user's own permission policy for all buckets; without statements: ours

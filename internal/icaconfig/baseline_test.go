@@ -143,8 +143,8 @@ func TestSeveralStorages(t *testing.T) {
 	b := mustBaseline(t, mustParse(t, several))
 	golden(t, "testdata/golden/several.json", indented(t, b))
 	a, c := b.Storages[0], b.Storages[2]
-	if got := a.Role.Prefix.ARN; got != "arn:aws:ssm:eu-west-1:123456789012:parameter/x/y" || c.Role.Prefix.ARN != "" {
-		t.Errorf("parameters %q and %q, want that of the home region and none for the literal", got, c.Role.Prefix.ARN)
+	if got := a.Role.Prefixes[0].ARN; got != "arn:aws:ssm:eu-west-1:123456789012:parameter/x/y" || c.Role.Prefixes[0].ARN != "" {
+		t.Errorf("parameters %q and %q, want that of the home region and none for the literal", got, c.Role.Prefixes[0].ARN)
 	}
 	if a.Provider.Mode != Observe || a.Key.Mode != Observe || c.Provider.Mode != Observe || a.Mode != Enforce {
 		t.Error("what is shared observes as soon as one storage does")

@@ -31,6 +31,7 @@ func (d checker) check(f *File) {
 	d.checkPolicies(f)
 	d.checkProviders(f)
 	d.checkKeys(f)
+	d.checkReferences(f)
 	d.checkIAMAudit(f)
 }
 
@@ -73,12 +74,47 @@ func (d checker) checkTags(f *File) {
 
 func (d checker) checkPrefixes(f *File) {
 	for i, s := range f.Storages {
-		path := at(i, "role.sessionNamePrefix")
-		if !d.Written(path) || d.Faulty(path) {
-			continue
+		for j, text := range s.Role.SessionNamePrefix {
+			path := at(i, "role.sessionNamePrefix")
+			if item := fmt.Sprintf("%s[%d]", path, j); d.Written(item) {
+				path = item
+			}
+			first := slices.Index(s.Role.SessionNamePrefix, text)
+			switch err := checkPrefix(text); {
+			case d.Faulty(path):
+			case err != nil:
+				d.Fault(path, err.Error())
+			case first < j:
+				d.Fault(path, fmt.Sprintf("is the same as value %d of the list", first+1))
+			}
 		}
-		if err := checkPrefix(s.Role.SessionNamePrefix); err != nil {
-			d.Fault(path, err.Error())
+	}
+}
+
+// mostReferences: CloudFormation's quota of dynamic references in a template, by which the guard's stack resolves
+// prefixes (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html).
+const mostReferences = 60
+
+// checkReferences refuses what CloudFormation would refuse half-way through a deploy.
+func (d checker) checkReferences(f *File) {
+	roles, count := f.sharedFirst((*StorageSpec).roleID), 0
+	for i, s := range f.Storages {
+		if roles[i] < i || s.Role.Existing {
+			continue // the role's trust policy is in the template already, or not at all
+		}
+		for _, text := range s.Role.SessionNamePrefix {
+			if prefixOf(text).Parameter != "" {
+				count++
+			}
+		}
+		if count > mostReferences {
+			d.Limit(
+				at(i, "role.sessionNamePrefix"),
+				fmt.Sprintf("makes %d prefixes in parameters, and a CloudFormation stack resolves at most %d", count, mostReferences),
+				"fewer roles (storages may share one: role.name), one prefix for each where no credential is replaced, or a second account",
+				"",
+			)
+			return
 		}
 	}
 }
@@ -147,7 +183,7 @@ func roleKeys() map[string]func(*StorageSpec) string {
 		"role.existing":              func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Existing) },
 		"role.strict":                func(s *StorageSpec) string { return strconv.FormatBool(s.Role.Strict) },
 		"role.boundary":              func(s *StorageSpec) string { return s.Role.Boundary },
-		"role.sessionNamePrefix":     func(s *StorageSpec) string { return s.Role.SessionNamePrefix.Reveal() },
+		"role.sessionNamePrefix":     func(s *StorageSpec) string { return revealed(s.Role.SessionNamePrefix) },
 		"documents.permissionPolicy": func(s *StorageSpec) string { return s.Documents.PermissionPolicy },
 		"documents.trustPolicy":      func(s *StorageSpec) string { return s.Documents.TrustPolicy },
 	}
@@ -240,42 +276,73 @@ func keyKeys() map[string]func(*StorageSpec) string {
 	}
 }
 
-// checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS).
+// checkKeys: S3 encrypts with keys of the bucket's own region only (S3 User Guide, SSE-KMS), and each has one use.
 func (d checker) checkKeys(f *File) {
-	firsts, keys := f.sharedFirst((*StorageSpec).keyID), keyKeys()
+	first := map[string]int{} // storage that encrypts with the key, or is to
 	for i, s := range f.Storages {
-		path := at(i, "bucket.kmsKeyArn")
-		switch {
-		case d.Faulty(path) || s.ICARegion == "":
-			continue
-		case s.Bucket.KMSKeyARN == "" && s.KMS.Restore:
+		faulty := d.Faulty(at(i, "bucket.kmsKeyArn")) || d.Faulty(at(i, "kms.nextKey")) || s.ICARegion == ""
+		if s.Bucket.KMSKeyARN == "" && s.KMS.NextKey == "" && s.KMS.Restore && !faulty {
 			d.Limit(
 				at(i, "kms.restore"),
 				"no key is named in bucket.kmsKeyArn, so there is nothing to restore",
 				"false without a key",
 				"restore: false",
 			)
-		case s.Bucket.KMSKeyARN != "" && keyRegion(&s) != s.region().AWS:
-			d.Limit(
-				path,
-				fmt.Sprintf(
-					"the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
-					keyRegion(&s), s.ICARegion, s.region().AWS,
-				),
-				"a key in "+s.region().AWS,
-				"kmsKeyArn: "+strings.Replace(s.Bucket.KMSKeyARN, keyRegion(&s), s.region().AWS, 1),
-			)
 		}
-		if j := firsts[i]; j < i {
-			d.agree(f, i, j, keys, "storages that share a key", "the same in both", "kms: {restore: true} in both")
+		for n, k := range s.keys() {
+			d.checkKey(i, s, k, s.keys()[:n])
+			if j, shared := first[k.arn]; shared && !k.previous {
+				d.agree(f, i, j, keyKeys(), "storages that share a key", "the same in both", "kms: {restore: true} in both")
+			} else if !k.previous {
+				first[k.arn] = i
+			}
 		}
 	}
 }
 
-// keyRegion and keyAccount are parts of the ARN arn:partition:kms:region:account:key/id, whose form was checked.
-func keyRegion(s *StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[3] }
+// checkKey holds a key against those that the storage named before it.
+func (d checker) checkKey(i int, s StorageSpec, k namedKey, before []namedKey) {
+	path := at(i, k.path)
+	if d.Faulty(path) || s.ICARegion == "" {
+		return
+	}
+	if j := slices.IndexFunc(before, func(o namedKey) bool { return o.arn == k.arn }); j >= 0 {
+		d.Limit(path, "is that of "+before[j].path+", "+d.Line(at(i, before[j].path))+", already", "each key once", "")
+		return
+	}
+	d.checkKeyRegion(path, s, k)
+}
 
-func keyAccount(s *StorageSpec) string { return strings.Split(s.Bucket.KMSKeyARN, ":")[4] }
+func (d checker) checkKeyRegion(path string, s StorageSpec, k namedKey) {
+	region := arnPart(k.arn, keyRegion)
+	right := strings.Replace(k.arn, region, s.region().AWS, 1)
+	_, key, _ := strings.Cut(k.path, ".")
+	example := key + ": " + right
+	if k.previous {
+		example = "previousKeys: [" + right + "]"
+	}
+	if region == s.region().AWS {
+		return
+	}
+	d.Limit(
+		path,
+		fmt.Sprintf(
+			"the key is in %s, but the bucket of an ICA project in %s is in %s, and S3 takes keys of the bucket's own region only",
+			region, s.ICARegion, s.region().AWS,
+		),
+		"a key in "+s.region().AWS,
+		example,
+	)
+}
+
+// The places of an ARN's parts, arn:partition:service:region:account:resource.
+const (
+	keyRegion  = 3
+	keyAccount = 4
+)
+
+// arnPart is a part of an ARN whose form was checked.
+func arnPart(arn string, part int) string { return strings.Split(arn, ":")[part] }
 
 // agree refuses keys in which storage i differs from the earlier storage j. It prints no values: one of them is a secret.
 func (d checker) agree(f *File, i, j int, keys map[string]func(*StorageSpec) string, who, allowed, example string) {

@@ -37,11 +37,15 @@ func MatchesOrigin(allowed, origin string) bool {
 	return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
 }
 
-// TrustPolicy is the role's trust policy for ICA's prefix (one that passed CheckPrefix, or a CloudFormation reference
-// to it). The document shows the prefix: mask it before printing.
-func (s Storage) TrustPolicy(prefix string) policy.Document {
+// TrustPolicy is the role's trust policy for ICA's prefixes (that passed CheckPrefix, or CloudFormation references to
+// them), of which a session's name needs one. The document shows them: mask it before printing.
+func (s Storage) TrustPolicy(prefixes ...string) policy.Document {
 	if !s.Own.Trust.Empty() {
-		return filled(s.Own.Trust, map[string]string{"PREFIX": prefix})
+		return withPrefixes(s.Own.Trust, prefixes)
+	}
+	var names policy.Values
+	for _, prefix := range prefixes {
+		names = append(names, prefix+"-*")
 	}
 	ns := s.Region.Namespace
 	return policy.New(policy.Statement{
@@ -52,7 +56,7 @@ func (s Storage) TrustPolicy(prefix string) policy.Document {
 			"StringEquals": {s.Provider.Host + ":aud": {s.Provider.Audience}},
 			"StringLike": {
 				s.Provider.Host + ":sub": {"system:serviceaccount:" + ns + ":irsa-" + ns + "-gds*"},
-				"sts:RoleSessionName":    {prefix + "-*"},
+				"sts:RoleSessionName":    names,
 			},
 		},
 	})
@@ -73,18 +77,54 @@ func (r *Role) PermissionPolicy(versioned func(*Bucket) bool) policy.Document {
 	return policy.New(append(statements, r.keyUse()...)...)
 }
 
-// keyUse is a statement of its own, so that S3's actions do not get the keys' ARNs; none where no bucket has a key.
+// keyUse is in statements of its own, so that S3's actions do not get the keys' ARNs: one for the keys that buckets
+// encrypt with, or are to, and one for those that only older objects are under; none where there are no such keys.
 func (r *Role) keyUse() []policy.Statement {
-	var keys []string
+	var keys, previous []string
 	for _, b := range r.Buckets {
-		if b.KMSKeyARN != "" {
-			keys = appendNew(keys, b.KMSKeyARN)
+		for _, arn := range []string{b.KMSKeyARN, b.NextKey} {
+			if arn != "" {
+				keys = appendNew(keys, arn)
+			}
 		}
 	}
-	if keys == nil {
-		return nil
+	for _, b := range r.Buckets {
+		for _, arn := range b.PreviousKeys {
+			if !slices.Contains(keys, arn) {
+				previous = appendNew(previous, arn)
+			}
+		}
 	}
-	return []policy.Statement{{Effect: "Allow", Action: keyActions(), Resource: keys}}
+	var all []policy.Statement
+	if keys != nil {
+		all = append(all, policy.Statement{Effect: "Allow", Action: keyActions(), Resource: keys})
+	}
+	if previous != nil {
+		all = append(all, policy.Statement{Effect: "Allow", Action: decryptActions(), Resource: previous})
+	}
+	return all
+}
+
+// DroppedKeys are the KMS keys that a live policy of the role, or its boundary, names and lets it decrypt with, and
+// that the wanted one does not.
+func DroppedKeys(live, want policy.Document) []string {
+	var dropped []string
+	for _, s := range live.Statements() {
+		for _, key := range s.Resource {
+			bare := s
+			bare.Condition = nil
+			if formats["kmsKey"].Match(key) && decrypts(policy.New(bare), key) && !decrypts(want, key) {
+				dropped = appendNew(dropped, key)
+			}
+		}
+	}
+	return dropped
+}
+
+// decrypts says that a statement of the document allows decrypting with the key, without conditions.
+func decrypts(d policy.Document, key string) bool {
+	need := policy.Statement{Effect: "Allow", Action: decryptActions(), Resource: []string{key}}
+	return slices.ContainsFunc(d.Statements(), func(s policy.Statement) bool { return policy.Covers(s, need) })
 }
 
 // BoundaryDocument is the permissions boundary of ours: the most that any variant of the permission policy permits on
@@ -106,6 +146,8 @@ const (
 	SidRequireTLS       = "IcaguardRequireTLS"
 	SidCrossAccountCopy = "IcaCrossAccountCopy"
 	SidRole             = "IcaRole"
+	SidRoleDecrypt      = "IcaRoleDecrypt"
+	SidCrossAccountRead = "IcaCrossAccountDecrypt"
 )
 
 // BucketStatements are ours in the bucket policy; ICA itself needs none. versioned: the bucket is versioned or suspended.
@@ -146,35 +188,36 @@ func (s Storage) crossAccountCopy(versioned bool) policy.Statement {
 }
 
 // KeyStatements are ours in the key policy, whatever else stands there: cross-account copy, if a storage with this key
-// asks for it.
+// asks for it. What a previous key needs has a name of its own, so that the fuller statement of before is enough.
 func (s Storage) KeyStatements() []policy.Statement {
-	if s.Key == nil || !s.Key.CrossAccountCopy {
+	switch {
+	case s.Key == nil:
 		return nil
+	case s.Key.CrossAccountCopy:
+		return []policy.Statement{keyStatement(SidCrossAccountCopy, keyActions(), s.CrossAccount)}
+	case s.Key.CrossAccountRead:
+		return []policy.Statement{keyStatement(SidCrossAccountRead, decryptActions(), s.CrossAccount)}
 	}
-	return []policy.Statement{
-		{
-			Sid:       SidCrossAccountCopy,
-			Effect:    "Allow",
-			Principal: policy.Principal{"AWS": {s.CrossAccount}},
-			Action:    keyActions(),
-			Resource:  []string{"*"},
-		},
-	}
+	return nil
 }
 
-// KeyRoleStatement lets the roles use the key. It is for key policies that do not let the account's IAM policies decide
-// (the usual root statement); where they do, it is not needed and not put. Without a key it names nobody.
-func (s Storage) KeyRoleStatement() policy.Statement {
-	var roles []string
-	if s.Key != nil {
-		roles = slices.Clone(s.Key.Roles)
+// KeyRoleStatements let the roles use the key. They are for key policies that do not let the account's IAM policies
+// decide (the usual root statement); where they do, they are not needed and not put.
+func (s Storage) KeyRoleStatements() []policy.Statement {
+	var all []policy.Statement
+	if s.Key != nil && len(s.Key.Roles) > 0 {
+		all = append(all, keyStatement(SidRole, keyActions(), s.Key.Roles...))
 	}
+	if s.Key != nil && len(s.Key.Readers) > 0 {
+		all = append(all, keyStatement(SidRoleDecrypt, decryptActions(), s.Key.Readers...))
+	}
+	return all
+}
+
+func keyStatement(sid string, actions []string, principals ...string) policy.Statement {
 	return policy.Statement{
-		Sid:       SidRole,
-		Effect:    "Allow",
-		Principal: policy.Principal{"AWS": roles},
-		Action:    keyActions(),
-		Resource:  []string{"*"},
+		Sid: sid, Effect: "Allow", Principal: policy.Principal{"AWS": slices.Clone(principals)},
+		Action: actions, Resource: []string{"*"},
 	}
 }
 
@@ -207,6 +250,9 @@ func versionAndTagActions(versioned, tags bool) []string {
 }
 
 func keyActions() []string { return []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"} }
+
+// decryptActions are all that reading an object takes (S3 User Guide, "Specifying server-side encryption with AWS KMS").
+func decryptActions() []string { return []string{"kms:Decrypt"} }
 
 // objects is the ARN pattern of what ICA may touch in the bucket.
 func (b *Bucket) objects() string {

@@ -107,7 +107,7 @@ func TestDocumentsOfAllDescribedRegions(t *testing.T) {
 					&lines,
 					"%v\n  permission-policy %s\n  bucket-policy     %s\n  key-policy        %s\n  key-policy, if IAM does not decide %s\n",
 					v, compact(t, permissions), compact(t, s.BucketStatements(v.versioned)), compact(t, s.KeyStatements()),
-					compact(t, s.KeyRoleStatement()),
+					compact(t, s.KeyRoleStatements()),
 				)
 				withinBoundary(t, permissions, s.Role.BoundaryDocument())
 			}
@@ -201,7 +201,7 @@ func names(s Storage) map[string]string {
 		"role":             s.Role.ARN,
 		"policy":           s.Role.Policy.ARN,
 		"boundary":         s.Role.Boundary.ARN,
-		"prefix":           s.Role.Prefix.ARN,
+		"prefix":           s.Role.Prefixes[0].ARN,
 		"provider":         s.Provider.ARN,
 		"providerURL":      s.Provider.URL,
 		"providerAudience": s.Provider.Audience,
@@ -279,7 +279,7 @@ func TestDocumentReadsWhatItWrites(t *testing.T) {
 	s := variant{true, true, true, true}.in(t, Regions()[0])
 	for _, doc := range []policy.Document{
 		s.TrustPolicy("PREFIX"), s.Role.Policy.Document, s.Role.BoundaryDocument(), policy.New(s.BucketStatements(true)...),
-		policy.New(append(s.KeyStatements(), s.KeyRoleStatement())...),
+		policy.New(append(s.KeyStatements(), s.KeyRoleStatements()...)...),
 	} {
 		data, err := json.Marshal(doc)
 		if err != nil {

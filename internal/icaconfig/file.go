@@ -67,7 +67,7 @@ type StorageSpec struct {
 	Bucket       BucketSpec       `yaml:"bucket" help:"the S3 bucket"`
 	Role         RoleSpec         `yaml:"role" help:"the IAM role that ICA assumes"`
 	OIDCProvider OIDCProviderSpec `yaml:"oidcProvider" help:"the OIDC provider in IAM that stands for ICA"`
-	KMS          KMSSpec          `yaml:"kms" help:"the key of bucket.kmsKeyArn"`
+	KMS          KMSSpec          `yaml:"kms" help:"the key of bucket.kmsKeyArn, the next one, and those before it"`
 	Documents    DocumentsSpec    `yaml:"documents" help:"files of your own, beside ica.yaml, in place of our documents"`
 }
 
@@ -94,14 +94,14 @@ type LifecycleSpec struct {
 
 // RoleSpec is the role that ICA assumes. Storages with the same name share it and must agree in every key.
 type RoleSpec struct {
-	Name              string `yaml:"name" help:"storages with the same name share the role" format:"role" default:"Illumina_ICA_Role"`
-	Path              string `yaml:"path" help:"IAM path of the role" format:"path" default:"/"`
-	Description       string `yaml:"description" help:"what people read in IAM" format:"description"`
-	PolicyName        string `yaml:"policyName" help:"the role's managed policy; each role needs its own" format:"policy" default:"illumina-ica-admin-policy"`
-	Existing          bool   `yaml:"existing" help:"true: adopt a role that is already there"`
-	Strict            bool   `yaml:"strict" help:"remove policies of others from the role"`
-	Boundary          string `yaml:"boundary" help:"permissions boundary: icaguard (ours), none, or the ARN that your organisation demands; to enforce an adopted role, write it" format:"boundary" default:"icaguard" adopted:"none"`
-	SessionNamePrefix Secret `yaml:"sessionNamePrefix" help:"the RoleSessionName prefix that ICA generated: ssm: and a String parameter of the home region, or the prefix itself" required:"true" format:"prefix"`
+	Name              string   `yaml:"name" help:"storages with the same name share the role" format:"role" default:"Illumina_ICA_Role"`
+	Path              string   `yaml:"path" help:"IAM path of the role" format:"path" default:"/"`
+	Description       string   `yaml:"description" help:"what people read in IAM" format:"description"`
+	PolicyName        string   `yaml:"policyName" help:"the role's managed policy; each role needs its own" format:"policy" default:"illumina-ica-admin-policy"`
+	Existing          bool     `yaml:"existing" help:"true: adopt a role that is already there"`
+	Strict            bool     `yaml:"strict" help:"remove policies of others from the role"`
+	Boundary          string   `yaml:"boundary" help:"permissions boundary: icaguard (ours), none, or the ARN that your organisation demands; to enforce an adopted role, write it" format:"boundary" default:"icaguard" adopted:"none"`
+	SessionNamePrefix []Secret `yaml:"sessionNamePrefix" help:"the RoleSessionName prefix that ICA generated: ssm: and a String parameter of the home region, or the prefix itself; a list where ICA has several credentials, or a new one replaces the old" required:"true" format:"prefix" several:"3"`
 }
 
 // OIDCProviderSpec is the OIDC provider. An account holds each once, so storages of a region share it and must agree.
@@ -111,9 +111,12 @@ type OIDCProviderSpec struct {
 	Namespace string `yaml:"namespace" help:"overrides the namespace of the region table, for example for IN" format:"namespace" derived:"the region table's"`
 }
 
-// KMSSpec says what the guard may do with the key.
+// KMSSpec says what the guard may do with the key, which comes next, and with which older objects are encrypted.
 type KMSSpec struct {
-	Restore bool `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements; a thief of icaguard's role then has the whole key"`
+	Restore         bool     `yaml:"restore" help:"may cancel the key's deletion, enable it, and put its policy statements; a thief of icaguard's role then has the whole key"`
+	NextKey         string   `yaml:"nextKey" help:"the key that bucket.kmsKeyArn is to name next: ICA may use it already, so that changing over costs no upload" format:"kmsKey"`
+	PreviousKeys    []string `yaml:"previousKeys" help:"keys that objects were encrypted with before bucket.kmsKeyArn: ICA may decrypt with them; they are watched and never restored" format:"kmsKey"`
+	DropPreviousKey bool     `yaml:"dropPreviousKey" help:"let a deploy take keys from ICA's policy that this file no longer names; no object may be encrypted with them; remove it after that deploy"`
 }
 
 // DocumentsSpec names the user's own documents.
@@ -264,12 +267,26 @@ func (f *File) warnings(s StorageSpec) []warning {
 		"on an adopted bucket object ownership is yours to keep at BucketOwnerEnforced; without it what Illumina's role writes "+
 			"stays Illumina's and copies fail with 403",
 	)
+	for _, k := range s.keys() {
+		warn(
+			f.Account != "" && arnPart(k.arn, keyAccount) != f.Account, k.path,
+			"the key is in another account, whose events icaguard does not receive; what happens to it is found by the scheduled audit "+
+				"only",
+		)
+	}
 	warn(
-		s.Bucket.KMSKeyARN != "" && f.Account != "" && keyAccount(&s) != f.Account,
-		"bucket.kmsKeyArn",
-		"the key is in another account, whose events icaguard does not receive; what happens to it is found by the scheduled audit "+
-			"only",
+		s.KMS.DropPreviousKey, "kms.dropPreviousKey",
+		"a deploy takes every key from ICA's policy that this file no longer names, and ICA can no longer read what was encrypted "+
+			"with it; remove this line after the deploy",
 	)
+	doc, own := f.files.policies[s.Documents.PermissionPolicy]
+	for j, arn := range s.KMS.PreviousKeys {
+		warn(
+			own && !decrypts(doc, arn), fmt.Sprintf("kms.previousKeys[%d]", j),
+			fmt.Sprintf("%s does not allow kms:Decrypt on this key: ICA cannot read what was encrypted with it; add a statement that "+
+				"does, on %s", s.Documents.PermissionPolicy, arn),
+		)
+	}
 	warn(
 		s.Role.Existing && !s.OIDCProvider.Existing,
 		"oidcProvider.existing",
@@ -307,7 +324,7 @@ func (f *File) warnings(s StorageSpec) []warning {
 		doubt+"; if ICA is not authorized to assume the role, ask Illumina support and set oidcProvider.namespace",
 	)
 	warn(
-		prefixOf(s.Role.SessionNamePrefix).Literal != "",
+		slices.ContainsFunc(s.Role.SessionNamePrefix, func(p Secret) bool { return prefixOf(p).Literal != "" }),
 		"role.sessionNamePrefix",
 		"a literal prefix also stands in the template and in the Lambda's file; "+
 			"better keep it in a String parameter of the home region, for example sessionNamePrefix: "+formats["prefix"].Example,

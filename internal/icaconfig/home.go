@@ -117,8 +117,10 @@ func (f *File) storageRegions() []string {
 func (f *File) keyRegions(account string) []string {
 	found := map[string]bool{}
 	for _, s := range f.Storages {
-		if s.Bucket.KMSKeyARN != "" && keyAccount(&s) == account {
-			found[keyRegion(&s)] = true
+		for _, k := range s.keys() {
+			if arnPart(k.arn, keyAccount) == account {
+				found[arnPart(k.arn, keyRegion)] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(found))

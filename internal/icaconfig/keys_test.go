@@ -20,7 +20,7 @@ func TestFormatsMatchTheirExamples(t *testing.T) {
 
 // TestTags finds misspelt tags: File is the only list of keys, so a wrong word there is a wrong rule.
 func TestTags(t *testing.T) {
-	known := "yaml help required default adopted derived allowed format example instead"
+	known := "yaml help required default adopted derived allowed format example several instead"
 	walkFields(reflect.TypeFor[File](), func(field reflect.StructField) {
 		for _, tag := range strings.Fields(strings.ReplaceAll(stripQuoted(string(field.Tag)), ":", "")) {
 			if !strings.Contains(" "+known+" ", " "+tag+" ") {

@@ -89,7 +89,6 @@ func (s *StorageSpec) namedAccount() string {
 
 // Two storages share a resource if these ids are equal. The empty id shares nothing.
 func (s *StorageSpec) bucketID() string   { return s.Bucket.Name }
-func (s *StorageSpec) keyID() string      { return s.Bucket.KMSKeyARN }
 func (s *StorageSpec) providerID() string { return s.ICARegion }
 func (s *StorageSpec) roleID() string     { return strings.ToLower(s.Role.Name) } // IAM tells names apart without regard to case
 func (s *StorageSpec) policyID() string   { return strings.ToLower(s.Role.PolicyName) }
@@ -167,20 +166,26 @@ func (l *linker) link(s *StorageSpec) Storage {
 	bucket := l.buckets.get(s.bucketID(), func() Bucket { return l.file.bucket(s, l.owner) })
 	role := l.roles.get(s.roleID(), func() Role { return l.role(s) })
 	provider := l.providers.get(s.providerID(), func() Provider { return s.provider(l.owner) })
-	key := l.key(s)
 	role.Buckets, l.serves[role] = append(role.Buckets, bucket), append(l.serves[role], s)
+	role.DropsKeys = role.DropsKeys || s.KMS.DropPreviousKey
 	users := []*Shared{&bucket.Shared, &role.Shared, &provider.Shared}
-	if key != nil {
-		users = append(users, &key.Shared)
-		key.CrossAccountCopy = key.CrossAccountCopy || s.Bucket.CrossAccountCopy
-		key.Roles = appendNew(key.Roles, role.ARN)
+	var key *Key
+	var others []*Key
+	for _, k := range s.keys() {
+		one := l.keys.get(k.arn, func() Key { return Key{ARN: k.arn} })
+		users = append(users, &one.Shared)
+		if one.use(s, role.ARN, k.previous); k.arn == s.Bucket.KMSKeyARN {
+			key = one
+		} else {
+			others = append(others, one)
+		}
 	}
 	for _, shared := range users {
 		shared.use(s.Name, s.Mode)
 	}
 	return Storage{
 		Name: s.Name, Mode: s.Mode, Home: l.home, Region: s.region(), CrossAccount: s.region().crossAccount(l.owner.partition),
-		Bucket: bucket, Role: role, Provider: provider, Key: key, Own: l.file.own(s, l.owner),
+		Bucket: bucket, Role: role, Provider: provider, Key: key, OtherKeys: others, Own: l.file.own(s, l.owner),
 	}
 }
 
@@ -208,14 +213,47 @@ func (f *File) bucket(s *StorageSpec, o Owner) Bucket {
 		LifecycleRules:    s.Bucket.Lifecycle.Expected,
 		EnforceOwnership:  !s.Bucket.Existing,
 		KMSKeyARN:         s.Bucket.KMSKeyARN,
+		NextKey:           s.KMS.NextKey,
+		PreviousKeys:      s.KMS.PreviousKeys,
 	}
 }
 
-func (l *linker) key(s *StorageSpec) *Key {
-	if s.keyID() == "" {
-		return nil
+// use adds what a storage needs of the key: one that encrypts with it needs more than one that only still has objects
+// under it, and so does its role.
+func (k *Key) use(s *StorageSpec, role string, previous bool) {
+	if previous {
+		k.CrossAccountRead = k.CrossAccountRead || s.Bucket.CrossAccountCopy
+		if !slices.Contains(k.Roles, role) {
+			k.Readers = appendNew(k.Readers, role)
+		}
+		return
 	}
-	return l.keys.get(s.keyID(), func() Key { return Key{ARN: s.Bucket.KMSKeyARN, Restore: s.KMS.Restore} })
+	k.Restore = s.KMS.Restore // checkKeys: the storages that encrypt with it, or will, agree
+	k.CrossAccountCopy = k.CrossAccountCopy || s.Bucket.CrossAccountCopy
+	k.Roles = appendNew(k.Roles, role)
+	k.Readers = slices.DeleteFunc(k.Readers, func(r string) bool { return r == role })
+}
+
+// namedKey is a key that a storage names, and the key of the file that names it.
+type namedKey struct {
+	arn, path string
+	previous  bool
+}
+
+// keys are those that a storage names: the one that its bucket encrypts with, the next one, and those before.
+func (s *StorageSpec) keys() []namedKey {
+	var all []namedKey
+	for _, k := range []namedKey{{arn: s.Bucket.KMSKeyARN, path: "bucket.kmsKeyArn"}, {arn: s.KMS.NextKey, path: "kms.nextKey"}} {
+		if k.arn != "" {
+			all = append(all, k)
+		}
+	}
+	for j, arn := range s.KMS.PreviousKeys {
+		if arn != "" { // one with a fault
+			all = append(all, namedKey{arn, fmt.Sprintf("kms.previousKeys[%d]", j), true})
+		}
+	}
+	return all
 }
 
 func (s *StorageSpec) provider(o Owner) Provider {
@@ -229,7 +267,7 @@ func (l *linker) role(s *StorageSpec) Role {
 	return Role{
 		Name: s.Role.Name, Path: s.Role.Path, ARN: l.owner.iam("role" + s.Role.Path + s.Role.Name), Description: s.Role.Description,
 		Existing: s.Role.Existing, Strict: s.Role.Strict, MaxSessionDuration: SessionDuration,
-		Boundary: s.boundary(l.owner), Tags: l.tags, Prefix: l.file.prefix(s, l.owner),
+		Boundary: s.boundary(l.owner), Tags: l.tags, Prefixes: l.file.prefixes(s, l.owner),
 		Policy: Policy{Name: s.Role.PolicyName, ARN: l.owner.iam("policy/" + s.Role.PolicyName)},
 	}
 }
@@ -240,15 +278,19 @@ func (l *linker) writePolicy(r *Role) {
 	r.Policy.Document = r.PermissionPolicy(func(b *Bucket) bool { return b.Versioning == VersioningEnabled })
 }
 
-func (f *File) prefix(s *StorageSpec, o Owner) SessionNamePrefix {
-	prefix := prefixOf(s.Role.SessionNamePrefix)
-	if prefix.Parameter != "" {
-		// A name with a slash at its beginning keeps only one (AWS: "Parameter ARNs").
-		prefix.ARN = "arn:" + o.partition + ":ssm:" + f.HomeRegion + ":" + o.account + ":parameter/" + strings.TrimPrefix(
-			prefix.Parameter, "/",
-		)
+func (f *File) prefixes(s *StorageSpec, o Owner) []SessionNamePrefix {
+	var all []SessionNamePrefix
+	for _, text := range s.Role.SessionNamePrefix {
+		prefix := prefixOf(text)
+		if prefix.Parameter != "" {
+			// A name with a slash at its beginning keeps only one (AWS: "Parameter ARNs").
+			prefix.ARN = "arn:" + o.partition + ":ssm:" + f.HomeRegion + ":" + o.account + ":parameter/" + strings.TrimPrefix(
+				prefix.Parameter, "/",
+			)
+		}
+		all = append(all, prefix)
 	}
-	return prefix
+	return all
 }
 
 func (s *StorageSpec) boundary(o Owner) Boundary {

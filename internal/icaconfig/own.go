@@ -139,6 +139,27 @@ func (f *File) ownPermissions(sharing []*StorageSpec, o Owner) policy.Document {
 	return policy.New(all...)
 }
 
+// withPrefixes puts the prefixes for PREFIX: a condition's value that holds it stands once for each.
+func withPrefixes(doc policy.Document, prefixes []string) policy.Document {
+	all := doc.Statements()
+	for i, s := range all {
+		all[i].Condition = policy.Condition{}
+		for operator, keys := range s.Condition {
+			all[i].Condition[operator] = map[string]policy.Values{}
+			for key, values := range keys {
+				var each policy.Values
+				for _, prefix := range prefixes {
+					for _, value := range fillAll(values, map[string]string{"PREFIX": prefix}) {
+						each = appendNew(each, value)
+					}
+				}
+				all[i].Condition[operator][key] = each
+			}
+		}
+	}
+	return policy.New(all...)
+}
+
 // placeholders are those of the storage. PREFIX is known only when the document is used.
 func (s *StorageSpec) placeholders(o Owner) map[string]string {
 	r := s.region()

@@ -184,8 +184,10 @@ func (r *Role) wrongPermissions() []string {
 	var within []string
 	for _, b := range r.Buckets {
 		within = append(within, b.ARN, b.ARN+"/*")
-		if b.KMSKeyARN != "" {
-			within = appendNew(within, b.KMSKeyARN)
+		for _, key := range append([]string{b.KMSKeyARN, b.NextKey}, b.PreviousKeys...) {
+			if key != "" {
+				within = appendNew(within, key)
+			}
 		}
 	}
 	all := slices.Concat(wrongSids(r.Own), each(r.Own, func(s policy.Statement) []string {
@@ -417,7 +419,11 @@ func size(doc policy.Document) int {
 func (d checker) checkSizes(i int, l *linker, first bool) {
 	s := l.storages[i]
 	sharing := l.serves[s.Role]
-	if n := size(s.TrustPolicy(strings.Repeat("x", longestPrefix))); n > mostOfTrustPolicy {
+	longest := make([]string, len(s.Role.Prefixes))
+	for j := range longest {
+		longest[j] = fmt.Sprintf("%0*d", longestPrefix, j) // each another, as equal ones would be one
+	}
+	if n := size(s.TrustPolicy(longest...)); n > mostOfTrustPolicy {
 		d.document(at(i, "documents.trustPolicy"), sharing[0].Documents.TrustPolicy, tooLong("it", n, mostOfTrustPolicy))
 	}
 	for _, kind := range []string{"permission policy", "permissions boundary"} {

@@ -124,7 +124,7 @@ func violations(s *jsonschema.Schema, v any, path string) []string {
 		}
 		return objectViolations(s, v, path)
 	case []any:
-		if s.Type != "array" || len(v) < s.MinItems {
+		if s.Type != "array" || len(v) < s.MinItems || s.MaxItems > 0 && len(v) > s.MaxItems {
 			return wrong("a list of %d, want %s of %d", len(v), s.Type, s.MinItems)
 		}
 		var all []string

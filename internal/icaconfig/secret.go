@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -77,6 +78,16 @@ func prefixOf(text Secret) SessionNamePrefix {
 		return SessionNamePrefix{Parameter: name}
 	}
 	return SessionNamePrefix{Literal: text}
+}
+
+// revealed is a text that two lists have in common if they hold the same, in any order.
+func revealed(texts []Secret) string {
+	values := make([]string, len(texts))
+	for i, text := range texts {
+		values[i] = text.Reveal()
+	}
+	slices.Sort(values)
+	return strings.Join(values, "\n")
 }
 
 // checkPrefix refuses what neither form can be. Its error never contains the value, not even that of a parameter's

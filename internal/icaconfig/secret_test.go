@@ -14,13 +14,13 @@ import (
 func TestSecretIsNeverPrinted(t *testing.T) {
 	f := mustParse(t, strings.Replace(plain, "ssm:/ica/lab-prod/session-name-prefix", testPrefix, 1))
 	b := mustBaseline(t, f)
-	if b.Storages[0].Role.Prefix.Literal.Reveal() != testPrefix {
+	if b.Storages[0].Role.Prefixes[0].Literal.Reveal() != testPrefix {
 		t.Fatal("the prefix is lost")
 	}
 	var out bytes.Buffer
 	for _, v := range []any{
-		b, &b, f, *f, b.Roles, *b.Roles[0], b.Storages[0], b.Storages[0].Role.Prefix,
-		b.Storages[0].Role.Prefix.Literal,
+		b, &b, f, *f, b.Roles, *b.Roles[0], b.Storages[0], b.Storages[0].Role.Prefixes[0],
+		b.Storages[0].Role.Prefixes[0].Literal,
 	} {
 		// go vet refuses %w and %p, which no method can mask
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {

@@ -94,32 +94,83 @@ func applyPermissions(r Request) []string {
 	)...)
 }
 
-func applyTrust(r Request) []string {
-	if r.Storage.Role.Prefix.Literal != "" {
-		return r.applyLiteralTrust()
+// prefix is one of the role's with its names in the document and in the script.
+type prefix struct {
+	icaconfig.SessionNamePrefix
+	placeholder, variable string
+}
+
+func (r Request) prefixes() []prefix {
+	from := r.Storage.Role.Prefixes
+	all := make([]prefix, len(from))
+	for i, p := range from {
+		all[i] = prefix{p, Placeholder, "prefix"}
+		if len(from) > 1 {
+			all[i] = prefix{p, fmt.Sprintf("%s_%d", Placeholder, i+1), fmt.Sprintf("prefix%d", i+1)}
+		}
 	}
-	document := `"$(sed "s/` + Placeholder + `/$prefix/g" ` + words(r.File) + `)"`
+	return all
+}
+
+// applyTrust reads the prefixes that stand in parameters. Where one stands in ica.yaml a file with it has to be written,
+// and does not stay.
+func applyTrust(r Request) []string {
+	document, literal := words(r.file()), false
+	var lines, steps, edits []string
+	for _, p := range r.prefixes() {
+		switch {
+		case p.Parameter != "":
+			lines = append(lines, r.aboutParameter(p.placeholder)...)
+			steps = append(steps, r.readPrefix(p), r.checkPrefix(p.variable))
+			edits = append(edits, "s/"+p.placeholder+"/$"+p.variable+"/g")
+		case r.Reveal:
+			literal = true
+			lines = append(lines, comment("The file holds the RoleSessionName prefix, so it is deleted once it was applied.")...)
+		default:
+			literal = true
+			lines = append(lines, comment(
+				p.placeholder+" stands for the RoleSessionName prefix of ica.yaml, which is shown only with --reveal.",
+				"The commands write a file with it, apply that, and delete it.",
+			)...)
+		}
+	}
+	if edits != nil {
+		document = `"$(sed "` + strings.Join(edits, "; ") + `" ` + words(r.File) + `)"`
+	}
+	if literal && !r.Reveal {
+		steps = append(steps, words(
+			"icaguard", "render", "trust-policy", "--config", r.Config, "--storage", r.Storage.Name, "--reveal", "--out", r.File,
+		))
+	}
+	steps = append(steps, r.updateTrust(document))
+	if literal {
+		return append(lines, strings.Join(append(steps, words("rm", r.File)), " &&\n  "))
+	}
+	lines = append(lines, strings.Join(steps, " &&\n  "))
+	return append(lines, comment("If the role does not exist yet, in place of the last line:", "  "+r.createRole(document))...)
+}
+
+func (r Request) aboutParameter(placeholder string) []string {
 	lines := comment(
-		Placeholder+" stands for the RoleSessionName prefix that ICA generated. The command reads it from its parameter, checks it as",
+		placeholder+" stands for the RoleSessionName prefix that ICA generated. The command reads it from its parameter, checks it as",
 		"icaguard does, and does not show it.",
 	)
 	if r.Reveal {
 		lines = append(lines, comment("--reveal shows a prefix that stands in ica.yaml; a parameter is not read by render.")...)
 	}
-	lines = append(lines, r.readPrefix()+" &&", r.checkPrefix()+" &&", "  "+r.updateTrust(document))
-	return append(lines, comment("If the role does not exist yet, in place of the last line:", "  "+r.createRole(document))...)
+	return lines
 }
 
 // readPrefix reads the parameter. A SecureString comes encrypted and fails the check; CloudFormation could not use it either.
-func (r Request) readPrefix() string {
-	return "prefix=$(" + words("aws", "ssm", "get-parameter", "--region", r.HomeRegion, "--name", r.Storage.Role.Prefix.Parameter,
+func (r Request) readPrefix(p prefix) string {
+	return p.variable + "=$(" + words("aws", "ssm", "get-parameter", "--region", r.HomeRegion, "--name", p.Parameter,
 		"--query", "Parameter.Value", "--output", "text") + ")"
 }
 
 // checkPrefix is icaconfig.CheckPrefix for the shell: with an empty prefix, or one with a wildcard, the role would trust
 // every ICA tenant of the region.
-func (r Request) checkPrefix() string {
-	return `  printf '%s' "$prefix" | grep -Eqx '[A-Za-z0-9_+=,.@-]{8,62}'`
+func (r Request) checkPrefix(variable string) string {
+	return `printf '%s' "$` + variable + `" | grep -Eqx '[A-Za-z0-9_+=,.@-]{8,62}'`
 }
 
 func (r Request) updateTrust(document string) string {
@@ -143,23 +194,6 @@ func (r Request) createRole(document string) string {
 		all = append(all, "--permissions-boundary", role.Boundary.ARN)
 	}
 	return words(append(all, "--assume-role-policy-document")...) + " " + document
-}
-
-// applyLiteralTrust: the prefix stands in ica.yaml, so a file with it has to be written, and does not stay.
-func (r Request) applyLiteralTrust() []string {
-	update := r.updateTrust(words(r.file())) + " &&"
-	remove := "  " + words("rm", r.File)
-	if r.Reveal {
-		return append(comment("The file holds the RoleSessionName prefix, so it is deleted once it was applied."), update, remove)
-	}
-	lines := comment(
-		Placeholder+" stands for the RoleSessionName prefix of ica.yaml, which is shown only with --reveal.",
-		"The commands write a file with it, apply that, and delete it.",
-	)
-	reveal := words(
-		"icaguard", "render", "trust-policy", "--config", r.Config, "--storage", r.Storage.Name, "--reveal", "--out", r.File,
-	)
-	return append(lines, reveal+" &&", "  "+update, remove)
 }
 
 func applyBucketPolicy(r Request) []string {

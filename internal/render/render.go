@@ -170,16 +170,19 @@ func permissionsBody(r Request) (any, error) {
 	}), nil
 }
 
-// Placeholder stands in the trust policy where the prefix is not shown. It has no wildcard: pasted as it is, it lets
-// nobody in, where "***" would let in every ICA tenant of the region.
+// Placeholder stands in the trust policy where the prefix is not shown; of several each has its number. It has no
+// wildcard: pasted as it is, it lets nobody in, where "***" would let in every ICA tenant of the region.
 const Placeholder = "SESSION_NAME_PREFIX"
 
 func trustBody(r Request) (any, error) {
-	prefix := Placeholder
-	if literal := r.Storage.Role.Prefix.Literal; literal != "" && r.Reveal {
-		prefix = literal.Reveal()
+	var prefixes []string
+	for _, p := range r.prefixes() {
+		if p.Literal != "" && r.Reveal {
+			p.placeholder = p.Literal.Reveal()
+		}
+		prefixes = append(prefixes, p.placeholder)
 	}
-	return r.Storage.TrustPolicy(prefix), nil
+	return r.Storage.TrustPolicy(prefixes...), nil
 }
 
 func bucketPolicyBody(r Request) (any, error) {
@@ -197,7 +200,7 @@ func keyPolicyBody(r Request) (any, error) {
 	if r.Storage.Key == nil {
 		return nil, fmt.Errorf("%w: ica.yaml names no bucket.kmsKeyArn", ErrNone)
 	}
-	return append([]policy.Statement{r.Storage.KeyRoleStatement()}, r.Storage.KeyStatements()...), nil
+	return append(r.Storage.KeyRoleStatements(), r.Storage.KeyStatements()...), nil
 }
 
 func boundaryBody(r Request) (any, error) {

@@ -196,10 +196,11 @@ func resources(service string, s icaconfig.Storage) []string {
 	case "s3":
 		return []string{s.Bucket.ARN}
 	case "kms":
-		if s.Key == nil {
-			return nil
+		var all []string
+		for _, key := range s.Keys() {
+			all = append(all, key.ARN)
 		}
-		return []string{s.Key.ARN}
+		return all
 	}
 	all := []string{s.Provider.ARN, s.Role.ARN, s.Role.Policy.ARN}
 	if s.Role.Boundary.Ours {

@@ -32,7 +32,7 @@ const Prefix = "prefix-that-must-not-be-printed"
 func (l *Lab) make() {
 	l.t.Helper()
 	l.must(ssm.NewFromConfig(l.Local.DirectConfig(Region)).PutParameter(l.t.Context(), &ssm.PutParameterInput{
-		Name: &l.Storage.Role.Prefix.Parameter, Type: ssmtypes.ParameterTypeString, Value: aws.String(Prefix),
+		Name: &l.Storage.Role.Prefixes[0].Parameter, Type: ssmtypes.ParameterTypeString, Value: aws.String(Prefix),
 	}))
 	MakeLedger(l.t, l.Local)
 	l.makeBucket()

@@ -124,7 +124,7 @@ func (d *Decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 	}
 	if n != nil && !isNull(n) {
 		if n.Kind != yaml.MappingNode {
-			d.wrongType(path, n, reflect.Struct)
+			d.wrongType(path, n, typeName(reflect.Struct))
 			return
 		}
 		given = d.entries(path, n, keyNames(v.Type()))
@@ -263,9 +263,20 @@ func (d *Decoder) plain(path string, n *yaml.Node) bool {
 }
 
 func (d *Decoder) list(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) {
-	if n.Kind != yaml.SequenceNode {
-		d.wrongType(path, n, reflect.Slice)
+	several := tag.Get("several")
+	switch most, _ := strconv.Atoi(several); {
+	case several != "" && n.Kind == yaml.ScalarNode:
+		target.Set(reflect.MakeSlice(target.Type(), 1, 1))
+		d.scalar(path, n, target.Index(0), tag)
 		return
+	case n.Kind != yaml.SequenceNode:
+		d.wrongType(path, n, typeOf(reflect.Slice, tag))
+		return
+	case several != "" && (len(n.Content) == 0 || len(n.Content) > most):
+		d.Fault(path, fmt.Sprintf("has %d values, not 1 to %d", len(n.Content), most))
+		return
+	case len(n.Content) == 0 && target.Type().Elem().Kind() == reflect.String:
+		return // no texts are the same as none written
 	}
 	target.Set(reflect.MakeSlice(target.Type(), len(n.Content), len(n.Content)))
 	for i, item := range n.Content {
@@ -283,7 +294,7 @@ func (d *Decoder) list(path string, n *yaml.Node, target reflect.Value, tag refl
 
 func (d *Decoder) pairs(path string, n *yaml.Node, target reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		d.wrongType(path, n, reflect.Map)
+		d.wrongType(path, n, typeName(reflect.Map))
 		return
 	}
 	given := d.entries(path, n, nil)
@@ -303,7 +314,7 @@ func (d *Decoder) pairs(path string, n *yaml.Node, target reflect.Value) {
 func (d *Decoder) scalar(path string, n *yaml.Node, target reflect.Value, tag reflect.StructTag) bool {
 	isBool := n.ShortTag() == "!!bool"
 	if n.Kind != yaml.ScalarNode || isNull(n) || isBool != (target.Kind() == reflect.Bool) {
-		d.wrongType(path, n, target.Kind())
+		d.wrongType(path, n, typeName(target.Kind()))
 		return false
 	}
 	if isBool {
@@ -349,8 +360,8 @@ func notAmong(text string, values []string) string {
 	return Quoted(text) + " is not known"
 }
 
-func (d *Decoder) wrongType(path string, n *yaml.Node, want reflect.Kind) {
-	what := "is " + kindOf(n) + ", not " + typeName(want)
+func (d *Decoder) wrongType(path string, n *yaml.Node, want string) {
+	what := "is " + kindOf(n) + ", not " + want
 	if path == "" {
 		what = "the file " + what
 	}

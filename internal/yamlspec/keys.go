@@ -81,7 +81,7 @@ func (s *Spec) Key(path string, field reflect.StructField) Key {
 	tag := field.Tag
 	format := s.format(tag)
 	k := Key{
-		Path: path, Type: typeName(field.Type.Kind()), Help: tag.Get("help"), Adopted: tag.Get("adopted"),
+		Path: path, Type: typeOf(field.Type.Kind(), tag), Help: tag.Get("help"), Adopted: tag.Get("adopted"),
 		Required: tag.Get("required") != "", Allowed: strings.ReplaceAll(tag.Get("allowed"), "|", ", "), Example: tag.Get("example"),
 	}
 	if format.Noun != "" {
@@ -101,7 +101,7 @@ func (s *Spec) Key(path string, field reflect.StructField) Key {
 
 func exampleOf(field reflect.StructField, format *Format) string {
 	switch {
-	case format.Example != "" && field.Type.Kind() == reflect.Slice:
+	case format.Example != "" && field.Type.Kind() == reflect.Slice && field.Tag.Get("several") == "":
 		return "[" + format.Example + "]"
 	case format.Example != "":
 		return format.Example
@@ -129,6 +129,13 @@ func defaultInWords(field reflect.StructField) string {
 	default:
 		return `""`
 	}
+}
+
+func typeOf(k reflect.Kind, tag reflect.StructTag) string {
+	if most := tag.Get("several"); most != "" {
+		return "text or a list of up to " + most
+	}
+	return typeName(k)
 }
 
 func typeName(k reflect.Kind) string {

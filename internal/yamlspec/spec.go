@@ -9,6 +9,7 @@
 //	derived   in words, where the default comes from if it depends on other keys
 //	allowed   the values, separated by |
 //	format    else the name of the Format that a text, each text of a list or each pair of a mapping has to match
+//	several   of a list of texts: how many it may hold; one text may stand there without a list
 //	example   an example value; else the one of the format
 //	instead   on a text without the tag yaml: in place of the mapping a text may stand, which goes into this field
 //

@@ -16,6 +16,7 @@ type house struct {
 	Colour string            `yaml:"colour" help:"of its walls" allowed:"red|white" default:"white"`
 	Labels map[string]string `yaml:"labels" help:"free" format:"labels"`
 	Guests []string          `yaml:"guests" help:"who comes" format:"street"`
+	Owners []string          `yaml:"owners" help:"whose it is" format:"street" several:"2"`
 	Garden garden            `yaml:"garden" help:"around it"`
 	Rooms  []room            `yaml:"rooms" help:"one entry for each room"`
 }
@@ -63,6 +64,17 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestSeveral: one text stands for a list of one.
+func TestSeveral(t *testing.T) {
+	for text, want := range map[string][]string{"ann": {"ann"}, "[ann]": {"ann"}, "[ann, bob]": {"ann", "bob"}, "~": nil} {
+		var h house
+		d := houses().Decode("house.yaml", []byte("street: elm\nowners: "+text+"\n"), &h)
+		if err := d.Err(); err != nil || !slices.Equal(h.Owners, want) {
+			t.Errorf("%s: %v, %v", text, h.Owners, err)
+		}
+	}
+}
+
 func TestFaults(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "house.yaml:1:1: the file is empty; describe a house",
@@ -73,8 +85,14 @@ func TestFaults(t *testing.T) {
 			`" is not a street; allowed: letters; example: street: elm`,
 		"street: elm\ncolour: wite": `house.yaml:2:9: colour: "wite" is not known; did you mean white?; allowed: red, white; example: colour: red`,
 		"street: elm\nmown: true": "house.yaml:2:1: mown: unknown key here; it belongs to garden (look at the " +
-			"indentation); allowed: street, colour, labels, guests, garden, rooms",
-		"street: elm\nrooms: [{}]": "house.yaml:2:9: rooms[0].name: is missing; allowed: letters; example: name: elm",
+			"indentation); allowed: street, colour, labels, guests, owners, garden, rooms",
+		"street: elm\nowners: []":        "house.yaml:2:9: owners: has 0 values, not 1 to 2; allowed: letters; example: owners: elm",
+		"street: elm\nowners: [a, b, c]": "house.yaml:2:9: owners: has 3 values, not 1 to 2; allowed: letters; example: owners: elm",
+		"street: elm\nowners: {a: b}": "house.yaml:2:9: owners: is a mapping, " +
+			"not text or a list of up to 2; allowed: letters; example: owners: elm",
+		"street: elm\nowners: NO":            `house.yaml:2:9: owners: "NO" is not a street; allowed: letters; example: owners: elm`,
+		"street: elm\nowners: [ann, \"NO\"]": `house.yaml:2:15: owners[1]: "NO" is not a street; allowed: letters; example: owners: elm`,
+		"street: elm\nrooms: [{}]":           "house.yaml:2:9: rooms[0].name: is missing; allowed: letters; example: name: elm",
 	} {
 		if err := houses().Decode("house.yaml", []byte(text), &house{}).Err(); err == nil || err.Error() != want {
 			t.Errorf("%q\ngot  %v\nwant %s", text, err, want)

@@ -81,10 +81,10 @@ func baselineOf(e cloudtrail.Event) icaconfig.Baseline {
 			Name:   role,
 			ARN:    "arn:aws:iam::" + e.Account + ":role/" + role,
 			Policy: icaconfig.Policy{Name: named("policyName"), ARN: named("policyArn")},
-			Prefix: icaconfig.SessionNamePrefix{
+			Prefixes: []icaconfig.SessionNamePrefix{{
 				Parameter: named("name", "names"),
 				ARN:       "arn:aws:ssm:us-east-1:" + e.Account + ":parameter/none",
-			},
+			}},
 			Boundary: icaconfig.Boundary{Ours: true, ARN: "arn:aws:iam::" + e.Account + ":policy/icaguard-boundary-Illumina_ICA_Role"},
 		},
 		Provider: &icaconfig.Provider{ARN: named("openIDConnectProviderArn"), URL: named("url")},

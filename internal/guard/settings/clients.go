@@ -24,7 +24,7 @@ func iamClient(c guard.Clients) *iam.Client { return iam.NewFromConfig(c.Config)
 
 // ssmClient is a client for the region of the storage's parameter, which is the guard's home.
 func ssmClient(c guard.Clients, s icaconfig.Storage) *ssm.Client {
-	return ssm.NewFromConfig(c.Config, func(o *ssm.Options) { o.Region = regionOfARN(s.Role.Prefix.ARN, o.Region) })
+	return ssm.NewFromConfig(c.Config, func(o *ssm.Options) { o.Region = s.Home.HomeRegion })
 }
 
 // kmsClient is a client for the region of the storage's key.

@@ -30,6 +30,9 @@ import (
 // secretPrefix is the prefix of every env. No test output may hold it: TestMain's caller searches for it.
 const secretPrefix = "prefix-that-must-not-be-printed"
 
+// secondPrefix is that of a second credential.
+const secondPrefix = "second-" + secretPrefix
+
 // fixture is a local AWS with room for many envs.
 type fixture struct {
 	*localaws.AWS
@@ -82,6 +85,7 @@ func newFixture(t *testing.T) *fixture {
 type env struct {
 	t        *testing.T
 	local    *fixture
+	config   string // its ica.yaml
 	key      string // access key of the engine, which tells its calls from the test's and from other envs'
 	storage  icaconfig.Storage
 	engine   guard.Engine
@@ -112,6 +116,8 @@ func foreignRule() types.CORSRule {
 type variant struct {
 	bucket, role, storage string
 	key                   bool // a KMS key is made and named
+	previous              bool // a KMS key is made and named as a previous one; the env's storage is as rows see it then
+	second                bool // a second prefix, in a second parameter
 }
 
 // newEnv makes a storage with nothing in place but bucket, key, parameter and foreign parts, lets the engine restore
@@ -127,17 +133,19 @@ func newEnv(t *testing.T, local *fixture, v variant) *env {
 		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 	}
 	keyLine := ""
-	if v.key {
+	if v.key || v.previous {
 		out, err := w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
 		w.must(out, err)
-		keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn)
+		if keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn); v.previous {
+			v.storage, keyLine = "kms: {previousKeys: [\""+aws.ToString(out.KeyMetadata.Arn)+"\"]}", ""
+		}
 	}
-	w.must(ssm.NewFromConfig(local.DirectConfig("us-east-1")).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name:      aws.String(fmt.Sprintf("/ica/prefix-%d", n)),
-		Type:      ssmtypes.ParameterTypeString,
-		Value:     aws.String(secretPrefix),
-		Overwrite: aws.Bool(true),
-	}))
+	parameters := fmt.Sprintf(`"ssm:/ica/prefix-%d"`, n)
+	w.putParameter(fmt.Sprintf("/ica/prefix-%d", n), secretPrefix)
+	if v.second {
+		parameters = fmt.Sprintf(`[%s, "ssm:/ica/second-%d"]`, parameters, n)
+		w.putParameter(fmt.Sprintf("/ica/second-%d", n), secondPrefix)
+	}
 	w.configure(fmt.Sprintf(`
 storages:
   - name: lab-%[1]d
@@ -152,17 +160,28 @@ storages:
       name: Role%[1]d
       policyName: policy-%[1]d
       description: for ICA
-      sessionNamePrefix: "ssm:/ica/prefix-%[1]d"
+      sessionNamePrefix: %[6]s
       %[3]s
     oidcProvider: {id: "%032[1]d"}
-`, n, v.bucket, v.role, v.storage, keyLine))
+`, n, v.bucket, v.role, v.storage, keyLine, parameters))
+	if v.previous {
+		w.storage = guard.OnKey.Each(w.storage)[0]
+	}
 	w.create()
 	return w
+}
+
+func (w *env) putParameter(name, value string) {
+	w.t.Helper()
+	w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).PutParameter(w.t.Context(), &ssm.PutParameterInput{
+		Name: &name, Type: ssmtypes.ParameterTypeString, Value: &value, Overwrite: aws.Bool(true),
+	}))
 }
 
 // configure makes the engine for an ica.yaml.
 func (w *env) configure(text string) {
 	w.t.Helper()
+	w.config = text
 	file, err := icaconfig.Parse("ica.yaml", []byte(text))
 	if err != nil {
 		w.t.Fatal(err)

@@ -79,7 +79,7 @@ func TestInputsOfTrustPolicies(t *testing.T) {
 		t.Errorf("%d variants, %d verdicts", len(variants), len(verdicts))
 	}
 	for name, body := range variants {
-		if got := verdict(compareRoleTrust(s, roleTrust{Document: document(body), Prefix: "EXAMPLEPREFIX"})); got != verdicts[name] {
+		if got := verdict(compareRoleTrust(s, roleTrust{Document: document(body), Prefixes: []icaconfig.Secret{"EXAMPLEPREFIX"}})); got != verdicts[name] {
 			t.Errorf("%s: %s, want %s", name, got, verdicts[name])
 		}
 	}
@@ -122,7 +122,7 @@ storages:
 			t.Fatal(err)
 		}
 		s := file.Baseline(owner).Storages[0]
-		if c := compareRoleTrust(s, roleTrust{Document: document(body), Prefix: "EXAMPLEPREFIX"}); verdict(c) != "in sync" {
+		if c := compareRoleTrust(s, roleTrust{Document: document(body), Prefixes: []icaconfig.Secret{"EXAMPLEPREFIX"}}); verdict(c) != "in sync" {
 			t.Errorf("%s is not in sync with itself: %+v", name, c)
 		}
 	}

@@ -33,12 +33,15 @@ func kmsKeyPolicy() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
 			ID:    "kms-key-policy",
-			Title: "The key policy lets ICA's role use the KMS key",
+			Title: "The key policy lets ICA's role use the KMS key, or decrypt with it where it is a previous one",
 			Effect: "reads and writes of encrypted objects: AccessDenied for kms:Decrypt or kms:GenerateDataKey, 403 for users; " +
 				"copies between projects where the cross-account statement is missing",
 			Remediation: func(s icaconfig.Storage) string {
-				return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: icaguard render key-policy " +
-					"--storage " + s.Name
+				how := "icaguard render key-policy --storage " + s.Name
+				if s.Key.Previous() {
+					how = toPaste(slices.Concat(s.KeyRoleStatements(), s.KeyStatements()))
+				}
+				return "add ICA's statements to the policy of key " + s.Key.ARN + ", keeping the others: " + how
 			},
 			On:       guard.OnKey,
 			Triggers: []guard.Trigger{keyEvents("PutKeyPolicy"), roleEvents()},
@@ -105,8 +108,7 @@ func compareKeyPolicy(s icaconfig.Storage, got keyPolicyState) guard.Comparison 
 		return v
 	}
 	missing := guard.Alert("the key policy lacks what ICA needs, and is not icaguard's to change: "+paths(v.Diffs),
-		"put into the policy of key "+s.Key.ARN+", keeping all else: "+toPaste(want.ours)+
-			"; with kms: {restore: true} in ica.yaml icaguard does so")
+		"put into the policy of key "+s.Key.ARN+", keeping all else: "+toPaste(want.ours)+ifRestored(s))
 	v.Diffs = nil
 	return missing.And(v)
 }
@@ -118,22 +120,17 @@ func wantKeyPolicy(s icaconfig.Storage, got keyPolicyState) sharedPolicy {
 		kind: guard.OnKey, on: s.Key.ARN, account: accountOfARN(s.Key.ARN), region: regionOfARN(s.Key.ARN, ""),
 		organization: got.Organization,
 	}
-	calls := []policy.Calls{{Actions: s.KeyRoleStatement().Action, Resources: []string{s.Key.ARN}}}
-	var callers []caller
-	for _, role := range s.Key.Roles {
-		who := about.role(role)
-		who.KMSViaS3 = true
-		if role == s.Role.ARN {
-			who = about.icaRole(s, got.Role)
-		}
-		callers = append(callers, caller{who: "ICA's role", Caller: who, calls: calls})
-	}
 	ours := s.KeyStatements()
-	if !keyIsOpen(got.Document, callers) {
-		ours = append(ours, s.KeyRoleStatement())
+	var callers []caller
+	for _, use := range ours {
+		callers = append(callers, caller{who: "ICA's copies between accounts", Caller: about.copying(s), calls: callsOf(s, use)})
 	}
-	if s.Key.CrossAccountCopy {
-		callers = append(callers, caller{who: "ICA's copies between accounts", Caller: about.copying(s), calls: calls})
+	for _, use := range s.KeyRoleStatements() {
+		roles := about.users(s, use, got.Role)
+		if !keyIsOpen(got.Document, roles, use.Sid) {
+			ours = append(ours, use)
+		}
+		callers = append(callers, roles...)
 	}
 	return sharedPolicy{
 		ours: ours, limit: maxKeyPolicy, callers: append(callers, about.own(s)...),
@@ -142,14 +139,32 @@ func wantKeyPolicy(s icaconfig.Storage, got keyPolicyState) sharedPolicy {
 	}
 }
 
+// users are ICA's roles that a statement lets use the key, and for what.
+func (a asked) users(s icaconfig.Storage, use policy.Statement, facts roleFacts) []caller {
+	var roles []caller
+	for _, role := range use.Principal["AWS"] {
+		who := a.role(role)
+		who.KMSViaS3 = true
+		if role == s.Role.ARN {
+			who = a.icaRole(s, facts)
+		}
+		roles = append(roles, caller{who: "ICA's role", Caller: who, calls: callsOf(s, use)})
+	}
+	return roles
+}
+
+func callsOf(s icaconfig.Storage, use policy.Statement) []policy.Calls {
+	return []policy.Calls{{Actions: use.Action, Resources: []string{s.Key.ARN}}}
+}
+
 // keyIsOpen says that the policy lets the roles use the key, by the statement for the account's root that hands the
 // decision to IAM (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html) or by others, as that
 // for calls through S3 which AWS writes itself; and that nothing stands in it under the name of our own statement.
-func keyIsOpen(got document, roles []caller) bool {
+func keyIsOpen(got document, roles []caller, sid string) bool {
 	present, err := parseShared(got)
 	return err == nil &&
 		!slices.ContainsFunc(roles, func(c caller) bool { return !policy.Allows(present, c.Caller, c.calls) }) &&
-		!slices.ContainsFunc(present.Statements(), func(have policy.Statement) bool { return have.Sid == icaconfig.SidRole })
+		!slices.ContainsFunc(present.Statements(), func(have policy.Statement) bool { return have.Sid == sid })
 }
 
 // toPaste is statements as a person puts them into a policy.

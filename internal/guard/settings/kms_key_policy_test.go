@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -78,6 +79,42 @@ func kmsKeyPolicyCases() []testCase {
 			setting: "kms-key-policy", name: "a foreign statement names a deleted principal", variant: restorable(), want: withNotes,
 			breakIt: func(w *env) { w.putKeyPolicy(policyText(w.orphaned(), rootStatement)); w.deleteLabRole() },
 			check:   func(w *env, o guard.Outcome) { expectTold(w.t, o, "statement 1 (Sid Orphan) names AROA") },
+		},
+		{
+			setting: "kms-key-policy", name: "a previous key, without the root statement", variant: variant{previous: true},
+			want: guard.ActionRequired, breakIt: func(w *env) { w.putKeyPolicy(policyText(adminStatement)) },
+			check: func(w *env, o guard.Outcome) {
+				expectTold(w.t, o, "not icaguard's to change", `"Sid":"IcaRoleDecrypt"`, `"Action":"kms:Decrypt"`)
+				if said := fmt.Sprint(o.Alerts); strings.Contains(said, "kms:Encrypt") || strings.Contains(said, "restore: true") {
+					w.t.Errorf("a previous key is for decrypting, and not icaguard's to restore: %s", said)
+				}
+			},
+			notShown: "that AWS then denies the guard to read it",
+		},
+		{
+			setting: "kms-key-policy", name: "a previous key that the account may only decrypt with", variant: variant{previous: true},
+			want: guard.InSync, check: func(*env, guard.Outcome) {},
+			breakIt: func(w *env) { w.putKeyPolicy(policyText(strings.Replace(rootStatement, "kms:*", "kms:Decrypt", 1))) },
+		},
+		{
+			setting: "kms-key-policy", name: "a previous key with our statement from before", variant: variant{previous: true},
+			want: guard.InSync, check: func(*env, guard.Outcome) {},
+			breakIt: func(w *env) {
+				before := w.storage
+				before.Key = &icaconfig.Key{Roles: []string{w.storage.Role.ARN}}
+				w.putKeyPolicy(policyText(adminStatement, text(before.KeyRoleStatements()[0])))
+			},
+		},
+		{
+			setting: "kms-key-policy", name: "a Deny of decrypting with a previous key", variant: variant{previous: true},
+			want:    guard.ActionRequired,
+			check:   func(w *env, o guard.Outcome) { expectTold(w.t, o, "ICA's role: statement 2 (Sid Lockdown)") },
+			breakIt: func(w *env) { w.putKeyPolicy(policyText(rootStatement, lockdown("kms:Decrypt", `"*"`, ""))) },
+		},
+		{
+			setting: "kms-key-policy", name: "a Deny of encrypting with a previous key", variant: variant{previous: true},
+			want: guard.InSync, check: func(*env, guard.Outcome) {},
+			breakIt: func(w *env) { w.putKeyPolicy(policyText(rootStatement, lockdown("kms:GenerateDataKey*", `"*"`, ""))) },
 		},
 		{
 			setting: "kms-key-policy", name: "a key of another account", variant: restorable(), want: withNotes,
@@ -238,7 +275,7 @@ func keyDenyCases() []keyPolicyCase {
 	}
 }
 
-func (w *env) roleStatement() string { return text(w.storage.KeyRoleStatement()) }
+func (w *env) roleStatement() string { return text(w.storage.KeyRoleStatements()[0]) }
 
 func (w *env) putKeyPolicy(text string) {
 	w.t.Helper()
@@ -285,5 +322,25 @@ func TestSharedKeyIsUsedByAllRoles(t *testing.T) {
 	v := compareKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement, deny))})
 	if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].What, other) {
 		t.Errorf("%+v", v)
+	}
+}
+
+// TestCopiesFromAPreviousKey: Illumina's role needs to decrypt, which the statement from before is enough for.
+func TestCopiesFromAPreviousKey(t *testing.T) {
+	s := storage("lab", "bucket", "Role")
+	s.CrossAccount = "arn:aws:iam::079623148045:role/ica_use1_crossacct"
+	s.Key = &icaconfig.Key{
+		ARN: "arn:aws:kms:us-east-1:123456789012:key/k", Readers: []string{s.Role.ARN}, CrossAccountRead: true,
+	}
+	before := s
+	before.Key = &icaconfig.Key{CrossAccountCopy: true}
+	full := text(before.KeyStatements()[0])
+	v := compareKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement, full))})
+	if len(v.Alerts)+len(v.Diffs)+len(v.Notes) > 0 {
+		t.Errorf("the statement from before: %+v", v)
+	}
+	v = compareKeyPolicy(s, keyPolicyState{Document: document(policyText(rootStatement))})
+	if len(v.Alerts) != 1 || !strings.Contains(v.Alerts[0].Remediation, `"Sid":"IcaCrossAccountDecrypt"`) {
+		t.Errorf("no statement: %+v", v)
 	}
 }

@@ -31,9 +31,9 @@ func kmsKeyState() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
 			ID:    "kms-key-state",
-			Title: "The KMS key of the bucket is enabled",
-			Effect: "all reads and writes of encrypted objects: KMS.DisabledException, KMSInvalidStateException; once the key is " +
-				"deleted, the data is lost",
+			Title: "The KMS keys of the bucket, the previous ones too, are enabled",
+			Effect: "all reads and writes of objects that are encrypted with it: KMS.DisabledException, KMSInvalidStateException; once " +
+				"the key is deleted, the data is lost",
 			Remediation: enableCommand,
 			On:          guard.OnKey,
 			Triggers: []guard.Trigger{
@@ -153,12 +153,17 @@ func compareOwnKeyState(s icaconfig.Storage, got keyState) guard.Comparison {
 	case got.Unreadable:
 		return guard.Comparison{}
 	case got.State == "":
-		return guard.Alert("key "+s.Key.ARN+" does not exist: what was encrypted with it can never be read again",
-			"restore the data from a copy under another key, name that key in bucket.kmsKeyArn of ica.yaml, and deploy")
+		return guard.Alert("key "+s.Key.ARN+" does not exist: what was encrypted with it can never be read again", afterLoss(s))
 	case got.State == types.KeyStateEnabled, got.State == types.KeyStateUpdating: // both can be used
+		if s.Key.Previous() { // nothing new is encrypted with it, so nothing is gained by rotating it
+			return expiryReport(s, got)
+		}
 		return rotationReport(got).And(expiryReport(s, got))
 	}
 	state := string(got.State)
+	if s.Key.Previous() {
+		state += ", and objects that were encrypted with it before cannot be read"
+	}
 	if got.Dies != "" {
 		state += ", the key and all data under it die on " + got.Dies
 	}
@@ -184,7 +189,22 @@ func keyRemediation(s icaconfig.Storage, got keyState) string {
 	case !canBeEnabled(got.State):
 		return "read the key in the KMS console: this state is not ended by enabling it"
 	}
-	return enableCommand(s) + "; with kms: {restore: true} in ica.yaml icaguard does so"
+	return enableCommand(s) + ifRestored(s)
+}
+
+// ifRestored says what ica.yaml can let icaguard do; a previous key is never its own to restore.
+func ifRestored(s icaconfig.Storage) string {
+	if s.Key.Previous() {
+		return ""
+	}
+	return "; with kms: {restore: true} in ica.yaml icaguard does so"
+}
+
+func afterLoss(s icaconfig.Storage) string {
+	if s.Key.Previous() {
+		return "restore from a copy what was encrypted with it, take the key out of kms.previousKeys in ica.yaml, and deploy"
+	}
+	return "restore the data from a copy under another key, name that key in bucket.kmsKeyArn of ica.yaml, and deploy"
 }
 
 // importAgain: KMS takes the same material only; with any other what was encrypted could not be read

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -21,6 +22,13 @@ func kmsKeyStateCases() []testCase {
 	told := func(texts ...string) func(*env, guard.Outcome) {
 		return func(w *env, o guard.Outcome) { expectTold(w.t, o, texts...) }
 	}
+	neverRestored := func(texts ...string) func(*env, guard.Outcome) {
+		return func(w *env, o guard.Outcome) {
+			if told(texts...)(w, o); strings.Contains(fmt.Sprint(o.Alerts), "restore: true") {
+				w.t.Errorf("a previous key is not icaguard's to restore: %+v", o.Alerts)
+			}
+		}
+	}
 	ours, watched := restorable(), variant{key: true}
 	return []testCase{
 		{setting: id, name: "scheduled for deletion", variant: ours, want: guard.Restored, breakIt: (*env).scheduleKeyDeletion},
@@ -36,6 +44,15 @@ func kmsKeyStateCases() []testCase {
 		{
 			setting: id, name: "scheduled for deletion, not ours to restore", variant: watched, want: guard.ActionRequired,
 			breakIt: (*env).scheduleKeyDeletion, check: told("is PendingDeletion", "die on 20", "aws kms cancel-key-deletion"),
+		},
+		{
+			setting: id, name: "a previous key disabled", variant: variant{previous: true}, want: guard.ActionRequired,
+			breakIt: (*env).disableKey,
+			check:   neverRestored("is Disabled", "encrypted with it before cannot be read", "aws kms enable-key"),
+		},
+		{
+			setting: id, name: "a previous key scheduled for deletion", variant: variant{previous: true}, want: guard.ActionRequired,
+			breakIt: (*env).scheduleKeyDeletion, check: neverRestored("is PendingDeletion", "die on 20", "aws kms cancel-key-deletion"),
 		},
 		{
 			setting: id,
@@ -174,6 +191,38 @@ func TestKeyOfAStranger(t *testing.T) {
 				t.Errorf("%s is asked for on a key of another account", action.Name)
 			}
 		}
+	}
+}
+
+// TestEventsOfPreviousKeys: each key of a storage is heard, and asks for a check of itself alone.
+func TestEventsOfPreviousKeys(t *testing.T) {
+	keyOf := func(name string) *icaconfig.Key {
+		return &icaconfig.Key{
+			Shared: icaconfig.Shared{Storages: []string{"lab"}, Mode: icaconfig.Enforce},
+			ARN:    "arn:aws:kms:us-east-1:123456789012:key/" + name,
+		}
+	}
+	s := storage("lab", "b", "r")
+	s.Key, s.OtherKeys = keyOf("present"), []*icaconfig.Key{keyOf("before"), keyOf("long-before")}
+	b := icaconfig.Baseline{Home: icaconfig.Home{Account: "123456789012"}, Storages: []icaconfig.Storage{s}}
+	for _, key := range s.Keys() {
+		event := cloudtrail.Event{Source: "aws.kms", Name: "DisableKey", Account: "123456789012", Resources: []string{key.ARN}}
+		requests := guard.Route(event, "", guard.RowsOf([]guard.Setting{kmsKeyState(), kmsKeyPolicy()}), b)
+		if len(requests) != 1 || requests[0].Resource != key.ARN || requests[0].Setting != "kms-key-state" {
+			t.Errorf("%s: requests %+v", key.ARN, requests)
+		}
+	}
+	e := guard.Engine{Baseline: b, Settings: []guard.Setting{kmsKeyState()}}
+	if n := e.Count([]guard.Request{{}}); n != 3 {
+		t.Errorf("%d checks of three keys", n)
+	}
+	for _, statement := range guard.ReadStatements(guard.RowsOf([]guard.Setting{kmsKeyState()}), b.Storages) {
+		if len(statement.Resource) != 3 {
+			t.Errorf("%s", statement)
+		}
+	}
+	if writes := guard.WriteStatements([]guard.Setting{kmsKeyState(), kmsKeyPolicy()}, b.Storages); len(writes) != 0 {
+		t.Errorf("writes %s", writes)
 	}
 }
 

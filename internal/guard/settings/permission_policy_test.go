@@ -2,16 +2,19 @@ package settings
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 func permissionPolicyCases() []testCase {
@@ -289,4 +292,53 @@ func (f filling) Put(ctx context.Context, resource, what, value string) error {
 
 func (f filling) Get(ctx context.Context, resource, what string) (string, error) {
 	return f.store.Get(ctx, resource, what)
+}
+
+// TestKeyChange: when ica.yaml names another key, ICA still decrypts with the one before, if it is listed.
+func TestKeyChange(t *testing.T) {
+	w := newEnv(t, newFixture(t), variant{key: true})
+	before := w.storage.Key.ARN
+	out, err := w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
+	w.must(out, err)
+	after := aws.ToString(out.KeyMetadata.Arn)
+	all, present := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}, w.config
+	for _, step := range []struct {
+		config string
+		may    map[string][]string
+	}{
+		{present + "    kms: {nextKey: \"" + after + "\"}\n", map[string][]string{before: all, after: all}},
+		{
+			strings.Replace(present, before, after, 1) + "    kms: {previousKeys: [\"" + before + "\"]}\n",
+			map[string][]string{before: {"kms:Decrypt"}, after: all},
+		},
+	} {
+		w.configure(step.config)
+		for _, o := range w.handle(guard.Request{}) {
+			if o.Status != guard.InSync && o.Status != guard.Restored {
+				t.Errorf("%s on %s: %+v", o.Setting, o.Resource, o)
+			}
+		}
+		live, err := document(w.defaultPolicy()).parse()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range step.may {
+			if got := actionsOn(live, key); !slices.Equal(got, want) {
+				t.Errorf("ICA may %s with %s, want %s", got, key, want)
+			}
+			if got := actionsOn(w.storage.Role.BoundaryDocument(), key); !slices.Equal(got, want) {
+				t.Errorf("the boundary lets ICA %s with %s, want %s", got, key, want)
+			}
+		}
+	}
+}
+
+func actionsOn(d policy.Document, resource string) []string {
+	var actions []string
+	for _, s := range d.Statements() {
+		if slices.Contains(s.Resource, resource) {
+			actions = append(actions, s.Action...)
+		}
+	}
+	return actions
 }

@@ -132,7 +132,7 @@ func putRole(ctx context.Context, c guard.Clients, s icaconfig.Storage, got role
 
 // createRole makes the role complete in one call, with its boundary, so that it is never there without one.
 func createRole(ctx context.Context, c guard.Clients, s icaconfig.Storage) error {
-	prefix, err := sessionNamePrefix(ctx, c, s)
+	prefixes, err := sessionNamePrefixes(ctx, c, s)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func createRole(ctx context.Context, c guard.Clients, s icaconfig.Storage) error
 		RoleName:                 &s.Role.Name,
 		Path:                     &s.Role.Path,
 		Description:              optional(s.Role.Description),
-		AssumeRolePolicyDocument: aws.String(s.TrustPolicy(prefix.Reveal()).JSON()),
+		AssumeRolePolicyDocument: aws.String(trustPolicy(s, prefixes).JSON()),
 		MaxSessionDuration:       &s.Role.MaxSessionDuration,
 		PermissionsBoundary:      optional(s.Role.Boundary.ARN),
 		Tags:                     iamTags(wantTags(s)),

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,11 +18,11 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// roleTrust is who may assume the role, and the prefix by which ICA proves that it is this lab's ICA.
+// roleTrust is who may assume the role, and the prefixes by which ICA proves that it is this lab's ICA.
 type roleTrust struct {
 	Document      document
-	Prefix        icaconfig.Secret
-	PrefixProblem string
+	Prefixes      []icaconfig.Secret
+	PrefixProblem string // with one of them; then the others are not used either
 }
 
 func roleTrustPolicy() guard.Setting {
@@ -44,13 +43,23 @@ func roleTrustPolicy() guard.Setting {
 	}, guard.Spec[roleTrust]{Read: readRoleTrust, Compare: compareRoleTrust, Put: putRoleTrust})
 }
 
-// prefixEvents are triggers for the parameter that holds the prefix; a call may delete many at once.
+// prefixEvents are triggers for the parameters that hold the prefixes; a call may delete many at once.
 func prefixEvents() []guard.Trigger {
-	parameter := func(s icaconfig.Storage) []string { return []string{s.Role.Prefix.Parameter} }
 	return []guard.Trigger{
-		{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: parameter},
-		{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: parameter},
+		{Source: "aws.ssm", Events: []string{"PutParameter", "DeleteParameter"}, Parameter: "name", Names: prefixParameters},
+		{Source: "aws.ssm", Events: []string{"DeleteParameters"}, Parameter: "names", Names: prefixParameters},
 	}
+}
+
+// prefixParameters are those of the role; a literal prefix has none.
+func prefixParameters(s icaconfig.Storage) []string {
+	var names []string
+	for _, prefix := range s.Role.Prefixes {
+		if prefix.Parameter != "" {
+			names = append(names, prefix.Parameter)
+		}
+	}
+	return names
 }
 
 func readRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage) (roleTrust, error) {
@@ -59,7 +68,7 @@ func readRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage) (r
 		return roleTrust{}, err
 	}
 	got := roleTrust{Document: newDocument(role.AssumeRolePolicyDocument)}
-	got.Prefix, err = sessionNamePrefix(ctx, c, s)
+	got.Prefixes, err = sessionNamePrefixes(ctx, c, s)
 	if errors.Is(err, errPrefix) {
 		got.PrefixProblem, err = err.Error(), nil
 	}
@@ -67,18 +76,20 @@ func readRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage) (r
 }
 
 // compareRoleTrust says all that is wrong: neither a Deny of others nor a prefix that cannot be used, which keep the policy
-// from being written, keep it from being read.
+// from being written, keep it from being read. Written without one of several prefixes, it would shut out whoever shows that
+// one.
 func compareRoleTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
-	want := s.TrustPolicy(cmp.Or(got.Prefix.Reveal(), "unknown"))
+	want := trustPolicy(s, got.Prefixes)
 	c := guard.Comparison{Alerts: foreignDenies(want, got.Document)}
 	if got.PrefixProblem != "" {
-		c = c.And(guard.Alert(got.PrefixProblem, "put the RoleSessionName prefix that ICA showed into the parameter "+
-			s.Role.Prefix.Parameter+", as a String; nothing is written until then"))
+		c = c.And(guard.Alert(got.PrefixProblem, "put the RoleSessionName prefix that ICA showed into that parameter, as a "+
+			"String; nothing is written until then"))
 	}
 	if len(c.Alerts) > 0 {
 		return c.And(openTrust(s, got))
 	}
-	return diffTrust(s, want, got.Document)
+	c.Notes = severalPrefixes(s)
+	return c.And(diffTrust(s, want, got.Document))
 }
 
 // diffTrust compares by meaning. A policy that admits only some of ICA's service accounts is left: nobody outside of ICA
@@ -108,16 +119,16 @@ func openTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
 	if err != nil {
 		return guard.Alert("the trust policy does not parse: "+err.Error(), byHand)
 	}
-	if admitsICA(s, got.Prefix, present) {
+	if admitsICA(s, got.Prefixes, present) {
 		return guard.Comparison{}
 	}
 	var c guard.Comparison
 	for i, statement := range present.Statements() {
-		if statement.IsDeny() || admitsICA(s, got.Prefix, policy.New(statement)) {
+		if statement.IsDeny() || admitsICA(s, got.Prefixes, policy.New(statement)) {
 			continue
 		}
 		place := policy.Place{Number: i + 1, Sid: statement.Sid}
-		c = c.And(guard.Alert("the trust policy's "+place.String()+" "+faultOfTrust(s, got.Prefix, statement), byHand))
+		c = c.And(guard.Alert("the trust policy's "+place.String()+" "+faultOfTrust(s, got.Prefixes, statement), byHand))
 	}
 	if len(c.Alerts) == 0 {
 		return guard.Alert("the trust policy is not the one that ICA needs", byHand)
@@ -125,34 +136,33 @@ func openTrust(s icaconfig.Storage, got roleTrust) guard.Comparison {
 	return c
 }
 
-// admitsICA says that the Allow statements are those that ICA needs, with our prefix or, where that is not known, with any.
-func admitsICA(s icaconfig.Storage, prefix icaconfig.Secret, present policy.Document) bool {
+// admitsICA says that the Allow statements are those that ICA needs, with our prefixes or, where these are not known, with
+// any.
+func admitsICA(s icaconfig.Storage, prefixes []icaconfig.Secret, present policy.Document) bool {
 	admits := policy.New(slices.DeleteFunc(present.Statements(), policy.Statement.IsDeny)...)
-	prefixes := []string{prefix.Reveal()}
-	if prefix == "" {
-		prefixes = nil
+	if len(prefixes) == 0 {
 		for _, statement := range admits.Statements() {
 			for _, value := range statement.ConditionValues(sessionNameKey) {
-				prefixes = append(prefixes, strings.TrimSuffix(value, "-*"))
+				prefixes = append(prefixes, icaconfig.Secret(strings.TrimSuffix(value, "-*")))
 			}
 		}
 	}
-	return slices.ContainsFunc(prefixes, func(literal string) bool {
-		return icaconfig.CheckPrefix(literal) == nil && len(diffTrust(s, s.TrustPolicy(literal), document(admits.JSON())).Diffs) == 0
-	})
+	unusable := func(prefix icaconfig.Secret) bool { return icaconfig.CheckPrefix(prefix.Reveal()) != nil }
+	return len(prefixes) > 0 && !slices.ContainsFunc(prefixes, unusable) &&
+		len(diffTrust(s, trustPolicy(s, prefixes), document(admits.JSON())).Diffs) == 0
 }
 
 const sessionNameKey = "sts:RoleSessionName"
 
 // faultOfTrust says the worst of an Allow statement that is not ICA's.
-func faultOfTrust(s icaconfig.Storage, prefix icaconfig.Secret, statement policy.Statement) string {
+func faultOfTrust(s icaconfig.Storage, prefixes []icaconfig.Secret, statement policy.Statement) string {
 	switch {
 	case len(statement.Principal) != 1 || !slices.Equal(statement.Principal["Federated"], policy.Values{s.Provider.ARN}):
 		return "lets in others than ICA: they could take the role and read the bucket"
 	case !bindsSessionName(statement):
 		return "has no condition on " + sessionNameKey + " that binds it to this lab: every ICA tenant of the region could take the " +
 			"role"
-	case prefix == "":
+	case len(prefixes) == 0:
 		return "is not the one that ICA needs, whatever the prefix is"
 	}
 	return "is not the one that ICA needs"
@@ -165,9 +175,56 @@ func bindsSessionName(statement policy.Statement) bool {
 	return bound || len(statement.Condition.Values("StringEquals", sessionNameKey)) > 0
 }
 
+// trustPolicy is the wanted one; without prefixes one that lets nobody in, to compare with.
+func trustPolicy(s icaconfig.Storage, prefixes []icaconfig.Secret) policy.Document {
+	if len(prefixes) == 0 {
+		prefixes = []icaconfig.Secret{"unknown"}
+	}
+	texts := make([]string, len(prefixes))
+	for i, prefix := range prefixes {
+		texts[i] = prefix.Reveal()
+	}
+	return s.TrustPolicy(texts...)
+}
+
+// severalPrefixes notes how to see which of several prefixes is still used: that of a replaced credential is to go.
+func severalPrefixes(s icaconfig.Storage) []guard.Finding {
+	if len(s.Role.Prefixes) < 2 {
+		return nil
+	}
+	note := guard.Finding{
+		What: fmt.Sprintf("%d RoleSessionName prefixes let ICA take the role", len(s.Role.Prefixes)),
+		Remediation: "if one is that of a replaced credential, take it out of role.sessionNamePrefix in ica.yaml and deploy, once it " +
+			"was not used for a week while the new one was",
+	}
+	parameters := prefixParameters(s)
+	if len(parameters) > 0 {
+		note.Remediation += "; this shows when ICA last used each, and not the prefix: " + lastUse(s, parameters)
+	}
+	if len(parameters) < len(s.Role.Prefixes) {
+		note.Remediation += "; to see it of a prefix that stands in ica.yaml itself, keep that one in a parameter"
+	}
+	return []guard.Finding{note}
+}
+
+// lastUse is a command that prints when a session was last begun under the prefix of each parameter. CloudTrail has the
+// call in the AWS region of the endpoint that ICA used, or, for the global endpoint, in us-east-1 (IAM User Guide,
+// "Logging IAM and AWS STS API calls with AWS CloudTrail").
+func lastUse(s icaconfig.Storage, parameters []string) string {
+	regions := []string{s.Region.AWS}
+	if s.Region.AWS != icaconfig.IAMRegion {
+		regions = append(regions, icaconfig.IAMRegion)
+	}
+	return fmt.Sprintf(`for name in %s; do prefix=$(aws ssm get-parameter --region %s --name $name --query Parameter.Value --output text); `+
+		`for region in %s; do echo $name $region $(aws cloudtrail lookup-events --region $region --max-items 1000 --output json `+
+		`--lookup-attributes AttributeKey=EventName,AttributeValue=AssumeRoleWithWebIdentity `+
+		`--query "Events[?contains(CloudTrailEvent, ':role%s%s\"') && contains(CloudTrailEvent, '$prefix-')] | [0].EventTime"); done; done`,
+		strings.Join(parameters, " "), s.Home.HomeRegion, strings.Join(regions, " "), s.Role.Path, s.Role.Name)
+}
+
 func putRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage, got roleTrust) error {
 	_, err := iamClient(c).UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
-		RoleName: &s.Role.Name, PolicyDocument: aws.String(s.TrustPolicy(got.Prefix.Reveal()).JSON()),
+		RoleName: &s.Role.Name, PolicyDocument: aws.String(trustPolicy(s, got.Prefixes).JSON()),
 	})
 	if err != nil {
 		return fmt.Errorf("update trust policy of role %s: %w", s.Role.Name, err)
@@ -178,26 +235,43 @@ func putRoleTrust(ctx context.Context, c guard.Clients, s icaconfig.Storage, got
 // errPrefix says that there is no prefix to be used; the parameter's owner has to act.
 var errPrefix = errors.New("the RoleSessionName prefix cannot be used")
 
-// sessionNamePrefix is the literal prefix, or reads its parameter and checks it as a literal is checked at synth.
-func sessionNamePrefix(ctx context.Context, c guard.Clients, s icaconfig.Storage) (icaconfig.Secret, error) {
-	if s.Role.Prefix.Parameter == "" {
-		return s.Role.Prefix.Literal, nil
+// sessionNamePrefixes are all of the role, or the first error: of some it makes no use.
+func sessionNamePrefixes(ctx context.Context, c guard.Clients, s icaconfig.Storage) ([]icaconfig.Secret, error) {
+	var all []icaconfig.Secret
+	for _, prefix := range s.Role.Prefixes {
+		one, err := sessionNamePrefix(ctx, c, s, prefix)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(all, one) { // two parameters may hold the same
+			all = append(all, one)
+		}
 	}
-	out, err := ssmClient(c, s).GetParameter(ctx, &ssm.GetParameterInput{Name: &s.Role.Prefix.Parameter})
+	return all, nil
+}
+
+// sessionNamePrefix is a literal prefix, or reads its parameter and checks it as a literal is checked at synth.
+func sessionNamePrefix(
+	ctx context.Context, c guard.Clients, s icaconfig.Storage, from icaconfig.SessionNamePrefix,
+) (icaconfig.Secret, error) {
+	if from.Parameter == "" {
+		return from.Literal, nil
+	}
+	out, err := ssmClient(c, s).GetParameter(ctx, &ssm.GetParameterInput{Name: &from.Parameter})
 	var missing *types.ParameterNotFound
 	switch {
 	case errors.As(err, &missing):
-		return "", fmt.Errorf("%w: parameter %s does not exist", errPrefix, s.Role.Prefix.Parameter)
+		return "", fmt.Errorf("%w: parameter %s does not exist", errPrefix, from.Parameter)
 	case err != nil:
-		return "", fmt.Errorf("get parameter %s: %w", s.Role.Prefix.Parameter, err)
+		return "", fmt.Errorf("get parameter %s: %w", from.Parameter, err)
 	case out.Parameter == nil:
-		return "", fmt.Errorf("get parameter %s: %w", s.Role.Prefix.Parameter, awserr.ErrBroken)
+		return "", fmt.Errorf("get parameter %s: %w", from.Parameter, awserr.ErrBroken)
 	case out.Parameter.Type != types.ParameterTypeString:
-		return "", fmt.Errorf("%w: parameter %s is a %s, not a String", errPrefix, s.Role.Prefix.Parameter, out.Parameter.Type)
+		return "", fmt.Errorf("%w: parameter %s is a %s, not a String", errPrefix, from.Parameter, out.Parameter.Type)
 	}
 	prefix := aws.ToString(out.Parameter.Value)
 	if err := icaconfig.CheckPrefix(prefix); err != nil {
-		return "", fmt.Errorf("%w: parameter %s: %w", errPrefix, s.Role.Prefix.Parameter, err)
+		return "", fmt.Errorf("%w: parameter %s: %w", errPrefix, from.Parameter, err)
 	}
 	return icaconfig.Secret(prefix), nil
 }

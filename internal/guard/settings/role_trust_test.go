@@ -3,6 +3,9 @@ package settings
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
@@ -52,7 +56,7 @@ func roleTrustCases() []testCase {
 				w.putTrust(strings.ReplaceAll(after, "ANY-TENANT", anyTenant(w.storage)))
 				if noParameter {
 					w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
-						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter},
 					))
 				}
 			},
@@ -110,7 +114,7 @@ func roleTrustCases() []testCase {
 			breakIt: func(w *env) {
 				w.must(
 					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
-						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter},
 					),
 				)
 			},
@@ -124,7 +128,7 @@ func roleTrustCases() []testCase {
 				w.putTrust(open)
 				w.must(
 					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
-						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter},
 					),
 				)
 			},
@@ -140,7 +144,7 @@ func roleTrustCases() []testCase {
 				w.putTrust(strings.Replace(text(w.storage.TrustPolicy(secretPrefix)), ":aud\":\"sts.amazonaws.com\"", ":aud\":\"other\"", 1))
 				w.must(
 					ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
-						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter},
+						w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter},
 					),
 				)
 			},
@@ -164,6 +168,41 @@ func roleTrustCases() []testCase {
 			`"Statement":[{`, `"Statement":[`+stranger+`,ANY-TENANT,{`, "serviceaccount:use1", "serviceaccount:euc1"),
 		narrower,
 		{
+			setting: id, name: "one of two prefixes taken out", variant: variant{second: true}, want: guard.Restored,
+			breakIt: func(w *env) { w.putTrust(text(w.storage.TrustPolicy(secretPrefix))) },
+		},
+		{
+			setting: id, name: "a third prefix beside two", variant: variant{second: true}, want: guard.Restored,
+			breakIt: func(w *env) { w.putTrust(text(w.storage.TrustPolicy(secretPrefix, "somebody-elses", secondPrefix))) },
+		},
+		{
+			setting: id, name: "one of two prefixes changed in its parameter", variant: variant{second: true}, want: guard.Restored,
+			breakIt: func(w *env) { w.putParameter(w.storage.Role.Prefixes[1].Parameter, "another-prefix") },
+			check: func(w *env, _ guard.Outcome) {
+				if got := w.state()[id]; !strings.Contains(got, "another-prefix") || strings.Contains(got, secondPrefix) ||
+					!strings.Contains(got, secretPrefix) {
+					w.t.Error("the trust policy does not follow the parameter")
+				}
+			},
+		},
+		{
+			setting: id, name: "the parameter of one of two prefixes deleted, and its prefix taken out", variant: variant{second: true},
+			want: guard.ActionRequired, check: unusable,
+			breakIt: func(w *env) {
+				w.putTrust(text(w.storage.TrustPolicy(secretPrefix)))
+				w.must(ssm.NewFromConfig(w.local.DirectConfig("us-east-1")).DeleteParameter(
+					w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[1].Parameter},
+				))
+			},
+		},
+		{
+			setting: id, name: "two prefixes, as it is", variant: variant{second: true}, want: withNotes, breakIt: func(*env) {},
+			check: func(w *env, o guard.Outcome) {
+				first, second := w.storage.Role.Prefixes[0].Parameter, w.storage.Role.Prefixes[1].Parameter
+				expectTold(w.t, o, "2 RoleSessionName prefixes", "for name in "+first+" "+second+"; do", "AssumeRoleWithWebIdentity")
+			},
+		},
+		{
 			setting: id, name: "parameter holds *", want: guard.ActionRequired, check: unusable,
 			breakIt: func(w *env) { w.putPrefix("*", types.ParameterTypeString) },
 		},
@@ -186,10 +225,10 @@ func (w *env) putTrust(document string) {
 func (w *env) putPrefix(value string, kind types.ParameterType) {
 	w.t.Helper()
 	client := ssm.NewFromConfig(w.local.DirectConfig("us-east-1"))
-	_, err := client.DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefix.Parameter})
+	_, err := client.DeleteParameter(w.t.Context(), &ssm.DeleteParameterInput{Name: &w.storage.Role.Prefixes[0].Parameter})
 	w.must(nil, err)
 	w.must(client.PutParameter(w.t.Context(), &ssm.PutParameterInput{
-		Name: &w.storage.Role.Prefix.Parameter, Value: &value, Type: kind, Overwrite: aws.Bool(true),
+		Name: &w.storage.Role.Prefixes[0].Parameter, Value: &value, Type: kind, Overwrite: aws.Bool(true),
 	}))
 }
 
@@ -217,12 +256,14 @@ func TestUnparsableTrustIsDriftAndShowsNoPrefix(t *testing.T) {
 		"", "{", `{"Version":"2012-10-17","Statement":[],"Extra":1}`,
 		`{"Condition":{"StringLike":{"sts:RoleSessionName":"` + secretPrefix + `-*"}}}`,
 	} {
-		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefix: secretPrefix})
+		v := compareRoleTrust(s, roleTrust{Document: document(broken), Prefixes: []icaconfig.Secret{secretPrefix}})
 		if len(v.Diffs) == 0 || strings.Contains(fmt.Sprint(v), secretPrefix) {
 			t.Errorf("%q: %d diffs; is the prefix shown?", broken, len(v.Diffs))
 		}
 	}
-	changed := compareRoleTrust(s, roleTrust{Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefix: secretPrefix})
+	changed := compareRoleTrust(s, roleTrust{
+		Document: document(text(s.TrustPolicy("somebody-elses-prefix"))), Prefixes: []icaconfig.Secret{secretPrefix},
+	})
 	if len(changed.Diffs) == 0 || strings.Contains(fmt.Sprint(changed), "prefix-that") ||
 		strings.Contains(fmt.Sprint(changed), "somebody-elses") {
 		t.Errorf("%d diffs; is a prefix shown?", len(changed.Diffs))
@@ -242,5 +283,45 @@ func TestADenyThatComesWhileTheGatesAreAskedStays(t *testing.T) {
 	expectStatus(t, w.reconcile("role-trust"), guard.ActionRequired)
 	if !strings.Contains(w.state()["role-trust"], "Incident") {
 		t.Error("security's Deny was written over")
+	}
+}
+
+// TestLastUse runs the command of the note in a shell, with an AWS CLI that shows how it is called.
+func TestLastUse(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {name: "a+b=c,d.e@f", path: /ica/, sessionNamePrefix: ["ssm:/p/old", "ssm:/p/new"]}`)
+	note := severalPrefixes(s)[0]
+	_, command, _ := strings.Cut(note.Remediation, "and not the prefix: ")
+	bin := t.TempDir()
+	const aws = "#!/bin/sh\ncase $1 in ssm) echo the-prefix;; *) echo \"$3 $4 $*\";; esac\n"
+	if err := os.WriteFile(filepath.Join(bin, "aws"), []byte(aws), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+	cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, command, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	const query = `Events[?contains(CloudTrailEvent, ':role/ica/a+b=c,d.e@f"') && contains(CloudTrailEvent, 'the-prefix-')] | [0].EventTime`
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "/p/old us-east-1 --region us-east-1") ||
+		!strings.HasPrefix(lines[1], "/p/new us-east-1") || !strings.HasSuffix(lines[0], query) {
+		t.Errorf("%s", out)
+	}
+}
+
+// TestEventsOfEachPrefix: a change of any of the parameters asks for a check of the trust policy.
+func TestEventsOfEachPrefix(t *testing.T) {
+	s := newEnvWithoutAWS(t, `role: {sessionNamePrefix: ["ssm:/p/old", literal-prefix, "ssm:/p/new"]}`)
+	b := icaconfig.Baseline{Home: s.Home, Storages: []icaconfig.Storage{s}}
+	for parameter, want := range map[string]int{"/p/old": 1, "/p/new": 1, "/p/other": 0, "": 0} {
+		event, err := cloudtrail.Parse(fmt.Appendf(nil, `{"eventSource":"ssm.amazonaws.com","eventName":"PutParameter",
+			"recipientAccountId":"123456789012","requestParameters":{"name":%q}}`, parameter))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if requests := guard.Route(event, "", guard.RowsOf([]guard.Setting{roleTrustPolicy()}), b); len(requests) != want {
+			t.Errorf("%q: requests %+v", parameter, requests)
+		}
 	}
 }

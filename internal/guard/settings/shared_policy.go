@@ -198,7 +198,7 @@ func (p sharedPolicy) unasked(d policy.Document) guard.Comparison {
 	var v guard.Comparison
 	for _, s := range d.Statements() {
 		ofUs := slices.Contains([]string{icaconfig.SidCrossAccountCopy, icaconfig.SidRequireTLS}, s.Sid)
-		asked := slices.ContainsFunc(p.ours, func(o policy.Statement) bool { return o.Sid == s.Sid })
+		asked := slices.ContainsFunc(p.ours, func(o policy.Statement) bool { return o.Sid == s.Sid || policy.Covers(s, o) })
 		if ofUs && !asked {
 			v.Notes = append(v.Notes, guard.Finding{
 				What:        "Sid " + s.Sid + " is in the policy, but ica.yaml does not ask for it",

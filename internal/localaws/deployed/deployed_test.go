@@ -77,7 +77,7 @@ func deploy(t *testing.T) *env {
 	w := &env{t: t, local: localawstest.Start(t)}
 	w.Lab = testlab.Configure(t, w.local, string(text))
 	_, err = ssm.NewFromConfig(w.local.DirectConfig(testlab.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: &w.Storage.Role.Prefix.Parameter, Type: types.ParameterTypeString, Value: aws.String(testlab.Prefix),
+		Name: &w.Storage.Role.Prefixes[0].Parameter, Type: types.ParameterTypeString, Value: aws.String(testlab.Prefix),
 	})
 	w.must(err)
 	// The account's own trail, which the example asks for.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/icaguard/icaguard/internal/yamlspec"
@@ -47,6 +48,8 @@ type Schema struct {
 	Examples      []any              `json:"examples,omitempty"`
 	MinItems      int                `json:"minItems,omitempty"`
 	MaxProperties int                `json:"maxProperties,omitempty"`
+	MaxItems      int                `json:"maxItems,omitempty"`
+	UniqueItems   bool               `json:"uniqueItems,omitempty"`
 	Items         *Schema            `json:"items,omitempty"`
 	PropertyNames *Schema            `json:"propertyNames,omitempty"`
 	Properties    map[string]*Schema `json:"properties,omitempty"`
@@ -94,6 +97,10 @@ func (m maker) field(field reflect.StructField) *Schema {
 		}
 		if field.Tag.Get("required") != "" {
 			s.MinItems = 1
+		}
+		if most, err := strconv.Atoi(field.Tag.Get("several")); err == nil {
+			s.MinItems, s.MaxItems, s.UniqueItems = 1, most, true
+			s = &Schema{AnyOf: []*Schema{s.Items, s}}
 		}
 	case reflect.Map:
 		s = m.pairs(m.Formats[field.Tag.Get("format")].Pairs)
