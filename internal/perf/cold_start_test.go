@@ -15,6 +15,7 @@ import (
 
 	lambdaevents "github.com/aws/aws-lambda-go/events"
 
+	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
@@ -126,7 +127,10 @@ func (n *noAWS) function(binary string) localaws.FunctionConfig {
 	return localaws.FunctionConfig{
 		Name: remediate, ARN: "arn:aws:lambda:us-east-1:" + sampleAccount + ":function:" + remediate,
 		Binary: binary, Timeout: remediateTimeout,
-		Env: map[string]string{"AWS_ENDPOINT_URL": n.url, "AWS_ACCESS_KEY_ID": "ASIAREMEDIATE", "AWS_SECRET_ACCESS_KEY": "test"},
+		Env: map[string]string{
+			"AWS_ENDPOINT_URL": n.url, "AWS_ACCESS_KEY_ID": "ASIAREMEDIATE", "AWS_SECRET_ACCESS_KEY": "test",
+			guard.EnvQueueURL: n.url + "/" + sampleAccount + "/" + events,
+		},
 	}
 }
 
