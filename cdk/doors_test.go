@@ -150,8 +150,8 @@ func (d doors) checkLedger(b icaconfig.Baseline) {
 		"dynamodb:PartiQLDelete",
 	} {
 		for who, call := range d.callers { // remediate too: it puts and deletes, and needs nothing else
-			if verdict := testlab.Judge(table, call(action, arn)); verdict.Allowed {
-				d.t.Errorf("%s may %s on %s by %v", who, action, arn, verdict.By)
+			if decision := testlab.Decide(table, call(action, arn)); decision.Allowed {
+				d.t.Errorf("%s may %s on %s by %v", who, action, arn, decision.By)
 			}
 		}
 	}
@@ -170,13 +170,13 @@ func (d doors) only(statements []policy.Statement, action, resource string, may 
 	d.t.Helper()
 	tls := slices.ContainsFunc(statements, func(s policy.Statement) bool { return s.Sid == "IcaguardRequireTLS" })
 	for who, call := range d.callers {
-		verdict := testlab.Judge(statements, call(action, resource))
-		if verdict.Allowed != slices.Contains(may, who) {
-			d.t.Errorf("%s may %s on %s: %v by %v", who, action, resource, verdict.Allowed, verdict.By)
+		decision := testlab.Decide(statements, call(action, resource))
+		if decision.Allowed != slices.Contains(may, who) {
+			d.t.Errorf("%s may %s on %s: %v by %v", who, action, resource, decision.Allowed, decision.By)
 		}
 		denied := statements[0].Action
 		if tls && (slices.Contains(denied, action) || slices.Contains(denied, "sqs:*")) && who != "nobody" &&
-			testlab.Judge(statements, overHTTP(call)(action, resource)).Allowed {
+			testlab.Decide(statements, overHTTP(call)(action, resource)).Allowed {
 			d.t.Errorf("%s may %s on %s without TLS", who, action, resource)
 		}
 	}

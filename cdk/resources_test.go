@@ -183,8 +183,8 @@ func checkResourcesPage(t *testing.T, a app) {
 
 Written by `+"`make update`"+` from the templates of `+"`cdk/testdata/regions.yaml`"+`: %d storages in two regions that are
 not us-east-1, one with a KMS key, one adopted, an audit every %.0f minutes and a trail of its own. Prices are AWS's
-list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones. What
-a thief of each part could do stands in the [threat model](threat-model.md).
+list prices in USD for us-east-1, without free tiers, written down in %s: the pages below have the present ones.
+What a thief of each part could do stands in the [threat model](threat-model.md).
 
 | group | resource | count | why it is there | idle, USD per month |
 |---|---|---|---|---|

@@ -47,7 +47,7 @@ func (x excepting) apply(c Comparison) (left Comparison, accepted []Excepted, li
 	left.Diffs = c.Diffs
 	keep := func(findings []Finding) (open []Finding) {
 		for _, f := range findings {
-			by, why := x.judge(f)
+			by, why := x.accepts(f)
 			if by != nil {
 				accepted = append(accepted, Excepted{Finding: f, Reason: by.Reason, Until: by.Until})
 				continue
@@ -64,8 +64,8 @@ func (x excepting) apply(c Comparison) (left Comparison, accepted []Excepted, li
 	return left, accepted, lines
 }
 
-// judge finds the exception that accepts a finding, or says why one that names it does not.
-func (x excepting) judge(f Finding) (by *icaconfig.Exception, why string) {
+// accepts finds the exception that accepts a finding, or says why one that names it does not.
+func (x excepting) accepts(f Finding) (by *icaconfig.Exception, why string) {
 	about := cmp.Or(x.mustEnd, f.MustEnd, icaconfig.AnotherAccount(f.accounts, x.own))
 	for _, one := range x.exceptions {
 		switch {

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -65,9 +64,9 @@ func Except(s Statement, roles ...string) (Statement, bool) {
 	if !found {
 		operator, key = "ArnNotLike", principalARN
 	}
-	condition := Condition{}
-	for o, keys := range s.Condition {
-		condition[o] = maps.Clone(keys)
+	condition := s.Condition.clone()
+	if condition == nil {
+		condition = Condition{}
 	}
 	if condition[operator] == nil {
 		condition[operator] = map[string]Values{}

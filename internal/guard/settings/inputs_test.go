@@ -53,8 +53,8 @@ storages:
 	return file.Baseline(owner).Storages[0]
 }
 
-// verdict is what a comparison comes down to.
-func verdict(c guard.Comparison) string {
+// decision is what a comparison comes down to.
+func decision(c guard.Comparison) string {
 	switch {
 	case len(c.Alerts) > 0:
 		return "alert"
@@ -79,7 +79,7 @@ func TestInputsOfTrustPolicies(t *testing.T) {
 		t.Errorf("%d variants, %d verdicts", len(variants), len(verdicts))
 	}
 	for name, body := range variants {
-		got := verdict(compareRoleTrust(s, trustWithPrefix(document(body))))
+		got := decision(compareRoleTrust(s, trustWithPrefix(document(body))))
 		if got != verdicts[name] {
 			t.Errorf("%s: %s, want %s", name, got, verdicts[name])
 		}
@@ -128,7 +128,7 @@ storages:
 			t.Fatal(err)
 		}
 		s := file.Baseline(owner).Storages[0]
-		if c := compareRoleTrust(s, trustWithPrefix(document(body))); verdict(c) != "in sync" {
+		if c := compareRoleTrust(s, trustWithPrefix(document(body))); decision(c) != "in sync" {
 			t.Errorf("%s is not in sync with itself: %+v", name, c)
 		}
 	}
@@ -143,7 +143,7 @@ func TestInputsOfCORS(t *testing.T) {
 		"foreign-wildcard-first-hides-expose-headers": "drift", "terraform-bucket-resource-emptied": "drift",
 	} {
 		configuration, ok := configurations[name]
-		if c := compareCORS(s, configuration.CORSRules); !ok || verdict(c) != want {
+		if c := compareCORS(s, configuration.CORSRules); !ok || decision(c) != want {
 			t.Errorf("%s: %+v, want %s", name, c, want)
 		}
 	}
@@ -182,10 +182,10 @@ func TestInputsOfEncryption(t *testing.T) {
 		"own-key-by-alias": {"alert", "drift"},
 	} {
 		configuration, ok := configurations[name]
-		if got := verdict(compareEncryption(unnamed, configuration.Rules)); !ok || got != want.unnamed {
+		if got := decision(compareEncryption(unnamed, configuration.Rules)); !ok || got != want.unnamed {
 			t.Errorf("%s where no key is named: %s, want %s", name, got, want.unnamed)
 		}
-		if got := verdict(compareEncryption(named, configuration.Rules)); got != want.named {
+		if got := decision(compareEncryption(named, configuration.Rules)); got != want.named {
 			t.Errorf("%s where a key is named: %s, want %s", name, got, want.named)
 		}
 	}

@@ -58,8 +58,6 @@ func (e entry) equal(other entry) bool {
 	return e.Target == other.Target && slices.Equal(e.events(), other.events()) && slices.Equal(e.filters(), other.filters())
 }
 
-func (e entry) identical(other entry) bool { return e.ID == other.ID && e.equal(other) }
-
 func (e entry) events() []types.Event {
 	return slices.Compact(slices.Sorted(slices.Values(e.Events)))
 }

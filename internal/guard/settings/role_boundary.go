@@ -103,23 +103,23 @@ func compareRoleBoundary(s icaconfig.Storage, got boundaryState) guard.Compariso
 	case got.ARN == "":
 		return guard.Comparison{Diffs: []guard.Diff{{Path: "PermissionsBoundary", Expected: want, Found: "none"}}}
 	case got.ARN == want:
-		return got.judge(s)
+		return got.compare(s)
 	case want == "":
 		return guard.Comparison{Notes: []guard.Finding{got.finding(
 			fmt.Sprintf("role %s has the permissions boundary %s, which ica.yaml does not name", s.Role.Name, got.ARN),
 			"write it into role.boundary in ica.yaml, so that its removal and a change of its content are noticed",
-		)}}.And(got.judge(s))
+		)}}.And(got.compare(s))
 	}
 	return guard.Comparison{Alerts: []guard.Finding{got.finding(
 		fmt.Sprintf("role %s has the permissions boundary %s instead of %s", s.Role.Name, got.ARN, want),
 		"ask who set it; if it is to stay, check that it allows what ICA needs and write it into role.boundary in ica.yaml",
-	)}}.And(got.judge(s))
+	)}}.And(got.compare(s))
 }
 
-// judge says what a boundary that is not ours takes from ICA: what it denies, and what it does not permit, as a role can
+// compare says what a boundary that is not ours takes from ICA: what it denies, and what it does not permit, as a role can
 // do only what both its policies and its boundary allow
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html).
-func (b boundaryState) judge(s icaconfig.Storage) guard.Comparison {
+func (b boundaryState) compare(s icaconfig.Storage) guard.Comparison {
 	if b.Unreadable != "" {
 		return guard.Comparison{Notes: []guard.Finding{b.finding(
 			"the content of "+b.String()+" cannot be read, so whether it permits what ICA needs is not checked: "+

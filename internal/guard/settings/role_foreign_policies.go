@@ -181,13 +181,13 @@ func compareForeignPolicies(s icaconfig.Storage, got foreignPolicies) guard.Comp
 			v.Diffs = append(v.Diffs, guard.Diff{Path: f.String(), Expected: "not there", Found: "on role " + s.Role.Name})
 			continue
 		}
-		v = v.And(f.judge(s, got.Use))
+		v = v.And(f.compare(s, got.Use))
 	}
 	return v
 }
 
-// judge says what the policy takes from ICA and what it gives away; where it does neither, it is worth knowing only.
-func (f foreignPolicy) judge(s icaconfig.Storage, use roleUse) guard.Comparison {
+// compare says what the policy takes from ICA and what it gives away; where it does neither, it is worth knowing only.
+func (f foreignPolicy) compare(s icaconfig.Storage, use roleUse) guard.Comparison {
 	v := f.denials(s, use)
 	if admin := f.administratorLike(); admin != "" {
 		v.Alerts = append(v.Alerts, f.finding(

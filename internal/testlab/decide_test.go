@@ -6,8 +6,8 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// TestJudge: what AWS documents of keys that are absent, which a judge that guesses gets wrong.
-func TestJudge(t *testing.T) {
+// TestDecide: what AWS documents of keys that are absent, which a guess gets wrong.
+func TestDecide(t *testing.T) {
 	const key = "aws:PrincipalArn"
 	for name, c := range map[string]struct {
 		operator, value string
@@ -31,12 +31,12 @@ func TestJudge(t *testing.T) {
 			Sid: "deny", Effect: "Deny", Principal: policy.Everyone(), Action: policy.Values{"sqs:Send*"}, Resource: []string{"*"},
 			Condition: policy.Condition{c.operator: {key: {c.value}}},
 		}
-		verdict := Judge([]policy.Statement{deny}, Call{
+		decision := Decide([]policy.Statement{deny}, Call{
 			Action: "SQS:SendMessage", Resource: "queue", Keys: c.keys,
 			Identity: []policy.Statement{{Sid: "own", Effect: "Allow", Action: policy.Values{"*"}, Resource: []string{"*"}}},
 		})
-		if verdict.Allowed == c.holds {
-			t.Errorf("%s: %+v, the condition holds: %v", name, verdict, c.holds)
+		if decision.Allowed == c.holds {
+			t.Errorf("%s: %+v, the condition holds: %v", name, decision, c.holds)
 		}
 	}
 }

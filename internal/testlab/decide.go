@@ -19,16 +19,16 @@ type Call struct {
 	Identity []policy.Statement
 }
 
-// Verdict is whether the call is allowed, and by which statements: those that deny, else those that allow.
-type Verdict struct {
+// Decision is whether the call is allowed, and by which statements: those that deny, else those that allow.
+type Decision struct {
 	Allowed bool
 	By      []string // Sids
 }
 
-// Judge decides on a call within one account as AWS documents it: an explicit Deny in the resource's policy or in the
+// Decide answers a call within one account as AWS documents it: an explicit Deny in the resource's policy or in the
 // caller's own ends it, else one Allow in either is enough. What it does not know it panics on rather than guess.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-single-account.html
-func Judge(resourcePolicy []policy.Statement, c Call) Verdict {
+func Decide(resourcePolicy []policy.Statement, c Call) Decision {
 	var allows, denies []string
 	for i, s := range slices.Concat(resourcePolicy, c.Identity) {
 		if i < len(resourcePolicy) && !c.isNamedBy(s) || !c.isAbout(s) || !c.meets(s.Condition) {
@@ -41,9 +41,9 @@ func Judge(resourcePolicy []policy.Statement, c Call) Verdict {
 		}
 	}
 	if len(denies) > 0 {
-		return Verdict{By: denies}
+		return Decision{By: denies}
 	}
-	return Verdict{Allowed: len(allows) > 0, By: allows}
+	return Decision{Allowed: len(allows) > 0, By: allows}
 }
 
 func (c Call) isNamedBy(s policy.Statement) bool {
