@@ -208,8 +208,10 @@ func principalKeys() []key {
 // requestKeys are about the request and the network.
 func requestKeys() []key {
 	// A function outside of VPCs has no endpoint that a policy of the account can name; Lambda's own network may have some.
-	elsewhere := func(Caller) fate {
-		return fate{absent: maybe, values: []pattern{literal("(none of the account's)")}}
+	elsewhere := func(kind string) func(Caller) fate {
+		return func(Caller) fate {
+			return fate{absent: maybe, values: []pattern{literal(kind + "-(none of the account's)")}}
+		}
 	}
 	return []key{
 		{"aws:securetransport", inAll, value("true")}, // GLOBAL: always
@@ -219,8 +221,8 @@ func requestKeys() []key {
 		{"aws:currenttime", inAll, func(Caller) fate { return since(false) }}, // GLOBAL: always
 		{"aws:epochtime", inAll, func(Caller) fate { return since(true) }},    // GLOBAL: always, for numeric operators too
 		{"aws:requestedregion", inRegion, func(c Caller) fate { return is(c.Region) }},
-		{"aws:sourcevpce", ofFunctions, elsewhere}, // GLOBAL: only if the requester uses a VPC endpoint
-		{"aws:sourcevpc", ofFunctions, elsewhere},  // the same
+		{"aws:sourcevpce", ofFunctions, elsewhere("vpce")}, // GLOBAL: only if the requester uses a VPC endpoint
+		{"aws:sourcevpc", ofFunctions, elsewhere("vpc")},   // the same
 		{"aws:resourceaccount", inAll, func(c Caller) fate { return is(c.ResourceAccount) }},
 		{"aws:resourceorgid", inAll, func(c Caller) fate { return is(c.resourceOrganization()) }},
 	}

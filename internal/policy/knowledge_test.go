@@ -57,7 +57,9 @@ func TestWhatIsKnownOfTheCaller(t *testing.T) {
 
 		{`{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}`, nil, "may"},
 		{`{"StringNotEquals":{"aws:SourceVpce":["vpce-1","vpce-2"]}}`, function, "certain"},
-		{`{"StringNotLike":{"aws:SourceVpc":"vpc-*"}}`, function, "certain"},
+		{`{"StringNotLike":{"aws:SourceVpc":["vpc-1","vpc-2*"]}}`, function, "certain"},
+		{`{"StringNotLike":{"aws:SourceVpc":"vpc-*"}}`, function, "may"},
+		{`{"StringLike":{"aws:SourceVpce":"vpce-*"}}`, function, "may"},
 		{`{"StringNotLike":{"aws:SourceVpc":"*"}}`, function, "may"},
 		{`{"StringEquals":{"aws:SourceVpce":"vpce-1"}}`, function, "no"},
 		{`{"StringEqualsIfExists":{"aws:SourceVpce":"vpce-1"}}`, function, "may"},

@@ -160,6 +160,21 @@ func TestSCPOfIcaguard(t *testing.T) {
 			t.Errorf("CloudFormation is kept from %v: %v", c, hits)
 		}
 	}
+	mappings := document.Statements()[len(document.Statements())-1]
+	if got := mappings.ConditionValues("lambda:FunctionArn"); !slices.Equal(got, []string{arn("lambda", "function:icaguard-*")}) {
+		t.Errorf("mappings are told by %q", got)
+	}
+	for _, change := range []string{"Create", "Update", "Delete"} {
+		mapping := policy.Calls{
+			Actions:   []string{"lambda:" + change + "EventSourceMapping"},
+			Resources: []string{arn("lambda", "event-source-mapping:0123")},
+		}
+		for role, want := range map[string]int{"Administrator": 1, guard.RemediateFunction: 1, "sneaky/" + execRole: 1, execRole: 0} {
+			if hits := policy.Denies(document, roleCaller(role), []policy.Calls{mapping}); len(hits) != want {
+				t.Errorf("%s, %v: %v", role, mapping, hits)
+			}
+		}
+	}
 	for _, c := range []struct{ action, resource string }{
 		{"lambda:InvokeFunction", arn("lambda", "function:icaguard-validate")},
 		{"ssm:PutParameter", arn("ssm", "parameter/icaguard/pause/all")},

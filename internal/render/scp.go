@@ -38,7 +38,8 @@ func scpBody(r Request) (any, error) {
 
 // ownSCPBody denies everybody but CDK's roles what changes icaguard's own resources, and the roles of CDK themselves:
 // whoever may write a role that an exception names passes every other statement. What is denied comes from the table of
-// self checks; pauses and addresses stay people's to set. It is one statement, as the exceptions are most of its length.
+// self checks; pauses and addresses stay people's to set. All but mappings is one statement, as the exceptions are most of
+// its length.
 func ownSCPBody(r Request) (any, error) {
 	h, cdk := r.Storage.Home, append(r.cdkRoles("cfn-exec"), r.cdkRoles("deploy")...)
 	actions := passing()
@@ -57,7 +58,23 @@ func ownSCPBody(r Request) (any, error) {
 		actions, on = append(actions, heard(check)...), append(on, arn)
 	}
 	slices.Sort(actions)
-	return fitting(policy.New(deny(slices.Compact(actions), on, cdk)...))
+	return fitting(policy.New(append(deny(slices.Compact(actions), on, cdk), denyMappings(r))...))
+}
+
+// denyMappings: a mapping's ARN holds an id that nobody knows in advance, so it is told by its function
+// (Service Authorization Reference: lambda:FunctionArn). Those of icaguard are in the home region only.
+func denyMappings(r Request) policy.Statement {
+	h := r.Storage.Home
+	return policy.Statement{
+		Effect: "Deny", Resource: []string{"*"},
+		Action: policy.Values{
+			"lambda:CreateEventSourceMapping", "lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping",
+		},
+		Condition: policy.Condition{
+			"ArnLike":      {"lambda:FunctionArn": {h.ARN("lambda", h.HomeRegion, "function:icaguard-*")}},
+			"ArnNotEquals": {"aws:PrincipalArn": {r.cdkRole("cfn-exec", h.HomeRegion)}},
+		},
+	}
 }
 
 // passing are the ways to act as a role of ours without changing it: through a stack, which keeps its role, or by giving
@@ -72,16 +89,20 @@ func passing() policy.Values {
 // cdkRoles are the roles of a kind that `cdk bootstrap` made in the regions of the file, by their exact ARNs: by a
 // pattern anybody could name a role so that it passes.
 func (r Request) cdkRoles(kind string) policy.Values {
-	h := r.Storage.Home
 	var roles policy.Values
-	for _, region := range h.Regions() {
-		roles = append(roles, h.ARN("iam", "", "role/cdk-"+r.Qualifier+"-"+kind+"-role-"+h.Account+"-"+region))
+	for _, region := range r.Storage.Home.Regions() {
+		roles = append(roles, r.cdkRole(kind, region))
 	}
 	return roles
 }
 
+func (r Request) cdkRole(kind, region string) string {
+	h := r.Storage.Home
+	return h.ARN("iam", "", "role/cdk-"+r.Qualifier+"-"+kind+"-role-"+h.Account+"-"+region)
+}
+
 // heard are the IAM actions behind the events that an own row listens to, those on the row's resources: a mapping is no
-// function, a subscription no topic.
+// function (denyMappings), a subscription no topic.
 func heard(check guard.SelfCheck) policy.Values {
 	var actions policy.Values
 	for _, trigger := range check.Triggers {

@@ -35,6 +35,7 @@ func roleTrustPolicy() guard.Setting {
 			Remediation: func(s icaconfig.Storage) string {
 				return "put the trust policy: icaguard render trust-policy --storage " + s.Name
 			},
+			MustEnd:  "trust",
 			On:       guard.OnRole,
 			Triggers: append([]guard.Trigger{roleEvents("UpdateAssumeRolePolicy")}, prefixEvents()...),
 			Reads:    append(guard.Actions(guard.OnRole, "iam:GetRole"), guard.Actions(guard.OnParameter, "ssm:GetParameter")...),
