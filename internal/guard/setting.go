@@ -132,7 +132,11 @@ func (f Finding) About(name, content string) Finding {
 // As tells findings of different kinds about one thing apart by their digests: whoever accepts that a policy is there has
 // not accepted that it keeps ICA out.
 func (f Finding) As(kind string) Finding {
+	named := f.Match != f.Digest
 	f.Digest = DigestOf(kind + " " + f.Digest)
+	if !named {
+		f.Match = f.Digest
+	}
 	return f
 }
 
