@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -78,6 +80,9 @@ func renderDocument(cmd *cobra.Command, document string, flags renderFlags) erro
 	if err := render.Check(document); err != nil {
 		return err
 	}
+	if !qualifier.MatchString(flags.qualifier) {
+		return fmt.Errorf("--qualifier %q: %w", flags.qualifier, errQualifier)
+	}
 	file, err := icaconfig.Load(path, settings.Exceptable())
 	if err != nil {
 		return err
@@ -105,6 +110,11 @@ func renderDocument(cmd *cobra.Command, document string, flags renderFlags) erro
 	fmt.Fprint(cmd.ErrOrStderr(), rendered.Apply)
 	return nil
 }
+
+// qualifier is what cdk bootstrap takes (https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html).
+var qualifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,10}$`)
+
+var errQualifier = errors.New("cdk bootstrap takes up to 10 letters, digits, hyphens and underscores")
 
 // baselineFor needs credentials only if nobody says which account it is for. ICA exists in one partition.
 func baselineFor(ctx context.Context, file *icaconfig.File, account string) (icaconfig.Baseline, error) {

@@ -89,6 +89,7 @@ func TestRenderRefuses(t *testing.T) {
 		"role Old_Role",
 		"boundary: icaguard",
 	)
+	d.expectFailure([]string{"render", "scp-icaguard", "--qualifier", "a b"}, `--qualifier "a b"`, "up to 10 letters")
 	d.expectFailure([]string{"render", "cors", "--storage", "lab-old", "--out", "no/such/folder"}, "render: write:")
 
 	d.write("nobody.yaml", strings.Replace(toRender, `account: "123456789012"`, "", 1))

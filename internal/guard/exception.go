@@ -76,6 +76,8 @@ func (x excepting) accepts(f Finding) (by *icaconfig.Exception, why string) {
 			why = "the exception in " + one.Place + " ended on " + one.Until
 		case one.Until == "" && about != "":
 			why = "the exception in " + one.Place + " needs an end (until), as this is about " + about
+		case one.Until > icaconfig.LastUntil(x.now) && about != "":
+			why = "the exception in " + one.Place + " ends more than a year away, and this is about " + about
 		default:
 			return &one, ""
 		}

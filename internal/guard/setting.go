@@ -129,6 +129,17 @@ func (f Finding) About(name, content string) Finding {
 	return f
 }
 
+// As tells findings of different kinds about one thing apart by their digests: whoever accepts that a policy is there has
+// not accepted that it keeps ICA out.
+func (f Finding) As(kind string) Finding {
+	named := f.Match != f.Digest
+	f.Digest = DigestOf(kind + " " + f.Digest)
+	if !named {
+		f.Match = f.Digest
+	}
+	return f
+}
+
 // DigestOf is a short digest of a document or a statement as AWS answers it, for people to paste: 12 hexadecimal digits.
 func DigestOf(content string) string {
 	sum := sha256.Sum256([]byte(content))

@@ -11,8 +11,7 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// document is a policy as AWS has it. It may hold the session-name prefix: it goes into the
-// ledger (line before: drop “the”: “it goes into the / ledger, never to people”), never to people.
+// document is a policy as AWS has it. It may hold the session-name prefix: it goes into the ledger, never to people.
 type document string
 
 // newDocument undoes the URL encoding in which IAM returns documents

@@ -113,7 +113,7 @@ func compareRoleBoundary(s icaconfig.Storage, got boundaryState) guard.Compariso
 	return guard.Comparison{Alerts: []guard.Finding{got.finding(
 		fmt.Sprintf("role %s has the permissions boundary %s instead of %s", s.Role.Name, got.ARN, want),
 		"ask who set it; if it is to stay, check that it allows what ICA needs and write it into role.boundary in ica.yaml",
-	)}}.And(got.compare(s))
+	).As("instead of " + want)}}.And(got.compare(s))
 }
 
 // compare says what a boundary that is not ours takes from ICA: what it denies, and what it does not permit, as a role can
@@ -123,21 +123,24 @@ func (b boundaryState) compare(s icaconfig.Storage) guard.Comparison {
 	if b.Unreadable != "" {
 		return guard.Comparison{Notes: []guard.Finding{b.finding(
 			"the content of "+b.String()+" cannot be read, so whether it permits what ICA needs is not checked: "+
-				policy.Mask(b.Unreadable), "let icaguard's roles read it, or ask its owner")}}
+				policy.Mask(b.Unreadable), "let icaguard's roles read it, or ask its owner").
+			As("not read")}}
 	}
 	content, err := b.Document.parse()
 	if err != nil {
 		return guard.Comparison{Alerts: []guard.Finding{b.finding(
-			b.String()+" does not parse, so nobody knows what it permits: "+err.Error(), b.remediation())}}
+			b.String()+" does not parse, so nobody knows what it permits: "+err.Error(), b.remediation()).
+			As("not a policy")}}
 	}
 	denied, mayDeny := b.Use.denials(s, content)
 	lacked, mayLack := b.Use.lacks(s, content)
 	var v guard.Comparison
 	if texts := said(denied, "no statement permits ", lacked); texts != "" {
-		v.Alerts = append(v.Alerts, b.finding(b.String()+" keeps ICA from "+served(s)+": "+texts, b.remediation()))
+		v.Alerts = append(v.Alerts, b.finding(b.String()+" keeps ICA from "+served(s)+": "+texts, b.remediation()).As("denies "+served(s)))
 	}
 	if texts := said(mayDeny, "whether a statement permits it is not certain for ", mayLack); texts != "" {
-		v.Notes = append(v.Notes, b.finding(b.String()+" may keep ICA from "+served(s)+": "+texts, b.remediation()))
+		v.Notes = append(v.Notes, b.finding(b.String()+" may keep ICA from "+served(s)+": "+texts, b.remediation()).
+			As("may deny "+served(s)))
 	}
 	return v
 }

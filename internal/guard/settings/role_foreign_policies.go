@@ -192,7 +192,7 @@ func (f foreignPolicy) compare(s icaconfig.Storage, use roleUse) guard.Compariso
 	if admin := f.administratorLike(); admin != "" {
 		v.Alerts = append(v.Alerts, f.finding(
 			fmt.Sprintf("%s may make role %s, which ICA assumes from outside, an administrator: %s", f, s.Role.Name, admin),
-			"remove it now: "+removalCommand(s, f)))
+			"remove it now: "+removalCommand(s, f)).As("administrator"))
 	}
 	if len(v.Alerts)+len(v.Notes) == 0 {
 		v.Notes = append(v.Notes, f.finding(fmt.Sprintf("%s on role %s is not ICA's", f, s.Role.Name), f.whenNotNeeded(s)))
@@ -211,16 +211,19 @@ func (f foreignPolicy) denials(s icaconfig.Storage, use roleUse) guard.Compariso
 	if len(always) > 0 {
 		v.Alerts = append(v.Alerts, f.finding(
 			fmt.Sprintf("%s on role %s keeps ICA from %s: %s", f, s.Role.Name, served(s), strings.Join(always, "; ")),
-			"ask who put it there and why; icaguard never removes a Deny. Once it is no longer needed: "+removalCommand(s, f)))
+			"ask who put it there and why; icaguard never removes a Deny. Once it is no longer needed: "+removalCommand(s, f)).
+			As("denies "+served(s)))
 	}
 	if len(may) > 0 {
 		v.Notes = append(v.Notes, f.finding(
 			fmt.Sprintf("%s on role %s may keep ICA from %s: %s", f, s.Role.Name, served(s), strings.Join(may, "; ")),
-			"if ICA is refused, ask who put it there and why. Once it is no longer needed: "+removalCommand(s, f)))
+			"if ICA is refused, ask who put it there and why. Once it is no longer needed: "+removalCommand(s, f)).
+			As("may deny "+served(s)))
 	}
 	return v
 }
 
+// finding names the policy. That it is there, what it gives and whom it keeps out are accepted one by one.
 func (f foreignPolicy) finding(what, remediation string) guard.Finding {
 	return guard.Finding{What: what, Remediation: remediation}.About(cmp.Or(f.ARN, f.Name), string(f.Document))
 }

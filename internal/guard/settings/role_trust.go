@@ -28,14 +28,14 @@ type roleTrust struct {
 func roleTrustPolicy() guard.Setting {
 	return guard.Define(guard.Setting{
 		Row: guard.Row{
-			ID:    "role-trust",
-			Title: "The role trusts this lab's ICA and nobody else",
+			ID:      "role-trust",
+			MustEnd: "trust",
+			Title:   "The role trusts this lab's ICA and nobody else",
 			Effect: `the storage configuration: "Not authorized to perform sts:AssumeRoleWithWebIdentity"; ` +
 				"or, where it was widened, others could read the bucket",
 			Remediation: func(s icaconfig.Storage) string {
 				return "put the trust policy: icaguard render trust-policy --storage " + s.Name
 			},
-			MustEnd:  "trust",
 			On:       guard.OnRole,
 			Triggers: append([]guard.Trigger{roleEvents("UpdateAssumeRolePolicy")}, prefixEvents()...),
 			Reads:    append(guard.Actions(guard.OnRole, "iam:GetRole"), guard.Actions(guard.OnParameter, "ssm:GetParameter")...),

@@ -134,7 +134,15 @@ func (d denial) finding() guard.Finding {
 	for i, h := range d.hits {
 		texts[i] = h.who + ": " + h.String()
 	}
-	return aboutStatement(d.place, d.statement, strings.Join(texts, "; "), "let the owner of "+d.place.String()+" "+d.advice())
+	f := aboutStatement(d.place, d.statement, strings.Join(texts, "; "), "let the owner of "+d.place.String()+" "+d.advice())
+	certain := func(h callerHit) bool { return h.Certain }
+	switch {
+	case !slices.ContainsFunc(d.hits, certain): // whoever accepts what may hit somebody has not accepted that it does
+		return f.As("may hit")
+	case !slices.ContainsFunc(d.hits, func(h callerHit) bool { return h.Certain && !h.seen }):
+		return f.As("hits icaguard")
+	}
+	return f
 }
 
 // advice ends with the whole statement as it should be. How uploads are encrypted is no matter of exceptions.
