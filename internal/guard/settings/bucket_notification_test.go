@@ -110,7 +110,8 @@ func bucketNotificationCases() []testCase {
 			setting: id, name: "ICA's entry removed and its name taken", want: guard.Restored,
 			breakIt: func(w *env) { w.putEntries(sameName) },
 			check: func(w *env, _ guard.Outcome) {
-				if got := w.entries(); len(got) != 2 || !got[0].equal(ica) || got[0].ID == ica.ID || got[1].ID != sameName.ID || !got[1].equal(sameName) {
+				if got := w.entries(); len(got) != 2 || !got[0].equal(ica) || got[0].ID == ica.ID || got[1].ID != sameName.ID ||
+					!got[1].equal(sameName) {
 					w.t.Errorf("entries (a name stands for one of them only): %v", got)
 				}
 			},
