@@ -136,7 +136,8 @@ func (b boundaryState) judge(s icaconfig.Storage) guard.Comparison {
 	lacked, mayLack := b.Use.lacks(s, content)
 	var v guard.Comparison
 	if texts := said(denied, "no statement permits ", lacked); texts != "" {
-		v.Alerts = append(v.Alerts, b.finding(b.String()+" keeps ICA from "+served(s)+": "+texts, b.remediation()).As("denies "+served(s)))
+		v.Alerts = append(v.Alerts, b.finding(b.String()+" keeps ICA from "+served(s)+": "+texts, b.remediation()).
+			As("denies "+served(s)))
 	}
 	if texts := said(mayDeny, "whether a statement permits it is not certain for ", mayLack); texts != "" {
 		v.Notes = append(v.Notes, b.finding(b.String()+" may keep ICA from "+served(s)+": "+texts, b.remediation()).
