@@ -23,7 +23,7 @@ func (w *env) testMakeDeploy() {
 	w.must(err)
 	dir := w.t.TempDir()
 	config := filepath.Join(dir, "ica.yaml")
-	wider := strings.Replace(string(example), "#objectTags: false ", "objectTags: true ", 1)
+	wider := strings.Replace(string(example), "#versioning: auto ", "versioning: enabled ", 1)
 	w.must(os.WriteFile(config, []byte(wider), 0o600))
 	stop := w.poll()
 	defer stop()
