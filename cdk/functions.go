@@ -42,8 +42,7 @@ func newFunction(stack awscdk.Stack, in input, f function) awslambda.Function {
 		MemorySize:   jsii.Number(256),
 		Environment:  &f.environment,
 		// Lambda ends what it takes for a loop after 16 rounds. A check that waits goes more often: while a deploy defers it,
-		// each minute, until
-		// the stack has settled; all else is bounded by its attempts.
+		// each minute, until the stack has settled; all else is bounded by its attempts.
 		// https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 		RecursiveLoop: recursion(f.loops),
 	})

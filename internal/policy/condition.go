@@ -229,8 +229,7 @@ func (p pattern) lower() pattern {
 }
 
 // ConditionValues are the values that the statement's conditions ask for under a key, which ignores case; none where no
-// condition names it.
-// Those of sts:RoleSessionName are not to be printed.
+// condition names it. Those of sts:RoleSessionName are not to be printed.
 func (s Statement) ConditionValues(key string) []string {
 	var values []string
 	for _, c := range s.conditions() {
