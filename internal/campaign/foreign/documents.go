@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,6 +41,26 @@ func (r *reader) bucket() {
 		for _, tag := range out.TagSet {
 			r.add(BucketTags, Tag(tag.Key, tag.Value))
 		}
+	}
+}
+
+// bucketState adds what is ICA's alone.
+func (r *reader) bucketState() {
+	name := &r.Bucket
+	if out, err := r.S3.GetPublicAccessBlock(r.ctx, &s3.GetPublicAccessBlockInput{Bucket: name}); r.ok(err) {
+		r.add(PublicAccess, plain(out.PublicAccessBlockConfiguration))
+	}
+	out, err := r.S3.GetBucketEncryption(r.ctx, &s3.GetBucketEncryptionInput{Bucket: name})
+	if r.ok(err) {
+		for _, rule := range out.ServerSideEncryptionConfiguration.Rules {
+			r.add(Encryption, plain(rule.ApplyServerSideEncryptionByDefault))
+		}
+	}
+	if out, err := r.S3.GetBucketOwnershipControls(r.ctx, &s3.GetBucketOwnershipControlsInput{Bucket: name}); r.ok(err) {
+		r.add(Ownership, plain(out.OwnershipControls))
+	}
+	if out, err := r.S3.GetBucketVersioning(r.ctx, &s3.GetBucketVersioningInput{Bucket: name}); r.ok(err) {
+		r.add(Versioning, string(out.Status)+" "+string(out.MFADelete))
 	}
 }
 
@@ -95,6 +116,7 @@ func (r *reader) role() {
 	if out, err := r.IAM.GetRole(r.ctx, &iam.GetRoleInput{RoleName: name}); r.ok(err) {
 		role := out.Role
 		r.policy(Trust, aws.ToString(role.AssumeRolePolicyDocument))
+		r.add(SessionDuration, strconv.Itoa(int(aws.ToInt32(role.MaxSessionDuration))))
 		r.add(RoleIdentity, "description "+aws.ToString(role.Description), "path "+aws.ToString(role.Path))
 		if role.PermissionsBoundary != nil {
 			r.add(Boundary, aws.ToString(role.PermissionsBoundary.PermissionsBoundaryArn))
@@ -139,8 +161,16 @@ func (r *reader) versions() {
 		mark := ""
 		if version.IsDefaultVersion {
 			mark = isDefault
+			r.permissions(version.VersionId)
 		}
 		r.add(PolicyVersions, aws.ToString(version.VersionId)+mark)
+	}
+}
+
+func (r *reader) permissions(version *string) {
+	out, err := r.IAM.GetPolicyVersion(r.ctx, &iam.GetPolicyVersionInput{PolicyArn: &r.Policy, VersionId: version})
+	if r.ok(err) {
+		r.policy(Permissions, aws.ToString(out.PolicyVersion.Document))
 	}
 }
 
@@ -161,6 +191,9 @@ func (r *reader) key(arn string) {
 	out, err := r.KMS.GetKeyPolicy(r.ctx, &kms.GetKeyPolicyInput{KeyId: &arn, PolicyName: aws.String("default")})
 	if r.ok(err) {
 		r.policy(KeyPolicy+" "+arn, aws.ToString(out.Policy))
+	}
+	if out, err := r.KMS.DescribeKey(r.ctx, &kms.DescribeKeyInput{KeyId: &arn}); r.ok(err) {
+		r.add(KeyState+" "+arn, string(out.KeyMetadata.KeyState))
 	}
 	tags, err := r.KMS.ListResourceTags(r.ctx, &kms.ListResourceTagsInput{KeyId: &arn})
 	if r.ok(err) {

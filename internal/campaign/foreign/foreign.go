@@ -1,5 +1,5 @@
-// Package foreign reads what others may own beside ICA's parts: the documents of a bucket, a role, a provider and a key,
-// cut into parts whose text is their meaning.
+// Package foreign reads what ICA needs and what others own beside it: the documents of a bucket, a role, a provider and a
+// key, cut into parts whose text is their meaning.
 //
 // Invariant: it reads through the AWS SDK alone and uses no code of icaguard, so it can prove icaguard wrong.
 package foreign
@@ -59,6 +59,15 @@ const (
 	ProviderTags   = "provider tags"
 	KeyPolicy      = "key policy" // the key's ARN follows
 	KeyTags        = "key tags"   // the key's ARN follows
+
+	// What follows is ICA's alone.
+	PublicAccess    = "public access block"
+	Encryption      = "encryption"
+	Ownership       = "ownership"
+	Versioning      = "versioning"
+	SessionDuration = "session duration"
+	Permissions     = "permission policy" // the default version
+	KeyState        = "key state"         // the key's ARN follows
 )
 
 // Read reads all documents of a storage.
@@ -66,6 +75,7 @@ func Read(ctx context.Context, c Clients, n Names) (Parts, error) {
 	r := reader{ctx: ctx, Clients: c, Names: n, parts: Parts{}}
 	if n.Bucket != "" {
 		r.bucket()
+		r.bucketState()
 	}
 	if n.Role != "" {
 		r.role()
@@ -88,12 +98,28 @@ func Read(ctx context.Context, c Clients, n Names) (Parts, error) {
 // Lost says what of others is in before and no more in after, and what that is not ours is new in after. Parts of an
 // ordered document that changed places are lost as well.
 func Lost(before, after Parts, ours Ours) []string {
+	return changed(before, after, func(document string) (old, now []string) {
+		if document == PolicyVersions {
+			return withoutRoom(before[document], after[document])
+		}
+		return ours.without(document, before[document]), ours.without(document, after[document])
+	})
+}
+
+// Broken says which of ICA's parts are in before and not in after, and what of ICA's is new in after, by document.
+func Broken(before, after Parts, ours Ours) []string {
+	return changed(before, after, func(document string) (old, now []string) {
+		if document == PolicyVersions {
+			return nil, nil
+		}
+		return ours.only(document, before[document]), ours.only(document, after[document])
+	})
+}
+
+func changed(before, after Parts, of func(document string) (old, now []string)) []string {
 	var found []string
 	for _, document := range slices.Sorted(maps.Keys(union(before, after))) {
-		old, now := ours.without(document, before[document]), ours.without(document, after[document])
-		if document == PolicyVersions {
-			old, now = withoutRoom(before[document], after[document])
-		}
+		old, now := of(document)
 		lost, added := without(old, now), without(now, old)
 		for _, part := range lost {
 			found = append(found, document+": lost "+part)
@@ -158,7 +184,7 @@ type reader struct {
 // ok reports whether an answer is there to be cut into parts. What does not exist has none.
 func (r *reader) ok(err error) bool {
 	var api smithy.APIError
-	isCode := func(prefix string) bool { return errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), prefix) }
+	isCode := func(part string) bool { return errors.As(err, &api) && strings.Contains(api.ErrorCode(), part) }
 	if err != nil && !isCode("NoSuch") && !isCode("NotFound") {
 		r.err = cmp.Or(r.err, err)
 	}

@@ -138,6 +138,7 @@ func TestLost(t *testing.T) {
 	otherBytes := strings.Replace(allows, `"s3:GetObject","s3:PutObject"`, `"S3:putobject","s3:GetObject","s3:GetObject"`, 1)
 	key := l.names.Keys[0]
 	ica := types.CORSRule{AllowedMethods: []string{"PUT", "GET"}, AllowedOrigins: []string{"https://ica.example.org"}}
+	ours := foreign.Ours{CORS: foreign.CORSPart(ica), Target: ":111122223333:"}
 	for _, c := range []struct {
 		document string // "": nothing of others changes
 		change   func()
@@ -146,7 +147,7 @@ func TestLost(t *testing.T) {
 		{"", func() { l.putPolicy(document(requiresTLS, otherBytes)) }},
 		{"", func() { l.putPolicy(document(allows)) }},
 		{foreign.BucketPolicy, func() { l.putPolicy(document(requiresTLS)) }},
-		{foreign.BucketPolicy, func() { l.putPolicy(document(strings.Replace(allows, "210987654321", "310987654321", 1))) }},
+		{foreign.BucketPolicy, func() { l.putPolicy(document(strings.Replace(allows, "210", "310", 1), requiresTLS)) }},
 		{foreign.CORS, func() { l.putCORS("https://two.example.org", "https://one.example.org") }},
 		{foreign.CORS, func() { l.putCORS("https://one.example.org") }},
 		{"", func() { l.putCORS("https://one.example.org", "https://ica.example.org", "https://two.example.org") }},
@@ -193,11 +194,67 @@ func TestLost(t *testing.T) {
 	} {
 		c.change()
 		after := l.read()
-		lost := foreign.Lost(before, after, foreign.Ours{CORS: foreign.CORSPart(ica), Target: ":111122223333:"})
+		lost := foreign.Lost(before, after, ours)
+		if broken := foreign.Broken(before, after, ours); c.document != "" && len(broken) > 0 &&
+			c.document != foreign.Trust {
+			t.Errorf("%s: ICA's parts changed: %q", c.document, broken)
+		}
 		if c.document == "" && len(lost) > 0 || c.document != "" && (len(lost) == 0 || !strings.HasPrefix(lost[0], c.document+": ")) {
 			t.Errorf("want a change of %q alone: %q", c.document, lost)
 		}
 		l.fill()
 		before = l.read()
+	}
+}
+
+// TestBroken: what is ICA's alone is no part of others.
+func TestBroken(t *testing.T) {
+	l := newLab(t)
+	before := l.read()
+	enabled := &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}
+	for document, change := range map[string]func() error{
+		foreign.Versioning: func() error {
+			_, err := l.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+				Bucket: aws.String(bucket), VersioningConfiguration: enabled,
+			})
+			return err
+		},
+		foreign.SessionDuration: func() error {
+			_, err := l.IAM.UpdateRole(t.Context(), &iam.UpdateRoleInput{
+				RoleName: aws.String(role), MaxSessionDuration: aws.Int32(7200), Description: aws.String(""),
+			})
+			return err
+		},
+		foreign.Permissions: func() error {
+			_, err := l.IAM.CreatePolicyVersion(t.Context(), &iam.CreatePolicyVersionInput{
+				PolicyArn: &l.names.Policy, PolicyDocument: document(strings.Replace(reads, "logs", "all", 1)), SetAsDefault: true,
+			})
+			return err
+		},
+		foreign.KeyState + " " + l.names.Keys[0]: func() error {
+			_, err := l.KMS.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &l.names.Keys[0]})
+			return err
+		},
+		foreign.Ownership: func() error {
+			_, err := l.S3.DeleteBucketOwnershipControls(
+				t.Context(), &s3.DeleteBucketOwnershipControlsInput{Bucket: aws.String(bucket)},
+			)
+			return err
+		},
+		foreign.PublicAccess: func() error {
+			_, err := l.S3.DeletePublicAccessBlock(t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: aws.String(bucket)})
+			return err
+		},
+	} {
+		l.must(nil, change())
+		after := l.read()
+		broken := foreign.Broken(before, after, foreign.Ours{})
+		if len(broken) == 0 || !strings.HasPrefix(broken[0], document+": ") {
+			t.Errorf("want %s broken: %q", document, broken)
+		}
+		if lost := foreign.Lost(before, after, foreign.Ours{}); len(lost) > 0 {
+			t.Errorf("%s: parts of others changed: %q", document, lost)
+		}
+		before = after
 	}
 }

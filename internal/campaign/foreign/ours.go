@@ -21,6 +21,11 @@ func (o Ours) without(document string, parts []string) []string {
 	return slices.DeleteFunc(slices.Clone(parts), func(part string) bool { return o.has(document, part) })
 }
 
+// only are the parts of a document that are ours.
+func (o Ours) only(document string, parts []string) []string {
+	return slices.DeleteFunc(slices.Clone(parts), func(part string) bool { return !o.has(document, part) })
+}
+
 func (o Ours) has(document, part string) bool {
 	denies := strings.Contains(strings.ToLower(part), "deny") || strings.Contains(part, "denies")
 	switch kind, _, _ := strings.Cut(document, " arn:"); kind {
@@ -42,6 +47,8 @@ func (o Ours) has(document, part string) bool {
 		return part == "sts.amazonaws.com"
 	case Attached:
 		return part == o.Policy || o.Strict && !denies
+	case PublicAccess, Encryption, Ownership, Versioning, SessionDuration, Permissions, KeyState:
+		return true
 	case Inline:
 		return o.Strict && !denies
 	}
