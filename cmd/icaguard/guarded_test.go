@@ -57,8 +57,8 @@ func withGuard(t *testing.T, tests map[string]func(*testing.T, *account)) {
 
 func newAccount(t *testing.T) *account {
 	t.Helper()
-	a := &account{AWS: localawstest.Start(t), remediate: testlab.Build(t, "remediate"), queues: map[string]string{}}
-	a.validate = testlab.Build(t, "validate")
+	a := &account{AWS: localawstest.Start(t), remediate: localawstest.Build(t, "remediate"), queues: map[string]string{}}
+	a.validate = localawstest.Build(t, "validate")
 	a.sqs = sqs.NewFromConfig(a.DirectConfig(testlab.Region))
 	for _, name := range []string{guard.RequestQueue, guard.DeadLetterQueue} {
 		out, err := a.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
@@ -82,13 +82,13 @@ type guardedEnv struct {
 	storageEnv
 	account   *account
 	remediate *localaws.Function
-	log       *testlab.Buffer
+	log       *localawstest.Buffer
 }
 
 func newGuardedEnv(t *testing.T, a *account, name string) *guardedEnv {
 	t.Helper()
 	lab := testlab.New(t, a.AWS, name, icaconfig.Enforce)
-	d := &guardedEnv{storageEnv: storageEnvOf(t, lab), account: a, log: testlab.NewBuffer(t)}
+	d := &guardedEnv{storageEnv: storageEnvOf(t, lab), account: a, log: localawstest.NewBuffer(t)}
 	d.start()
 	return d
 }

@@ -198,7 +198,7 @@ func testRequest(t *testing.T, local *localaws.AWS) {
 		"is icaguard deployed in account "+local.Account()+"? make deploy",
 	)
 	queue := newRequestQueue(t, local)
-	serveValidate(d, testlab.Build(t, "validate"), aws.ToString(queue.url))
+	serveValidate(d, localawstest.Build(t, "validate"), aws.ToString(queue.url))
 	d.expectFailure(
 		[]string{"reconcile", "--storage", "chekked"}, `--storage "chekked": no such name: the configuration has checked`,
 	)

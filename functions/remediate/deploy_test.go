@@ -11,6 +11,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
@@ -28,7 +29,7 @@ func (w *env) stackEvent(stack, status string) string {
 const guardStack, storageStack = "icaguard-guard", "icaguard-storage-us-east-1"
 
 // summaries are the subjects of those among notices.
-func summaries(all []notice) []string {
+func summaries(all []localawstest.Mail) []string {
 	var subjects []string
 	for _, n := range all {
 		if n.MessageAttributes["status"].Value == "summary" {
@@ -86,7 +87,7 @@ func testDeployNotOver(t *testing.T, s *fixture) {
 	w.done(w.stackEvent(storageStack, "UPDATE_COMPLETE"))
 	w.ExpectCORS()         // the bucket waits for the deploy to go on,
 	w.ExpectSession(43200) // the role stands in a stack that may never follow
-	if posts := w.posts.take(); len(posts) != 2 {
+	if posts := w.posts.Take(); len(posts) != 2 {
 		t.Errorf("%d messages sent, want a check of everything and one of what is deferred: %+v", len(posts), posts)
 	}
 	if all := w.notices(); len(all) != 1 || len(summaries(all)) != 0 {
@@ -98,7 +99,7 @@ func testDeployNotOver(t *testing.T, s *fixture) {
 	if got := summaries(w.notices()); len(got) != 1 {
 		t.Errorf("summaries %v, want one", got)
 	}
-	w.posts.take()
+	w.posts.Take()
 	w.done(w.stackEvent(storageStack, "UPDATE_COMPLETE")) // that stack was deployed alone
 	if got := summaries(w.notices()); len(got) != 1 {
 		t.Errorf("summaries %v, want one", got)

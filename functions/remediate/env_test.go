@@ -1,16 +1,10 @@
 package main_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/self"
@@ -47,7 +37,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	s := &fixture{AWS: localawstest.Start(t), binary: testlab.Build(t, "remediate")}
+	s := &fixture{AWS: localawstest.Start(t), binary: localawstest.Build(t, "remediate")}
 	testlab.MakeHome(t, s.AWS, testlab.Home(t, s.AWS))
 	s.Recorder().SetEmit(s.collect)
 	return s
@@ -60,18 +50,16 @@ type env struct {
 	fixture  *fixture
 	config   localaws.FunctionConfig // of function, which starts with the first invocation
 	function *localaws.Function
-	log      *testlab.Buffer
-	queues   map[string]string // URLs by what they are for
-	posts    *postbox
-
-	sqs *sqs.Client // past the recorder
+	log      *localawstest.Buffer
+	queues   map[string]*localawstest.Queue // by what they are for
+	posts    *localawstest.Postbox
+	mail     *localawstest.Mailbox
 }
 
 // The queues of an env.
 const (
 	requests    = "requests"
 	deadLetters = "dead-letters"
-	inbox       = "inbox" // the topic's subscriber
 )
 
 func newEnv(t *testing.T, s *fixture) *env { return newEnvIn(t, s, icaconfig.Enforce) }
@@ -86,21 +74,18 @@ func guarding(t *testing.T, s *fixture, lab *testlab.Lab) *env {
 	t.Helper()
 	name := lab.Storage.Name
 	w := &env{
-		Lab: lab, t: t, fixture: s, log: testlab.NewBuffer(t), queues: map[string]string{},
-		sqs: sqs.NewFromConfig(s.DirectConfig(testlab.Region)),
+		Lab: lab, t: t, fixture: s, log: localawstest.NewBuffer(t), queues: map[string]*localawstest.Queue{},
 	}
-	for _, queue := range []string{requests, deadLetters, inbox} {
-		out, err := w.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-" + queue)})
-		w.must(err)
-		w.queues[queue] = aws.ToString(out.QueueUrl)
+	for _, queue := range []string{requests, deadLetters} {
+		w.queues[queue] = localawstest.NewQueue(t, s.AWS, name+"-"+queue, nil)
 	}
-	w.posts = newPostbox(t, s.Recorder().URL())
+	w.posts, w.mail = localawstest.NewPostbox(t, s.Recorder().URL()), localawstest.NewMailbox(t, s.AWS, name)
 	w.config = w.Function(guard.RemediateFunction, s.binary)
 	w.config.Log = w.log
-	w.config.Env[guard.EnvQueueURL] = w.queues[requests]
-	w.config.Env[guard.EnvDeadLetterURL] = w.queues[deadLetters]
-	w.config.Env[guard.EnvTopicARN] = w.subscribe(name)
-	w.config.Env["AWS_ENDPOINT_URL_SQS"] = w.posts.url
+	w.config.Env[guard.EnvQueueURL] = w.queues[requests].URL
+	w.config.Env[guard.EnvDeadLetterURL] = w.queues[deadLetters].URL
+	w.config.Env[guard.EnvTopicARN] = w.mail.TopicARN
+	w.config.Env["AWS_ENDPOINT_URL_SQS"] = w.posts.URL
 	w.received() // creating the lab is no change
 	return w.start()
 }
@@ -124,23 +109,6 @@ func (w *env) must(err error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// subscribe makes a topic whose notices arrive in the inbox, and answers its ARN.
-func (w *env) subscribe(name string) string {
-	w.t.Helper()
-	client := sns.NewFromConfig(w.fixture.DirectConfig(testlab.Region))
-	topic, err := client.CreateTopic(w.t.Context(), &sns.CreateTopicInput{Name: aws.String(name)})
-	w.must(err)
-	_, err = client.Subscribe(w.t.Context(), &sns.SubscribeInput{
-		TopicArn: topic.TopicArn, Protocol: aws.String("sqs"), Endpoint: aws.String(w.queueARN(name + "-" + inbox)),
-	})
-	w.must(err)
-	return aws.ToString(topic.TopicArn)
-}
-
-func (w *env) queueARN(name string) string {
-	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", testlab.Region, w.fixture.Account(), name)
 }
 
 func (s *fixture) collect(_ context.Context, event localaws.Envelope) error {
@@ -179,10 +147,7 @@ func (w *env) breakIt() []string {
 // send puts messages on the queue of requests, in order.
 func (w *env) send(bodies ...string) {
 	w.t.Helper()
-	for _, body := range bodies {
-		_, err := w.sqs.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues[requests]), MessageBody: &body})
-		w.must(err)
-	}
+	w.queues[requests].Send(bodies...)
 }
 
 // deliver sends messages, lets the function work on all that are visible, and answers the batches.
@@ -199,7 +164,7 @@ func (w *env) poll(all bool) []localaws.Batch {
 	defer cancel()
 	var batches []localaws.Batch
 	_, err := localaws.Drain(ctx, localaws.PollerConfig{
-		SQS: w.sqs, QueueURL: w.queues[requests], QueueARN: w.queueARN(w.Storage.Name + "-" + requests),
+		SQS: w.queues[requests].SQS, QueueURL: w.queues[requests].URL, QueueARN: w.queues[requests].ARN,
 		Function: w.function, AwaitAll: all,
 		Observe: func(b localaws.Batch) { batches = append(batches, b) },
 	})
@@ -242,7 +207,7 @@ func (w *env) invokeBatch(bodies ...string) {
 	var batch events.SQSEvent
 	for i, body := range bodies {
 		batch.Records = append(batch.Records, events.SQSMessage{
-			MessageId: strconv.Itoa(i), Body: body, EventSource: "aws:sqs", EventSourceARN: w.queueARN(w.Storage.Name + "-" + requests),
+			MessageId: strconv.Itoa(i), Body: body, EventSource: "aws:sqs", EventSourceARN: w.queues[requests].ARN,
 		})
 	}
 	payload, err := json.Marshal(batch)
@@ -254,45 +219,8 @@ func (w *env) invokeBatch(bodies ...string) {
 	}
 }
 
-// take receives and deletes what a queue holds.
-func (w *env) take(queue string) []types.Message {
-	w.t.Helper()
-	var all []types.Message
-	for {
-		out, err := w.sqs.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
-			QueueUrl: aws.String(w.queues[queue]), MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
-		})
-		w.must(err)
-		if len(out.Messages) == 0 {
-			return all
-		}
-		for _, message := range out.Messages {
-			_, err := w.sqs.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{
-				QueueUrl: aws.String(w.queues[queue]), ReceiptHandle: message.ReceiptHandle,
-			})
-			w.must(err)
-		}
-		all = append(all, out.Messages...)
-	}
-}
-
 // notices takes what the topic's subscriber got.
-func (w *env) notices() []notice {
-	w.t.Helper()
-	var all []notice
-	for _, message := range w.take(inbox) {
-		var n notice
-		w.must(json.Unmarshal([]byte(aws.ToString(message.Body)), &n))
-		all = append(all, n)
-	}
-	return all
-}
-
-// notice is SNS's form of a notice in a subscribed queue.
-type notice struct {
-	Subject, Message  string
-	MessageAttributes map[string]struct{ Type, Value string }
-}
+func (w *env) notices() []localawstest.Mail { return w.mail.Take() }
 
 // expectNotice wants exactly one notice, with this status, severity and these texts.
 func (w *env) expectNotice(status guard.Status, severity string, texts ...string) {
@@ -313,10 +241,10 @@ func (w *env) expectNotice(status guard.Status, severity string, texts ...string
 }
 
 // expectAgain wants the post to be a first request to check again, with this delay and reason, and answers its body.
-func (w *env) expectAgain(p post, setting string, delay time.Duration, reason string) string {
+func (w *env) expectAgain(p localawstest.Post, setting string, delay time.Duration, reason string) string {
 	w.t.Helper()
 	request := requestOf(w.t, p.MessageBody)
-	if p.QueueURL != w.queues[requests] {
+	if p.QueueURL != w.queues[requests].URL {
 		w.t.Fatalf("not on the queue of requests: %+v", p)
 	}
 	resource := w.resourceOf(setting)
@@ -353,9 +281,9 @@ func (w *env) resourceOf(setting string) string {
 }
 
 // expectPosts wants so many messages of the function since the last call, and answers them.
-func (w *env) expectPosts(want int) []post {
+func (w *env) expectPosts(want int) []localawstest.Post {
 	w.t.Helper()
-	posts := w.posts.take()
+	posts := w.posts.Take()
 	if len(posts) != want {
 		w.t.Fatalf("the function sent %d messages, want %d: %+v", len(posts), want, posts)
 	}
@@ -375,99 +303,4 @@ func (w *env) expectCalls(calls []localaws.Call, want ...string) {
 	if got := testlab.Operations(calls); !slices.Equal(got, want) {
 		w.t.Errorf("calls %v, want %v", got, want)
 	}
-}
-
-// post is a message that the function sent to a queue.
-type post struct {
-	QueueURL     string `json:"QueueUrl"`
-	MessageBody  string
-	DelaySeconds int
-}
-
-// postbox stands before the recorder for SQS alone and notes what the function sends: a queue shows nobody a message
-// that is delayed, nor how long it is.
-type postbox struct {
-	url string
-
-	mu    sync.Mutex
-	posts []post
-}
-
-func newPostbox(t *testing.T, endpoint string) *postbox {
-	t.Helper()
-	target, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &postbox{}
-	server := httptest.NewServer(&httputil.ReverseProxy{Transport: p, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }})
-	t.Cleanup(server.Close)
-	p.url = server.URL
-	return p
-}
-
-// RoundTrip passes a call on and notes the messages that SQS took.
-func (p *postbox) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	onward := r.Clone(r.Context())
-	onward.Body = io.NopCloser(bytes.NewReader(body))
-	response, err := http.DefaultTransport.RoundTrip(onward)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return response, err
-	}
-	answer, err := io.ReadAll(response.Body)
-	response.Body = io.NopCloser(bytes.NewReader(answer))
-	switch target := r.Header.Get("X-Amz-Target"); {
-	case strings.HasSuffix(target, ".SendMessage"):
-		p.note(body)
-	case strings.HasSuffix(target, ".SendMessageBatch"):
-		p.noteBatch(body, answer)
-	}
-	return response, err
-}
-
-func (p *postbox) note(body []byte) {
-	var sent post
-	_ = json.Unmarshal(body, &sent) // SQS took it, so it is JSON
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.posts = append(p.posts, sent)
-}
-
-// noteBatch notes those of a batch's messages that SQS took.
-func (p *postbox) noteBatch(body, answer []byte) {
-	var batch struct {
-		QueueURL string `json:"QueueUrl"`
-		Entries  []struct {
-			post
-			ID string `json:"Id"`
-		}
-	}
-	var taken struct {
-		Successful []struct {
-			ID string `json:"Id"`
-		}
-	}
-	_, _ = json.Unmarshal(body, &batch), json.Unmarshal(answer, &taken) // SQS took it, so it is JSON
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, entry := range batch.Entries {
-		for _, one := range taken.Successful {
-			if one.ID == entry.ID {
-				entry.QueueURL = batch.QueueURL
-				p.posts = append(p.posts, entry.post)
-			}
-		}
-	}
-}
-
-func (p *postbox) take() []post {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	taken := p.posts
-	p.posts = nil
-	return taken
 }

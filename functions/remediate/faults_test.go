@@ -12,6 +12,7 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
 
@@ -65,7 +66,7 @@ func testSlow(t *testing.T, s *fixture) {
 	}
 	w.invokeBatch(events...) // the function answers: it was not killed
 	posts := w.expectPosts(2)
-	at := slices.IndexFunc(posts, func(p post) bool { return requestOf(t, p.MessageBody).Setting == "bucket-cors" })
+	at := slices.IndexFunc(posts, func(p localawstest.Post) bool { return requestOf(t, p.MessageBody).Setting == "bucket-cors" })
 	w.expectAgain(posts[max(0, at)], "bucket-cors", 5*time.Second, "deadline exceeded")
 	later := posts[1-max(0, at)]
 	r := requestOf(t, later.MessageBody)
@@ -172,7 +173,7 @@ func (w *env) expectNoticePosted(delay time.Duration, attempts int) string {
 	w.must(err)
 	notice, ok := message.(guard.NoticeKey)
 	if !ok || strings.Contains(p.MessageBody, "role") || int(notice.Attempts) != attempts ||
-		p.QueueURL != w.queues[requests] || p.DelaySeconds != int(delay.Seconds()) {
+		p.QueueURL != w.queues[requests].URL || p.DelaySeconds != int(delay.Seconds()) {
 		w.t.Errorf("%+v, want a notice after %s, attempt %d", p, delay, attempts)
 	}
 	return p.MessageBody
@@ -198,10 +199,10 @@ func testNoticeNeverSent(t *testing.T, s *fixture) {
 	w.Inject(localaws.Fault{Operation: "Publish", Kind: localaws.Denied})
 	body := w.noticeKept(guard.Notice{Subject: "[icaguard] test", Body: "tried 14 times"}, 14)
 	w.done(body)
-	if p := w.expectPosts(1)[0]; p.QueueURL != w.queues[deadLetters] {
+	if p := w.expectPosts(1)[0]; p.QueueURL != w.queues[deadLetters].URL {
 		t.Errorf("sent to %s, want the dead-letter queue", p.QueueURL)
 	}
-	dead := w.take(deadLetters)
+	dead := w.queues[deadLetters].Take()
 	if len(dead) != 1 || strings.Contains(aws.ToString(dead[0].Body), "tried 14 times") {
 		t.Fatalf("dead letters %+v, want the key of the notice", dead)
 	}

@@ -38,7 +38,7 @@ func testForgedNotices(t *testing.T, s *fixture) {
 	if all := w.notices(); len(all) != 0 {
 		t.Errorf("somebody else speaks: %+v", all)
 	}
-	dead := w.take(deadLetters)
+	dead := w.queues[deadLetters].Take()
 	if len(dead) != len(notUnderstood) {
 		t.Errorf("%d dead letters, want %d", len(dead), len(notUnderstood))
 	}
@@ -48,7 +48,7 @@ func testForgedNotices(t *testing.T, s *fixture) {
 			t.Errorf("reason %q", reason)
 		}
 	}
-	w.posts.take()
+	w.posts.Take()
 }
 
 // testForgedRestores: nothing was restored, so nobody is told so, whatever a request claims: differences and culprits of its
@@ -142,7 +142,7 @@ func testForgedEvents(t *testing.T, s *fixture) {
 			t.Errorf("the notice holds what others made of it: %d bytes %q", len(n.Message), n.Message)
 		}
 	}
-	for _, p := range w.posts.take() {
+	for _, p := range w.posts.Take() {
 		if len(p.MessageBody) > 50_000 {
 			t.Errorf("a message of %d bytes", len(p.MessageBody))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
 // oddRequest is a request as somebody may write it who may send to the queue, with further members.
@@ -46,7 +47,7 @@ func testOddNumbers(t *testing.T, s *fixture) {
 	}
 	w.done(batch...)
 	w.ExpectRestored()
-	if dead := w.take(deadLetters); len(dead) != 1 || aws.ToString(dead[0].Body) != batch[0] {
+	if dead := w.queues[deadLetters].Take(); len(dead) != 1 || aws.ToString(dead[0].Body) != batch[0] {
 		t.Errorf("dead letters %+v, want the one that is no request", dead)
 	}
 	ended := map[string]int{}
@@ -55,8 +56,8 @@ func testOddNumbers(t *testing.T, s *fixture) {
 		t.Errorf("notices %v, want the two restores, and the two requests that claim to have been tried often enough", given)
 	}
 	rounds := 0
-	posts := slices.DeleteFunc(w.posts.take(), func(p post) bool { return p.QueueURL == w.queues[deadLetters] })
-	for ; len(posts) > 0; posts = w.posts.take() {
+	posts := slices.DeleteFunc(w.posts.Take(), func(p localawstest.Post) bool { return p.QueueURL == w.queues[deadLetters].URL })
+	for ; len(posts) > 0; posts = w.posts.Take() {
 		if rounds++; rounds > 5 {
 			t.Fatalf("it comes again for ever: %+v", posts)
 		}

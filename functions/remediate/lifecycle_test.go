@@ -22,7 +22,6 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/testlab"
-	"github.com/icaguard/icaguard/internal/wiring"
 )
 
 // TestLifeCycle proves that the guard and CloudFormation do not fight, with the real binary live through all of it.
@@ -108,7 +107,7 @@ func (l *lifecycle) receive() {
 			l.handled(batch...)
 		}
 	}
-	for _, p := range l.posts.take() {
+	for _, p := range l.posts.Take() {
 		l.waiting = append(l.waiting, p.MessageBody)
 	}
 }
@@ -148,7 +147,7 @@ func (l *lifecycle) rest() {
 // code is the update of the function, which is another binary with another file.
 func (l *lifecycle) code(lab *testlab.Lab) func() {
 	return func() {
-		l.config.Env[wiring.EnvConfig] = lab.Config
+		l.config.Env[guard.EnvConfig] = lab.Config
 		l.start()
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/policy"
 	"github.com/icaguard/icaguard/internal/testlab"
-	"github.com/icaguard/icaguard/internal/wiring"
 )
 
 // TestRemediate runs the real binary behind the Lambda runtime API. The envs of its tests do not see each other.
@@ -85,7 +84,7 @@ func testMalformedAmongGood(t *testing.T, s *fixture) {
 	}
 	w.done(batch...)
 	w.ExpectRestored()
-	dead := w.take(deadLetters)
+	dead := w.queues[deadLetters].Take()
 	if len(dead) != len(malformed) {
 		t.Errorf("%d messages in the dead-letter queue, want the %d malformed ones", len(dead), len(malformed))
 	}
@@ -174,7 +173,7 @@ func testRecordedEvents(t *testing.T, s *fixture) {
 		w.done(bodies...)
 	}
 	w.expectCalls(w.Calls(), "GetRole", "GetRole") // two change what a policy says: whether ICA's role has it, a check tells
-	if dead := w.take(deadLetters); len(dead) != 0 {
+	if dead := w.queues[deadLetters].Take(); len(dead) != 0 {
 		t.Errorf("%d recorded events were not understood", len(dead))
 	}
 }
@@ -206,7 +205,7 @@ func testNoBatch(t *testing.T, s *fixture) {
 		w.must(err)
 		return string(batch)
 	}
-	ours := w.queueARN(w.Storage.Name + "-" + requests)
+	ours := w.queues[requests].ARN
 	for _, payload := range []string{
 		event, w.request("", ""), `{}`, `null`, `[]`, `"x"`, `{"Records":[]}`, `{"Records":{}}`, `{"icaguard":"sing"}`,
 		batchFrom("", ""), batchFrom("aws:sqs", ""), batchFrom("aws:sns", ours), batchFrom("aws:sqs", ours+"-2"),
@@ -253,14 +252,14 @@ func testQueuedRequest(t *testing.T, s *fixture) {
 func testConfigMissing(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	event := w.heardOne(w.DeleteCORS)
-	w.config.Env[wiring.EnvConfig] = filepath.Join(t.TempDir(), "ica.yaml")
+	w.config.Env[guard.EnvConfig] = filepath.Join(t.TempDir(), "ica.yaml")
 	w.start()
 	for range 2 { // the message is the same when the process is warm
 		testlab.ExpectFailure(
 			t,
 			w.function,
 			event,
-			"config: read: open "+w.config.Env[wiring.EnvConfig],
+			"config: read: open "+w.config.Env[guard.EnvConfig],
 			"no such file",
 			"copy ica.example.yaml there",
 		)
@@ -284,7 +283,7 @@ func testConfigFaulty(t *testing.T, s *fixture) {
 func testConfigBesideBinary(t *testing.T, s *fixture) {
 	w := newEnv(t, s)
 	event := w.heardOne(w.DeleteCORS)
-	delete(w.config.Env, wiring.EnvConfig)
+	delete(w.config.Env, guard.EnvConfig)
 	w.config.Binary = filepath.Join(t.TempDir(), "bootstrap")
 	w.must(os.Link(s.binary, w.config.Binary))
 	beside := filepath.Join(filepath.Dir(w.config.Binary), "ica.yaml")

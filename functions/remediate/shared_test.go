@@ -8,9 +8,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
 	"github.com/icaguard/icaguard/internal/testlab"
 )
@@ -50,7 +50,7 @@ func testSharedRole(t *testing.T, s *fixture) {
 		t.Errorf("attribute %+v, want %v", attribute, both)
 	}
 	for inbox, want := range map[string]int{"second": 1, "another": 0} {
-		if got := len(w.take(inbox)); got != want {
+		if got := len(w.queues[inbox].Take()); got != want {
 			t.Errorf("%d notices for who asked for storage %s alone, want %d", got, inbox, want)
 		}
 	}
@@ -60,12 +60,10 @@ func testSharedRole(t *testing.T, s *fixture) {
 // subscribeFor makes a queue that gets the notices about one storage.
 func (w *env) subscribeFor(queue, storage string) {
 	w.t.Helper()
-	name := w.Storage.Name + "-" + queue
-	out, err := w.sqs.CreateQueue(w.t.Context(), &sqs.CreateQueueInput{QueueName: &name})
-	w.must(err)
-	w.queues[queue] = aws.ToString(out.QueueUrl)
-	_, err = sns.NewFromConfig(w.fixture.DirectConfig(testlab.Region)).Subscribe(w.t.Context(), &sns.SubscribeInput{
-		TopicArn: aws.String(w.config.Env[guard.EnvTopicARN]), Protocol: aws.String("sqs"), Endpoint: aws.String(w.queueARN(name)),
+	made := localawstest.NewQueue(w.t, w.fixture.AWS, w.Storage.Name+"-"+queue, nil)
+	w.queues[queue] = made
+	_, err := sns.NewFromConfig(w.fixture.DirectConfig(testlab.Region)).Subscribe(w.t.Context(), &sns.SubscribeInput{
+		TopicArn: aws.String(w.config.Env[guard.EnvTopicARN]), Protocol: aws.String("sqs"), Endpoint: &made.ARN,
 		Attributes: map[string]string{"FilterPolicy": `{"storage":["` + storage + `"]}`},
 	})
 	w.must(err)

@@ -24,7 +24,6 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 	"github.com/icaguard/icaguard/internal/report"
 	"github.com/icaguard/icaguard/internal/testlab"
-	"github.com/icaguard/icaguard/internal/wiring"
 )
 
 // Tests of all packages take -update; this one has no golden files.
@@ -35,7 +34,7 @@ type env struct {
 	*testlab.Lab
 	t        *testing.T
 	config   localaws.FunctionConfig
-	mail     *testlab.Mailbox
+	mail     *localawstest.Mailbox
 	queueURL string // of the requests that it hands on
 	binaries map[string]string
 }
@@ -43,7 +42,7 @@ type env struct {
 // TestValidate runs the real binary behind the Lambda runtime API.
 func TestValidate(t *testing.T) {
 	local := localawstest.Start(t)
-	binaries := map[string]string{"validate": testlab.Build(t, "validate"), "remediate": testlab.Build(t, "remediate")}
+	binaries := map[string]string{"validate": localawstest.Build(t, "validate"), "remediate": localawstest.Build(t, "remediate")}
 	testlab.MakeHome(t, local, testlab.Home(t, local))
 	for name, test := range map[string]func(*env){
 		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
@@ -66,7 +65,7 @@ func TestValidate(t *testing.T) {
 
 func newEnv(t *testing.T, local *localaws.AWS, binaries map[string]string, name string, mode icaconfig.Mode) *env {
 	t.Helper()
-	w := &env{Lab: testlab.New(t, local, name, mode), t: t, mail: testlab.NewMailbox(t, local, name), binaries: binaries}
+	w := &env{Lab: testlab.New(t, local, name, mode), t: t, mail: localawstest.NewMailbox(t, local, name), binaries: binaries}
 	out, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-requests")})
 	w.must(err)
 	w.queueURL = aws.ToString(out.QueueUrl)
@@ -167,10 +166,10 @@ func testGone(w *env) {
 }
 
 func testConfigMissing(w *env) {
-	w.config.Env[wiring.EnvConfig] = filepath.Join(w.t.TempDir(), "ica.yaml")
+	w.config.Env[guard.EnvConfig] = filepath.Join(w.t.TempDir(), "ica.yaml")
 	function := testlab.Start(w.t, w.config)
 	for range 2 {
-		testlab.ExpectFailure(w.t, function, `{}`, "config: read: open "+w.config.Env[wiring.EnvConfig], "copy ica.example.yaml there")
+		testlab.ExpectFailure(w.t, function, `{}`, "config: read: open "+w.config.Env[guard.EnvConfig], "copy ica.example.yaml there")
 	}
 }
 

@@ -22,11 +22,13 @@ const (
 	PauseParameters = "/icaguard/pause/"
 )
 
-// The environment of the functions, set by the stack.
+// The environment of the functions.
 const (
-	EnvQueueURL      = "ICAGUARD_QUEUE_URL"
+	EnvQueueURL      = "ICAGUARD_QUEUE_URL" // this and the next two are set by the stack
 	EnvDeadLetterURL = "ICAGUARD_DEAD_LETTER_URL"
 	EnvTopicARN      = "ICAGUARD_TOPIC_ARN"
+	// EnvConfig overrides the configuration file beside the binary.
+	EnvConfig = "ICAGUARD_CONFIG"
 )
 
 // FunctionPolicy is the name of the n-th managed policy of a function's role, from 1: for what does not fit into its

@@ -18,7 +18,7 @@ import (
 // Kind is what goes wrong.
 type Kind string
 
-// The kinds of faults. Except for Slow, Lost and the first Stale, the call never reaches moto.
+// The kinds of faults. Except for Slow, Lost, Killed and Stale, the call never reaches moto.
 const (
 	Denied       Kind = "denied"        // no policy allows it: may be IAM still spreading a change
 	ExplicitDeny Kind = "explicit deny" // a service control policy denies it: final
@@ -30,7 +30,8 @@ const (
 	Gone         Kind = "gone"          // the resource does not exist: it was deleted, or the read is stale
 	Malformed    Kind = "malformed"     // 200 with a body that does not parse, nothing was done
 	Empty        Kind = "empty"         // 200 without a body, nothing was done
-	Stale        Kind = "stale"         // a read answers what the first one answered since the fault was injected
+	Stale        Kind = "stale"         // a read answers what it answered first since the fault was injected
+	Killed       Kind = "killed"        // the caller is killed after the call was done, before it hears the answer
 )
 
 // Fault is what the recorder does to calls.
@@ -40,31 +41,56 @@ type Fault struct {
 	// AccessKeyID limits the fault to one caller; empty: all.
 	AccessKeyID string
 	Kind        Kind
-	// Times is how many calls it hits (the SDK's own retries count); 0: all, until it is removed.
+	// Skip is how many calls it lets pass first.
+	Skip int
+	// Times is how many calls it hits (the SDK's own retries count); 0: all, until it is removed. Stale hits each read so
+	// many times, and only where AWS's own answer is another one by now.
 	Times int
 	// Delay is how long a call waits before anything else happens, for every kind.
 	Delay time.Duration
+	// Kill ends the caller of a Killed call.
+	Kill func()
 
-	stale *staleRead
+	stale *staleReads
 }
 
-// staleRead is the answer that a Stale fault repeats.
+// staleReads are the answers that a Stale fault repeats, by what was asked.
+type staleReads struct {
+	mu   sync.Mutex
+	read map[string]*staleRead
+}
+
 type staleRead struct {
-	mu    sync.Mutex
-	first *answer
+	first   answer
+	repeats int
 }
 
-func (s *staleRead) answer(read func() (answer, error)) (answer, error) {
+// answer is the first one again, at most so many times (0: always), and whether it is another than AWS's own is now.
+func (s *staleReads) answer(asked string, times int, read func() (answer, error)) (got answer, stale bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.first == nil {
-		got, err := read()
-		if err != nil {
-			return got, err
-		}
-		s.first = &got
+	if got, err = read(); err != nil {
+		return got, false, err
 	}
-	return answer{s.first.Status, s.first.Header.Clone(), s.first.Body}, nil
+	before, known := s.read[asked]
+	if !known {
+		before = &staleRead{first: got}
+		s.read[asked] = before
+	}
+	if before.first.says() == got.says() || times > 0 && before.repeats == times {
+		return got, false, nil
+	}
+	before.repeats++
+	return answer{before.first.Status, before.first.Header.Clone(), before.first.Body}, true, nil
+}
+
+// says is what an answer says, without the id that every failed call's body has.
+func (a answer) says() string {
+	if a.Status < http.StatusBadRequest {
+		return string(a.Body)
+	}
+	code, _ := errorOf(a)
+	return code
 }
 
 // errCut makes the recorder break the connection to the caller.
@@ -88,7 +114,7 @@ func (f Fault) wait(ctx context.Context) error {
 
 // replaces tells whether the fault answers in moto's place.
 func (f Fault) replaces() bool {
-	return f.Kind != Slow && f.Kind != Lost && f.Kind != Stale && f.Kind != ""
+	return f.Kind != Slow && f.Kind != Lost && f.Kind != Killed && f.Kind != Stale && f.Kind != ""
 }
 
 // answer is AWS's own for that fault, in the protocol of the call.
@@ -108,7 +134,7 @@ func (f Fault) answer(call request, who Identity) answer {
 		return answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte("<Broken><answer")}
 	case Empty:
 		return answer{Status: http.StatusOK, Header: http.Header{}}
-	case Slow, Cut, Lost, Stale: // moto answers, or nobody
+	case Slow, Cut, Lost, Killed, Stale: // moto answers, or nobody
 	}
 	return answer{}
 }

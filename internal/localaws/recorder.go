@@ -28,6 +28,8 @@ type Call struct {
 	Action      string // the IAM action that it needs
 	Resource    string // that it names: bucket, role, policy, provider, key, parameter or table; empty for others
 	Status      int    // HTTP; 0 when a fault cut the connection
+	Fault       Kind   // that struck it; empty: none
+	Done        bool   // AWS did it, whatever the caller heard
 	AccessKeyID string
 	Time        time.Time
 }
@@ -110,7 +112,7 @@ func (r *Recorder) Deliver(ctx context.Context, event Envelope) error { return r
 func (r *Recorder) Inject(fault Fault) (remove func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fault.stale = &staleRead{}
+	fault.stale = &staleReads{read: map[string]*staleRead{}}
 	added := &fault
 	r.faults = append(r.faults, added)
 	return func() {
@@ -197,33 +199,41 @@ func (e exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errors.New("recorder: call without its name")
 	}
 	if call.Unknown { // a fault would hide that
-		e.recorder.remember(call, http.StatusNotImplemented)
+		e.recorder.remember(call, Call{Status: http.StatusNotImplemented})
 		return refusal(call, "Its row belongs in internal/localaws/names.go.").response(req), nil
 	}
 	fault := e.recorder.takeFault(call)
 	if err := fault.wait(req.Context()); err != nil {
+		if fault.Kind == Slow { // the caller went away meanwhile
+			e.recorder.remember(call, Call{Fault: fault.Kind})
+		}
 		return nil, err
 	}
 	if fault.Kind == Cut {
-		e.recorder.remember(call, 0)
+		e.recorder.remember(call, Call{Fault: fault.Kind})
 		return nil, errCut
 	}
-	got, err := e.answer(req, call, fault)
+	got, err := e.answer(req, call, &fault)
 	if err != nil {
 		return nil, err
 	}
+	done := !fault.replaces() && got.Status < http.StatusMultipleChoices
 	if fault.Kind != Malformed && fault.Kind != Empty { // that call was not done, and did not fail in AWS's eyes
 		e.recorder.record(req.Context(), call, got)
 	}
-	if fault.Kind == Lost {
-		e.recorder.remember(call, 0)
+	if fault.Kind == Lost || fault.Kind == Killed {
+		e.recorder.remember(call, Call{Fault: fault.Kind, Done: done})
+		if fault.Kill != nil {
+			fault.Kill()
+		}
 		return nil, errCut
 	}
-	e.recorder.remember(call, got.Status)
+	e.recorder.remember(call, Call{Status: got.Status, Fault: fault.Kind, Done: done})
 	return got.response(req), nil
 }
 
-func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, error) {
+// answer forgets the fault of a stale read that is none.
+func (e exchange) answer(req *http.Request, call request, fault *Fault) (got answer, err error) {
 	if fault.replaces() {
 		return fault.answer(call, e.recorder.identity(call.AccessKeyID)), nil
 	}
@@ -233,10 +243,15 @@ func (e exchange) answer(req *http.Request, call request, fault Fault) (answer, 
 	if function := e.recorder.invoked(call); function != nil {
 		return invoke(req.Context(), function, call)
 	}
-	if fault.Kind == Stale {
-		return fault.stale.answer(func() (answer, error) { return e.ask(req, call) })
+	if fault.Kind != Stale {
+		return e.ask(req, call)
 	}
-	return e.ask(req, call)
+	asked, stale := req.Method+" "+req.URL.String()+"\n"+string(call.Body), false
+	got, stale, err = fault.stale.answer(asked, fault.Times, func() (answer, error) { return e.ask(req, call) })
+	if !stale {
+		*fault = Fault{}
+	}
+	return got, err
 }
 
 // ask lets moto answer.
@@ -277,13 +292,13 @@ func (r *Recorder) record(ctx context.Context, call request, got answer) {
 	}
 }
 
-func (r *Recorder) remember(call request, status int) {
+// remember keeps a call with what became of it.
+func (r *Recorder) remember(call request, became Call) {
+	became.Service, became.Operation, became.Action, became.Resource = call.Service, call.Operation, call.Action, call.resource()
+	became.AccessKeyID, became.Time = call.AccessKeyID, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.calls = append(r.calls, Call{
-		Service: call.Service, Operation: call.Operation, Action: call.Action, Resource: call.resource(),
-		Status: status, AccessKeyID: call.AccessKeyID, Time: time.Now(),
-	})
+	r.calls = append(r.calls, became)
 }
 
 func (r *Recorder) identity(accessKeyID string) Identity {
@@ -303,7 +318,11 @@ func (r *Recorder) takeFault(call request) Fault {
 		if !fault.matches(call) {
 			continue
 		}
-		if fault.Times > 0 {
+		if fault.Skip > 0 {
+			fault.Skip--
+			continue
+		}
+		if fault.Times > 0 && fault.Kind != Stale {
 			if fault.Times--; fault.Times == 0 {
 				r.faults = slices.Delete(r.faults, i, i+1)
 			}

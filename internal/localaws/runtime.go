@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -56,6 +57,8 @@ type Function struct {
 	sandbox *sandbox   // nil: the next start is cold
 	closed  bool
 	lost    error // log lines
+
+	running atomic.Pointer[sandbox] // the same, for Kill, which waits for no invocation
 }
 
 // initTimeout is AWS's limit, https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
@@ -139,6 +142,14 @@ func (f *Function) Close() error {
 	return nil
 }
 
+// Kill ends the function's process in the midst of an invocation, as a host that fails does. The invocation fails with a
+// crash; the next start is cold.
+func (f *Function) Kill() {
+	if box := f.running.Load(); box != nil {
+		killGroup(box.cmd)
+	}
+}
+
 // unhandled is what AWS calls every error of a custom runtime's function.
 const unhandled = "Unhandled"
 
@@ -152,6 +163,7 @@ func (f *Function) ensureStarted(ctx context.Context, requestID string) (took ti
 	if f.sandbox, err = startSandbox(context.WithoutCancel(ctx), f.binary, f.config, f.region); err != nil {
 		return 0, nil, err
 	}
+	f.running.Store(f.sandbox)
 	timer := time.NewTimer(initTimeout)
 	defer timer.Stop()
 	select {
@@ -227,6 +239,7 @@ func (f *Function) crashed(inv invocation, began time.Time) Result {
 
 func (f *Function) stop() {
 	if f.sandbox != nil {
+		f.running.Store(nil)
 		f.lost = errors.Join(f.lost, f.sandbox.stop())
 		f.sandbox = nil
 	}

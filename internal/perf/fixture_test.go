@@ -39,7 +39,7 @@ const (
 // build builds a command as `make build` builds the functions, but for this machine. It lives as long as the test.
 func build(t testing.TB, command string) string {
 	t.Helper()
-	testlab.DependOn(t, command)
+	localawstest.DependOn(t, command)
 	binary := filepath.Join(t.TempDir(), "bootstrap")
 	run(t, "go", "build", "-trimpath", "-ldflags", "-s -w", "-tags", "lambda.norpc", "-o", binary, module+command)
 	return binary
@@ -112,7 +112,7 @@ func newFixture(t testing.TB, storages int) *fixture {
 	f.Lab = testlab.Configure(t, local, configuration(0, names(storages)...))
 	testlab.MakeHome(t, local, f.Storage.Home)
 	f.PlayStacks("CREATE_COMPLETE")
-	f.topicARN = testlab.NewMailbox(t, local, "perf").TopicARN
+	f.topicARN = localawstest.NewMailbox(t, local, "perf").TopicARN
 	for _, queue := range []string{events, requests} {
 		f.makeQueue(queue)
 	}

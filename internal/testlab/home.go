@@ -1,13 +1,10 @@
 package testlab
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
@@ -47,66 +44,6 @@ func MakeHome(t testing.TB, local *localaws.AWS, h icaconfig.Home) {
 func Home(t testing.TB, local *localaws.AWS) icaconfig.Home {
 	t.Helper()
 	return Configure(t, local, labText("lab", icaconfig.Enforce)).Storage.Home
-}
-
-// Mailbox is a topic and what its one subscriber gets.
-type Mailbox struct {
-	TopicARN string
-
-	t   testing.TB
-	sqs *sqs.Client
-	url *string
-}
-
-// Mail is a notice as it arrives.
-type Mail struct {
-	Subject, Message  string
-	MessageAttributes map[string]struct{ Value string }
-}
-
-// NewMailbox makes a topic of that name.
-func NewMailbox(t testing.TB, local *localaws.AWS, name string) *Mailbox {
-	t.Helper()
-	cfg := local.DirectConfig(Region)
-	m, topics := &Mailbox{t: t, sqs: sqs.NewFromConfig(cfg)}, sns.NewFromConfig(cfg)
-	queue, err := m.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-mail")})
-	m.must(err)
-	topic, err := topics.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: &name})
-	m.must(err)
-	_, err = topics.Subscribe(t.Context(), &sns.SubscribeInput{
-		TopicArn: topic.TopicArn, Protocol: aws.String("sqs"), Endpoint: aws.String("arn:aws:sqs:" + Region + ":" + local.Account() +
-			":" + name + "-mail"),
-	})
-	m.must(err)
-	m.TopicARN, m.url = aws.ToString(topic.TopicArn), queue.QueueUrl
-	return m
-}
-
-func (m *Mailbox) must(err error) {
-	m.t.Helper()
-	if err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-// Take empties the mailbox.
-func (m *Mailbox) Take() []Mail {
-	m.t.Helper()
-	var all []Mail
-	for {
-		out, err := m.sqs.ReceiveMessage(m.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: m.url, MaxNumberOfMessages: 10})
-		m.must(err)
-		if len(out.Messages) == 0 {
-			return all
-		}
-		for _, message := range out.Messages {
-			var mail Mail
-			m.must(json.Unmarshal([]byte(aws.ToString(message.Body)), &mail))
-			all = append(all, mail)
-			_, err := m.sqs.DeleteMessage(m.t.Context(), &sqs.DeleteMessageInput{QueueUrl: m.url, ReceiptHandle: message.ReceiptHandle})
-			m.must(err)
-		}
-	}
 }
 
 // Pause puts the parameter that pauses a storage, or all; remove ends the pause.

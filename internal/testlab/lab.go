@@ -21,10 +21,11 @@ import (
 	"github.com/icaguard/icaguard/internal/awserr"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
 // Region is the AWS region of every lab.
-const Region = "us-east-1"
+const Region = localawstest.Region
 
 // Stranger is the access key with which a lab is broken. The recorder shows its user under the same name.
 const Stranger = "AKIASTRANGER"

@@ -26,9 +26,6 @@ import (
 	"github.com/icaguard/icaguard/internal/ledger"
 )
 
-// EnvConfig names the environment variable that overrides the configuration file beside the binary.
-const EnvConfig = "ICAGUARD_CONFIG"
-
 // Function is a started function.
 type Function struct {
 	File *icaconfig.File
@@ -57,7 +54,7 @@ func Start(ctx context.Context) (Function, error) {
 }
 
 func configPath() (string, error) {
-	if path := os.Getenv(EnvConfig); path != "" {
+	if path := os.Getenv(guard.EnvConfig); path != "" {
 		return path, nil
 	}
 	binary, err := os.Executable()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/campaign"
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -40,6 +41,8 @@ type fixture struct {
 
 	mu    sync.Mutex
 	heard []localaws.Envelope // events of all envs
+
+	binaries campaign.Binaries // of the functions, where envs are guarded by them
 }
 
 // hear keeps an event. The engine is asked directly here; the way of an event to it is the deployed guard's test.
@@ -54,7 +57,17 @@ func (f *fixture) hear(_ context.Context, event localaws.Envelope) error {
 // longer than most tests.
 var shared fixture //nolint:gochecknoglobals // TestMain has no other way to hand something to the tests
 
-func TestMain(m *testing.M) {
+// Deployment is what only packages know that import this one.
+type Deployment struct {
+	MakeHome func(testing.TB, *localaws.AWS, icaconfig.Home)
+	Audit    string // the payload of the scheduled audit
+}
+
+var deployment Deployment //nolint:gochecknoglobals // as above
+
+// RunTests is TestMain, which stands in a package that may import those.
+func RunTests(m *testing.M, d Deployment) {
+	deployment = d
 	code := m.Run()
 	if shared.AWS != nil {
 		if err := shared.Close(); err != nil {
@@ -74,11 +87,17 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared.AWS = local
-	local.Recorder().SetEmit(shared.hear)
-	shared.blockAccount(t)
-	shared.makeTargets(t)
+	shared.furnish(t, local)
 	return &shared
+}
+
+// furnish makes what all envs share.
+func (f *fixture) furnish(t *testing.T, local *localaws.AWS) {
+	t.Helper()
+	f.AWS = local
+	local.Recorder().SetEmit(f.hear)
+	f.blockAccount(t)
+	f.makeTargets(t)
 }
 
 // env is one storage as ICA needs it, with foreign parts beside it, and an engine that guards it.

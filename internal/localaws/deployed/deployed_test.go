@@ -73,7 +73,7 @@ func deploy(t *testing.T) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testlab.DependOn(t, "cdk", "functions/remediate", "functions/validate")
+	localawstest.DependOn(t, "cdk", "functions/remediate", "functions/validate")
 	w := &env{t: t, local: localawstest.Start(t)}
 	w.Lab = testlab.Configure(t, w.local, string(text))
 	_, err = ssm.NewFromConfig(w.local.DirectConfig(testlab.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{

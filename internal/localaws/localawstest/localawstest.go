@@ -7,6 +7,9 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
+// Region is the AWS region of every lab.
+const Region = "us-east-1"
+
 // Start runs a local AWS until the test ends. The test fails if the recorder could not deliver an event.
 func Start(t testing.TB) *localaws.AWS {
 	t.Helper()

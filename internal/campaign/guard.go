@@ -1,0 +1,172 @@
+package campaign
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/localaws"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
+)
+
+// Binaries are the functions as they are deployed, built for this machine.
+type Binaries struct{ Remediate, Validate string }
+
+// Build builds both; they live as long as the test.
+func Build(t testing.TB) Binaries {
+	t.Helper()
+	return Binaries{localawstest.Build(t, "remediate"), localawstest.Build(t, "validate")}
+}
+
+// Guard is icaguard as it is deployed for one ica.yaml: the real functions, the queue of requests with its dead-letter
+// queue, and a topic with one subscriber. The ledger and all else that it has only once in an account is the fixture's.
+type Guard struct {
+	Requests, DeadLetters *localawstest.Queue
+	Mail                  *localawstest.Mailbox
+	Remediate, Validate   localaws.FunctionConfig
+	// Function is the process of remediate that polls the queue.
+	Function *localaws.Function
+	// Batches are all that any process had.
+	Batches []localaws.Batch
+
+	t         testing.TB
+	local     *localaws.AWS
+	later     *later
+	validator *localaws.Function
+}
+
+// maxReceives is how often a message comes before it goes to the dead-letter queue, as the stack sets it.
+const maxReceives = 5
+
+// NewGuard makes it under a name of its own, until the test ends. home is that of the ica.yaml.
+func NewGuard(t testing.TB, local *localaws.AWS, b Binaries, name, text string, home icaconfig.Home) *Guard {
+	t.Helper()
+	g := &Guard{t: t, local: local, Mail: localawstest.NewMailbox(t, local, name)}
+	g.DeadLetters = localawstest.NewQueue(t, local, name+"-dead-letters", nil)
+	g.Requests = localawstest.NewQueue(t, local, name+"-requests", map[string]string{
+		"RedrivePolicy": `{"deadLetterTargetArn":"` + g.DeadLetters.ARN + `","maxReceiveCount":"` + strconv.Itoa(maxReceives) + `"}`,
+	})
+	g.later = newLater(t, local, g.Requests, name+"-later")
+	config := filepath.Join(t.TempDir(), "ica.yaml")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.Remediate = g.function(guard.RemediateFunction, "ASIAREMEDIATE"+name, b.Remediate, config, home)
+	g.Validate = g.function(guard.ValidateFunction, "ASIAVALIDATE"+name, b.Validate, config, home)
+	g.Function, g.validator = g.Start(g.Remediate), g.Start(g.Validate)
+	return g
+}
+
+// function describes a function with an access key of its own, which tells its calls from all others.
+func (g *Guard) function(name, key, binary, config string, home icaconfig.Home) localaws.FunctionConfig {
+	recorder := g.local.Recorder()
+	recorder.Identify(key, localaws.AssumedRole(g.local.Account(), name, name))
+	for _, stack := range home.Stacks {
+		recorder.PlayStack(stack.Name, localaws.StackState{
+			Status: "CREATE_COMPLETE", Outputs: map[string]string{icaconfig.DigestOutput: home.Digest}, AccessKeyID: key,
+		})
+	}
+	env := g.local.FunctionEnv(key)
+	maps.Copy(env, map[string]string{
+		guard.EnvConfig: config, guard.EnvQueueURL: g.Requests.URL, guard.EnvDeadLetterURL: g.DeadLetters.URL,
+		guard.EnvTopicARN: g.Mail.TopicARN, "AWS_ENDPOINT_URL_SQS": g.later.url,
+	})
+	return localaws.FunctionConfig{
+		Name: name, ARN: "arn:aws:lambda:" + localawstest.Region + ":" + g.local.Account() + ":function:" + name,
+		Binary: binary, Env: env, Timeout: 30 * time.Second, Log: localawstest.NewBuffer(g.t),
+	}
+}
+
+// Start makes a function ready until the test ends: a further process, if there is one of it already.
+func (g *Guard) Start(config localaws.FunctionConfig) *localaws.Function {
+	g.t.Helper()
+	function, err := localaws.StartFunction(g.t.Context(), config)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { _ = function.Close() })
+	return function
+}
+
+// Key is the access key of remediate's calls, AuditKey that of validate's.
+func (g *Guard) Key() string { return g.Remediate.Env["AWS_ACCESS_KEY_ID"] }
+
+// AuditKey is the access key of validate's calls.
+func (g *Guard) AuditKey() string { return g.Validate.Env["AWS_ACCESS_KEY_ID"] }
+
+// Calls are the calls of remediate so far, in order.
+func (g *Guard) Calls() []localaws.Call {
+	return slices.DeleteFunc(g.local.Recorder().Calls(), func(c localaws.Call) bool { return c.AccessKeyID != g.Key() })
+}
+
+// Poller lets a process of remediate take messages from the queue. What fails comes again at once.
+func (g *Guard) Poller(function *localaws.Function, observe func(localaws.Batch)) localaws.PollerConfig {
+	return localaws.PollerConfig{
+		SQS: g.Requests.SQS, QueueURL: g.Requests.URL, QueueARN: g.Requests.ARN, Function: function,
+		Observe: func(b localaws.Batch) {
+			g.showAgain(b)
+			observe(b)
+		},
+	}
+}
+
+// showAgain ends the time for which SQS hides the messages of a batch that failed.
+func (g *Guard) showAgain(b localaws.Batch) {
+	for _, message := range b.Messages {
+		if !slices.Contains(b.Failed, message.MessageId) {
+			continue
+		}
+		if _, err := g.Requests.SQS.ChangeMessageVisibility(g.t.Context(), &sqs.ChangeMessageVisibilityInput{
+			QueueUrl: &g.Requests.URL, ReceiptHandle: &message.ReceiptHandle,
+		}); err != nil {
+			g.t.Error(err)
+		}
+	}
+}
+
+// mostBatches is more than any number of messages of one case makes.
+const mostBatches = 300
+
+// Settle lets remediate work off the queue, and what comes later once there is nothing else, until nothing is left.
+func (g *Guard) Settle() {
+	g.t.Helper()
+	batches := 0
+	poller := g.Poller(g.Function, func(b localaws.Batch) { g.Batches = append(g.Batches, b) })
+	for g.later.release(false); ; {
+		n, err := localaws.Drain(g.t.Context(), poller)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if batches += n; batches > mostBatches {
+			g.t.Fatalf("messages come again for ever: %d batches", batches)
+		}
+		if !g.later.release(false) && n == 0 && !g.later.release(true) {
+			return
+		}
+	}
+}
+
+// Audit lets validate do its scheduled audit, asked for by this payload, and remediate what comes of it.
+func (g *Guard) Audit(payload string) {
+	g.t.Helper()
+	result, err := g.validator.Invoke(g.t.Context(), []byte(payload))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if result.FunctionError != "" {
+		g.t.Errorf("the audit failed: %s", result.Payload)
+	}
+	g.Settle()
+}
+
+// Dead takes what the dead-letter queue holds.
+func (g *Guard) Dead() []types.Message { return g.DeadLetters.Take() }

@@ -1,0 +1,157 @@
+package campaign
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Case is one thing that is tried, on a worker's own fixture.
+type Case[W any] struct {
+	Name string // replays it, with its seed
+	Run  func(t *testing.T, w W, trial Trial)
+}
+
+// Part is one part of the campaign.
+type Part[W any] struct {
+	Cases  []Case[W]
+	Kinds  []string // of faults that have to strike in a soak
+	Sample int      // how many cases `make test` runs
+}
+
+// Trial is one run of a case.
+type Trial struct {
+	*rand.Rand
+	// Full: everything that the case could draw has to be tried, not one of it.
+	Full  bool
+	Tally *Tally
+}
+
+// enough is how often every kind of fault has to strike in a soak.
+const enough = 200
+
+// Run runs the campaign that the options choose. Each worker has a fixture of its own, so no case sees another one.
+func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Part[W]) {
+	tally := &Tally{}
+	drawn := make(chan job[W])
+	if o.Seed == 0 && !o.soaking() {
+		o.Seed = 1
+	}
+	for o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	if o.soaking() {
+		fmt.Fprintf(os.Stderr, "campaign: seed %d\n", o.Seed)
+		defer every(time.Minute, func() { fmt.Fprintf(os.Stderr, "%s campaign: %s\n", time.Now().Format(time.TimeOnly), tally) })()
+	}
+	go func() {
+		defer close(drawn)
+		draw(t, o, parts, drawn)
+	}()
+	var workers sync.WaitGroup
+	for n := range o.Workers {
+		workers.Go(func() {
+			t.Run(strconv.Itoa(n), func(t *testing.T) { work(t, fixture, drawn, Trial{Full: o.Full, Tally: tally}) })
+		})
+	}
+	workers.Wait()
+	t.Logf("campaign: seed %d: %s", o.Seed, tally)
+	if !o.soaking() {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "campaign: seed %d: %s", o.Seed, tally)
+	for _, part := range parts {
+		for _, kind := range tally.below(enough, part.Kinds) {
+			t.Errorf("%s struck less than %d times", kind, enough)
+		}
+	}
+}
+
+// job is a case with its own seed.
+type job[W any] struct {
+	Case[W]
+	seed uint64
+}
+
+// work runs cases until there are no more. The fixture is made with the first.
+func work[W any](t *testing.T, fixture func(*testing.T) W, drawn <-chan job[W], trial Trial) {
+	first, open := <-drawn
+	if !open {
+		return
+	}
+	w := fixture(t)
+	for j := first; open; j, open = <-drawn {
+		trial.Rand = rand.New(rand.NewPCG(j.seed, 0)) //nolint:gosec // a seed has to give the same again
+		well := t.Run(j.Name, func(t *testing.T) { j.Run(t, w, trial) })
+		trial.Tally.ended(well)
+		if !well {
+			t.Errorf("replay: go test ./internal/guard/settings -run '^TestCampaign$' -count 1 -args -campaign.seed %d -campaign.case '%s'",
+				j.seed, j.Name)
+		}
+	}
+}
+
+// draw chooses the cases.
+func draw[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) {
+	random := rand.New(rand.NewPCG(o.Seed, 1)) //nolint:gosec // a seed has to give the same again
+	switch {
+	case o.Case != "":
+		one(t, o, parts, drawn)
+	case o.Full:
+		for _, part := range parts {
+			for _, c := range part.Cases {
+				drawn <- job[W]{c, o.Seed}
+			}
+		}
+	case o.Minutes > 0:
+		for end := time.Now().Add(time.Duration(o.Minutes * float64(time.Minute))); time.Now().Before(end); {
+			for _, part := range parts {
+				drawn <- job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64()}
+			}
+		}
+	default:
+		for _, part := range parts {
+			for range part.Sample {
+				drawn <- job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64()}
+			}
+		}
+	}
+}
+
+func one[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) {
+	found := false
+	for _, part := range parts {
+		for _, c := range part.Cases {
+			if c.Name == o.Case {
+				found = true
+				drawn <- job[W]{c, o.Seed}
+			}
+		}
+	}
+	if !found {
+		t.Errorf("no case %q", o.Case)
+	}
+}
+
+// every does something again and again until it is stopped.
+func every(d time.Duration, do func()) (stop func()) {
+	ticker, ended := time.NewTicker(d), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				do()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(ended)
+	}
+}
