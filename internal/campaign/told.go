@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,27 +14,29 @@ type Change struct {
 	Setting, Resource string   // that it is about
 }
 
-// Told is how often people were told of a change: by the id of one of its events, or by setting and resource. What an
-// audit sums up counts where nothing else tells of it.
+// Told is how often people were told the same of a change: by the id of one of its events or, where an audit found it, by
+// setting and resource alone. What an audit sums up counts where nothing else tells of it.
 func (c Change) Told(mails []localawstest.Mail) int {
-	told, summed := 0, 0
+	told, summed := map[string]int{}, 0
 	for _, m := range mails {
+		status := m.MessageAttributes["status"].Value
 		switch {
-		case m.MessageAttributes["status"].Value == "summary":
-			summed += summarised(m.Message, c)
-		case c.isIn(m):
-			told++
+		case status == "summary":
+			summed = max(summed, summarised(m.Message, c))
+		case m.MessageAttributes["setting"].Value == c.Setting && strings.Contains(m.Message, c.Resource+"\n") && c.isIn(m.Message):
+			told[status]++
 		}
 	}
-	if told == 0 {
-		return min(summed, 1)
+	if len(told) == 0 {
+		return summed
 	}
-	return told
+	return slices.Max(slices.Collect(maps.Values(told)))
 }
 
-func (c Change) isIn(m localawstest.Mail) bool {
-	return slices.ContainsFunc(c.Events, func(id string) bool { return strings.Contains(m.Message, id) }) ||
-		m.MessageAttributes["setting"].Value == c.Setting && strings.Contains(m.Message, c.Resource)
+// isIn: what an audit found names no event.
+func (c Change) isIn(text string) bool {
+	return !strings.Contains(text, "\nevent ") ||
+		slices.ContainsFunc(c.Events, func(id string) bool { return strings.Contains(text, id) })
 }
 
 // summarised is 1 where a summary's text about the setting stands under its table, as it does for what is not in sync.
@@ -56,4 +59,15 @@ func having(mails []localawstest.Mail, attribute, value string) int {
 	return len(slices.DeleteFunc(slices.Clone(mails), func(m localawstest.Mail) bool {
 		return m.MessageAttributes[attribute].Value != value
 	}))
+}
+
+// Open reports whether the last that people were told of a setting asks them for something.
+func Open(mails []localawstest.Mail, setting string) bool {
+	open := false
+	for _, m := range mails {
+		if m.MessageAttributes["setting"].Value == setting {
+			open = m.MessageAttributes["severity"].Value == "critical"
+		}
+	}
+	return open
 }

@@ -97,6 +97,9 @@ func (a answer) says() string {
 var errCut = errors.New("connection cut by an injected fault")
 
 func (f Fault) matches(call request) bool {
+	if f.Kind == Stale && call.EventName != "" { // it writes
+		return false
+	}
 	matches := func(wanted, got string) bool { return wanted == "" || wanted == got }
 	return matches(f.Service, call.Service) && matches(f.Operation, call.Operation) && matches(f.AccessKeyID, call.AccessKeyID)
 }

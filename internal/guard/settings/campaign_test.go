@@ -2,14 +2,21 @@ package settings
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/campaign"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/ledger"
+	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
@@ -17,14 +24,14 @@ var options = campaign.Flags() //nolint:gochecknoglobals // flags are read befor
 
 // TestCampaign breaks storages under faults while the real functions guard them.
 func TestCampaign(t *testing.T) {
-	binaries := campaign.Build(t)
+	binaries, references := campaign.Build(t), &references{byCase: map[string]*reference{}}
 	fixture := func(t *testing.T) *fixture {
 		t.Helper()
-		s := &fixture{binaries: binaries}
+		s := &fixture{binaries: binaries, references: references}
 		s.furnish(t, localawstest.Start(t))
 		return s
 	}
-	campaign.Run(t, *options, fixture, undisturbedPart())
+	campaign.Run(t, *options, fixture, killPart(), stalePart(), droppedPart(), faultPart())
 }
 
 // guarded is an env that the real functions guard.
@@ -46,32 +53,28 @@ func newGuarded(t *testing.T, s *fixture, v variant) *guarded {
 		w.must(nil, kept.Put(t.Context(), resource, what, value))
 	}
 	g := &guarded{w, campaign.NewGuard(t, s.AWS, s.binaries, w.storage.Name, w.config, w.storage.Home)}
-	s.received(t) // creating it is no change
+	s.received() // creating it is no change
 	return g
 }
 
-// received takes the events since the last call, as EventBridge would put them into the queue.
-func (f *fixture) received(t *testing.T) []string {
-	t.Helper()
+// received takes the events since the last call.
+func (f *fixture) received() []localaws.Envelope {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var bodies []string
-	for _, event := range f.heard {
-		body, err := json.Marshal(event)
-		if err != nil {
-			t.Fatal(err)
-		}
-		bodies = append(bodies, string(body))
-	}
+	taken := f.heard
 	f.heard = nil
-	return bodies
+	return taken
 }
 
-// deliver puts events on the queue, and then those of what icaguard did, until nothing is left to do.
-func (g *guarded) deliver(events ...string) {
+// deliver puts events on the queue, as EventBridge does, and then those of what icaguard did, until nothing is left to do.
+func (g *guarded) deliver(events []localaws.Envelope) {
 	g.t.Helper()
-	for ; len(events) > 0; events = g.local.received(g.t) {
-		g.Requests.Send(events...)
+	for ; len(events) > 0; events = g.local.received() {
+		for _, event := range events {
+			body, err := json.Marshal(event)
+			g.must(body, err)
+			g.Requests.Send(string(body))
+		}
 		g.Settle()
 	}
 }
@@ -80,29 +83,213 @@ func (g *guarded) deliver(events ...string) {
 func (g *guarded) audit() {
 	g.t.Helper()
 	g.Audit(deployment.Audit)
-	g.deliver(g.local.received(g.t)...)
+	g.deliver(g.local.received())
 }
 
-// undisturbedPart breaks each setting in each way, and nothing disturbs icaguard.
-func undisturbedPart() campaign.Part[*fixture] {
-	part := campaign.Part[*fixture]{Sample: 6}
-	for _, c := range testCases() {
-		part.Cases = append(part.Cases, campaign.Case[*fixture]{
-			Name: "undisturbed/" + c.setting + "/" + c.name,
-			Run: func(t *testing.T, s *fixture, trial campaign.Trial) {
-				g := newGuarded(t, s, c.variant)
-				c.breakIt(g.env)
-				g.deliver(s.received(t)...)
-				g.audit()
-				if diff := cmp.Diff(g.before, g.state()); c.check == nil && diff != "" {
-					t.Errorf("state (-before +after):\n%s", diff)
-				}
-				mails := g.Mail.Take()
-				trial.Tally.Add("none", campaign.Count{
-					Steps: 1, Restores: campaign.Restores(mails), Alerts: campaign.Alerts(mails), DeadLetters: len(g.Dead()),
-				})
-			},
-		})
+// inject injects a fault into the calls of remediate.
+func (g *guarded) inject(fault localaws.Fault) (remove func()) {
+	fault.AccessKeyID, fault.Kill = g.Key(), g.Function.Kill
+	return g.local.Recorder().Inject(fault)
+}
+
+// reference is what comes of a way of breaking when nothing disturbs icaguard.
+type reference struct {
+	once   sync.Once
+	calls  []localaws.Call
+	writes map[string]int
+	state  map[string]string // without the names that are this env's alone
+	told   int               // how often people are told the same of it; 0: it needs none
+}
+
+// references are made once each.
+type references struct {
+	mu     sync.Mutex
+	byCase map[string]*reference
+}
+
+func (s *fixture) reference(t *testing.T, c testCase) *reference {
+	t.Helper()
+	s.references.mu.Lock()
+	r := s.references.byCase[c.setting+"/"+c.name]
+	if r == nil {
+		r = &reference{}
+		s.references.byCase[c.setting+"/"+c.name] = r
 	}
-	return part
+	s.references.mu.Unlock()
+	r.once.Do(func() {
+		g := newGuarded(t, s, c.variant)
+		c.breakIt(g.env)
+		change := g.change(c, s.received())
+		g.deliver(change.events)
+		g.audit()
+		r.calls, r.state = g.Calls(), g.neutral()
+		r.writes, r.told = writes(r.calls), change.Told(g.Mail.Take())
+		if c.check == nil {
+			if diff := cmp.Diff(g.before, g.state()); diff != "" {
+				t.Errorf("state after nothing disturbed icaguard (-before +after):\n%s", diff)
+			}
+		}
+	})
+	return r
+}
+
+// change is what a way of breaking changed, with the events of it.
+type change struct {
+	campaign.Change
+	events []localaws.Envelope
+}
+
+func (g *guarded) change(c testCase, events []localaws.Envelope) change {
+	made := change{events: events, Change: campaign.Change{Setting: c.setting}}
+	for _, setting := range g.engine.Settings {
+		if setting.ID == c.setting {
+			made.Resource = setting.On.ARN(g.storage)
+		}
+	}
+	for _, event := range events {
+		made.Events = append(made.Events, event.Detail.EventID)
+	}
+	return made
+}
+
+// neutral is the state without what another env has otherwise: names, and ids that AWS draws.
+func (g *guarded) neutral() map[string]string {
+	g.t.Helper()
+	n := strings.TrimPrefix(g.storage.Name, "lab-")
+	pairs := []string{
+		"lab-" + n, "lab-N", g.storage.Role.Name, "RoleN", "policy-" + n, "policy-N", "prefix-" + n, "prefix-N",
+		"second-" + n, "second-N", fmt.Sprintf("%032s", n), "ID",
+	}
+	drawn := regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|A(ROA|IDA|NPA)[A-Z0-9]{16,}|20\d\d-[0-9T:.Z-]+`)
+	state := g.state()
+	for setting, text := range state {
+		state[setting] = drawn.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), "DRAWN")
+	}
+	return state
+}
+
+// writes are what remediate wrote to what is guarded, by operation and resource.
+func writes(calls []localaws.Call) map[string]int {
+	counted := map[string]int{}
+	for _, call := range calls {
+		if call.Done && slices.Contains([]string{"s3", "iam", "kms"}, call.Service) && !reading.MatchString(call.Operation) {
+			counted[call.Operation]++
+		}
+	}
+	return counted
+}
+
+var reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
+
+// disturb breaks one setting in one way while faults strike, lets icaguard work off what it hears of it and an audit, and
+// checks what must hold whatever struck.
+type disturb struct {
+	kind   string // of fault, as it is counted
+	before func(*guarded)
+	// hear are the events that icaguard hears of those that happened.
+	hear func(*guarded, []localaws.Envelope) []localaws.Envelope
+	// during injects faults, which end when icaguard has worked off the events.
+	during func(*guarded) (remove func())
+	struck localaws.Kind
+}
+
+func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
+	t.Helper()
+	r := s.reference(t, c)
+	g := newGuarded(t, s, c.variant)
+	if d.before != nil {
+		d.before(g)
+	}
+	c.breakIt(g.env)
+	made := g.change(c, s.received())
+	heard, remove := made.events, func() {}
+	if d.hear != nil {
+		heard = d.hear(g, made.events)
+	}
+	if d.during != nil {
+		remove = d.during(g)
+	}
+	g.deliver(heard)
+	remove()
+	g.audit()
+	count := g.check(c, r, made)
+	count.Strikes += len(made.events) - len(heard)
+	trial.Tally.Add(d.kind, count)
+	if t.Failed() {
+		t.Logf("%s struck %d times", d.kind, count.Strikes)
+	}
+}
+
+// check checks what must hold in the end, and counts.
+func (g *guarded) check(c testCase, r *reference, made change) campaign.Count {
+	g.t.Helper()
+	mails, dead, calls := g.Mail.Take(), g.Dead(), g.Calls()
+	strikes := map[localaws.Kind]int{}
+	for _, call := range calls {
+		strikes[call.Fault]++
+	}
+	delete(strikes, "")
+	count := campaign.Count{
+		Steps: 1, Restores: campaign.Restores(mails), Alerts: campaign.Alerts(mails), DeadLetters: len(dead),
+	}
+	for _, n := range strikes {
+		count.Strikes += n
+	}
+	g.checkState(c, r, mails)
+	g.checkWrites(r, writes(calls), strikes)
+	for _, letter := range dead {
+		if reason := aws.ToString(letter.MessageAttributes["reason"].StringValue); reason == "" && count.Strikes < mostReceives {
+			g.t.Errorf("a dead letter that no fault explains, after %v: %s", strikes, aws.ToString(letter.Body))
+		} else if reason != "" {
+			g.t.Errorf("icaguard did not understand a message: %s: %s", reason, aws.ToString(letter.Body))
+		}
+	}
+	switch told := made.Told(mails); {
+	case r.told == 0: // nobody has to know
+	case told == 0:
+		count.Untold++
+	case told <= r.told:
+		count.Once++
+	default:
+		count.Twice++
+	}
+	return count
+}
+
+// mostReceives is how often a message comes before it is a dead letter.
+const mostReceives = 5
+
+// checkState: every setting is as it is when nothing disturbs icaguard, or people were told that it is not.
+func (g *guarded) checkState(c testCase, r *reference, mails []localawstest.Mail) {
+	g.t.Helper()
+	want, got := r.state, g.neutral()
+	for _, setting := range slices.Sorted(maps.Keys(want)) {
+		if want[setting] == got[setting] {
+			continue
+		}
+		diff := cmp.Diff(want[setting], got[setting])
+		if campaign.Open(mails, setting) {
+			g.t.Logf("%s differs, and people know (-undisturbed +now): %s", setting, diff)
+			continue
+		}
+		g.t.Errorf("%s differs, and nobody was told (-undisturbed +now): %s", setting, diff)
+	}
+	if c.check == nil {
+		if diff := cmp.Diff(g.before, g.state()); diff != "" && !campaign.Open(mails, c.setting) {
+			g.t.Errorf("state (-before +after):\n%s", diff)
+		}
+	}
+}
+
+// checkWrites: nothing is written more often than when nothing disturbs icaguard. Where it could not hear that a write was
+// done, or did not see it, it may be written once more for each such fault.
+func (g *guarded) checkWrites(r *reference, wrote map[string]int, strikes map[localaws.Kind]int) {
+	g.t.Helper()
+	again := strikes[localaws.Lost] + strikes[localaws.Stale]
+	for operation, times := range wrote {
+		if extra := times - r.writes[operation]; extra > again {
+			g.t.Errorf("%s was done %d times, undisturbed %d times, and %v explain %d more", operation, times, r.writes[operation],
+				strikes, again)
+		}
+	}
 }

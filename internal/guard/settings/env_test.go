@@ -42,7 +42,9 @@ type fixture struct {
 	mu    sync.Mutex
 	heard []localaws.Envelope // events of all envs
 
-	binaries campaign.Binaries // of the functions, where envs are guarded by them
+	// Where the real functions guard the envs.
+	binaries   campaign.Binaries
+	references *references
 }
 
 // hear keeps an event. The engine is asked directly here; the way of an event to it is the deployed guard's test.
