@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -21,11 +22,13 @@ type Part[W any] struct {
 	Cases  []Case[W]
 	Kinds  []string // of faults that have to strike in a soak
 	Sample int      // how many cases `make test` runs
+	Steps  bool     // its case takes random steps
 }
 
 // Trial is one run of a case.
 type Trial struct {
 	*rand.Rand
+	Seed uint64 // of this case
 	// Full: everything that the case could draw has to be tried, not one of it.
 	Full  bool
 	Tally *Tally
@@ -37,6 +40,9 @@ const enough = 200
 // Run runs the campaign that the options choose. Each worker has a fixture of its own, so no case sees another one.
 func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Part[W]) {
 	tally := &Tally{}
+	if o.Steps > 0 {
+		parts = slices.DeleteFunc(slices.Clone(parts), func(p Part[W]) bool { return !p.Steps })
+	}
 	drawn := make(chan job[W])
 	if o.Seed == 0 && !o.soaking() {
 		o.Seed = 1
@@ -55,7 +61,7 @@ func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Pa
 	var workers sync.WaitGroup
 	for n := range o.Workers {
 		workers.Go(func() {
-			t.Run(strconv.Itoa(n), func(t *testing.T) { work(t, fixture, drawn, Trial{Full: o.Full, Tally: tally}) })
+			t.Run(strconv.Itoa(n), func(t *testing.T) { work(t, o, fixture, drawn, Trial{Full: o.Full, Tally: tally}) })
 		})
 	}
 	workers.Wait()
@@ -78,19 +84,19 @@ type job[W any] struct {
 }
 
 // work runs cases until there are no more. The fixture is made with the first.
-func work[W any](t *testing.T, fixture func(*testing.T) W, drawn <-chan job[W], trial Trial) {
+func work[W any](t *testing.T, o Options, fixture func(*testing.T) W, drawn <-chan job[W], trial Trial) {
 	first, open := <-drawn
 	if !open {
 		return
 	}
 	w := fixture(t)
 	for j := first; open; j, open = <-drawn {
-		trial.Rand = rand.New(rand.NewPCG(j.seed, 0)) //nolint:gosec // a seed has to give the same again
+		trial.Seed, trial.Rand = j.seed, rand.New(rand.NewPCG(j.seed, 0)) //nolint:gosec // a seed has to give the same again
 		well := t.Run(j.Name, func(t *testing.T) { j.Run(t, w, trial) })
 		trial.Tally.ended(well)
 		if !well {
-			t.Errorf("replay: go test ./internal/guard/settings -run '^TestCampaign$' -count 1 -args -campaign.seed %d -campaign.case '%s'",
-				j.seed, j.Name)
+			t.Errorf("replay: go test ./internal/guard/settings -run '^TestCampaign$' -count 1 -args -campaign.seed %d -campaign.case '%s'%s",
+				j.seed, j.Name, o.howMany())
 		}
 	}
 }
@@ -101,6 +107,12 @@ func draw[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) 
 	switch {
 	case o.Case != "":
 		one(t, o, parts, drawn)
+	case o.Steps > 0:
+		for _, part := range parts {
+			for n := range o.Seeds {
+				drawn <- job[W]{part.Cases[0], o.Seed + uint64(n)}
+			}
+		}
 	case o.Full:
 		for _, part := range parts {
 			for _, c := range part.Cases {

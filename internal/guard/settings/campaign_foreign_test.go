@@ -24,9 +24,13 @@ type foreignChange struct {
 	drop func(w *env, n int) // nil: they only put
 }
 
-// foreignChanges are one for each document that others may own a part of.
-func foreignChanges() []foreignChange {
-	return append(foreignBucketChanges(), foreignRoleChanges()...)
+// foreignChanges are one for each document of the storage that others may own a part of.
+func (w *env) foreignChanges() []foreignChange {
+	changes := append(foreignBucketChanges(), foreignRoleChanges()...)
+	if w.storage.Key != nil {
+		changes = append(changes, foreignKeyChanges()...)
+	}
+	return changes
 }
 
 func foreignBucketChanges() []foreignChange {
@@ -110,11 +114,18 @@ func foreignRoleChanges() []foreignChange {
 				OpenIDConnectProviderArn: &w.storage.Provider.ARN, ClientID: aws.String(fmt.Sprintf("lab-%d.example.org", slot(n))),
 			}))
 		}},
+	}
+}
+
+func foreignKeyChanges() []foreignChange {
+	return []foreignChange{
 		{
-			name: "key policy", put: func(w *env, n int) { w.editKeyPolicy(slot(n), fmt.Sprintf(
-				`{"Sid":"Lab%d","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::210987654321:root"},"Action":"kms:Get%d*","Resource":"*"}`,
-				slot(n), n,
-			)) }, drop: func(w *env, n int) { w.editKeyPolicy(slot(n), "") },
+			name: "key policy", put: func(w *env, n int) {
+				w.editKeyPolicy(slot(n), fmt.Sprintf(
+					`{"Sid":"Lab%d","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::210987654321:root"},"Action":"kms:Get%d*","Resource":"*"}`,
+					slot(n), n,
+				))
+			}, drop: func(w *env, n int) { w.editKeyPolicy(slot(n), "") },
 		},
 		{name: "key tags", put: func(w *env, n int) {
 			w.must(w.kms.TagResource(w.t.Context(), &kms.TagResourceInput{

@@ -38,6 +38,7 @@ const secondPrefix = "second-" + secretPrefix
 type fixture struct {
 	*localaws.AWS
 	envs int
+	home bool // icaguard's own resources are made
 
 	mu    sync.Mutex
 	heard []localaws.Envelope // events of all envs
