@@ -130,6 +130,14 @@ func (s *fixture) reference(t *testing.T, c testCase) *reference {
 		state := g.state()
 		r.calls, r.state = g.Calls(), g.neutral(state)
 		r.writes, r.told = writes(r.calls), change.Told(g.Mail.Take())
+		for write, times := range r.writes {
+			if times > 1 && !several.MatchString(write) {
+				t.Errorf("nothing disturbed icaguard, and %s was done %d times", write, times)
+			}
+		}
+		if r.told == 0 && (c.want == guard.Restored || c.want == guard.ActionRequired) {
+			t.Errorf("nothing disturbed icaguard, and nobody was told")
+		}
 		if c.check == nil {
 			if diff := cmp.Diff(g.before, state); diff != "" {
 				t.Errorf("state after nothing disturbed icaguard (-before +after):\n%s", diff)
@@ -186,13 +194,16 @@ func writes(calls []localaws.Call) map[string]int {
 	counted := map[string]int{}
 	for _, call := range calls {
 		if call.Done && slices.Contains([]string{"s3", "iam", "kms"}, call.Service) && !reading.MatchString(call.Operation) {
-			counted[call.Operation]++
+			counted[call.Operation+" "+call.Resource]++
 		}
 	}
 	return counted
 }
 
-var reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
+var (
+	reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
+	several = regexp.MustCompile(`^(Add|Delete|Detach|Remove)`) // of a resource's parts, each by a call of its own
+)
 
 // disturb breaks one setting in one way while faults strike, lets icaguard work off what it hears of it and an audit, and
 // checks what must hold whatever struck.
@@ -265,6 +276,9 @@ func (g *guarded) check(c testCase, r *reference, made change) campaign.Count {
 	case r.told == 0: // nobody has to know
 	case told == 0:
 		count.Untold++
+		if c.want == guard.ActionRequired {
+			g.t.Errorf("it is not as ICA needs it, and nobody was told")
+		}
 	case told <= r.told:
 		count.Once++
 	default:
@@ -304,9 +318,9 @@ func (g *guarded) checkState(c testCase, r *reference, mails []localawstest.Mail
 func (g *guarded) checkWrites(r *reference, wrote map[string]int, strikes map[localaws.Kind]int) {
 	g.t.Helper()
 	again := strikes[localaws.Lost] + strikes[localaws.Stale]
-	for operation, times := range wrote {
-		if extra := times - r.writes[operation]; extra > again {
-			g.t.Errorf("%s was done %d times, undisturbed %d times, and %v explain %d more", operation, times, r.writes[operation],
+	for write, times := range wrote {
+		if extra := times - r.writes[write]; extra > again {
+			g.t.Errorf("%s was done %d times, undisturbed %d times, and %v explain %d more", write, times, r.writes[write],
 				strikes, again)
 		}
 	}
