@@ -7,6 +7,8 @@ SHELL       := /bin/bash
 STRICT := set -eu -o pipefail;
 
 CONFIG ?= ica.yaml
+MINUTES ?= 30
+SEED   ?= 0
 DIST   ?= dist
 GOOS   ?= linux
 GOARCH ?= arm64
@@ -54,6 +56,14 @@ test: setup lint ## Run every check and test
 	if [ -n "$${failed:-}" ]; then tools/failures.sh .tools/test.log; exit 1; fi
 	@tools/check-secrets.sh .tools/test.log
 	@cat docs/coverage.md
+
+# Without -v go test keeps what a test prints until it ends, so the test's binary runs by itself.
+.PHONY: soak
+soak: setup ## Break storages under faults for MINUTES=30, drawn from SEED, all that there is with FULL=1, or STEPS= random steps over SEEDS=20
+	@$(HOST_GO) test -c -o .tools/campaign.test ./internal/guard/settings
+	@cd internal/guard/settings && ../../../.tools/campaign.test -test.run '^TestCampaign$$' -test.timeout 0 \
+	  -campaign.minutes '$(MINUTES)' -campaign.seed '$(SEED)' -campaign.full='$(if $(FULL),true,false)' \
+	  -campaign.steps '$(or $(STEPS),0)' -campaign.seeds '$(or $(SEEDS),20)'
 
 .PHONY: lint
 lint: setup ## Check style, format and the module files

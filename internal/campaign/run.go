@@ -22,16 +22,25 @@ type Part[W any] struct {
 	Cases  []Case[W]
 	Kinds  []string // of faults that have to strike in a soak
 	Sample int      // how many cases `make test` runs
+	Weight int      // how many cases a soak draws for one of another part; 0: one
 	Steps  bool     // its case takes random steps
 }
 
 // Trial is one run of a case.
 type Trial struct {
 	*rand.Rand
-	Seed uint64 // of this case
 	// Full: everything that the case could draw has to be tried, not one of it.
 	Full  bool
 	Tally *Tally
+
+	name string
+	seed uint64
+	more string // further flags
+}
+
+// String is what replays it.
+func (t Trial) String() string {
+	return fmt.Sprintf("-campaign.seed %d -campaign.case '%s'%s", t.seed, t.name, t.more)
 }
 
 // enough is how often every kind of fault has to strike in a soak.
@@ -91,19 +100,18 @@ func work[W any](t *testing.T, o Options, fixture func(*testing.T) W, drawn <-ch
 	}
 	w := fixture(t)
 	for j := first; open; j, open = <-drawn {
-		trial.Seed, trial.Rand = j.seed, rand.New(rand.NewPCG(j.seed, 0)) //nolint:gosec // a seed has to give the same again
+		trial.Rand, trial.name, trial.seed, trial.more = seeded(j.seed), j.Name, j.seed, o.howMany()
 		well := t.Run(j.Name, func(t *testing.T) { j.Run(t, w, trial) })
 		trial.Tally.ended(well)
 		if !well {
-			t.Errorf("replay: go test ./internal/guard/settings -run '^TestCampaign$' -count 1 -args -campaign.seed %d -campaign.case '%s'%s",
-				j.seed, j.Name, o.howMany())
+			t.Errorf("replay: go test ./internal/guard/settings -run '^TestCampaign$' -count 1 -args %s", trial)
 		}
 	}
 }
 
 // draw chooses the cases.
 func draw[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) {
-	random := rand.New(rand.NewPCG(o.Seed, 1)) //nolint:gosec // a seed has to give the same again
+	random := seeded(o.Seed)
 	switch {
 	case o.Case != "":
 		one(t, o, parts, drawn)
@@ -122,16 +130,24 @@ func draw[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) 
 	case o.Minutes > 0:
 		for end := time.Now().Add(time.Duration(o.Minutes * float64(time.Minute))); time.Now().Before(end); {
 			for _, part := range parts {
-				drawn <- job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64()}
+				for range max(1, part.Weight) {
+					drawn <- job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64()}
+				}
 			}
 		}
 	default:
 		for _, part := range parts {
+			random := seeded(o.Seed) // parts with the same ways try the same ones, and share what is known of them
 			for range part.Sample {
 				drawn <- job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64()}
 			}
 		}
 	}
+}
+
+// seeded draws the same again for the same seed.
+func seeded(seed uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // nothing here is a secret
 }
 
 func one[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) {

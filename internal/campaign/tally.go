@@ -33,6 +33,7 @@ type Tally struct {
 	byKind map[string]Count
 	cases  int
 	failed int
+	untold []string // cases with a change that nobody was told of
 }
 
 // Add adds to what came of one kind of fault.
@@ -43,6 +44,13 @@ func (t *Tally) Add(kind string, c Count) {
 		t.byKind = map[string]Count{}
 	}
 	t.byKind[kind] = t.byKind[kind].plus(c)
+}
+
+// Untold keeps the cases with a change that nobody was told of, to be looked at.
+func (t *Tally) Untold(trial Trial) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.untold = append(t.untold, trial.String())
 }
 
 func (t *Tally) ended(well bool) {
@@ -69,6 +77,9 @@ func (t *Tally) String() string {
 	}
 	line(table, "all", all)
 	_ = table.Flush() // a strings.Builder never fails
+	for _, replay := range t.untold {
+		fmt.Fprintf(&b, "nobody was told in: %s\n", replay)
+	}
 	return b.String()
 }
 

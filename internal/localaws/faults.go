@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -84,13 +86,9 @@ func (s *staleReads) answer(asked string, times int, read func() (answer, error)
 	return answer{before.first.Status, before.first.Header.Clone(), before.first.Body}, true, nil
 }
 
-// says is what an answer says, without the id that every failed call's body has.
+// says is what an answer says, without the id that every answer has in some protocols.
 func (a answer) says() string {
-	if a.Status < http.StatusBadRequest {
-		return string(a.Body)
-	}
-	code, _ := errorOf(a)
-	return code
+	return strconv.Itoa(a.Status) + string(regexp.MustCompile(`<RequestI[dD]>[^<]*`).ReplaceAll(a.Body, nil))
 }
 
 // errCut makes the recorder break the connection to the caller.

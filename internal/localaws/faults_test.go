@@ -33,6 +33,82 @@ func TestFaults(t *testing.T) {
 	t.Run("hit whom they name", b.faultsHitWhomTheyName)
 	t.Run("are retried away by the SDK", b.faultsAreRetriedAway)
 	t.Run("slow", b.slowFault)
+	t.Run("after the first calls", b.faultsSkip)
+	t.Run("killed", b.killedFault)
+	t.Run("stale", b.staleFault)
+}
+
+func (b *env) faultsSkip(t *testing.T) {
+	b.clients(1)
+	b.Recorder().Inject(localaws.Fault{Operation: "ListRoles", Kind: localaws.Denied, Skip: 2, Times: 1})
+	for i := range 4 {
+		if _, err := b.iam.ListRoles(t.Context(), &iam.ListRolesInput{}); (err != nil) != (i == 2) {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
+}
+
+func (b *env) killedFault(t *testing.T) {
+	b.clients(1)
+	b.Recorder().ResetCalls()
+	b.take()
+	killed, doneBefore := 0, false
+	b.Recorder().Inject(localaws.Fault{Operation: "CreateRole", Kind: localaws.Killed, Times: 1, Kill: func() {
+		killed++
+		doneBefore = len(b.take()) == 1
+	}})
+	if _, err := b.iam.CreateRole(
+		t.Context(), &iam.CreateRoleInput{RoleName: aws.String("killed"), AssumeRolePolicyDocument: aws.String(trust)},
+	); err == nil {
+		t.Error("the caller heard an answer")
+	}
+	call := b.Recorder().Calls()[0]
+	if killed != 1 || !doneBefore || call.Fault != localaws.Killed || !call.Done || call.Status != 0 {
+		t.Errorf("killed %d times, done before %v, call %+v", killed, doneBefore, call)
+	}
+}
+
+// staleFault repeats the first answer of each read where AWS's own is another one by now, and no answer of a write.
+func (b *env) staleFault(t *testing.T) {
+	b.clients(1)
+	name, other := aws.String("stale"), aws.String("other")
+	put := func(description string) {
+		t.Helper()
+		if _, err := b.iam.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: name, Description: &description}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(name *string, want string) {
+		t.Helper()
+		out, err := b.iam.GetRole(t.Context(), &iam.GetRoleInput{RoleName: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, *name, aws.ToString(out.Role.Description), want)
+	}
+	for _, role := range []*string{name, other} {
+		if _, err := b.iam.CreateRole(t.Context(), &iam.CreateRoleInput{
+			RoleName: role, AssumeRolePolicyDocument: aws.String(trust), Description: aws.String("one"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer b.Recorder().Inject(localaws.Fault{Service: "iam", Kind: localaws.Stale, Times: 2})()
+	expect(name, "one")
+	expect(name, "one") // is so
+	b.Recorder().ResetCalls()
+	put("two")
+	expect(name, "one")
+	expect(other, "one")
+	expect(name, "one")
+	expect(name, "two")
+	struck := 0
+	for _, call := range b.Recorder().Calls() {
+		if call.Fault == localaws.Stale {
+			struck++
+		}
+	}
+	equal(t, "stale answers", struck, 2)
 }
 
 // clients makes clients that show a fault after so many attempts.

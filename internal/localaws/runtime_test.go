@@ -112,6 +112,20 @@ func TestFunctionFails(t *testing.T) {
 	}
 }
 
+func TestFunctionIsKilled(t *testing.T) {
+	function := startEcho(t, time.Minute, nil)
+	function.Kill()           // there is no process yet
+	invoke(t, function, `{}`) // now there is
+	time.AfterFunc(100*time.Millisecond, function.Kill)
+	result := invoke(t, function, `{"Records":[{"messageId":"1","body":"hang"}]}`)
+	if result.FunctionError == "" || !strings.Contains(string(result.Payload), "signal: killed") {
+		t.Errorf("%q %s", result.FunctionError, result.Payload)
+	}
+	if after := invoke(t, function, `{}`); after.FunctionError != "" || after.InitDuration == 0 {
+		t.Errorf("the next start is not cold: %+v", after)
+	}
+}
+
 func TestFunctionFailsToStart(t *testing.T) {
 	function := startEcho(t, time.Second, map[string]string{"FAIL_INIT": "1"})
 	for range 2 {

@@ -50,7 +50,7 @@ func killPart() campaign.Part[*fixture] {
 			kill(k + 1)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("kill", run), Kinds: []string{kind}, Sample: 8}
+	return campaign.Part[*fixture]{Cases: wayCases("kill", run), Kinds: []string{kind}, Sample: 5, Weight: 2}
 }
 
 // stalePart lets reads answer what was before the break, or before the restore, one to three times each.
@@ -59,16 +59,22 @@ func stalePart() campaign.Part[*fixture] {
 	run := func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
 		stale := func(depth int, beforeBreak bool) {
 			inject := func(g *guarded) func() {
+				var ends []func()
 				for _, service := range []string{"s3", "iam", "kms", "ssm"} {
-					g.inject(localaws.Fault{Service: service, Kind: localaws.Stale, Times: depth})
+					ends = append(ends, g.inject(localaws.Fault{Service: service, Kind: localaws.Stale, Times: depth}))
 				}
-				return func() {}
+				return func() {
+					for _, end := range ends {
+						end()
+					}
+				}
 			}
 			d := disturb{kind: kind(depth), during: inject}
 			if beforeBreak {
-				d.during, d.before = nil, func(g *guarded) {
-					inject(g)
+				d.during, d.before = nil, func(g *guarded) func() {
+					end := inject(g)
 					g.readAll()
+					return end
 				}
 			}
 			d.run(t, s, c, trial)
@@ -82,7 +88,7 @@ func stalePart() campaign.Part[*fixture] {
 			stale(depth, true)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("stale", run), Kinds: []string{kind(1), kind(2), kind(3)}, Sample: 6}
+	return campaign.Part[*fixture]{Cases: wayCases("stale", run), Kinds: []string{kind(1), kind(2), kind(3)}, Sample: 4, Weight: 3}
 }
 
 // readAll lets remediate check everything, which finds nothing to do.
@@ -115,7 +121,7 @@ func droppedPart() campaign.Part[*fixture] {
 			events = drop(which)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("dropped", run), Kinds: []string{kind}, Sample: 5}
+	return campaign.Part[*fixture]{Cases: wayCases("dropped", run), Kinds: []string{kind}, Sample: 3}
 }
 
 // routed reports whether somebody listens to an event: dropping another one is no fault.
@@ -130,12 +136,7 @@ func (g *guarded) routed(e localaws.Envelope) bool {
 func faultPart() campaign.Part[*fixture] {
 	kinds := []localaws.Kind{localaws.Slow, localaws.Throttled, localaws.ServerError, localaws.Cut, localaws.Denied}
 	run := func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
-		var operations []string
-		for _, call := range s.reference(t, c).calls {
-			operations = append(operations, call.Operation)
-		}
-		slices.Sort(operations)
-		operations = slices.Compact(operations)
+		operations := s.reference(t, c).operations
 		if !trial.Full {
 			times := trial.IntN(7) // of 7, the SDK's retries hide the first two
 			faulty(kinds[trial.IntN(len(kinds))], operations[trial.IntN(len(operations))], times).run(t, s, c, trial)
@@ -149,15 +150,15 @@ func faultPart() campaign.Part[*fixture] {
 			}
 		}
 	}
-	part := campaign.Part[*fixture]{Cases: wayCases("faulty", run), Sample: 8}
+	part := campaign.Part[*fixture]{Cases: wayCases("faulty", run), Sample: 5, Weight: 3}
 	for _, kind := range kinds {
 		part.Kinds = append(part.Kinds, string(kind))
 	}
 	return part
 }
 
-// faulty lets an operation go wrong so many times; 0: until all events are worked off. A few slow calls take longer than the
-// functions wait, lasting ones do not.
+// faulty lets an operation go wrong so many times, wherever they fall; 0: until all events are worked off. A few slow calls
+// take longer than the functions wait, lasting ones do not.
 func faulty(kind localaws.Kind, operation string, times int) disturb {
 	fault := localaws.Fault{Operation: operation, Kind: kind, Times: times}
 	if kind == localaws.Slow {
@@ -165,5 +166,11 @@ func faulty(kind localaws.Kind, operation string, times int) disturb {
 			fault.Delay = time.Second
 		}
 	}
-	return disturb{kind: string(kind), during: func(g *guarded) func() { return g.inject(fault) }}
+	return disturb{kind: string(kind), during: func(g *guarded) func() {
+		end := g.inject(fault)
+		if times > 0 {
+			return func() {}
+		}
+		return end
+	}}
 }

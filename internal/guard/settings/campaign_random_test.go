@@ -110,7 +110,7 @@ func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
 	f.guarded = s.guard(t, f.members[0].env)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("seed %d\n%s", trial.Seed, strings.Join(f.log, "\n"))
+			t.Logf("%s\n%s", trial, strings.Join(f.log, "\n"))
 		}
 	})
 	for n, m := range f.members {

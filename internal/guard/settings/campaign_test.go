@@ -100,11 +100,12 @@ func (g *guarded) inject(fault localaws.Fault) (remove func()) {
 
 // reference is what comes of a way of breaking when nothing disturbs icaguard.
 type reference struct {
-	once   sync.Once
-	calls  []localaws.Call
-	writes map[string]int
-	state  map[string]string // without the names that are this env's alone
-	told   int               // how often people are told the same of it; 0: it needs none
+	once       sync.Once
+	calls      []localaws.Call
+	operations []string // of what the events made icaguard call
+	writes     map[string]int
+	state      map[string]string // without the names that are this env's alone
+	told       int               // how often people are told the same of it; 0: they need not know
 }
 
 // references are made once each.
@@ -127,16 +128,37 @@ func (s *fixture) reference(t *testing.T, c testCase) *reference {
 		c.breakIt(g.env)
 		change := g.change(c, s.received())
 		g.deliver(change.events)
+		r.operations = operations(g.Calls())
 		g.audit()
-		r.calls, r.state = g.Calls(), g.neutral()
+		if len(r.operations) == 0 { // no event tells of it
+			r.operations = operations(g.Calls())
+		}
+		state := g.state()
+		r.calls, r.state = g.Calls(), g.neutral(state)
 		r.writes, r.told = writes(r.calls), change.Told(g.Mail.Take())
+		for write, times := range r.writes {
+			if times > 1 && !several.MatchString(write) {
+				t.Errorf("nothing disturbed icaguard, and %s was done %d times", write, times)
+			}
+		}
+		if r.told == 0 && (c.want == guard.Restored || c.want == guard.ActionRequired) {
+			t.Errorf("nothing disturbed icaguard, and nobody was told")
+		}
 		if c.check == nil {
-			if diff := cmp.Diff(g.before, g.state()); diff != "" {
+			if diff := cmp.Diff(g.before, state); diff != "" {
 				t.Errorf("state after nothing disturbed icaguard (-before +after):\n%s", diff)
 			}
 		}
 	})
 	return r
+}
+
+func operations(calls []localaws.Call) (names []string) {
+	for _, call := range calls {
+		names = append(names, call.Operation)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // change is what a way of breaking changed, with the events of it.
@@ -158,20 +180,19 @@ func (g *guarded) change(c testCase, events []localaws.Envelope) change {
 	return made
 }
 
-// neutral is the state without what another env has otherwise: names, and ids that AWS draws.
-func (g *guarded) neutral() map[string]string {
-	g.t.Helper()
+// neutral is a state without what another env has otherwise: names, and ids that AWS draws.
+func (g *guarded) neutral(state map[string]string) map[string]string {
 	n := strings.TrimPrefix(g.storage.Name, "lab-")
 	pairs := []string{
 		"lab-" + n, "lab-N", g.storage.Role.Name, "RoleN", "policy-" + n, "policy-N", "prefix-" + n, "prefix-N",
 		"second-" + n, "second-N", fmt.Sprintf("%032s", n), "ID",
 	}
 	drawn := regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|A(ROA|IDA|NPA)[A-Z0-9]{16,}|20\d\d-[0-9T:.Z-]+`)
-	state := g.state()
+	neutral := map[string]string{}
 	for setting, text := range state {
-		state[setting] = drawn.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), "DRAWN")
+		neutral[setting] = drawn.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), "DRAWN")
 	}
-	return state
+	return neutral
 }
 
 // writes are what remediate wrote to what is guarded, by operation and resource.
@@ -179,48 +200,55 @@ func writes(calls []localaws.Call) map[string]int {
 	counted := map[string]int{}
 	for _, call := range calls {
 		if call.Done && slices.Contains([]string{"s3", "iam", "kms"}, call.Service) && !reading.MatchString(call.Operation) {
-			counted[call.Operation]++
+			counted[call.Operation+" "+call.Resource]++
 		}
 	}
 	return counted
 }
 
-var reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
+var (
+	reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
+	several = regexp.MustCompile(`^(Add|Delete|Detach|Remove)`) // of a resource's parts, each by a call of its own
+)
 
 // disturb breaks one setting in one way while faults strike, lets icaguard work off what it hears of it and an audit, and
 // checks what must hold whatever struck.
 type disturb struct {
-	kind   string // of fault, as it is counted
-	before func(*guarded)
+	kind string // of fault, as it is counted
+	// before injects faults before anything is broken, which end as those do.
+	before func(*guarded) (end func())
 	// hear are the events that icaguard hears of those that happened.
 	hear func(*guarded, []localaws.Envelope) []localaws.Envelope
 	// during injects faults, which end when icaguard has worked off the events.
-	during func(*guarded) (remove func())
-	struck localaws.Kind
+	during func(*guarded) (end func())
 }
 
 func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
 	t.Helper()
 	r := s.reference(t, c)
 	g := newGuarded(t, s, c.variant)
+	end := func() {}
 	if d.before != nil {
-		d.before(g)
+		end = d.before(g)
 	}
 	c.breakIt(g.env)
 	made := g.change(c, s.received())
-	heard, remove := made.events, func() {}
+	heard := made.events
 	if d.hear != nil {
 		heard = d.hear(g, made.events)
 	}
 	if d.during != nil {
-		remove = d.during(g)
+		end = d.during(g)
 	}
 	g.deliver(heard)
-	remove()
+	end()
 	g.audit()
 	count := g.check(c, r, made)
 	count.Strikes += len(made.events) - len(heard)
 	trial.Tally.Add(d.kind, count)
+	if count.Untold > 0 {
+		trial.Tally.Untold(trial)
+	}
 	if t.Failed() {
 		t.Logf("%s struck %d times", d.kind, count.Strikes)
 	}
@@ -254,6 +282,9 @@ func (g *guarded) check(c testCase, r *reference, made change) campaign.Count {
 	case r.told == 0: // nobody has to know
 	case told == 0:
 		count.Untold++
+		if c.want == guard.ActionRequired {
+			g.t.Errorf("it is not as ICA needs it, and nobody was told")
+		}
 	case told <= r.told:
 		count.Once++
 	default:
@@ -268,7 +299,8 @@ const mostReceives = 5
 // checkState: every setting is as it is when nothing disturbs icaguard, or people were told that it is not.
 func (g *guarded) checkState(c testCase, r *reference, mails []localawstest.Mail) {
 	g.t.Helper()
-	want, got := r.state, g.neutral()
+	state := g.state()
+	want, got := r.state, g.neutral(state)
 	for _, setting := range slices.Sorted(maps.Keys(want)) {
 		if want[setting] == got[setting] {
 			continue
@@ -281,7 +313,7 @@ func (g *guarded) checkState(c testCase, r *reference, mails []localawstest.Mail
 		g.t.Errorf("%s differs, and nobody was told (-undisturbed +now): %s", setting, diff)
 	}
 	if c.check == nil {
-		if diff := cmp.Diff(g.before, g.state()); diff != "" && !campaign.Open(mails, c.setting) {
+		if diff := cmp.Diff(g.before, state); diff != "" && !campaign.Open(mails, c.setting) {
 			g.t.Errorf("state (-before +after):\n%s", diff)
 		}
 	}
@@ -292,9 +324,9 @@ func (g *guarded) checkState(c testCase, r *reference, mails []localawstest.Mail
 func (g *guarded) checkWrites(r *reference, wrote map[string]int, strikes map[localaws.Kind]int) {
 	g.t.Helper()
 	again := strikes[localaws.Lost] + strikes[localaws.Stale]
-	for operation, times := range wrote {
-		if extra := times - r.writes[operation]; extra > again {
-			g.t.Errorf("%s was done %d times, undisturbed %d times, and %v explain %d more", operation, times, r.writes[operation],
+	for write, times := range wrote {
+		if extra := times - r.writes[write]; extra > again {
+			g.t.Errorf("%s was done %d times, undisturbed %d times, and %v explain %d more", write, times, r.writes[write],
 				strikes, again)
 		}
 	}
