@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/icaguard/icaguard/internal/testlab"
+	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
 
 // Tests of all packages take -update; this one has no golden files.
@@ -15,7 +15,7 @@ var _ = flag.Bool("update", false, "rewrite golden files")
 // TestDemo plays the demo, which fails by itself unless everything is read back as restored. What people see must show
 // the way that an event of another region takes.
 func TestDemo(t *testing.T) {
-	testlab.DependOn(t, "cdk", "functions/remediate", "functions/validate")
+	localawstest.DependOn(t, "cdk", "functions/remediate", "functions/validate")
 	t.Chdir("../..")
 	var screen bytes.Buffer
 	if err := run(t.Context(), &screen); err != nil {

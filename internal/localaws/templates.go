@@ -129,11 +129,9 @@ func (t Templates) Grants(role string, oldNew ...string) (Grants, error) {
 		if len(document) == 0 {
 			return nil
 		}
-		parsed, err := policy.Parse(names.Replace(string(document)))
-		if err != nil {
+		if err := add(to, names.Replace(string(document))); err != nil {
 			return fmt.Errorf("%w: %w", errUnresolved, err)
 		}
-		*to = append(*to, parsed.Statements()...)
 		return nil
 	}
 	var errs []error

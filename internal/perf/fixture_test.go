@@ -39,7 +39,7 @@ const (
 // build builds a command as `make build` builds the functions, but for this machine. It lives as long as the test.
 func build(t testing.TB, command string) string {
 	t.Helper()
-	testlab.DependOn(t, command)
+	localawstest.DependOn(t, command)
 	binary := filepath.Join(t.TempDir(), "bootstrap")
 	run(t, "go", "build", "-trimpath", "-ldflags", "-s -w", "-tags", "lambda.norpc", "-o", binary, module+command)
 	return binary

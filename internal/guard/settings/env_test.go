@@ -36,7 +36,9 @@ const secondPrefix = "second-" + secretPrefix
 // fixture is a local AWS with room for many envs.
 type fixture struct {
 	*localaws.AWS
-	envs int
+	envs  int
+	once  sync.Once
+	synth localaws.Templates // of a storage for each variant of the test cases
 
 	mu    sync.Mutex
 	heard []localaws.Envelope // events of all envs
@@ -132,22 +134,39 @@ func newEnv(t *testing.T, local *fixture, v variant) *env {
 		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 	}
-	keyLine := ""
+	key := ""
 	if v.key || v.previous {
 		out, err := w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
 		w.must(out, err)
-		if keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn); v.previous {
-			v.storage, keyLine = "kms: {previousKeys: [\""+aws.ToString(out.KeyMetadata.Arn)+"\"]}", ""
-		}
+		key = aws.ToString(out.KeyMetadata.Arn)
 	}
-	parameters := fmt.Sprintf(`"ssm:/ica/prefix-%d"`, n)
 	w.putParameter(fmt.Sprintf("/ica/prefix-%d", n), secretPrefix)
 	if v.second {
-		parameters = fmt.Sprintf(`[%s, "ssm:/ica/second-%d"]`, parameters, n)
 		w.putParameter(fmt.Sprintf("/ica/second-%d", n), secondPrefix)
 	}
-	w.configure(fmt.Sprintf(`
-storages:
+	w.configure("storages:" + v.text(n, n, key))
+	if v.previous {
+		w.storage = guard.OnKey.Each(w.storage)[0]
+	}
+	w.authorize(v, n, key)
+	w.create()
+	return w
+}
+
+// text is the storage of the n-th env in an ica.yaml, with the id of a provider.
+func (v variant) text(n, provider int, key string) string {
+	keyLine := ""
+	switch {
+	case v.previous:
+		v.storage = "kms: {previousKeys: [\"" + key + "\"]}"
+	case v.key:
+		keyLine = "kmsKeyArn: " + key
+	}
+	parameters := fmt.Sprintf(`"ssm:/ica/prefix-%d"`, n)
+	if v.second {
+		parameters = fmt.Sprintf(`[%s, "ssm:/ica/second-%d"]`, parameters, n)
+	}
+	return fmt.Sprintf(`
   - name: lab-%[1]d
     icaRegion: US
     %[4]s
@@ -162,13 +181,8 @@ storages:
       description: for ICA
       sessionNamePrefix: %[6]s
       %[3]s
-    oidcProvider: {id: "%032[1]d"}
-`, n, v.bucket, v.role, v.storage, keyLine, parameters))
-	if v.previous {
-		w.storage = guard.OnKey.Each(w.storage)[0]
-	}
-	w.create()
-	return w
+    oidcProvider: {id: "%032[7]d"}
+`, n, v.bucket, v.role, v.storage, keyLine, parameters, provider)
 }
 
 func (w *env) putParameter(name, value string) {
@@ -245,6 +259,7 @@ func (w *env) handle(requests ...guard.Request) []guard.Outcome {
 	if len(failed) != 0 {
 		w.t.Fatal(failed)
 	}
+	w.expectNoRefusal()
 	return w.engine.Sorted(outcomes)
 }
 
@@ -322,6 +337,7 @@ func (w *env) state() map[string]string {
 		}
 		state[setting.ID] = string(text)
 	}
+	w.expectNoRefusal()
 	return state
 }
 

@@ -73,7 +73,7 @@ func deploy(t *testing.T) *env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testlab.DependOn(t, "cdk", "functions/remediate", "functions/validate")
+	localawstest.DependOn(t, "cdk", "functions/remediate", "functions/validate")
 	w := &env{t: t, local: localawstest.Start(t)}
 	w.Lab = testlab.Configure(t, w.local, string(text))
 	_, err = ssm.NewFromConfig(w.local.DirectConfig(testlab.Region)).PutParameter(t.Context(), &ssm.PutParameterInput{
@@ -117,7 +117,7 @@ func (w *env) testBaseline() {
 // firstCheck is what a deploy ends with: documents that others write too are the guard's to write, not CloudFormation's.
 func (w *env) firstCheck() {
 	w.t.Helper()
-	requests := queue.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
+	requests := queue.Queue{SQS: sqs.NewFromConfig(w.local.DirectConfig(testlab.Region)), URL: w.poller.QueueURL}
 	w.must(errors.Join(requests.Post(w.t.Context(), []guard.Delayed{{}})...))
 	_, err := localaws.Drain(w.t.Context(), w.poller)
 	w.must(err)
