@@ -20,6 +20,18 @@ type Grants struct {
 	Function string             // ARN of the Lambda function whose credentials they are; "": none's
 }
 
+// Without are the grants without an action: no statement allows it by its name any more.
+func (g Grants) Without(action string) Grants {
+	g.Identity = slices.Clone(g.Identity)
+	for i, s := range g.Identity {
+		if !s.IsDeny() {
+			s.Action = slices.DeleteFunc(slices.Clone(s.Action), func(a string) bool { return a == action })
+			g.Identity[i] = s
+		}
+	}
+	return g
+}
+
 // Refusal is a call that the caller's policies do not allow.
 type Refusal struct {
 	AccessKeyID, Operation, Action, Resource string
@@ -54,6 +66,13 @@ func (r *Recorder) Authorize(accessKeyID string, g Grants) {
 		judged = before.judged
 	}
 	r.authorities[accessKeyID] = &authority{g, judged}
+}
+
+// Free lets an access key do everything again.
+func (r *Recorder) Free(accessKeyID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.authorities, accessKeyID)
 }
 
 // TakeRefusals answers and forgets what was refused to an access key.

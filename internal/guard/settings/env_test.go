@@ -87,6 +87,8 @@ func newFixture(t *testing.T) *fixture {
 type env struct {
 	t        *testing.T
 	local    *fixture
+	number   int // of its names
+	variant  variant
 	config   string // its ica.yaml
 	key      string // access key of the engine, which tells its calls from the test's and from other envs'
 	storage  icaconfig.Storage
@@ -129,7 +131,7 @@ func newEnv(t *testing.T, local *fixture, v variant) *env {
 	local.envs++
 	n := local.envs
 	w := &env{
-		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), store: &memoryStore{},
+		t: t, local: local, number: n, variant: v, key: fmt.Sprintf("AKIAGUARD%d", n), store: &memoryStore{},
 		s3:  awsclient.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
 		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
@@ -148,7 +150,7 @@ func newEnv(t *testing.T, local *fixture, v variant) *env {
 	if v.previous {
 		w.storage = guard.OnKey.Each(w.storage)[0]
 	}
-	w.authorize(v, n, key)
+	w.authorize()
 	w.create()
 	return w
 }
@@ -192,10 +194,11 @@ func (w *env) putParameter(name, value string) {
 	}))
 }
 
-// configure makes the engine for an ica.yaml.
+// configure makes the engine for an ica.yaml, of which nothing is synthesised until it is authorized.
 func (w *env) configure(text string) {
 	w.t.Helper()
 	w.config = text
+	w.local.Recorder().Free(w.key)
 	file, err := icaconfig.Parse("ica.yaml", []byte(text))
 	if err != nil {
 		w.t.Fatal(err)

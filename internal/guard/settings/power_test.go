@@ -43,7 +43,7 @@ func keyOf(n int) string {
 func (f *fixture) templates(t *testing.T) localaws.Templates {
 	t.Helper()
 	f.once.Do(func() {
-		text := "storages:"
+		text := "organization: o-matrix0000\nstorages:"
 		for _, v := range variants() {
 			n, _ := v.number()
 			text += v.text(n, firstNumber, keyOf(n))
@@ -53,21 +53,36 @@ func (f *fixture) templates(t *testing.T) localaws.Templates {
 	return f.synth
 }
 
-// authorize gives the env's engine the policies of its variant. Of one that no test case has there are none.
-func (w *env) authorize(v variant, n int, key string) {
+// authorize gives the env's engine the policies of its variant, as for the key and the organization that it names now. Of a
+// variant that no test case has there are none.
+func (w *env) authorize() {
 	w.t.Helper()
-	of, known := v.number()
-	if !known {
-		return
+	if grants, known := w.grants(); known {
+		w.local.Recorder().Identify(w.key, localaws.AssumedRole(w.local.Account(), guard.RemediateFunction, guard.RemediateFunction))
+		w.local.Recorder().Authorize(w.key, grants)
 	}
-	grants, err := w.local.templates(w.t).Grants(guard.RemediateFunction,
-		keyOf(of), key, fmt.Sprintf("%032d", firstNumber), fmt.Sprintf("%032d", n), fmt.Sprint(of), fmt.Sprint(n))
+}
+
+func (w *env) grants() (g localaws.Grants, known bool) {
+	w.t.Helper()
+	of, known := w.variant.number()
+	if !known {
+		return g, false
+	}
+	names := []string{fmt.Sprintf("%032d", firstNumber), fmt.Sprintf("%032d", w.number), fmt.Sprint(of), fmt.Sprint(w.number)}
+	if w.storage.Key != nil {
+		names = append([]string{keyOf(of), w.storage.Key.ARN}, names...)
+	}
+	g, err := w.local.templates(w.t).Grants(guard.RemediateFunction, names...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	grants.Function = w.storage.Home.ARN("lambda", w.storage.Home.HomeRegion, "function:"+guard.RemediateFunction)
-	w.local.Recorder().Identify(w.key, localaws.AssumedRole(w.local.Account(), guard.RemediateFunction, guard.RemediateFunction))
-	w.local.Recorder().Authorize(w.key, grants)
+	home := w.engine.Baseline.Storages[0].Home
+	g.Function = home.ARN("lambda", home.HomeRegion, "function:"+guard.RemediateFunction)
+	if home.Organization == "" {
+		g = g.Without("organizations:DescribeOrganization")
+	}
+	return g, true
 }
 
 // expectNoRefusal: the policies allow all that the engine did.
