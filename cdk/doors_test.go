@@ -8,55 +8,70 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/self"
 	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/localaws/authz"
 	"github.com/icaguard/icaguard/internal/policy"
-	"github.com/icaguard/icaguard/internal/testlab"
 )
 
 // caller is somebody who makes calls, as AWS's authorization sees him.
-type caller func(action, resource string) testlab.Call
+type caller func(action, resource string) authz.Call
 
 // byService is an AWS service that acts as itself, in the name of a resource: it has no aws:PrincipalArn.
 func byService(service, account, source string) caller {
-	return func(action, resource string) testlab.Call {
-		return testlab.Call{
-			Principal: policy.Principal{"Service": {service}}, Action: action, Resource: resource, Keys: map[string]string{
+	return func(action, resource string) authz.Call {
+		return authz.Call{
+			Principal: policy.Principal{"Service": {service}}, Action: action, Resource: resource, Keys: keys(map[string]string{
 				"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": service, "aws:SourceArn": source,
-				"aws:SourceAccount": account, "aws:SecureTransport": "true",
-			},
+				"aws:SourceAccount": account,
+			}),
 		}
 	}
 }
 
 // byPrincipal is an IAM principal: of a session of a role, aws:PrincipalArn is the role's ARN.
 func byPrincipal(arn string, own ...policy.Statement) caller {
-	return func(action, resource string) testlab.Call {
-		return testlab.Call{
+	return func(action, resource string) authz.Call {
+		return authz.Call{
 			Principal: policy.Principal{"AWS": {arn}}, Action: action, Resource: resource, Identity: own,
-			Keys: map[string]string{"aws:PrincipalIsAWSService": "false", "aws:PrincipalArn": arn, "aws:SecureTransport": "true"},
+			Keys: keys(map[string]string{"aws:PrincipalIsAWSService": "false", "aws:PrincipalArn": arn}),
 		}
 	}
 }
 
 // within is the same call from inside a function, into whose credentials Lambda puts its ARN.
 func within(function string, who caller) caller {
-	return func(action, resource string) testlab.Call {
+	return func(action, resource string) authz.Call {
 		c := who(action, resource)
-		c.Keys["lambda:SourceFunctionArn"] = function
+		c.Keys["lambda:SourceFunctionArn"] = []string{function}
 		return c
 	}
 }
 
 // overHTTP is the same call without TLS.
 func overHTTP(who caller) caller {
-	return func(action, resource string) testlab.Call {
+	return func(action, resource string) authz.Call {
 		c := who(action, resource)
-		c.Keys["aws:SecureTransport"] = "false"
+		c.Keys["aws:SecureTransport"] = []string{"false"}
 		return c
 	}
 }
 
-func anonymous(action, resource string) testlab.Call {
-	return testlab.Call{Action: action, Resource: resource, Keys: map[string]string{"aws:SecureTransport": "true"}}
+func anonymous(action, resource string) authz.Call {
+	return authz.Call{Action: action, Resource: resource, Keys: keys(nil)}
+}
+
+// keys is the context of a request over TLS with these keys, and without the others that a policy of ours asks for.
+func keys(there map[string]string) map[string][]string {
+	all := map[string][]string{"aws:SecureTransport": {"true"}}
+	for _, key := range []string{
+		"aws:PrincipalArn", "aws:PrincipalIsAWSService", "aws:PrincipalServiceName", "aws:SourceArn", "aws:SourceAccount",
+		"lambda:SourceFunctionArn",
+	} {
+		all[key] = nil
+	}
+	for key, value := range there {
+		all[key] = []string{value}
+	}
+	return all
 }
 
 // doors are who may do what with icaguard's own queues, topic and table. moto checks no such policy, so they are judged
@@ -150,7 +165,7 @@ func (d doors) checkLedger(b icaconfig.Baseline) {
 		"dynamodb:PartiQLDelete",
 	} {
 		for who, call := range d.callers { // remediate too: it puts and deletes, and needs nothing else
-			if decision := testlab.Decide(table, call(action, arn)); decision.Allowed {
+			if decision := d.decide(table, call(action, arn)); decision.Allowed {
 				d.t.Errorf("%s may %s on %s by %v", who, action, arn, decision.By)
 			}
 		}
@@ -170,16 +185,25 @@ func (d doors) only(statements []policy.Statement, action, resource string, may 
 	d.t.Helper()
 	tls := slices.ContainsFunc(statements, func(s policy.Statement) bool { return s.Sid == "IcaguardRequireTLS" })
 	for who, call := range d.callers {
-		decision := testlab.Decide(statements, call(action, resource))
+		decision := d.decide(statements, call(action, resource))
 		if decision.Allowed != slices.Contains(may, who) {
 			d.t.Errorf("%s may %s on %s: %v by %v", who, action, resource, decision.Allowed, decision.By)
 		}
 		denied := statements[0].Action
 		if tls && (slices.Contains(denied, action) || slices.Contains(denied, "sqs:*")) && who != "nobody" &&
-			testlab.Decide(statements, overHTTP(call)(action, resource)).Allowed {
+			d.decide(statements, overHTTP(call)(action, resource)).Allowed {
 			d.t.Errorf("%s may %s on %s without TLS", who, action, resource)
 		}
 	}
+}
+
+func (d doors) decide(statements []policy.Statement, c authz.Call) authz.Decision {
+	d.t.Helper()
+	decision, err := authz.Decide(statements, c)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return decision
 }
 
 // policy is the resource's in the template of the region, as the self checks expect it. The names of resources are fixed,

@@ -132,7 +132,7 @@ func wildcardNeeded(a app, arn string, actions []string) bool {
 	for _, setting := range self.AllRows() {
 		for _, action := range setting.Reads {
 			for _, s := range a.baseline.Storages {
-				if action.On.ARN(s) == arn {
+				if slices.ContainsFunc(action.On.Each(s), func(view icaconfig.Storage) bool { return action.On.ARN(view) == arn }) {
 					unbound[action.Name] = true
 				}
 			}

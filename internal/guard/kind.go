@@ -72,6 +72,20 @@ var (
 		ARN:    func(s icaconfig.Storage) string { return s.Role.ARN },
 		Shared: func(s icaconfig.Storage) icaconfig.Shared { return s.Role.Shared },
 	}
+	// OnRoleAnyPath is the role under its name, at whatever path: read only. IAM looks a role up by its name, and asks
+	// policies by the path that it has. One that somebody created again elsewhere is to be seen, and so is one that is gone.
+	OnRoleAnyPath = &Kind{
+		Name: "role at any path",
+		ARN:  func(s icaconfig.Storage) string { return s.Role.ARN },
+		Views: func(s icaconfig.Storage) (views []icaconfig.Storage) {
+			for _, path := range []string{"", "*/"} {
+				role, view := *s.Role, s
+				role.ARN, view.Role = s.Home.ARN("iam", "", "role/"+path+s.Role.Name), &role
+				views = append(views, view)
+			}
+			return views
+		},
+	}
 	OnPolicy = &Kind{
 		Name: "policy", Recreated: true, RootCause: "permission-policy",
 		ARN:    func(s icaconfig.Storage) string { return s.Role.Policy.ARN },

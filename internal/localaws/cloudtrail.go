@@ -95,6 +95,14 @@ func (i Identity) ARN() string {
 	return fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", i.account, i.role[strings.LastIndex(i.role, "/")+1:], i.name)
 }
 
+// PrincipalARN is that of the user, or of the session's role: aws:PrincipalArn.
+func (i Identity) PrincipalARN() string {
+	if i.role == "" {
+		return i.ARN()
+	}
+	return fmt.Sprintf("arn:aws:iam::%s:role/%s", i.account, strings.TrimPrefix(i.role, "/"))
+}
+
 func (i Identity) userIdentity(accessKeyID string, now time.Time) map[string]any {
 	identity := map[string]any{"arn": i.ARN(), "accountId": i.account, "accessKeyId": accessKeyID}
 	if i.role == "" {
@@ -109,7 +117,7 @@ func (i Identity) userIdentity(accessKeyID string, now time.Time) map[string]any
 	identity["sessionContext"] = map[string]any{
 		"sessionIssuer": map[string]any{
 			"type": "Role", "principalId": roleID, "accountId": i.account,
-			"arn":      fmt.Sprintf("arn:aws:iam::%s:role/%s", i.account, strings.TrimPrefix(i.role, "/")),
+			"arn":      i.PrincipalARN(),
 			"userName": i.role[strings.LastIndex(i.role, "/")+1:],
 		},
 		"webIdFederationData": map[string]any{},

@@ -82,8 +82,8 @@ def emulated_by_patches() -> list[Gap]:
         Gap(
             "cfn-role-policies",
             "cloudformation",
-            "creates a role without its ManagedPolicyArns",
-            "attaches them",
+            "creates a role without its ManagedPolicyArns, and keeps its inline Policies as text that is no JSON",
+            "attaches them, and answers JSON",
             CFN_GUIDE + "aws-resource-iam-role.html",
             cfn_role_policies,
         ),
@@ -948,6 +948,8 @@ def cfn_role_policies() -> None:
         backend = iam_backends[account_id][get_partition(region_name)]
         for arn in cloudformation_json["Properties"].get("ManagedPolicyArns", []):
             backend.attach_role_policy(arn, role.name)
+        for inline in cloudformation_json["Properties"].get("Policies", []):
+            role.put_policy(inline["PolicyName"], json.dumps(inline["PolicyDocument"]))
         return role
 
     Role.create_from_cloudformation_json = classmethod(create)

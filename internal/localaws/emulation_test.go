@@ -253,6 +253,10 @@ func checkRolePolicies(ctx context.Context, local *localaws.AWS) error {
 	if err := deploy(ctx, local, "role", map[string]any{"Role": resource("AWS::IAM::Role", map[string]any{
 		"RoleName": "role-from-stack", "ManagedPolicyArns": []string{policy},
 		"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{}},
+		"Policies": []any{map[string]any{"PolicyName": "inline", "PolicyDocument": map[string]any{
+			"Version":   "2012-10-17",
+			"Statement": []any{map[string]any{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}},
+		}}},
 	})}); err != nil {
 		return err
 	}
@@ -263,6 +267,13 @@ func checkRolePolicies(ctx context.Context, local *localaws.AWS) error {
 	}
 	if len(out.AttachedPolicies) != 1 || aws.ToString(out.AttachedPolicies[0].PolicyArn) != policy {
 		return fmt.Errorf("attached %v", out.AttachedPolicies)
+	}
+	grants, err := local.Grants(ctx, "role-from-stack")
+	if err != nil {
+		return err
+	}
+	if first := grants.Identity[0]; !slices.Equal(first.Action, []string{"s3:ListAllMyBuckets"}) {
+		return fmt.Errorf("inline %s", first.JSON())
 	}
 	return nil
 }

@@ -74,14 +74,15 @@ func (l *logStream) create() error {
 	if l.created {
 		return nil
 	}
-	var exists *types.ResourceAlreadyExistsException
-	if _, err := l.client.CreateLogGroup(l.ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.group}); err != nil &&
-		!errors.As(err, &exists) {
-		return err
+	stream := &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name}
+	_, err := l.client.CreateLogStream(l.ctx, stream)
+	var noGroup *types.ResourceNotFoundException
+	if errors.As(err, &noGroup) {
+		if _, err = l.client.CreateLogGroup(l.ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.group}); err == nil {
+			_, err = l.client.CreateLogStream(l.ctx, stream)
+		}
 	}
-	if _, err := l.client.CreateLogStream(
-		l.ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.group, LogStreamName: &l.name},
-	); err != nil {
+	if err != nil {
 		return err
 	}
 	l.created = true

@@ -21,11 +21,12 @@ type request struct {
 	EventName   string // CloudTrail's name; empty for reads and data events
 	Unknown     bool   // no table has it; Operation then says what was asked
 
-	Bucket         string            // S3 only
+	Bucket, Key    string            // S3 only
 	SubResources   map[string]string // S3 only: what the query says beside parameters
 	S3Control      bool              // S3's calls on the account
 	PathParameters map[string]string // Lambda only
 	UserAgent      string
+	Query          url.Values
 	Header         http.Header
 	Body           []byte
 }
@@ -64,7 +65,7 @@ func credentialScope(r *http.Request) (key, region, service string) {
 
 // identify names a call. One act has three names: the SDK's, IAM's and CloudTrail's.
 func identify(r *http.Request, body []byte) request {
-	call := request{Header: r.Header, Body: body, UserAgent: r.UserAgent()}
+	call := request{Query: r.URL.Query(), Header: r.Header, Body: body, UserAgent: r.UserAgent()}
 	call.AccessKeyID, call.Region, call.Service = credentialScope(r)
 	switch {
 	case call.Service == "s3" && strings.HasPrefix(r.URL.Path, "/v20180820/"):
@@ -163,14 +164,13 @@ func mutates(service, operation string) (event, known bool) {
 
 // identifyS3 finds a call's row by its method and by the sub-resources in its query.
 func identifyS3(call *request, r *http.Request) {
-	var key string
-	call.Bucket, key = s3Address(r)
+	call.Bucket, call.Key = s3Address(r)
 	call.SubResources = subResources(r)
 	of, rows := "bucket", s3BucketOperations()
 	switch {
 	case call.Bucket == "":
 		of, rows = "service", s3ServiceOperations()
-	case key != "":
+	case call.Key != "":
 		of, rows = "object", s3ObjectOperations()
 	}
 	names := strings.Join(slices.Sorted(maps.Keys(call.SubResources)), "&")

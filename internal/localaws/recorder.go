@@ -54,6 +54,10 @@ type Recorder struct {
 	functions  map[string]*Function     // that Invoke reaches, by name
 	calls      []Call
 	failures   []error
+
+	authorities map[string]*authority // that Authorize gave, by access key
+	refusals    []Refusal
+	roles       map[string]knownRole // by name
 }
 
 func startRecorder(ctx context.Context, local *AWS) (*Recorder, error) {
@@ -73,6 +77,9 @@ func startRecorder(ctx context.Context, local *AWS) (*Recorder, error) {
 		identities: map[string]Identity{},
 		stacks:     map[stackKey]*StackState{},
 		functions:  map[string]*Function{},
+
+		authorities: map[string]*authority{},
+		roles:       map[string]knownRole{},
 	}
 	r.direct = func(ctx context.Context, event Envelope) error {
 		return putEvent(ctx, eventbridge.NewFromConfig(local.DirectConfig(event.Region)), busEvent{
@@ -136,11 +143,16 @@ func (r *Recorder) ResetCalls() {
 	r.calls = nil
 }
 
-// Err is what went wrong in the recorder itself: events that could not be delivered, moto not answering.
+// Err is what went wrong in the recorder itself: events that could not be delivered, moto not answering, calls that could
+// not be judged, and refusals that nobody took.
 func (r *Recorder) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return errors.Join(r.failures...)
+	all := slices.Clone(r.failures)
+	for _, refusal := range r.refusals {
+		all = append(all, refusal)
+	}
+	return errors.Join(all...)
 }
 
 func (r *Recorder) forget() {
@@ -148,6 +160,7 @@ func (r *Recorder) forget() {
 	defer r.mu.Unlock()
 	r.calls, r.faults = nil, nil
 	clear(r.stacks)
+	clear(r.roles)
 }
 
 func (r *Recorder) close() error { return errors.Join(r.server.Close(), r.Err()) }
@@ -201,6 +214,9 @@ func (e exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if call.Unknown { // a fault would hide that
 		e.recorder.remember(call, Call{Status: http.StatusNotImplemented})
 		return refusal(call, "Its row belongs in internal/localaws/names.go.").response(req), nil
+	}
+	if refused := e.recorder.authorize(req.Context(), call); refused != nil {
+		return e.forbidden(req, call, *refused), nil
 	}
 	fault := e.recorder.takeFault(call)
 	if err := fault.wait(req.Context()); err != nil {
@@ -298,6 +314,9 @@ func (r *Recorder) remember(call request, became Call) {
 	became.AccessKeyID, became.Time = call.AccessKeyID, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if call.Operation == "CreateRole" || call.Operation == "DeleteRole" {
+		clear(r.roles) // their paths may be others now
+	}
 	r.calls = append(r.calls, became)
 }
 

@@ -37,8 +37,10 @@ const secondPrefix = "second-" + secretPrefix
 // fixture is a local AWS with room for many envs.
 type fixture struct {
 	*localaws.AWS
-	envs int
-	home bool // icaguard's own resources are made
+	envs  int
+	home  bool // icaguard's own resources are made
+	once  sync.Once
+	synth localaws.Templates // of a storage for each variant of the test cases
 
 	mu    sync.Mutex
 	heard []localaws.Envelope // events of all envs
@@ -107,7 +109,8 @@ func (f *fixture) furnish(t *testing.T, local *localaws.AWS) {
 type env struct {
 	t        *testing.T
 	local    *fixture
-	number   int    // that its resources are named by
+	number   int // that its resources are named by
+	variant  variant
 	config   string // its ica.yaml
 	key      string // access key of the engine, which tells its calls from the test's and from other envs'
 	storage  icaconfig.Storage
@@ -153,6 +156,7 @@ func newEnv(t *testing.T, local *fixture, v variant) *env {
 	if v.previous {
 		w.storage = guard.OnKey.Each(w.storage)[0]
 	}
+	w.authorize()
 	w.create()
 	return w
 }
@@ -171,19 +175,32 @@ func newClients(t *testing.T, local *fixture) *env {
 // entry is the storage's in an ica.yaml. What it names that is not icaguard's to make, key and parameters, is made.
 func (w *env) entry(v variant) string {
 	w.t.Helper()
-	keyLine := ""
+	key := ""
 	if v.key || v.previous {
 		out, err := w.kms.CreateKey(w.t.Context(), &kms.CreateKeyInput{})
 		w.must(out, err)
-		if keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn); v.previous {
-			v.storage, keyLine = "kms: {previousKeys: [\""+aws.ToString(out.KeyMetadata.Arn)+"\"]}", ""
-		}
+		key = aws.ToString(out.KeyMetadata.Arn)
 	}
-	parameters := fmt.Sprintf(`"ssm:/ica/prefix-%d"`, w.number)
+	w.variant = v
 	w.putParameter(fmt.Sprintf("/ica/prefix-%d", w.number), secretPrefix)
 	if v.second {
-		parameters = fmt.Sprintf(`[%s, "ssm:/ica/second-%d"]`, parameters, w.number)
 		w.putParameter(fmt.Sprintf("/ica/second-%d", w.number), secondPrefix)
+	}
+	return v.text(w.number, w.number, key)
+}
+
+// text is the storage of the n-th env in an ica.yaml, with the id of a provider.
+func (v variant) text(n, provider int, key string) string {
+	keyLine := ""
+	switch {
+	case v.previous:
+		v.storage = "kms: {previousKeys: [\"" + key + "\"]}"
+	case v.key:
+		keyLine = "kmsKeyArn: " + key
+	}
+	parameters := fmt.Sprintf(`"ssm:/ica/prefix-%d"`, n)
+	if v.second {
+		parameters = fmt.Sprintf(`[%s, "ssm:/ica/second-%d"]`, parameters, n)
 	}
 	return fmt.Sprintf(`
   - name: lab-%[1]d
@@ -200,8 +217,8 @@ func (w *env) entry(v variant) string {
       description: for ICA
       sessionNamePrefix: %[6]s
       %[3]s
-    oidcProvider: {id: "%032[1]d"}
-`, w.number, v.bucket, v.role, v.storage, keyLine, parameters)
+    oidcProvider: {id: "%032[7]d"}
+`, n, v.bucket, v.role, v.storage, keyLine, parameters, provider)
 }
 
 func (w *env) putParameter(name, value string) {
@@ -211,10 +228,11 @@ func (w *env) putParameter(name, value string) {
 	}))
 }
 
-// configure makes the engine for an ica.yaml.
+// configure makes the engine for an ica.yaml, of which nothing is synthesised until it is authorized.
 func (w *env) configure(text string) {
 	w.t.Helper()
 	w.config = text
+	w.local.Recorder().Free(w.key)
 	file, err := icaconfig.Parse("ica.yaml", []byte(text))
 	if err != nil {
 		w.t.Fatal(err)
@@ -284,6 +302,7 @@ func (w *env) handle(requests ...guard.Request) []guard.Outcome {
 	if len(failed) != 0 {
 		w.t.Fatal(failed)
 	}
+	w.expectNoRefusal()
 	return w.engine.Sorted(outcomes)
 }
 
@@ -364,6 +383,7 @@ func (w *env) state() map[string]string {
 		}
 		state[setting.ID] = string(text)
 	}
+	w.expectNoRefusal()
 	return state
 }
 

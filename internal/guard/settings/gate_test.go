@@ -33,6 +33,7 @@ func newGatedEnv(t *testing.T) *gatedEnv {
 	home.Stacks = append(home.Stacks,
 		icaconfig.Stack{Kind: icaconfig.StorageStack, Name: "icaguard-storage-eu-central-1", Region: "eu-central-1"},
 		icaconfig.Stack{Kind: icaconfig.RelayStack, Name: "icaguard-relay", Region: "us-west-2"})
+	w.local.Recorder().Free(w.key) // these stacks are in no template
 	w.engine.Now = func() time.Time { return w.now }
 	w.settled()
 	return w

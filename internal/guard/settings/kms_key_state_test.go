@@ -129,6 +129,7 @@ func (w *env) disableKeyRotation() {
 // nameKey lets ica.yaml name another key from now on.
 func (w *env) nameKey(arn string) {
 	w.storage.Key.ARN = arn
+	w.authorize()
 }
 
 // TestKeyStates has the states that the local AWS does not reach.

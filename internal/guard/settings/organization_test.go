@@ -28,7 +28,11 @@ func (w *env) organization() string {
 	return aws.ToString(out.Organization.Id)
 }
 
-func (w *env) nameOrganization(id string) { w.engine.Baseline.Storages[0].Home.Organization = id }
+func (w *env) nameOrganization(id string) {
+	w.t.Helper()
+	w.engine.Baseline.Storages[0].Home.Organization = id
+	w.authorize()
+}
 
 // membersOnly is the condition of a Deny that spares an organization.
 func (w *env) membersOnly(id string) string {

@@ -38,7 +38,7 @@ func role() guard.Setting {
 			},
 			On:       guard.OnRole,
 			Triggers: append([]guard.Trigger{roleEvents("TagRole", "UntagRole")}, prefixEvents()...), // a role is created with its trust
-			Reads:    guard.Actions(guard.OnRole, "iam:GetRole"),
+			Reads:    guard.Actions(guard.OnRoleAnyPath, "iam:GetRole"),
 		},
 		Writes: slices.Concat(
 			guard.WithCondition(withBoundary, guard.Actions(guard.OnRole, "iam:CreateRole")),

@@ -1,8 +1,8 @@
 // Package deployed is icaguard itself, deployed into a local AWS by the project's own CDK app and command line, with
 // the real function binaries running. The demo and the end-to-end tests share it.
 //
-// Invariant: what runs is what was deployed: environment, timeout and names of the functions are read back from the
-// local AWS, never repeated here.
+// Invariant: what runs is what was deployed: environment, timeout, names and policies of the functions are read back from
+// the local AWS, never repeated here.
 package deployed
 
 import (
@@ -42,7 +42,6 @@ type Guard struct {
 
 	local *localaws.AWS
 	home  icaconfig.Home
-	sqs   *sqs.Client
 	dir   string
 }
 
@@ -61,7 +60,7 @@ func Deploy(ctx context.Context, local *localaws.AWS, options Options) (*Guard, 
 	if err != nil {
 		return nil, fmt.Errorf("deploy: make a folder for the build: %w", err)
 	}
-	g := &Guard{local: local, home: baseline.Home, dir: dir, sqs: sqs.NewFromConfig(local.DirectConfig(baseline.HomeRegion))}
+	g := &Guard{local: local, home: baseline.Home, dir: dir}
 	if err := errors.Join(g.runCDK(ctx, options), ctx.Err()); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -114,9 +113,10 @@ func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer
 	if err != nil {
 		return nil, fmt.Errorf("deploy: read function %s back: %w", name, err)
 	}
-	key := "ASIA" + name
-	g.local.Recorder().Identify(key, localaws.AssumedRole(g.local.Account(), name, name))
-	env := g.local.FunctionEnv(key)
+	if err := g.authorize(ctx, name, aws.ToString(deployed.FunctionArn)); err != nil {
+		return nil, err
+	}
+	env := g.local.FunctionEnv(Key(name))
 	if deployed.Environment != nil {
 		for k, v := range deployed.Environment.Variables {
 			env[k] = v
@@ -128,7 +128,7 @@ func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer
 	f, err := localaws.StartFunction(ctx, localaws.FunctionConfig{
 		Name: name, ARN: aws.ToString(deployed.FunctionArn), Binary: filepath.Join(g.dist(), folder, "bootstrap"), Env: env,
 		Timeout: time.Duration(aws.ToInt32(deployed.Timeout)) * time.Second, MemoryMB: int(aws.ToInt32(deployed.MemorySize)), Log: log,
-		Logs: cloudwatchlogs.NewFromConfig(g.local.DirectConfig(g.home.HomeRegion)),
+		Logs: cloudwatchlogs.NewFromConfig(g.local.Config(g.home.HomeRegion, KeyOfLambda(name))),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("deploy: start function %s: %w", name, err)
@@ -137,16 +137,39 @@ func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer
 	return f, nil
 }
 
+// Key is the access key of a function. KeyOfLambda is that of Lambda itself, which writes the function's log and polls its
+// queue in the name of the function's role.
+func Key(function string) string { return "ASIA" + function }
+
+// KeyOfLambda says Key.
+func KeyOfLambda(function string) string { return "ASIALAMBDA" + function }
+
+// authorize lets a function, and Lambda in its role's name, do what was deployed, and nothing else.
+func (g *Guard) authorize(ctx context.Context, function, arn string) error {
+	grants, err := g.local.Grants(ctx, function, g.home.Regions()...)
+	if err != nil {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	recorder, who := g.local.Recorder(), localaws.AssumedRole(g.local.Account(), function, function)
+	recorder.Identify(KeyOfLambda(function), who)
+	recorder.Authorize(KeyOfLambda(function), grants)
+	grants.Function = arn
+	recorder.Identify(Key(function), who)
+	recorder.Authorize(Key(function), grants)
+	return nil
+}
+
 // Poller is the event source mapping from the guard's queue to remediate.
 func (g *Guard) Poller(ctx context.Context, observe func(localaws.Batch)) (localaws.PollerConfig, error) {
-	out, err := g.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	client := sqs.NewFromConfig(g.local.Config(g.home.HomeRegion, KeyOfLambda(guard.RemediateFunction)))
+	out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &g.QueueURL, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
 	})
 	if err != nil {
 		return localaws.PollerConfig{}, fmt.Errorf("deploy: read queue %s: %w", g.QueueURL, err)
 	}
 	return localaws.PollerConfig{
-		SQS: g.sqs, QueueURL: g.QueueURL, QueueARN: out.Attributes["QueueArn"], Function: g.Remediate, Observe: observe,
+		SQS: client, QueueURL: g.QueueURL, QueueARN: out.Attributes["QueueArn"], Function: g.Remediate, Observe: observe,
 	}, nil
 }
 

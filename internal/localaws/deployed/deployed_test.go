@@ -117,7 +117,7 @@ func (w *env) testBaseline() {
 // firstCheck is what a deploy ends with: documents that others write too are the guard's to write, not CloudFormation's.
 func (w *env) firstCheck() {
 	w.t.Helper()
-	requests := queue.Queue{SQS: w.poller.SQS, URL: w.poller.QueueURL}
+	requests := queue.Queue{SQS: sqs.NewFromConfig(w.local.DirectConfig(testlab.Region)), URL: w.poller.QueueURL}
 	w.must(errors.Join(requests.Post(w.t.Context(), []guard.Delayed{{}})...))
 	_, err := localaws.Drain(w.t.Context(), w.poller)
 	w.must(err)
