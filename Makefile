@@ -55,6 +55,15 @@ test: setup lint ## Run every check and test
 	@tools/check-secrets.sh .tools/test.log
 	@cat docs/coverage.md
 
+FUZZTIME ?= 1m
+.PHONY: fuzz
+fuzz: .tools/modules ## Run each fuzz target for FUZZTIME (1m); what breaks one is kept under its testdata/fuzz
+	@env -u GOOS -u GOARCH FUZZTIME='$(FUZZTIME)' tools/fuzz.sh
+
+.PHONY: witness
+witness: .tools/localstack/.installed .tools/modules ## Run the settings' tests against LocalStack, a second local AWS; needs Python 3.13 (PYTHON313)
+	@env -u GOOS -u GOARCH tools/witness.sh
+
 .PHONY: lint
 lint: setup ## Check style, format and the module files
 	$(LINT) run ./...
@@ -133,6 +142,13 @@ node_modules/.installed: package-lock.json | .tools/checked
 .venv/.installed: tools/requirements.txt | .tools/checked
 	@python3 -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+PYTHON313 ?= python3.13
+.tools/localstack/.installed: tools/localstack-requirements.txt
+	@command -v '$(PYTHON313)' >/dev/null || { echo "missing: Python 3.13 (https://www.python.org), as python3.13 on the PATH or as PYTHON313=path/to/it: LocalStack needs that" >&2; exit 1; }
+	@'$(PYTHON313)' -m venv .tools/localstack
+	@.tools/localstack/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .tools/modules: go.mod go.sum | .tools/checked

@@ -19,7 +19,7 @@ func Plain(text string) string {
 		case r == ' ' || !unicode.IsPrint(r):
 			gap = count > 0
 			continue
-		case count >= longest:
+		case count >= longest || gap && count+1 >= longest:
 			b.WriteString("…")
 			return b.String()
 		case gap:

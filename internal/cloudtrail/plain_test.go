@@ -17,6 +17,7 @@ func TestPlain(t *testing.T) {
 		longARN:                    longARN,
 		strings.Repeat("x", 1<<20): strings.Repeat("x", 700) + "…",
 		strings.Repeat("研", 701):   strings.Repeat("研", 700) + "…",
+		strings.Repeat("x", 699) + " y": strings.Repeat("x", 699) + "…",
 	} {
 		if got := Plain(text); got != want {
 			t.Errorf("%.60q becomes %.60q, want %.60q", text, got, want)
