@@ -183,4 +183,3 @@ func FuzzCount(f *testing.F) {
 		}
 	})
 }
-
