@@ -9,6 +9,6 @@ targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {all[n++] = $1} /^ok/ {for 
 failed=
 while read -r package target; do
   echo "== $target of $package"
-  go test "$package" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" </dev/null || failed="$failed $target"
+  go test "$package" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" -fuzzminimizetime 5s </dev/null || failed="$failed $target"
 done <<<"$targets"
 [ -z "$failed" ] || { echo "broken:$failed" >&2; exit 1; }
