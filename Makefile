@@ -146,7 +146,8 @@ node_modules/.installed: package-lock.json | .tools/checked
 
 PYTHON313 ?= python3.13
 .tools/localstack/.installed: tools/localstack-requirements.txt
-	@command -v '$(PYTHON313)' >/dev/null || { echo "missing: Python 3.13 (https://www.python.org), as python3.13 on the PATH or as PYTHON313=path/to/it: LocalStack needs that" >&2; exit 1; }
+	@'$(PYTHON313)' -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
+	  { echo "missing: Python 3.13 (https://www.python.org), as python3.13 on the PATH or as PYTHON313=path/to/it: LocalStack needs that" >&2; exit 1; }
 	@'$(PYTHON313)' -m venv .tools/localstack
 	@.tools/localstack/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
