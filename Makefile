@@ -65,6 +65,15 @@ soak: setup ## Break storages under faults for MINUTES=30, drawn from SEED, all 
 	  -campaign.minutes '$(MINUTES)' -campaign.seed '$(SEED)' -campaign.full='$(if $(FULL),true,false)' \
 	  -campaign.steps '$(or $(STEPS),0)' -campaign.seeds '$(or $(SEEDS),20)'
 
+FUZZTIME ?= 1m
+.PHONY: fuzz
+fuzz: .tools/modules ## Run each fuzz target for FUZZTIME (1m); what breaks one is kept under its testdata/fuzz
+	@env -u GOOS -u GOARCH FUZZTIME='$(FUZZTIME)' tools/fuzz.sh
+
+.PHONY: witness
+witness: .tools/localstack/.installed .tools/modules ## Run the settings' tests against LocalStack, a second local AWS; needs Python 3.13 (PYTHON313)
+	@env -u GOOS -u GOARCH tools/witness.sh
+
 .PHONY: lint
 lint: setup ## Check style, format and the module files
 	$(LINT) run ./...
@@ -143,6 +152,14 @@ node_modules/.installed: package-lock.json | .tools/checked
 .venv/.installed: tools/requirements.txt | .tools/checked
 	@python3 -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+PYTHON313 ?= python3.13
+.tools/localstack/.installed: tools/localstack-requirements.txt
+	@'$(PYTHON313)' -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || \
+	  { echo "missing: Python 3.13 (https://www.python.org), as python3.13 on the PATH or as PYTHON313=path/to/it: LocalStack needs that" >&2; exit 1; }
+	@'$(PYTHON313)' -m venv .tools/localstack
+	@.tools/localstack/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .tools/modules: go.mod go.sum | .tools/checked

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -99,24 +98,14 @@ func printLetters(w io.Writer, letters []letter) error {
 	fmt.Fprintln(table, "REGION\tEVENT\tWHO\tWHEN\tREASON")
 	for _, l := range letters {
 		fmt.Fprintf(
-			table, "%s\t%s\t%s\t%s\t%s\n", l.region, plain(l.event), plain(cmp.Or(l.who, "-")),
-			l.when.UTC().Format("2006-01-02 15:04:05Z"), plain(l.reason),
+			table, "%s\t%s\t%s\t%s\t%s\n", l.region, cloudtrail.Line(l.event), cloudtrail.Line(cmp.Or(l.who, "-")),
+			l.when.UTC().Format("2006-01-02 15:04:05Z"), cloudtrail.Line(l.reason),
 		)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("dead-letters: print: %w", err)
 	}
 	return nil
-}
-
-// plain makes one line of a text that others wrote, without what a terminal would obey.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
 }
 
 // lostAudit reads what Lambda and EventBridge leave behind of an audit that failed or could not be started.

@@ -35,6 +35,9 @@ func TestMisuse(t *testing.T) {
 	d.expectFailure([]string{"validate", "lab-prod"}, `unknown command "lab-prod" for "icaguard validate"`)
 	d.expectFailure([]string{"replay"}, "accepts 1 arg(s), received 0")
 	d.expectFailure([]string{"reconcile"}, "at least one of the flags in the group [all storage setting] is required")
+	for _, flag := range []string{"--storage", "--setting"} { // a variable that nobody set; it would mean everything
+		d.expectFailure([]string{"reconcile", flag, ""}, flag+" is empty: leave it out, or give it a value")
+	}
 	d.expectFailure(
 		[]string{"reconcile", "--all", "--storage", "lab-prod"},
 		"if any flags in the group [all storage] are set none of the others can be",

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -41,8 +42,9 @@ func newRoot() *cobra.Command {
 the IAM role, its policy, the OIDC provider, and the bucket's settings.
 
 It reads ica.yaml and uses AWS credentials as the AWS CLI does (environment, profile, SSO).`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseEmpty(cmd.Flags()) },
 	}
 	root.PersistentFlags().String("config", "ica.yaml", "the file that describes the storages")
 	root.AddCommand(
@@ -50,4 +52,16 @@ It reads ica.yaml and uses AWS credentials as the AWS CLI does (environment, pro
 		newRender(), newRegions(), newInit(),
 	)
 	return root
+}
+
+var errEmptyFlag = errors.New("is empty: leave it out, or give it a value")
+
+// refuseEmpty refuses a flag without a value, as a script's variable that nobody set makes one: it would mean everything.
+func refuseEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" {
+			err = fmt.Errorf("--%s %w", f.Name, errEmptyFlag)
+		}
+	})
+	return err
 }

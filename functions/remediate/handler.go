@@ -68,22 +68,24 @@ var errNoBatch = errors.New("takes batches of its own queue only; to check now a
 // handle takes a batch of the queue. A message fails only when nothing else can bring it back; all others are done,
 // whatever became of their neighbours.
 func (h *handler) handle(ctx context.Context, payload json.RawMessage) (events.SQSEventResponse, error) {
-	var records events.SQSEvent
-	if err := json.Unmarshal(payload, &records); err != nil || !h.ours(records) {
+	messages, ok := h.messages(payload)
+	if !ok {
 		return events.SQSEventResponse{}, fmt.Errorf("%s: %w", guard.RemediateFunction, errNoBatch)
 	}
 	b := &batch{failed: map[string]error{}}
-	for _, record := range records.Records {
+	for _, record := range messages {
 		b.fail(record.MessageId, h.read(ctx, b, record.MessageId, record.Body))
 	}
 	h.work(ctx, b)
 	return h.answer(ctx, b.failed), nil
 }
 
-// ours reports whether a batch came from our queue: what another mapping would feed us waits on its own queue.
-func (h *handler) ours(batch events.SQSEvent) bool {
+// messages are those of a batch that came from our queue: what another mapping would feed us waits on its own queue.
+func (h *handler) messages(payload json.RawMessage) ([]events.SQSMessage, bool) {
+	var batch events.SQSEvent
+	err := json.Unmarshal(payload, &batch)
 	other := func(m events.SQSMessage) bool { return m.EventSource != "aws:sqs" || !h.queue.Is(m.EventSourceARN) }
-	return len(batch.Records) > 0 && !slices.ContainsFunc(batch.Records, other)
+	return batch.Records, err == nil && len(batch.Records) > 0 && !slices.ContainsFunc(batch.Records, other)
 }
 
 func (h *handler) answer(ctx context.Context, failed map[string]error) events.SQSEventResponse {

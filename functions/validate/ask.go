@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/icaguard/icaguard/internal/guard/self"
 )
@@ -28,6 +30,7 @@ type ask struct {
 var (
 	errAsk = errors.New(`allowed: {} for an audit of everything, {"storage": …, "setting": …} for one of these, ` +
 		`{"reconcile": {"storage": …, "setting": …}} to check and restore, where both may be left out`)
+	errUnset = errors.New("is empty: leave it out where everything is meant")
 	errAudit = fmt.Errorf(`audit: not one of %q, %q; leave it out for an audit by hand`, self.AuditEverything, self.AuditIAM)
 )
 
@@ -45,6 +48,9 @@ func parseAsk(payload []byte) (ask, error) {
 	if err := decoder.Decode(&a); err != nil {
 		return ask{}, fmt.Errorf("parse the invocation: %w; %w", err, errAsk)
 	}
+	if name := unset(payload); name != "" {
+		return ask{}, fmt.Errorf("parse the invocation: %s %w; %w", name, errUnset, errAsk)
+	}
 	asks := 0
 	for _, given := range []bool{a.Audit != "", a.scope != scope{}, a.Reconcile != nil} {
 		if given {
@@ -55,4 +61,21 @@ func parseAsk(payload []byte) (ask, error) {
 		return ask{}, fmt.Errorf("parse the invocation: more than one thing at once; %w", errAsk)
 	}
 	return a, nil
+}
+
+// unset names a member that is null or empty, as a variable that nobody set makes one: it would mean everything.
+func unset(payload []byte) string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(payload, &members) != nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if value := string(members[name]); value == `null` || value == `""` {
+			return name
+		}
+		if inner := unset(members[name]); inner != "" {
+			return name + "." + inner
+		}
+	}
+	return ""
 }

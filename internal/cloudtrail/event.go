@@ -176,10 +176,12 @@ func eventBridgeSource(eventSource string) string {
 	return "aws." + service
 }
 
-// parseTime accepts AWS's form and the one that a log pipeline made of it; the time is told to people, never decided on.
+// parseTime accepts AWS's form and the one that a log pipeline made of it; the time is told to people, never decided on. A
+// message carries it on as JSON, which has no zones of a day and no years of five digits.
 func parseTime(s string) time.Time {
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05.999999999"} {
-		if t, err := time.Parse(layout, s); err == nil {
+		t, err := time.Parse(layout, s)
+		if t = t.UTC(); err == nil && t.Year() > 0 && t.Year() < 10000 {
 			return t
 		}
 	}

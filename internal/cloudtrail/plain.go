@@ -3,6 +3,7 @@ package cloudtrail
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // longest is more than the longest ARN of IAM has: a path of 512 characters and a name of 64.
@@ -19,7 +20,7 @@ func Plain(text string) string {
 		case r == ' ' || !unicode.IsPrint(r):
 			gap = count > 0
 			continue
-		case count >= longest:
+		case count >= longest || gap && count+1 >= longest:
 			b.WriteString("…")
 			return b.String()
 		case gap:
@@ -31,4 +32,15 @@ func Plain(text string) string {
 		count++
 	}
 	return b.String()
+}
+
+// Line is a text that quotes what others chose, on one line of its own: nothing in it begins another line, and nothing
+// hides or reorders what is around it. It is as long as the text is.
+func Line(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			return r
+		}
+		return ' '
+	}, text)
 }

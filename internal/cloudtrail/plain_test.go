@@ -14,9 +14,10 @@ func TestPlain(t *testing.T) {
 		" a\n\tb\r\n  c ":              "a b c",
 		"a\x00b\x1b[2Jc\u007fd\u009be": "a b [2Jc d e",
 		"a\u202eb\u2066c\u200bd\ufeffe\u2028f\u061cg\U000e0041h": "a b c d e f g h",
-		longARN:                    longARN,
-		strings.Repeat("x", 1<<20): strings.Repeat("x", 700) + "…",
-		strings.Repeat("研", 701):   strings.Repeat("研", 700) + "…",
+		longARN:                         longARN,
+		strings.Repeat("x", 1<<20):      strings.Repeat("x", 700) + "…",
+		strings.Repeat("研", 701):        strings.Repeat("研", 700) + "…",
+		strings.Repeat("x", 699) + " y": strings.Repeat("x", 699) + "…",
 	} {
 		if got := Plain(text); got != want {
 			t.Errorf("%.60q becomes %.60q, want %.60q", text, got, want)

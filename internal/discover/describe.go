@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 	"github.com/icaguard/icaguard/internal/yamlspec"
 )
@@ -208,4 +209,5 @@ func scalar(text string) string {
 	return string(quoted)
 }
 
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine is a comment in the file, and a line on a terminal: YAML takes no control character in either.
+func oneLine(text string) string { return strings.Join(strings.Fields(cloudtrail.Line(text)), " ") }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -96,14 +97,23 @@ func admitted(s policy.Statement) []string {
 }
 
 func subject(s policy.Statement, host string) string {
-	for _, keys := range s.Condition {
-		for key, values := range keys {
-			if strings.EqualFold(key, host+":sub") && len(values) > 0 {
-				return values[0]
+	if _, _, values := asked(s.Condition, host+":sub"); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// asked is where a condition asks for a value under a key, the first place where it does. What it asks not to be there
+// counts for nothing.
+func asked(c policy.Condition, name string) (operator, key string, values policy.Values) {
+	for _, operator := range []string{"StringEquals", "StringLike", "StringEqualsIfExists", "StringLikeIfExists"} {
+		for _, key := range slices.Sorted(maps.Keys(c[operator])) {
+			if strings.EqualFold(key, name) {
+				return operator, key, c[operator][key]
 			}
 		}
 	}
-	return ""
+	return "", "", nil
 }
 
 // named is where a statement asks for session names.
@@ -122,14 +132,11 @@ func sessionName(s policy.Statement, raw json.RawMessage, path string) named {
 	if json.Unmarshal(raw, &shape) != nil {
 		return named{problem: notUnderstood}
 	}
-	for operator, keys := range s.Condition {
-		for key, values := range keys {
-			if strings.EqualFold(key, "sts:RoleSessionName") {
-				return patterns(values, shape.Condition[operator][key], fmt.Sprintf("%s.Condition.%q.%q", path, operator, key))
-			}
-		}
+	operator, key, values := asked(s.Condition, "sts:RoleSessionName")
+	if values == nil {
+		return named{problem: "the trust policy asks for no session name: every ICA tenant of the region could take the role"}
 	}
-	return named{problem: "the trust policy asks for no session name: every ICA tenant of the region could take the role"}
+	return patterns(values, shape.Condition[operator][key], fmt.Sprintf("%s.Condition.%q.%q", path, operator, key))
 }
 
 // patterns checks the values of the condition, of which each is enough. No text of it holds one.

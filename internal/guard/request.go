@@ -115,6 +115,8 @@ func (c *count) UnmarshalJSON(data []byte) error {
 const (
 	maxEvents      = 10
 	maxAlertEvents = 40 // of those that are alerts by themselves
+	// maxEventBytes is more than so many real events have: names of IAM have at most 577 characters.
+	maxEventBytes = 200_000
 )
 
 // asksFor reports whether the request asks for a row on a resource.
@@ -180,7 +182,21 @@ func (r Row) carried(events []Event) []Event {
 			others = append(others, event)
 		}
 	}
-	return append(alerts[:min(len(alerts), maxAlertEvents)], others[max(0, len(others)-maxEvents):]...)
+	return fitting(append(alerts[:min(len(alerts), maxAlertEvents)], others[max(0, len(others)-maxEvents):]...))
+}
+
+// fitting are the events without those that make the message too large, as one could be forged to keep the others from
+// being carried on.
+func fitting(events []Event) []Event {
+	size := 0
+	return slices.DeleteFunc(events, func(e Event) bool {
+		text, err := json.Marshal(e)
+		if err != nil || size+len(text) > maxEventBytes {
+			return true
+		}
+		size += len(text)
+		return false
+	})
 }
 
 // alwaysAlerts reports whether an event of the row is an alert by itself.
@@ -192,7 +208,12 @@ func (r Row) alwaysAlerts(e Event) bool {
 func parseRequest(raw json.RawMessage) (Request, error) {
 	var r Request
 	err := json.Unmarshal(raw, &r)
-	r.Reason = cloudtrail.Plain(r.Reason)
+	for _, text := range []*string{&r.Resource, &r.Setting, &r.Reason, &r.Backup} {
+		*text = cloudtrail.Plain(*text)
+	}
+	for i := range r.Settings {
+		r.Settings[i] = cloudtrail.Plain(r.Settings[i])
+	}
 	r.Events = r.Events[:min(len(r.Events), maxAlertEvents+maxEvents)]
 	for i, e := range r.Events {
 		actor := cloudtrail.Actor{

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/icaguard/icaguard/internal/yamlspec"
 )
@@ -30,7 +31,7 @@ const ReasonToWrite = "WRITE WHY"
 func (e ExceptionSpec) Line() string { return "- " + yamlspec.Flow(e) }
 
 // CanMatch reports whether an exception can name it: Sids and rule ids may hold any character, and are anybody's choice.
-func CanMatch(name string) bool { return formats["match"].Match(name) }
+func CanMatch(name string) bool { return utf8.ValidString(name) && formats["match"].Match(name) }
 
 // Ended reports whether the last day is over.
 func (e Exception) Ended(now time.Time) bool { return e.ended(now) }

@@ -513,31 +513,3 @@ func TestAdoptedRoleWithADecision(t *testing.T) {
 	mustParse(t, strings.Replace(shared, "mode: enforce", "mode: observe", 1))
 	mustParse(t, strings.ReplaceAll(shared, "existing: true\n      ", "existing: true\n      boundary: icaguard\n      "))
 }
-
-func FuzzParse(f *testing.F) {
-	for _, tc := range append(bad(), badExceptions()...) {
-		f.Add([]byte(tc.text))
-	}
-	f.Add([]byte(plain + second))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := ParseIn(nil, "ica.yaml", data, testTable())
-		if err == nil {
-			owner, err := file.Owner(file.Account+testAccount[len(file.Account):], "aws")
-			if err != nil {
-				t.Errorf("a file without faults has no owner: %v", err)
-			}
-			file.Baseline(owner)
-			file.Warnings()
-			return
-		}
-		var faults yamlspec.Faults
-		if !errors.As(err, &faults) || len(faults) == 0 || file != nil {
-			t.Errorf("%T: %v", err, err)
-		}
-		for _, fault := range faults {
-			if fault.Line < 1 || fault.Column < 1 || fault.What == "" || strings.Contains(fault.Error(), "\n") {
-				t.Errorf("%#v", fault)
-			}
-		}
-	})
-}

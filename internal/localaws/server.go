@@ -34,6 +34,8 @@ const (
 	// startTimeout only ends what hangs. Importing moto takes a second, but more than 30 s were seen where its files are read
 	// for the first time beside a compiler.
 	startTimeout = 5 * time.Minute
+	// endTimeout is what it has to clean up after itself.
+	endTimeout = 5 * time.Second
 )
 
 // Options of Start. The zero value is right for most uses.
@@ -42,6 +44,17 @@ type Options struct {
 	Log io.Writer
 	// WithoutGaps names emulations of emulation.py to leave out, so that a test can show that it needs one.
 	WithoutGaps []string
+	// LocalStack answers instead of moto, without emulations: a witness for what the two do alike. It needs the Python
+	// environment that `make witness` installs.
+	LocalStack bool
+}
+
+// program is the Python program that answers: a script in this directory, and the environment in which it runs.
+func (o Options) program() (venv, script string) {
+	if o.LocalStack {
+		return filepath.Join(".tools", "localstack"), "localstack.py"
+	}
+	return ".venv", "emulation.py"
 }
 
 // AWS is one running local AWS: a moto process of its own and the recorder in front of it.
@@ -75,10 +88,11 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	return local, nil
 }
 
-// startMoto starts emulation.py. The child binds the port itself and reports it, so the listener is surely the child; it
+// startMoto starts emulation.py, or what stands in for it. The child binds the port itself and reports it, so the listener is surely the child; it
 // ends when its standard input is closed, which also happens when this process is killed.
 func startMoto(ctx context.Context, options Options) (*AWS, error) {
-	cmd, err := python(ctx)
+	venv, script := options.program()
+	cmd, err := python(ctx, venv, script)
 	if err != nil {
 		return nil, err
 	}
@@ -183,9 +197,13 @@ func (a *AWS) Close() error {
 		if a.recorder != nil {
 			a.closeErr = a.recorder.close()
 		}
-		_ = a.lifeline.Close()
-		killGroup(a.moto)
-		<-a.exited
+		_ = a.lifeline.Close() // it ends by itself then
+		select {
+		case <-a.exited:
+		case <-time.After(endTimeout):
+			killGroup(a.moto)
+			<-a.exited
+		}
 	})
 	return a.closeErr
 }
@@ -203,7 +221,8 @@ type Gap struct {
 
 // Gaps reads the list from emulation.py.
 func Gaps(ctx context.Context) ([]Gap, error) {
-	cmd, err := python(ctx, "--list")
+	venv, script := Options{}.program()
+	cmd, err := python(ctx, venv, script, "--list")
 	if err != nil {
 		return nil, fmt.Errorf("localaws: list gaps: %w", err)
 	}
@@ -219,18 +238,18 @@ func Gaps(ctx context.Context) ([]Gap, error) {
 	return gaps, nil
 }
 
-// python is the command that runs emulation.py in the module's virtual environment.
-func python(ctx context.Context, args ...string) (*exec.Cmd, error) {
+// python is the command that runs a script of this directory in a virtual environment of the module's root.
+func python(ctx context.Context, venv, script string, args ...string) (*exec.Cmd, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
 	}
-	interpreter := filepath.Join(root, ".venv", "bin", "python")
+	interpreter := filepath.Join(root, venv, "bin", "python")
 	if _, err := os.Stat(interpreter); err != nil {
 		return nil, fmt.Errorf("no Python environment (%w): run make setup", err)
 	}
-	script := filepath.Join(root, "internal", "localaws", "emulation.py")
-	cmd := exec.CommandContext(ctx, interpreter, append([]string{"-B", script}, args...)...)
+	file := filepath.Join(root, "internal", "localaws", script)
+	cmd := exec.CommandContext(ctx, interpreter, append([]string{"-B", file}, args...)...)
 	cmd.Env = keptEnv(basics)
 	return cmd, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
@@ -46,41 +47,49 @@ func Subject(s string) string {
 
 // Text is all that an outcome says, a line each.
 func Text(o guard.Outcome) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nstorage   %s\nresource  %s\nstatus    %s\n", o.Title, strings.Join(o.Storages, ", "), o.Resource,
-		o.Status)
+	var b lines
+	b.add("storage", strings.Join(o.Storages, ", "))
+	b.add("resource", o.Resource)
+	b.add("status", string(o.Status))
 	for _, d := range o.Diffs {
-		fmt.Fprintf(&b, "drift     %s: expected %s, found %s\n", d.Path, d.Expected, d.Found)
+		b.add("drift", d.Path+": expected "+d.Expected+", found "+d.Found)
 	}
 	for _, a := range o.Alerts {
-		fmt.Fprintf(&b, "alert     %s\n%s          do: %s\n", a.What, excepted(a), a.Remediation)
+		b.add("alert", a.What)
+		b.addExcepted(a)
+		b.add("", "do: "+a.Remediation)
 	}
 	for _, r := range o.Notes {
-		fmt.Fprintf(&b, "note      %s\n%s", joined(r.What, r.Remediation), excepted(r))
+		b.add("note", joined(r.What, r.Remediation))
+		b.addExcepted(r)
 	}
 	for _, a := range o.Accepted {
-		fmt.Fprintf(&b, "accepted  %s\n          because %s; %s\n", a.What, a.Reason, until(a.Until))
+		b.add("accepted", a.What)
+		b.add("", "because "+a.Reason+"; "+until(a.Until))
 	}
 	for _, c := range o.Events {
-		fmt.Fprintf(&b, "event     %s\n", c)
+		b.add("event", c.String())
 	}
-	for _, line := range [][2]string{{"problem", o.Problem}, {"backup", o.BackupError}, {"gates", o.GateSkipped}, {
-		"effect",
-		o.Effect,
-	}, {"do", o.Remediation}} {
+	for _, line := range [][2]string{
+		{"problem", o.Problem}, {"backup", o.BackupError}, {"gates", o.GateSkipped}, {"effect", o.Effect}, {"do", o.Remediation},
+	} {
 		if line[1] != "" {
-			fmt.Fprintf(&b, "%-9s %s\n", line[0], line[1])
+			b.add(line[0], line[1])
 		}
 	}
-	return b.String()
+	return o.Title + "\n\n" + b.String()
 }
 
-// excepted says why an exception does not hold a finding back any more.
-func excepted(f guard.Finding) string {
-	if f.Exception == "" {
-		return ""
+// lines are those of a message. What they quote, others chose: a value in a policy, the id of a rule, an error.
+type lines struct{ strings.Builder }
+
+func (b *lines) add(label, text string) { fmt.Fprintf(b, "%-9s %s\n", label, cloudtrail.Line(text)) }
+
+// addExcepted says why an exception does not hold a finding back any more.
+func (b *lines) addExcepted(f guard.Finding) {
+	if f.Exception != "" {
+		b.add("", "not accepted: "+f.Exception+"; icaguard validate prints the line that accepts it as it is now")
 	}
-	return "          not accepted: " + f.Exception + "; icaguard validate prints the line that accepts it as it is now\n"
 }
 
 func until(day string) string {

@@ -21,16 +21,22 @@ func Merge(present Document, ours []Statement) (Document, []Difference, error) {
 		merged = Document{version: versionCurrent}
 	}
 	var all []Difference
+	var absent []Statement
 	for _, need := range ours {
 		if merged.version != versionCurrent && strings.Contains(need.JSON(), "${") {
 			return Document{}, nil, fmt.Errorf("policy: merge: Sid %q of ours has a policy variable, which version %s does not know: "+
 				"change the document's Version to %s after checking its other statements", need.Sid, merged.version, versionCurrent)
 		}
-		changes, err := merged.require(need)
+		changes, found, err := merged.restore(need)
 		if err != nil {
 			return Document{}, nil, fmt.Errorf("policy: merge: %w", err)
 		}
-		all = append(all, changes...)
+		if all = append(all, changes...); !found {
+			absent = append(absent, need)
+		}
+	}
+	for _, need := range absent { // what covers one may have stood under the Sid of another
+		all = append(all, merged.add(need)...)
 	}
 	if len(all) == 0 {
 		return present, nil, nil
@@ -38,8 +44,8 @@ func Merge(present Document, ours []Statement) (Document, []Difference, error) {
 	return merged, all, nil
 }
 
-// require makes one statement of ours true in the document.
-func (d *Document) require(need Statement) ([]Difference, error) {
+// restore makes the statement under our Sid ours again; false if there is none.
+func (d *Document) restore(need Statement) (changes []Difference, found bool, err error) {
 	var ours []placed
 	for _, s := range d.placed() {
 		if need.Sid != "" && s.Sid == need.Sid {
@@ -48,13 +54,13 @@ func (d *Document) require(need Statement) ([]Difference, error) {
 	}
 	for _, s := range ours {
 		if s.Effect == deny && need.Effect == allow {
-			return nil, fmt.Errorf("%v is a Deny, and an explicit Deny is never removed: give it another Sid or delete it", s.Place)
+			return nil, true, fmt.Errorf("%v is a Deny, and an explicit Deny is never removed: give it another Sid or delete it", s.Place)
 		}
 	}
 	if len(ours) == 0 {
-		return d.add(need), nil
+		return nil, false, nil
 	}
-	return d.correct(need, ours), nil
+	return d.correct(need, ours), true, nil
 }
 
 func (d *Document) add(need Statement) []Difference {

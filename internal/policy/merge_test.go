@@ -7,6 +7,18 @@ import (
 	"testing"
 )
 
+// TestMergeOfOursIntoEachOther: what covers one of ours under the Sid of another is replaced, so it covers nothing.
+func TestMergeOfOursIntoEachOther(t *testing.T) {
+	const first, second = `{"Sid":"First","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:Encrypt","Resource":"*"}`,
+		`{"Sid":"Second","Effect":"Allow","Principal":{"AWS":"210987654321"},"Action":"kms:Decrypt","Resource":"*"}`
+	ours := doc(t, first, second).Statements()
+	wide := `{"Sid":"Second","Effect":"Allow","Principal":{"AWS":["123456789012","210987654321"]},"Action":"kms:*","Resource":"*"}`
+	merged, _, err := Merge(doc(t, wide), ours)
+	if err != nil || !Equal(merged, doc(t, first, second)) {
+		t.Errorf("%v: %v", err, merged)
+	}
+}
+
 func TestMerge(t *testing.T) {
 	const a, b = `{ "Effect":"Allow", "Principal":{"AWS":"123456789012"}, "Action":"s3:Get*" ,"Resource":"arn:aws:s3:::lab\/*"}`,
 		`{"Sid":"Theirs","Effect":"Deny","NotPrincipal":{"AWS":"AROAGONE"},"Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::lab"}`

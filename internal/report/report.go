@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/guard/gates"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -80,10 +81,10 @@ func (r Report) Print(w io.Writer) error {
 	}
 	r.printLines(w)
 	for _, pause := range r.Pauses {
-		fmt.Fprintf(w, "\npaused: %s\n", pause)
+		fmt.Fprintf(w, "\npaused: %s\n", cloudtrail.Line(pause))
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintf(w, "\nwarning: %s\n", warning)
+		fmt.Fprintf(w, "\nwarning: %s\n", cloudtrail.Line(warning))
 	}
 	return nil
 }

@@ -88,7 +88,8 @@ func newFixture(t *testing.T) *fixture {
 	if shared.AWS != nil {
 		return &shared
 	}
-	local, err := localaws.Start(context.Background(), localaws.Options{}) // it outlives the test
+	// It outlives the test. make witness asks for another local AWS.
+	local, err := localaws.Start(context.Background(), localaws.Options{LocalStack: os.Getenv("ICAGUARD_WITNESS") != ""})
 	if err != nil {
 		t.Fatal(err)
 	}
