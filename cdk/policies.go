@@ -3,9 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 
@@ -38,7 +36,7 @@ func remediateStatements(b icaconfig.Baseline) []policy.Statement {
 			allow(b.ARN("dynamodb", b.HomeRegion, "table/"+guard.LedgerTable), "dynamodb:PutItem", "dynamodb:DeleteItem"),
 		},
 		checking(b),
-		allowed(b, guard.WriteStatements(settings.All(), b.Storages)),
+		guard.InAccount(b.Home, guard.WriteStatements(settings.All(), b.Storages)),
 	)
 }
 
@@ -82,7 +80,7 @@ func notFrom(b icaconfig.Baseline, function string, s policy.Statement) policy.S
 
 // checking reads what is guarded and what the gates ask.
 func checking(b icaconfig.Baseline) []policy.Statement {
-	return allowed(b, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
+	return guard.InAccount(b.Home, slices.Concat(guard.ReadStatements(self.AllRows(), b.Storages), gates.Statements(b)))
 }
 
 // ownWork is what both functions do beside checking: log, read what was recorded, post requests, send what failed to the
@@ -144,60 +142,14 @@ func allow(resource string, actions ...string) policy.Statement {
 	return policy.Statement{Effect: "Allow", Action: actions, Resource: []string{resource}}
 }
 
-// allowed bounds the table's statements. ARNs of buckets carry no account, so there a condition says whose bucket it has
-// to be; those of keys do carry it, and a key may be another account's.
-func allowed(b icaconfig.Baseline, statements []policy.Statement) []policy.Statement {
-	for i, s := range statements {
-		if !strings.HasPrefix(s.Resource[0], "arn:"+b.Partition+":s3:") {
-			continue
-		}
-		condition := policy.Condition{"StringEquals": {}}
-		for operator, keys := range s.Condition {
-			condition[operator] = maps.Clone(keys)
-		}
-		condition["StringEquals"]["aws:ResourceAccount"] = policy.Values{b.Account}
-		statements[i].Condition = condition
-	}
-	return statements
-}
-
-// packed spreads statements over policies: the first is the role's inline policy, the others are managed ones. A
-// statement that does not fit is cut between its resources.
-func packed(statements []policy.Statement) [][]policy.Statement {
-	policies := [][]policy.Statement{nil}
-	for _, s := range statements {
-		continued := false
-		for _, resource := range s.Resource {
-			last := len(policies) - 1
-			longer := with(policies[last], s, resource, continued)
-			if len(policies[last]) > 0 && length(longer) > most(last) {
-				policies = append(policies, nil)
-				last++
-				longer = with(nil, s, resource, false)
-			}
-			policies[last], continued = longer, true
-		}
-	}
-	return policies
-}
+// packed spreads statements over policies: the first is the role's inline policy, the others are managed ones.
+func packed(statements []policy.Statement) [][]policy.Statement { return policy.Pack(statements, most) }
 
 func most(policy int) int {
 	if policy == 0 {
 		return mostInline
 	}
 	return mostManaged
-}
-
-// with is the policy with one more resource in its last statement, or with the statement begun.
-func with(policy []policy.Statement, s policy.Statement, resource string, continued bool) []policy.Statement {
-	policy = slices.Clone(policy)
-	if continued {
-		last := &policy[len(policy)-1]
-		last.Resource = append(slices.Clone(last.Resource), resource)
-		return policy
-	}
-	s.Resource = []string{resource}
-	return append(policy, s)
 }
 
 func length(statements []policy.Statement) int { return len(policy.New(statements...).JSON()) }

@@ -41,13 +41,18 @@ Documents: ` + strings.Join(
 		) + `.
 scp is a service control policy with which only icaguard and CloudFormation change a storage's settings, scp-icaguard the one
 that protects icaguard itself and the roles that the others except: a storage is safe with both.
+reader-policy is an identity policy for people who look and change nothing. It allows, on what the configuration names, what
+these commands read: ` + strings.Join(render.ReadingCommands(), ", ") + `.
+render and regions need no permission; dead-letters takes messages off their queue for a moment, so it does more than read.
+What one policy of IAM cannot hold goes on in a second one, and with --out in a second file.
 
 AWS is not asked, besides for the account where neither --account nor account: in the configuration says it. So the session-name
 prefix is not read: the trust policy holds a placeholder, and the command reads the parameter.`,
 		Example: `  icaguard render permission-policy --storage lab-prod --out permission-policy.json
   icaguard render cors >cors.json 2>apply-cors.sh
   icaguard render scp --storage lab-prod
-  icaguard render scp-icaguard --account 123456789012`,
+  icaguard render scp-icaguard --account 123456789012
+  icaguard render reader-policy --out reader-policy.json`,
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -100,13 +105,13 @@ func renderDocument(cmd *cobra.Command, document string, flags renderFlags) erro
 	if err != nil {
 		return err
 	}
-	if flags.out != "" {
-		if err := os.WriteFile(flags.out, []byte(rendered.Document), 0o600); err != nil {
+	for i, text := range rendered.Documents {
+		if flags.out == "" {
+			fmt.Fprint(cmd.OutOrStdout(), text)
+		} else if err := os.WriteFile(render.FileName(flags.out, i+1), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("render: write: %w", err)
 		}
-		rendered.Document = ""
 	}
-	fmt.Fprint(cmd.OutOrStdout(), rendered.Document)
 	fmt.Fprint(cmd.ErrOrStderr(), rendered.Apply)
 	return nil
 }
@@ -137,11 +142,11 @@ func baselineFor(ctx context.Context, file *icaconfig.File, account string) (ica
 
 func (f renderFlags) request(document string, file *icaconfig.File, b icaconfig.Baseline) (render.Request, error) {
 	r := render.Request{
-		Account: b.Account, HomeRegion: b.HomeRegion, Reveal: f.reveal, File: cmp.Or(f.out, document+".json"), Qualifier: f.qualifier,
+		Storages: b.Storages, Account: b.Account, HomeRegion: b.HomeRegion, Reveal: f.reveal, File: cmp.Or(f.out, document+".json"), Qualifier: f.qualifier,
 	}
 	at := slices.IndexFunc(b.Storages, func(s icaconfig.Storage) bool { return s.Name == f.storage })
 	switch {
-	case f.storage == "" && (len(b.Storages) == 1 || document == "scp-icaguard"): // icaguard is the same for all
+	case f.storage == "" && (len(b.Storages) == 1 || render.Whole(document)):
 		at = 0
 	case at < 0:
 		return r, session{baseline: b}.knownStorage("--storage", f.storage)

@@ -24,6 +24,23 @@ func WriteStatements(settings []Setting, storages []icaconfig.Storage) []policy.
 	})
 }
 
+// InAccount bounds the statements about buckets. Their ARNs carry no account, so a condition says whose bucket it has to
+// be; those of keys do carry it, and a key may be another account's.
+func InAccount(h icaconfig.Home, statements []policy.Statement) []policy.Statement {
+	for i, s := range statements {
+		if !strings.HasPrefix(s.Resource[0], "arn:"+h.Partition+":s3:") {
+			continue
+		}
+		condition := policy.Condition{"StringEquals": {}}
+		for operator, keys := range s.Condition {
+			condition[operator] = maps.Clone(keys)
+		}
+		condition["StringEquals"]["aws:ResourceAccount"] = policy.Values{h.Account}
+		statements[i].Condition = condition
+	}
+	return statements
+}
+
 // onKind is a row, or a setting, which has one.
 type onKind interface{ kind() *Kind }
 

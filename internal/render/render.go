@@ -20,6 +20,7 @@ import (
 // Request says what to render for whom.
 type Request struct {
 	Storage    icaconfig.Storage
+	Storages   []icaconfig.Storage     // all of the configuration
 	Qualifier  string                  // of `cdk bootstrap`, in the names of CDK's roles
 	Own        icaconfig.DocumentsSpec // the user's own documents, by file name
 	HomeRegion string                  // AWS region of the prefix's parameter
@@ -32,8 +33,8 @@ type Request struct {
 
 // Rendered is a document and what to do with it.
 type Rendered struct {
-	Document string // JSON
-	Apply    string // a shell script
+	Documents []string // JSON; more than one where AWS takes no longer one
+	Apply     string   // a shell script
 }
 
 // ErrNone says that the storage needs no such document; the error's text says why.
@@ -85,6 +86,13 @@ func kinds() []kind {
 			apply:  applyOwnSCP,
 			source: icaconfig.Source{Sure: "derived", Why: "from the table of self checks: what changes icaguard itself"},
 		},
+		{
+			name:   "reader-policy",
+			whole:  true,
+			body:   func(r Request) (any, error) { return readerDocuments(r), nil },
+			apply:  applyReader,
+			source: icaconfig.Source{Sure: "derived", Why: "from the tables of settings and self checks: what they read"},
+		},
 	}
 	for i, k := range all {
 		for _, source := range icaconfig.Sources() {
@@ -103,6 +111,11 @@ func Documents() []string {
 		names = append(names, k.name)
 	}
 	return names
+}
+
+// Whole says that a document is the account's, the same whatever storage is named.
+func Whole(name string) bool {
+	return slices.ContainsFunc(kinds(), func(k kind) bool { return k.whole && k.name == name })
 }
 
 // Check fails for the name of a document that there is not, and says which there are.
@@ -131,7 +144,32 @@ func Document(name string, r Request) (Rendered, error) {
 	lines := append(
 		[]string{"# " + name + " for " + of, "# How sure it is: " + all[i].sure(r.Own)},
 		all[i].apply(r)...)
-	return Rendered{Document: indented(body), Apply: strings.Join(lines, "\n") + "\n"}, nil
+	return Rendered{Documents: texts(body), Apply: strings.Join(lines, "\n") + "\n"}, nil
+}
+
+func texts(body any) []string {
+	several, ok := body.([]policy.Document)
+	if !ok {
+		return []string{indented(body)}
+	}
+	var all []string
+	for _, document := range several {
+		all = append(all, indented(document))
+	}
+	return all
+}
+
+// FileName names the file of the n-th document, from 1, after that of the first.
+func FileName(first string, n int) string {
+	if n == 1 {
+		return first
+	}
+	name, json := strings.CutSuffix(first, ".json")
+	name = fmt.Sprintf("%s-%d", name, n)
+	if json {
+		name += ".json"
+	}
+	return name
 }
 
 func (k kind) sure(own icaconfig.DocumentsSpec) string {

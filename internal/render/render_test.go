@@ -49,7 +49,7 @@ func TestSources(t *testing.T) {
 	for _, s := range icaconfig.Sources() {
 		sources = append(sources, s.Document)
 	}
-	if want := slices.Concat(sources, []string{"scp", "scp-icaguard"}); !slices.Equal(Documents(), want) {
+	if want := slices.Concat(sources, []string{"scp", "scp-icaguard", "reader-policy"}); !slices.Equal(Documents(), want) {
 		t.Errorf("documents %v, but sources are known for %v", Documents(), sources)
 	}
 	for _, k := range kinds() {
@@ -70,11 +70,11 @@ func renderSCP(t *testing.T, name string, s icaconfig.Storage) (string, policy.D
 	if err != nil {
 		t.Fatal(err)
 	}
-	document, err := policy.Parse(rendered.Document)
+	document, err := policy.Parse(rendered.Documents[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rendered.Document, document
+	return rendered.Documents[0], document
 }
 
 // changes are what icaguard may write for a storage, which nobody else may.
