@@ -97,13 +97,16 @@ func (r *runner) session(ctx context.Context) (cfg aws.Config, err error) {
 
 var errOutside = errors.New("ICA's role could put a file outside its folder")
 
-// useStorage does what ICA does with a storage. A permission that is new may take some time to work everywhere.
+// useStorage does what ICA does with a storage, and leaves no version of its file behind. A permission that is new may take
+// some time to work everywhere.
 func (r *runner) useStorage(ctx context.Context, client *s3.Client) error {
 	bucket, key := r.lab.bucket(), aws.String("ica/acceptance.txt")
-	put := func(ctx context.Context, key *string) error {
-		return second(client.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("acceptance")}))
+	put := func(ctx context.Context, key *string) (*s3.PutObjectOutput, error) {
+		return client.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("acceptance")})
 	}
-	if err := r.lab.until(ctx, func(ctx context.Context) error { return put(ctx, key) }); err != nil {
+	var file *s3.PutObjectOutput
+	err := r.lab.until(ctx, func(ctx context.Context) (err error) { file, err = put(ctx, key); return err })
+	if err != nil {
 		return fmt.Errorf("as ICA: put a file: %w", err)
 	}
 	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: key})
@@ -118,10 +121,17 @@ func (r *runner) useStorage(ctx context.Context, client *s3.Client) error {
 	if err != nil || len(list.Contents) != 1 {
 		return fmt.Errorf("as ICA: list the folder, which has one file: %w", err)
 	}
-	if err := second(client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: key})); err != nil {
+	marker, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: key})
+	if err != nil {
 		return fmt.Errorf("as ICA: delete the file: %w", err)
 	}
-	if !r.site.Local && put(ctx, aws.String("outside.txt")) == nil {
+	for _, version := range []*string{marker.VersionId, file.VersionId} {
+		_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: version})
+		if err != nil {
+			return fmt.Errorf("as ICA: delete version %s of the file: %w", aws.ToString(version), err)
+		}
+	}
+	if !r.site.Local && second(put(ctx, aws.String("outside.txt"))) == nil {
 		return errOutside
 	}
 	return r.notify(ctx, client)

@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -128,18 +129,40 @@ func keyBreaks() []Break {
 			}, nil, readKeyState,
 		},
 		{
-			"kms-key-policy", "the key policy is set back to AWS's default, without the statement for copies between accounts",
-			"PutKeyPolicy", Restored,
-			func(ctx context.Context, l *lab) error {
-				return second(l.kms().PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{
-					KeyId: &l.storage.Key.ARN, PolicyName: aws.String("default"), Policy: text(document(statement{
-						"Sid": "Enable IAM User Permissions", "Effect": "Allow", "Action": "kms:*", "Resource": "*",
-						"Principal": statement{"AWS": l.root()},
-					})),
-				}))
-			}, nil, readKeyPolicy,
+			"kms-key-policy", "all statements but that of the account are taken out of the key policy", "PutKeyPolicy", Restored,
+			narrowKeyPolicy, nil, readKeyPolicy,
 		},
 	}
+}
+
+// narrowKeyPolicy takes out the statement for copies between accounts. ICA's own role needs none beside the account's.
+func narrowKeyPolicy(ctx context.Context, l *lab) error {
+	key, name := &l.storage.Key.ARN, aws.String("default")
+	out, err := l.kms().GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: key, PolicyName: name})
+	if err != nil {
+		return err
+	}
+	var policy struct {
+		Version   string
+		ID        string `json:"Id,omitempty"`
+		Statement []struct {
+			Sid, Effect string `json:",omitempty"`
+			Principal   struct{ AWS any }
+			Action      any
+			Resource    any
+		}
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(out.Policy)), &policy); err != nil {
+		return err
+	}
+	all := policy.Statement
+	policy.Statement = nil
+	for _, s := range all {
+		if s.Principal.AWS == l.root() {
+			policy.Statement = append(policy.Statement, s)
+		}
+	}
+	return second(l.kms().PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: key, PolicyName: name, Policy: text(policy)}))
 }
 
 func roleBreaks() []Break {
