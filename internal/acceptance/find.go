@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -114,12 +115,18 @@ func (r *runner) tables(ctx context.Context, cfg aws.Config) ([]thing, error) {
 }
 
 func deleteTable(ctx context.Context, client *dynamodb.Client, name string) error {
-	_, err := client.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &name, DeletionProtectionEnabled: aws.Bool(false)})
-	if err != nil {
+	out, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
+	if err != nil || out.Table.TableStatus == ddbtypes.TableStatusDeleting {
 		return err
 	}
-	_, err = client.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name})
-	return err
+	if aws.ToBool(out.Table.DeletionProtectionEnabled) {
+		if _, err := client.UpdateTable(
+			ctx, &dynamodb.UpdateTableInput{TableName: &name, DeletionProtectionEnabled: aws.Bool(false)},
+		); err != nil {
+			return err
+		}
+	}
+	return second(client.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name}))
 }
 
 func (r *runner) parameters(ctx context.Context, cfg aws.Config) ([]thing, error) {
