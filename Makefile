@@ -69,7 +69,7 @@ fmt: $(LINT) ## Format the Go files
 .PHONY: update
 update: setup ## Rewrite golden files and generated tables after an intended change; read the diff
 	$(HOST_GO) test ./internal/guard/self ./internal/guard/settings ./internal/icaconfig ./internal/notify ./internal/report \
-	  ./internal/discover ./cdk ./cmd/icaguard -update
+	  ./internal/discover ./internal/acceptance/beliefs ./cdk ./cmd/icaguard -update
 
 .PHONY: build
 build: .tools/checked ## Build the functions into dist/, each with CONFIG beside it

@@ -20,7 +20,7 @@ type Evidence struct {
 	Partition string
 	Storage   icaconfig.Storage              // of the run
 	Config    func(region string) aws.Config // for clients of any region
-	Events    func(name string) []Raw        // CloudTrail events seen so far by the program's own rules and queues, by event name
+	Events    func(name string) []Raw        // seen so far by the program's own rules and queues, by CloudTrail's name; "": all
 	Breaks    []Break
 	Scratch   string // what an experiment creates is named so, and more after a "-"; whoever runs sweeps what is left of it
 }
