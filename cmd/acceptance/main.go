@@ -18,16 +18,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/icaguard/icaguard/internal/acceptance"
+	"github.com/icaguard/icaguard/internal/acceptance/beliefs"
 	"github.com/icaguard/icaguard/internal/awsclient"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	go func() { // a second signal ends the program at once
-		<-ctx.Done()
-		stop()
-	}()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "\nacceptance:", err)
 		os.Exit(1)
@@ -35,7 +32,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	o := acceptance.Options{Out: os.Stdout, Breaks: acceptance.Breaks()}
+	o := acceptance.Options{Out: os.Stdout, Breaks: acceptance.Breaks(), Ask: beliefs.Ask}
 	flag.StringVar(&o.Account, "account", "", "the AWS account, as a confirmation")
 	flag.StringVar(&o.Home, "region", "", "AWS region of icaguard; default: the bucket's")
 	flag.StringVar(&o.ICARegion, "ica-region", "US", "ICA's region, which gives the bucket's")

@@ -152,7 +152,7 @@ func guardIn(ctx context.Context, cfg aws.Config, region string) ([]string, erro
 			return nil, err
 		}
 	}
-	groups, err := logGroups(ctx, cfg)
+	groups, err := logGroups(ctx, cfg, guardLogs)
 	for _, group := range groups {
 		found = append(found, group.name+" in "+region)
 	}

@@ -45,7 +45,7 @@ func Breaks() []Break {
 	})...)
 }
 
-func bucketBreaks() []Break {
+func bucketBreaks() []Break { //nolint:funlen // a table
 	return []Break{
 		{
 			"bucket-public-access", "the public access block is removed", "DeleteBucketPublicAccessBlock", Restored,
@@ -165,7 +165,7 @@ func narrowKeyPolicy(ctx context.Context, l *lab) error {
 	return second(l.kms().PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: key, PolicyName: name, Policy: text(policy)}))
 }
 
-func roleBreaks() []Break {
+func roleBreaks() []Break { //nolint:funlen // a table
 	return []Break{
 		{
 			"oidc-provider", "ICA's OIDC provider is deleted", "DeleteOpenIDConnectProvider", Restored,

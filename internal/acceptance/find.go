@@ -6,11 +6,13 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -277,23 +279,77 @@ func deletePolicy(ctx context.Context, client *iam.Client, arn *string) error {
 	return second(client.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: arn}))
 }
 
-// provider finds ICA's, which the account did not have before.
-func (r *runner) provider(ctx context.Context, cfg aws.Config) ([]thing, error) {
+// providers finds ICA's, which the account did not have before, and those that experiments made.
+func (r *runner) providers(ctx context.Context, cfg aws.Config) ([]thing, error) {
 	client := iam.NewFromConfig(cfg)
-	_, err := client.GetOpenIDConnectProvider(
-		ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &r.run.Provider},
-	)
-	if isAbsent(err) {
-		return nil, nil
-	}
+	out, err := client.ListOpenIDConnectProviders(ctx, &iam.ListOpenIDConnectProvidersInput{})
 	if err != nil {
 		return nil, err
 	}
-	return []thing{{"OIDC provider " + r.run.Provider, func(ctx context.Context) error {
-		return second(client.DeleteOpenIDConnectProvider(
-			ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &r.run.Provider},
-		))
-	}}}, nil
+	var all []thing
+	for _, p := range out.OpenIDConnectProviderList {
+		if arn := aws.ToString(p.Arn); arn != r.run.Provider && !strings.Contains(arn, "/"+r.run.name("")) {
+			continue
+		}
+		all = append(all, thing{"OIDC provider " + aws.ToString(p.Arn), func(ctx context.Context) error {
+			return second(client.DeleteOpenIDConnectProvider(
+				ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: p.Arn},
+			))
+		}})
+	}
+	return all, nil
+}
+
+// guardLogs begin the names of the log groups of icaguard's functions.
+const guardLogs = "/aws/lambda/icaguard-"
+
+// logGroups finds those of the functions, which may write a last line while they are being removed.
+func (r *runner) logGroups(ctx context.Context, cfg aws.Config) ([]thing, error) {
+	var all []thing
+	for _, prefix := range []string{guardLogs, "/aws/lambda/" + r.run.name(""), r.run.name("")} {
+		found, err := logGroups(ctx, cfg, prefix)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func logGroups(ctx context.Context, cfg aws.Config, prefix string) ([]thing, error) {
+	client := cloudwatchlogs.NewFromConfig(cfg)
+	out, err := client.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+	if err != nil {
+		return nil, err
+	}
+	var all []thing
+	for _, group := range out.LogGroups {
+		all = append(all, thing{"log group " + aws.ToString(group.LogGroupName), func(ctx context.Context) error {
+			return second(client.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: group.LogGroupName}))
+		}})
+	}
+	return all, nil
+}
+
+// functions finds those that experiments made.
+func (r *runner) functions(ctx context.Context, cfg aws.Config) ([]thing, error) {
+	client := lambda.NewFromConfig(cfg)
+	var all []thing
+	pages := lambda.NewListFunctionsPaginator(client, &lambda.ListFunctionsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range page.Functions {
+			if r.isOurs(f.FunctionName) {
+				all = append(all, thing{"function " + aws.ToString(f.FunctionName), func(ctx context.Context) error {
+					return second(client.DeleteFunction(ctx, &lambda.DeleteFunctionInput{FunctionName: f.FunctionName}))
+				}})
+			}
+		}
+	}
+	return all, nil
 }
 
 // buckets finds those that bear the run's name, the trail's by its tag, and those of a CDK that was not there before.

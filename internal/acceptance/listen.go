@@ -210,11 +210,13 @@ func (s State) concerns(text string) bool {
 		s.Provider != "" && strings.Contains(text, s.Provider)
 }
 
-// named are the events of that name, in the order in which they came.
+// named are the events of that name, in the order in which they came; "": all.
 func (e *ears) named(name string) []evidence.Raw {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(e.events), func(r evidence.Raw) bool { return detailOf(r).EventName != name })
+	return slices.DeleteFunc(slices.Clone(e.events), func(r evidence.Raw) bool {
+		return name != "" && detailOf(r).EventName != name
+	})
 }
 
 func (e *ears) all() ([]message, []evidence.Raw, error) {

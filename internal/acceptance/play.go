@@ -102,7 +102,7 @@ func (r *runner) await(
 	if b.Expect == Restored {
 		return r.awaitRestore(ctx, b, before, since)
 	}
-	told := func(ctx context.Context) (string, error) {
+	told := func(context.Context) (string, error) {
 		m, found := r.ears.told(b.Setting, since, string(guard.ActionRequired))
 		if !found {
 			return "", errUntold

@@ -79,7 +79,7 @@ const partition = "aws"
 // prepare makes what a lab has before icaguard comes: a key, and the parameter with ICA's prefix.
 func (l *lab) prepare(ctx context.Context) error {
 	key, err := kms.NewFromConfig(l.site.Config(l.run.Region)).CreateKey(ctx, &kms.CreateKeyInput{
-		Description: aws.String("acceptance test of icaguard, run " + l.run.ID),
+		Description: aws.String(l.run.name(": acceptance test of icaguard")),
 		Tags:        []kmstypes.Tag{{TagKey: aws.String(tagKey), TagValue: &l.run.ID}},
 	})
 	if err != nil {

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 
@@ -130,7 +128,8 @@ func (r *runner) each(ctx context.Context, visit func(thing)) (unknown []string)
 // finders are all kinds of things, in the order of removing: icaguard before what it guards.
 func (r *runner) finders() []finder {
 	home, regions := r.site.Config(r.run.Home), r.run.eventRegions()
-	all := []finder{{"stacks", func(ctx context.Context) ([]thing, error) { return r.stacks(ctx, r.guardStacks()) }}}
+	all := []finder{{"stacks", func(ctx context.Context) ([]thing, error) { return r.stacks(ctx, r.guardStacks()) }},
+		{"stacks of experiments", r.ownStacks}}
 	for _, region := range regions {
 		cfg := r.site.Config(region)
 		all = append(all, finder{"rules in " + region, func(ctx context.Context) ([]thing, error) { return r.rules(ctx, cfg) }},
@@ -141,11 +140,12 @@ func (r *runner) finders() []finder {
 			finder{"keys in " + region, func(ctx context.Context) ([]thing, error) { return r.keys(ctx, cfg) }})
 	}
 	return append(all,
-		finder{"log groups", func(ctx context.Context) ([]thing, error) { return logGroups(ctx, home) }},
+		finder{"log groups", func(ctx context.Context) ([]thing, error) { return r.logGroups(ctx, home) }},
+		finder{"functions", func(ctx context.Context) ([]thing, error) { return r.functions(ctx, home) }},
 		finder{"roles", func(ctx context.Context) ([]thing, error) { return r.roles(ctx, home) }},
 		finder{"users", func(ctx context.Context) ([]thing, error) { return r.users(ctx, home) }},
 		finder{"policies", func(ctx context.Context) ([]thing, error) { return r.policies(ctx, home) }},
-		finder{"OIDC provider", func(ctx context.Context) ([]thing, error) { return r.provider(ctx, home) }},
+		finder{"OIDC providers", func(ctx context.Context) ([]thing, error) { return r.providers(ctx, home) }},
 		finder{"buckets", r.buckets},
 		finder{"CDK's stacks", func(ctx context.Context) ([]thing, error) { return r.stacks(ctx, r.bootstrapStacks()) }},
 	)
@@ -185,6 +185,25 @@ func (r *runner) stacks(ctx context.Context, named []icaconfig.Stack) ([]thing, 
 	return all, errors.Join(errs...)
 }
 
+// ownStacks finds those that experiments made.
+func (r *runner) ownStacks(ctx context.Context) ([]thing, error) {
+	client := cloudformation.NewFromConfig(r.site.Config(r.run.Home))
+	var named []icaconfig.Stack
+	pages := cloudformation.NewDescribeStacksPaginator(client, &cloudformation.DescribeStacksInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, stack := range page.Stacks {
+			if r.isOurs(stack.StackName) {
+				named = append(named, icaconfig.Stack{Name: aws.ToString(stack.StackName), Region: r.run.Home})
+			}
+		}
+	}
+	return r.stacks(ctx, named)
+}
+
 func deleteStack(ctx context.Context, site Site, stack icaconfig.Stack) error {
 	client := cloudformation.NewFromConfig(site.Config(stack.Region))
 	if stack.Name != bootstrapStack {
@@ -203,26 +222,7 @@ func deleteStack(ctx context.Context, site Site, stack icaconfig.Stack) error {
 	}).Wait(ctx, &cloudformation.DescribeStacksInput{StackName: &stack.Name}, removingTime/2)
 }
 
-// logGroups are those of the functions, which may write a last line while they are being removed.
-func logGroups(ctx context.Context, cfg aws.Config) ([]thing, error) {
-	client := cloudwatchlogs.NewFromConfig(cfg)
-	out, err := client.DescribeLogGroups(
-		ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String("/aws/lambda/icaguard-")},
-	)
-	if err != nil {
-		return nil, err
-	}
-	var all []thing
-	for _, group := range out.LogGroups {
-		all = append(all, thing{"log group " + aws.ToString(group.LogGroupName), func(ctx context.Context) error {
-			return second(client.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: group.LogGroupName}))
-		}})
-	}
-	return all, nil
-}
-
-// keys finds the run's key, by its description where a run was killed before it took the id down, and those that
-// experiments gave an alias of the run's.
+// keys finds the run's by their description, which they have from the start.
 func (r *runner) keys(ctx context.Context, cfg aws.Config) ([]thing, error) {
 	client := kms.NewFromConfig(cfg)
 	pages := kms.NewListKeysPaginator(client, &kms.ListKeysInput{})
@@ -234,23 +234,14 @@ func (r *runner) keys(ctx context.Context, cfg aws.Config) ([]thing, error) {
 		}
 		for _, key := range page.Keys {
 			out, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: key.KeyArn})
-			if err != nil || out.KeyMetadata.KeyState == kmstypes.KeyStatePendingDeletion {
+			if err != nil || !r.isOurs(out.KeyMetadata.Description) || out.KeyMetadata.KeyState == kmstypes.KeyStatePendingDeletion {
 				continue // a key that nobody may describe is none of ours
 			}
-			aliases, err := client.ListAliases(ctx, &kms.ListAliasesInput{KeyId: key.KeyArn})
-			ofRun := strings.Contains(aws.ToString(out.KeyMetadata.Description), "run "+r.run.ID) || aws.ToString(key.KeyArn) == r.run.Key
-			if err == nil {
-				ofRun = ofRun || slices.ContainsFunc(aliases.Aliases, func(a kmstypes.AliasListEntry) bool {
-					return strings.HasPrefix(aws.ToString(a.AliasName), "alias/"+r.run.name(""))
-				})
-			}
-			if ofRun {
-				all = append(all, thing{"KMS key " + aws.ToString(key.KeyArn), func(ctx context.Context) error {
-					return second(client.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{
-						KeyId: key.KeyArn, PendingWindowInDays: aws.Int32(keyWindow),
-					}))
-				}})
-			}
+			all = append(all, thing{"KMS key " + aws.ToString(key.KeyArn), func(ctx context.Context) error {
+				return second(client.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{
+					KeyId: key.KeyArn, PendingWindowInDays: aws.Int32(keyWindow),
+				}))
+			}})
 		}
 	}
 	return all, nil

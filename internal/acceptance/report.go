@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/icaguard/icaguard/internal/acceptance/beliefs"
 	"github.com/icaguard/icaguard/internal/acceptance/evidence"
 )
 
@@ -30,7 +31,8 @@ type Report struct {
 	Delays   []Delay   `json:"eventDelays"`
 	Messages []message `json:"messages"`
 	Samples  []string  `json:"samples"`
-	Beliefs  any       `json:"beliefs,omitempty"`
+	// Beliefs are as package beliefs writes them.
+	Beliefs json.RawMessage `json:"beliefs,omitempty"`
 }
 
 // Delay is how long events of a service took from the call to the program's queue. CloudTrail's times have whole seconds.
@@ -52,7 +54,7 @@ func removalTest(left []string, began time.Time) Test {
 }
 
 // report writes what was seen. An interrupted run has one too.
-func (r *runner) report(answers beliefs, left []string) error {
+func (r *runner) report(left []string) error {
 	var messages []message
 	var events []evidence.Raw
 	var unheard error
@@ -63,16 +65,20 @@ func (r *runner) report(answers beliefs, left []string) error {
 	if err != nil {
 		return err
 	}
+	answers, err := beliefs.JSON(r.answers)
+	if err != nil {
+		return err
+	}
 	rep := Report{
 		Run: r.run.ID, Version: r.Version, Local: r.site.Local, Account: r.run.Account, Caller: r.caller, Home: r.run.Home,
 		Region: r.run.Region, Begun: r.run.Begun, Ended: time.Now().UTC().Truncate(time.Second), Passed: r.verdict(left) == nil,
-		Tests: r.tests, Left: left, Delays: delays(events), Messages: messages, Samples: samples, Beliefs: answers.answers,
+		Tests: r.tests, Left: left, Delays: delays(events), Messages: messages, Samples: samples, Beliefs: answers,
 	}
 	data, err := json.MarshalIndent(rep, "", "  ")
 	if err != nil {
 		return fmt.Errorf("acceptance: report: %w", err)
 	}
-	text := r.markdown(rep, answers.markdown)
+	text := r.markdown(rep)
 	if unheard != nil {
 		text += fmt.Sprintf("\nThe last failure of reading the program's own queues: %v\n", unheard)
 	}
@@ -103,7 +109,7 @@ func delays(events []evidence.Raw) []Delay {
 func round(seconds float64) float64 { return float64(int(seconds*10)) / 10 }
 
 // markdown is the report as a lab files it.
-func (r *runner) markdown(rep Report, answers string) string {
+func (r *runner) markdown(rep Report) string {
 	var b strings.Builder
 	verdict := "FAILED"
 	if rep.Passed {
@@ -139,8 +145,8 @@ func (r *runner) markdown(rep Report, answers string) string {
 	for _, d := range rep.Delays {
 		fmt.Fprintf(&b, "| %s | %d | %.1f | %.1f |\n", d.Source, d.Count, d.Median, d.Most)
 	}
-	if answers != "" {
-		b.WriteString("\n## What icaguard believes of AWS\n\n" + answers)
+	if len(r.answers) > 0 {
+		b.WriteString("\n## What icaguard believes of AWS\n\n" + beliefs.Markdown(r.answers))
 	}
 	b.WriteString("\n" + notProven(r.run.Key))
 	return b.String()

@@ -115,7 +115,7 @@ func isKnown(name string) bool {
 	return uniqueID().MatchString(name) || name == "root" || regexp.MustCompile(`^\d+$`).MatchString(name)
 }
 
-func accessKey() *regexp.Regexp { return regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{8,}\b`) }
+func accessKey() *regexp.Regexp { return regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{4,}\b`) }
 func uniqueID() *regexp.Regexp {
 	return regexp.MustCompile(`\b(AROA|AIDA|AGPA|ANPA|ANVA)[A-Z0-9]{8,}\b`)
 }
