@@ -39,6 +39,7 @@ help: ## Explain every target
 	@echo
 	@echo "  Variables: CONFIG=$(CONFIG) GOARCH=$(GOARCH) GOOS=$(GOOS) (of the functions: build, synth, deploy)"
 	@echo "             APPROVAL=never|broadening|any-change (deploy, repair; never where there is no terminal)"
+	@echo "             ACCOUNT REGION ICA_REGION=$(ICA_REGION) REPORT=$(REPORT) CLEAN=1 (acceptance)"
 
 .PHONY: setup
 setup: node_modules/.installed .venv/.installed .tools/modules $(LINT) ## Install all that the other targets need, once
@@ -87,7 +88,7 @@ fmt: $(LINT) ## Format the Go files
 .PHONY: update
 update: setup ## Rewrite golden files and generated tables after an intended change; read the diff
 	$(HOST_GO) test ./internal/guard/self ./internal/guard/settings ./internal/icaconfig ./internal/notify ./internal/report \
-	  ./internal/discover ./cdk ./cmd/icaguard -update
+	  ./internal/discover ./internal/acceptance/beliefs ./cdk ./cmd/icaguard -update
 
 .PHONY: build
 build: .tools/checked ## Build the functions into dist/, each with CONFIG beside it
@@ -134,6 +135,14 @@ repair: node_modules/.installed cli ## Deploy, and restore what somebody changed
 	@bin/icaguard check-keys --config '$(CONFIG)'
 	@$(APPROVE) $(CDK) deploy --all --revert-drift --require-approval "$$approval"
 	@bin/icaguard reconcile --all --config '$(CONFIG)'
+
+# The program itself says what it will do, and does nothing until ACCOUNT confirms it.
+ICA_REGION ?= US
+REPORT     ?= acceptance
+.PHONY: acceptance
+acceptance: node_modules/.installed ## Try everything on AWS, in a sandbox account, and remove it again: docs/acceptance.md
+	@$(HOST_GO) run ./cmd/acceptance -account '$(ACCOUNT)' -region '$(REGION)' -ica-region '$(ICA_REGION)' \
+	  -report '$(REPORT)' $(if $(CLEAN),-clean)
 
 .PHONY: clean
 clean: ## Remove what was built; keep what was installed

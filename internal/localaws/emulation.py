@@ -220,6 +220,15 @@ def emulated_by_patches() -> list[Gap]:
             s3_ownership_acl,
         ),
         Gap(
+            "s3-policy-conditions",
+            "s3",
+            "applies the statements of a bucket policy to calls on objects whatever their conditions, so that a Deny of "
+            "requests without TLS denies all",
+            "a statement applies where its conditions hold (here one with conditions never applies)",
+            IAM_GUIDE + "reference_policies_elements_condition.html",
+            s3_policy_conditions,
+        ),
+        Gap(
             "s3-acl-not-supported",
             "s3",
             "accepts ACLs on a bucket with BucketOwnerEnforced",
@@ -1162,6 +1171,20 @@ def s3_block_public_policy() -> None:
         return call.error(403, "AccessDenied", "Access Denied") if bucket_policy_is_public(call.body) else None
 
     guard_s3(guard)
+
+
+def s3_policy_conditions() -> None:
+    from moto.iam.access_control import IAMPolicy, PermissionResult
+    from moto.s3.models import FakeBucket
+
+    def get_permission(self, action: str, resource: str):
+        document = json.loads(self.policy) if self.policy else {}
+        without = [s for s in as_list(document.get("Statement", [])) if not s.get("Condition")]
+        if not without:
+            return PermissionResult.NEUTRAL
+        return IAMPolicy(json.dumps({**document, "Statement": without})).is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = get_permission
 
 
 def s3_acl_not_supported() -> None:

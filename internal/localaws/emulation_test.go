@@ -56,6 +56,7 @@ func gapChecks() map[string]func(context.Context, *localaws.AWS) error {
 		"s3-wrong-region":              checkWrongRegion,
 		"s3-malformed-bucket-policy":   checkMalformedPolicy,
 		"s3-block-public-policy":       checkPublicPolicy,
+		"s3-policy-conditions":         checkPolicyConditions,
 		"s3-acl-not-supported":         checkACL,
 		"s3-encryption-fields":         checkEncryptionFields,
 		"s3-mfa-delete":                checkMFADelete,
@@ -623,6 +624,30 @@ func checkPublicPolicy(ctx context.Context, local *localaws.AWS) error {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::public/*"}]}`,
 	)})
 	return wantCode(err, "AccessDenied")
+}
+
+func checkPolicyConditions(ctx context.Context, local *localaws.AWS) error {
+	client, bucket := direct(local), aws.String("conditions")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return err
+	}
+	const deny = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::conditions/*"%s}]}`
+	put := func(condition string) error {
+		_, err := client.PutBucketPolicy(
+			ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(fmt.Sprintf(deny, condition))},
+		)
+		if err == nil {
+			_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: aws.String("a"), Body: strings.NewReader("a")})
+		}
+		return err
+	}
+	if err := put(`,"Condition":{"Bool":{"aws:SecureTransport":"false"}}`); err != nil {
+		return err
+	}
+	if put("") == nil {
+		return errors.New("a Deny without condition has no effect")
+	}
+	return nil
 }
 
 func checkACL(ctx context.Context, local *localaws.AWS) error {

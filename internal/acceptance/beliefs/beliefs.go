@@ -1,0 +1,156 @@
+// Package beliefs is the table of what icaguard believes of AWS: facts that the code rests on and that no test on one
+// machine can prove, each with its source, its grade, and how a run in an account answers it.
+//
+// Invariant: an answer changes nothing but scratch resources of its own, which it removes; what it says about events is a
+// function of the events.
+package beliefs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/icaguard/icaguard/internal/acceptance/evidence"
+)
+
+// Belief is one fact about AWS that the code rests on.
+type Belief struct {
+	ID      string // stable, short
+	Fact    string // Markdown, as the next three
+	Source  string
+	Grade   string   // doc, sample, inferred, contested, emulated; several where its parts differ
+	RestsOn string   // what would have to change
+	In      []string // the files where it would
+	// One of the two: Answer asks AWS, or says why that is not tried; OfRun looks at what the run saw, and at nothing else.
+	Answer answer
+	OfRun  witness
+}
+
+// answer says something about a belief; it may change scratch resources of its own.
+type answer func(context.Context, evidence.Evidence) evidence.Answer
+
+// witness is an answer that is a function of the evidence: of events and of how long restores took.
+type witness func(evidence.Evidence) evidence.Answer
+
+// theme is the beliefs about one part of AWS, with a heading for people.
+type theme struct {
+	title string
+	rows  []Belief
+}
+
+func themes() []theme {
+	return []theme{
+		{"Who calls, and how policies are read", aboutPolicies()},
+		{"IAM, STS and Organizations", aboutIAM()},
+		{"S3", aboutS3()},
+		{"KMS", aboutKMS()},
+		{"CloudTrail and its events", aboutEvents()},
+		{"EventBridge, SQS and SSM", aboutDelivery()},
+		{"Lambda and DynamoDB", aboutLambda()},
+		{"CloudFormation and CDK", aboutStacks()},
+		{"Illumina's side", aboutICA()},
+		{"Names of events", namesOfEvents()},
+		{"What the local AWS of the tests does because it was told to", emulations()},
+	}
+}
+
+// All is the table, in the order of the themes.
+func All() []Belief {
+	var all []Belief
+	for _, t := range themes() {
+		all = append(all, t.rows...)
+	}
+	return all
+}
+
+// Answered is a belief with a run's answer.
+type Answered struct {
+	Belief
+	evidence.Answer
+}
+
+// toArrive is how long the events of the last experiments have, before the events are asked. It is the belief delivery-time.
+const toArrive = 3 * time.Minute
+
+// Ask answers all beliefs: first those that ask AWS, one after the other, as experiments must not meet each other's
+// changes, and then, when their events had time to come, those about what was seen. It takes about a quarter of an hour.
+// The error is about events that may be missing; the answers are there.
+func Ask(ctx context.Context, e evidence.Evidence) ([]Answered, error) {
+	err := provoke(ctx, e)
+	var answered []Answered
+	for _, b := range All() {
+		if b.Answer != nil {
+			scratch := e
+			scratch.Scratch += "-" + strings.ToLower(b.ID) // a bucket of the name
+			answered = append(answered, Answered{b, b.Answer(ctx, scratch)})
+		}
+	}
+	if !e.Local {
+		wait(ctx, toArrive)
+	}
+	for _, b := range All() {
+		if b.Answer == nil {
+			answered = append(answered, Answered{b, b.OfRun(e)})
+		}
+	}
+	return answered, err
+}
+
+func wait(ctx context.Context, long time.Duration) {
+	select {
+	case <-time.After(long):
+	case <-ctx.Done():
+	}
+}
+
+// refutedFirst is the order of reports: what has to change, then what is proven, then what stays open.
+func refutedFirst(answered []Answered) []Answered {
+	order := []evidence.Verdict{evidence.Refuted, evidence.Confirmed, evidence.NotSeen, evidence.NotTried}
+	return slices.SortedStableFunc(slices.Values(answered), func(a, b Answered) int {
+		return slices.Index(order, a.Verdict) - slices.Index(order, b.Verdict)
+	})
+}
+
+func confirmed(format string, args ...any) evidence.Answer {
+	return evidence.Answer{Verdict: evidence.Confirmed, Why: fmt.Sprintf(format, args...)}
+}
+
+func refuted(format string, args ...any) evidence.Answer {
+	return evidence.Answer{Verdict: evidence.Refuted, Why: fmt.Sprintf(format, args...)}
+}
+
+func notSeen(format string, args ...any) evidence.Answer {
+	return evidence.Answer{Verdict: evidence.NotSeen, Why: fmt.Sprintf(format, args...)}
+}
+
+// holds is confirmed or refuted.
+func holds(yes bool, format string, args ...any) evidence.Answer {
+	if yes {
+		return confirmed(format, args...)
+	}
+	return refuted(format, args...)
+}
+
+// notTried is the answer to what no run in one account in half an hour can show.
+func notTried(why string) answer {
+	return func(context.Context, evidence.Evidence) evidence.Answer {
+		return evidence.Answer{Verdict: evidence.NotTried, Why: why}
+	}
+}
+
+// documented is the answer to what AWS's documentation says plainly and no run shows by the way.
+func documented() answer { return notTried("documented; a run does not show it") }
+
+// restoredBy is confirmed where a run's breaks were undone: what the belief says stands between the break and the restore.
+func restoredBy(how string) witness {
+	return func(e evidence.Evidence) evidence.Answer {
+		for _, b := range e.Breaks {
+			if b.Took > 0 {
+				return confirmed("%s: %s was restored after %s", how, b.Setting, b.Took.Round(time.Second))
+			}
+		}
+		return notSeen("%s; nothing was restored in this run", how)
+	}
+}

@@ -1,0 +1,90 @@
+package acceptance
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// State is what is known of a run from outside: it is written before anything is created, so that what a run that was
+// killed left behind can be found and removed.
+type State struct {
+	ID        string    `json:"id"`
+	Account   string    `json:"account"`
+	ICARegion string    `json:"icaRegion"`
+	Home      string    `json:"home"`   // AWS region of icaguard
+	Region    string    `json:"region"` // of the bucket and the key
+	Begun     time.Time `json:"begun"`
+	Trail     bool      `json:"trail"` // icaguard's own trail is created
+	// Bootstrapped are the regions that were not prepared for CDK before.
+	Bootstrapped []string `json:"bootstrapped,omitempty"`
+	Key          string   `json:"key,omitempty"`      // ARN
+	Provider     string   `json:"provider,omitempty"` // ARN
+	Prefix       string   `json:"prefix"`             // RoleSessionName prefix, which no ICA knows
+
+	path string
+}
+
+const idLetters = "abcdefghjkmnpqrstuvwxyz23456789"
+
+// newID has four letters: enough for runs that may stand beside each other, and short names.
+func newID() string {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	for i, b := range random {
+		random[i] = idLetters[int(b)%len(idLetters)]
+	}
+	return string(random[:])
+}
+
+// name is that of all that the run creates under names of its own; more may follow.
+func (s State) name(more string) string { return "ica-acceptance-" + s.ID + more }
+
+func (s State) bucket() string    { return s.name("-ica") }
+func (s State) role() string      { return s.name("-role") }
+func (s State) policy() string    { return s.name("-policy") }
+func (s State) parameter() string { return "/" + s.name("/session-name-prefix") }
+func (s State) inbox() string     { return s.name("-inbox") }
+func (s State) events() string    { return s.name("-events") }
+func (s State) files() string     { return s.name("-files") }
+
+// tagKey marks all that the run deploys.
+const tagKey = "ica-acceptance"
+
+func (s State) save() error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("acceptance: state: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
+		return fmt.Errorf("acceptance: state: %w", err)
+	}
+	if err := os.WriteFile(s.path, append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("acceptance: state: %w", err)
+	}
+	return nil
+}
+
+const stateFile = "run.json"
+
+var errNoState = errors.New("no run has left its file here: nothing to remove, or REPORT names another folder")
+
+func loadState(folder string) (State, error) {
+	path := filepath.Join(folder, stateFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return State{}, fmt.Errorf("%s: %w", path, errNoState)
+	}
+	s := State{path: path}
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("acceptance: state: %w", err)
+	}
+	return s, nil
+}
