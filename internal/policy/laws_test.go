@@ -64,6 +64,14 @@ func (c *choices) statement(rows []oracleRow) Statement {
 	return s
 }
 
+// within is a part of what one of the statements says, or the contrary.
+func (c *choices) within(all []Statement) Statement {
+	parts := split(all[c.among(len(all))])
+	part := parts[c.among(len(parts))]
+	part.Effect = c.of(part.Effect, allow, deny)
+	return part
+}
+
 func read(r oracleRow) Statement {
 	var s Statement
 	if err := json.Unmarshal(r.Statement, &s); err != nil {
@@ -110,6 +118,8 @@ func FuzzLaws(f *testing.F) {
 		l.checkMore(one, other)
 		l.checkEqual(New(one...), c)
 		l.checkCovers(New(one...), other[0])
+		l.checkCovers(New(one...), c.within(one))
+		l.checkUnknown(New(one...), seed)
 		l.checkPlain(New(one...))
 		l.checkExcept(other[0])
 		l.checkMerge(New(one...), other)
@@ -138,6 +148,11 @@ func (l laws) checkMore(one, other []Statement) {
 	if l.allows(a) && !l.allows(more) {
 		l.t.Errorf("it allows less with more: %v\n%v", a, more)
 	}
+	everywhere := l
+	everywhere.who.On = ""
+	if lack := Lacks(a, everywhere.who, l.calls); everywhere.allows(a) && len(lack) > 0 {
+		l.t.Errorf("it allows what it lacks: %v: %v", lack, a)
+	}
 	lacks := func(d Document) map[string]bool {
 		all := map[string]bool{}
 		for _, lack := range Lacks(d, l.who, l.calls) {
@@ -160,14 +175,37 @@ func (l laws) checkEqual(d Document, c choices) {
 	for _, s := range slices.Backward(d.Statements()) {
 		spread = append(spread, split(s)...)
 	}
+	left := New(slices.Delete(slices.Clone(spread), 0, 1)...)
 	spread = append(spread, spread[c.among(len(spread))])
 	other := New(spread...)
 	checkPair(l.t, d, other)
 	if !Equal(d, other) {
 		l.t.Errorf("it is not what it was: %v\n%v", d, other)
 	}
+	l.checkSame(d, other)
+	if Equal(d, left) {
+		l.checkSame(d, left)
+	}
+}
+
+func (l laws) checkSame(d, other Document) {
+	l.t.Helper()
 	if l.denies(d) != l.denies(other) || l.allows(d) != l.allows(other) {
 		l.t.Errorf("equal, but it denies %d and %d, allows %v and %v: %v\n%v", l.denies(d), l.denies(other), l.allows(d), l.allows(other), d, other)
+	}
+}
+
+// checkUnknown: under conditions that nobody knows, nothing is certain.
+func (l laws) checkUnknown(d Document, seed uint64) {
+	l.t.Helper()
+	operator, key, value := unknownCondition(rand.New(rand.NewPCG(seed, 33)))
+	var all []Statement
+	for _, s := range d.Statements() {
+		s.Condition = Condition{operator: {key: {value}}}
+		all = append(all, s)
+	}
+	if l.denies(New(all...)) > 1 || l.allows(New(all...)) && len(l.who.questions(l.calls)) > 0 {
+		l.t.Errorf("certain under %s %s %s: %v", operator, key, value, New(all...))
 	}
 }
 

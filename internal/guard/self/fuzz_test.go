@@ -1,6 +1,7 @@
 package self
 
 import (
+	"bytes"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,6 +34,8 @@ func exampleBaseline(t testing.TB) icaconfig.Baseline {
 func FuzzRoute(f *testing.F) {
 	for _, event := range golden.Seeds(f, filepath.Join(eventsDir, "*.json"), filepath.Join(eventsDir, "recorded", "*.json")) {
 		f.Add(event, "")
+		f.Add(bytes.Replace(event, []byte(`"eventName"`), []byte(`"errorCode":"AccessDenied","eventName"`), 1), "")
+		f.Add(bytes.ReplaceAll(event, []byte("111122223333"), []byte("999999999999")), "")
 	}
 	f.Add([]byte(`{"eventSource":"iam.amazonaws.com","eventName":"UpdateRole20150331v2","recipientAccountId":111122223333,`+
 		`"requestParameters":{"roleName":["illumina_ica_role",""]},"userIdentity":{"arn":"arn:aws:sts::123456789012:assumed-role/x/y"}}`),
