@@ -114,7 +114,7 @@ func (e *env) options() Options {
 // TestRun plays the whole program, with a break that icaguard may not restore and a parameter that may not be deleted:
 // these two have to fail, and all else has to pass.
 func TestRun(t *testing.T) {
-	testlab.DependOn(t, "cdk", "cmd/icaguard", "functions/remediate", "functions/validate")
+	localawstest.DependOn(t, "cdk", "cmd/icaguard", "functions/remediate", "functions/validate")
 	e := newEnv(t)
 	defer func() { e.stop() }()
 	o := e.options()
