@@ -124,6 +124,10 @@ func (h *handler) take(ctx context.Context, b *batch, id string, message guard.M
 	case guard.Audited:
 		b.audited = append(b.audited, from[guard.Audited]{id, m})
 	case guard.Request:
+		if h.engine.Count([]guard.Request{m}) == 0 {
+			h.log.InfoContext(ctx, "request ignored", "resource", cloudtrail.Plain(m.Resource), "setting", cloudtrail.Plain(m.Setting),
+				"reason", "nothing that ica.yaml configures is named so")
+		}
 		b.ask(id, m)
 	case cloudtrail.StackEvent:
 		return h.settled(ctx, b, id, m)
@@ -147,7 +151,7 @@ func (b *batch) ask(id string, requests ...guard.Request) {
 // settled checks everything when a deploy has ended.
 func (h *handler) settled(ctx context.Context, b *batch, id string, e cloudtrail.StackEvent) error {
 	if !gates.Settles(e, h.engine.Baseline.Home) {
-		h.log.InfoContext(ctx, "stack event ignored", "stack", e.Stack, "region", e.Region, "status", e.Status)
+		h.log.InfoContext(ctx, "stack event ignored", "account", e.Account, "stack", e.Stack, "region", e.Region, "status", e.Status)
 		return nil
 	}
 	h.log.InfoContext(ctx, "stack settled", "stack", e.Stack, "region", e.Region, "status", e.Status)

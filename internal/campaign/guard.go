@@ -42,6 +42,7 @@ type Guard struct {
 	local     *localaws.AWS
 	later     *later
 	validator *localaws.Function
+	home      icaconfig.Home
 }
 
 // maxReceives is how often a message comes before it goes to the dead-letter queue, as the stack sets it.
@@ -55,27 +56,21 @@ func NewGuard(t testing.TB, local *localaws.AWS, b Binaries, name, text string, 
 	g.Requests = localawstest.NewQueue(t, local, name+"-requests", map[string]string{
 		"RedrivePolicy": `{"deadLetterTargetArn":"` + g.DeadLetters.ARN + `","maxReceiveCount":"` + strconv.Itoa(maxReceives) + `"}`,
 	})
+	g.home = home
 	g.later = newLater(t, local, g.Requests, name+"-later")
 	config := filepath.Join(t.TempDir(), "ica.yaml")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g.Remediate = g.function(guard.RemediateFunction, "ASIAREMEDIATE"+name, b.Remediate, config, home)
-	g.Validate = g.function(guard.ValidateFunction, "ASIAVALIDATE"+name, b.Validate, config, home)
+	g.Remediate = g.function(guard.RemediateFunction, "ASIAREMEDIATE"+name, b.Remediate, config)
+	g.Validate = g.function(guard.ValidateFunction, "ASIAVALIDATE"+name, b.Validate, config)
 	g.Function, g.validator = g.Start(g.Remediate), g.Start(g.Validate)
 	return g
 }
 
 // function describes a function with an access key of its own, which tells its calls from all others.
-func (g *Guard) function(name, key, binary, config string, home icaconfig.Home) localaws.FunctionConfig {
-	recorder := g.local.Recorder()
-	recorder.Identify(key, localaws.AssumedRole(g.local.Account(), name, name))
-	for _, stack := range home.Stacks {
-		recorder.PlayStack(stack.Name, localaws.StackState{
-			Status: "CREATE_COMPLETE", Outputs: map[string]string{icaconfig.DigestOutput: home.Digest}, AccessKeyID: key,
-		})
-	}
-	env := g.local.FunctionEnv(key)
+func (g *Guard) function(name, key, binary, config string) localaws.FunctionConfig {
+	env := g.local.FunctionEnv(g.identified(name, key))
 	maps.Copy(env, map[string]string{
 		guard.EnvConfig: config, guard.EnvQueueURL: g.Requests.URL, guard.EnvDeadLetterURL: g.DeadLetters.URL,
 		guard.EnvTopicARN: g.Mail.TopicARN, "AWS_ENDPOINT_URL_SQS": g.later.url,
@@ -84,6 +79,26 @@ func (g *Guard) function(name, key, binary, config string, home icaconfig.Home) 
 		Name: name, ARN: "arn:aws:lambda:" + localawstest.Region + ":" + g.local.Account() + ":function:" + name,
 		Binary: binary, Env: env, Timeout: 30 * time.Second, Log: localawstest.NewBuffer(g.t),
 	}
+}
+
+// identified makes an access key that of a function's role, for which all stacks of ours are as they were deployed.
+func (g *Guard) identified(name, key string) string {
+	recorder := g.local.Recorder()
+	recorder.Identify(key, localaws.AssumedRole(g.local.Account(), name, name))
+	for _, stack := range g.home.Stacks {
+		recorder.PlayStack(stack.Name, localaws.StackState{
+			Status: "CREATE_COMPLETE", Outputs: map[string]string{icaconfig.DigestOutput: g.home.Digest}, AccessKeyID: key,
+		})
+	}
+	return key
+}
+
+// Another describes remediate with another access key: Lambda gives each process its own.
+func (g *Guard) Another() localaws.FunctionConfig {
+	config := g.Remediate
+	config.Env = maps.Clone(config.Env)
+	config.Env["AWS_ACCESS_KEY_ID"] = g.identified(config.Name, g.Key()+"-2")
+	return config
 }
 
 // Start makes a function ready until the test ends: a further process, if there is one of it already.

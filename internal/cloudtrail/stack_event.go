@@ -9,8 +9,8 @@ import (
 // StackEvent is a status of a stack, as CloudFormation's own event tells it.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/eventbridge-events.html
 type StackEvent struct {
-	Stack, Region string
-	Status        string
+	Account, Region string // of the stack
+	Stack, Status   string
 }
 
 // StackDetailType is how EventBridge names the status of a whole stack.
@@ -30,7 +30,9 @@ func ParseStackEvent(detail []byte) (StackEvent, error) {
 		return StackEvent{}, fmt.Errorf("stack event: parse stack id %q: %w", id, errStackID)
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(parts[5], "stack/"), "/")
-	return StackEvent{Stack: name, Region: parts[3], Status: f.within("status-details").text("status")}, nil
+	return StackEvent{
+		Account: parts[4], Region: parts[3], Stack: name, Status: f.within("status-details").text("status"),
+	}, nil
 }
 
 // Ended reports whether the event ends a change of the stack that leaves it there.

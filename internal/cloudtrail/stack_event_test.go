@@ -24,7 +24,9 @@ func TestStackEvent(t *testing.T) {
 		t.Errorf("detail type %q, want %q", envelope.DetailType, StackDetailType)
 	}
 	got, err := ParseStackEvent(envelope.Detail)
-	if want := (StackEvent{Stack: "icaguard-guard", Region: "us-east-1", Status: "UPDATE_COMPLETE"}); err != nil || got != want {
+	if want := (StackEvent{
+		Account: "111122223333", Stack: "icaguard-guard", Region: "us-east-1", Status: "UPDATE_COMPLETE",
+	}); err != nil || got != want {
 		t.Errorf("%+v %v, want %+v", got, err, want)
 	}
 	if got.String() != "stack icaguard-guard in us-east-1 is in status UPDATE_COMPLETE" {
@@ -41,7 +43,7 @@ func TestStackEvent(t *testing.T) {
 	for _, status := range []string{`7`, `"x"`, `{"status":7}`, `null`} {
 		e, err := ParseStackEvent([]byte(`{"stack-id":"arn:aws:cloudformation:us-east-1:123456789012:stack/s/1","status-details":` +
 			status + `}`))
-		if want := (StackEvent{Stack: "s", Region: "us-east-1"}); err != nil || e != want || e.Ended() {
+		if want := (StackEvent{Account: "123456789012", Stack: "s", Region: "us-east-1"}); err != nil || e != want || e.Ended() {
 			t.Errorf("status %s: %+v %v, want %+v", status, e, err, want)
 		}
 	}

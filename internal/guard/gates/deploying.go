@@ -235,7 +235,7 @@ func (d *Deploys) Deployed(ctx context.Context) (bool, error) {
 
 // Settles reports whether the event ends a change of one of our stacks that leaves it there: everything may be different now.
 func Settles(e cloudtrail.StackEvent, h icaconfig.Home) bool {
-	return e.Ended() &&
+	return e.Ended() && e.Account == h.Account &&
 		slices.ContainsFunc(h.Stacks, func(s icaconfig.Stack) bool { return s.Name == e.Stack && s.Region == e.Region })
 }
 

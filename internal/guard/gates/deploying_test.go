@@ -39,9 +39,9 @@ func TestChanging(t *testing.T) {
 }
 
 func TestSettles(t *testing.T) {
-	home := icaconfig.Home{Stacks: []icaconfig.Stack{{Kind: icaconfig.GuardStack, Name: "icaguard-guard", Region: "us-east-1"}}}
+	home := icaconfig.Home{Account: "123456789012", Stacks: []icaconfig.Stack{{Kind: icaconfig.GuardStack, Name: "icaguard-guard", Region: "us-east-1"}}}
 	event := func(status string) cloudtrail.StackEvent {
-		return cloudtrail.StackEvent{Stack: "icaguard-guard", Region: "us-east-1", Status: status}
+		return cloudtrail.StackEvent{Account: "123456789012", Stack: "icaguard-guard", Region: "us-east-1", Status: status}
 	}
 	for status, settles := range map[string]bool{
 		"CREATE_COMPLETE": true, "UPDATE_COMPLETE": true, "UPDATE_ROLLBACK_COMPLETE": true, "ROLLBACK_COMPLETE": true,
@@ -54,10 +54,9 @@ func TestSettles(t *testing.T) {
 		}
 	}
 	for _, e := range []cloudtrail.StackEvent{
-		{Stack: "icaguard-guard-2", Region: "us-east-1", Status: "UPDATE_COMPLETE"}, {
-			Stack: "icaguard-guard", Region: "us-west-2",
-			Status: "UPDATE_COMPLETE",
-		},
+		{Account: "123456789012", Stack: "icaguard-guard-2", Region: "us-east-1", Status: "UPDATE_COMPLETE"},
+		{Account: "123456789012", Stack: "icaguard-guard", Region: "us-west-2", Status: "UPDATE_COMPLETE"},
+		{Account: "999999999999", Stack: "icaguard-guard", Region: "us-east-1", Status: "UPDATE_COMPLETE"},
 	} {
 		if Settles(e, home) {
 			t.Errorf("another stack's event settles ours: %s", e)

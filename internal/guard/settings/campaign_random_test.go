@@ -328,7 +328,7 @@ func (f *five) hear(last bool) {
 	f.pending = append(f.pending, f.local.received()...)
 	events := f.onTheirWay(last)
 	var removes []func()
-	for range f.trial.IntN(4) {
+	for range 1 + f.trial.IntN(4) {
 		removes = append(removes, f.injectOne())
 	}
 	before := len(f.Calls())
@@ -361,7 +361,7 @@ func (f *five) strike(kind localaws.Kind) {
 // injectOne injects a fault into some calls of remediate, whichever they are.
 func (f *five) injectOne() (remove func()) {
 	kinds := append(slices.DeleteFunc(randomFaults(), func(k localaws.Kind) bool { return k == localaws.Stale }), localaws.Killed)
-	fault := localaws.Fault{Kind: kinds[f.trial.IntN(len(kinds))], Skip: f.trial.IntN(25), Times: 1 + f.trial.IntN(3)}
+	fault := localaws.Fault{Kind: kinds[f.trial.IntN(len(kinds))], Skip: f.trial.IntN(12), Times: 1 + f.trial.IntN(3)}
 	switch fault.Kind {
 	case localaws.Killed:
 		fault.Times = 1

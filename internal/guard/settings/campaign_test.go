@@ -31,7 +31,8 @@ func TestCampaign(t *testing.T) {
 		s.furnish(t, localawstest.Start(t))
 		return s
 	}
-	campaign.Run(t, *options, fixture, killPart(), stalePart(), droppedPart(), faultPart(), randomPart(*options))
+	campaign.Run(t, *options, fixture, killPart(), stalePart(), droppedPart(), faultPart(), randomPart(*options),
+		racePart(), poisonPart())
 }
 
 // guarded is an env that the real functions guard.
@@ -106,6 +107,7 @@ type reference struct {
 	writes     map[string]int
 	state      map[string]string // without the names that are this env's alone
 	told       int               // how often people are told the same of it; 0: they need not know
+	alerts     int               // how often people are asked for something
 }
 
 // references are made once each.
@@ -135,7 +137,8 @@ func (s *fixture) reference(t *testing.T, c testCase) *reference {
 		}
 		state := g.state()
 		r.calls, r.state = g.Calls(), g.neutralState(state)
-		r.writes, r.told = g.writes(r.calls), change.Told(g.Mail.Take())
+		mails := g.Mail.Take()
+		r.writes, r.told, r.alerts = g.writes(r.calls), change.Told(mails), campaign.Alerts(mails)
 		for write, times := range r.writes {
 			if times > 1 && !several.MatchString(write) {
 				t.Errorf("nothing disturbed icaguard, and %s was done %d times", write, times)
