@@ -59,10 +59,11 @@ test: setup lint ## Run every check and test
 
 # Without -v go test keeps what a test prints until it ends, so the test's binary runs by itself.
 .PHONY: soak
-soak: setup ## Break storages under faults for MINUTES=30, drawn from SEED, or all that there is with FULL=1
+soak: setup ## Break storages under faults for MINUTES=30, drawn from SEED, all that there is with FULL=1, or STEPS= random steps over SEEDS=20
 	@$(HOST_GO) test -c -o .tools/campaign.test ./internal/guard/settings
 	@cd internal/guard/settings && ../../../.tools/campaign.test -test.run '^TestCampaign$$' -test.timeout 0 \
-	  -campaign.minutes '$(MINUTES)' -campaign.seed '$(SEED)' -campaign.full='$(if $(FULL),true,false)'
+	  -campaign.minutes '$(MINUTES)' -campaign.seed '$(SEED)' -campaign.full='$(if $(FULL),true,false)' \
+	  -campaign.steps '$(or $(STEPS),0)' -campaign.seeds '$(or $(SEEDS),20)'
 
 .PHONY: lint
 lint: setup ## Check style, format and the module files

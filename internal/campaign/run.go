@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ type Part[W any] struct {
 	Kinds  []string // of faults that have to strike in a soak
 	Sample int      // how many cases `make test` runs
 	Weight int      // how many cases a soak draws for one of another part; 0: one
+	Steps  bool     // its case takes random steps
 }
 
 // Trial is one run of a case.
@@ -33,11 +35,12 @@ type Trial struct {
 
 	name string
 	seed uint64
+	more string // further flags
 }
 
 // String is what replays it.
 func (t Trial) String() string {
-	return fmt.Sprintf("-campaign.seed %d -campaign.case '%s'", t.seed, t.name)
+	return fmt.Sprintf("-campaign.seed %d -campaign.case '%s'%s", t.seed, t.name, t.more)
 }
 
 // enough is how often every kind of fault has to strike in a soak.
@@ -46,6 +49,9 @@ const enough = 200
 // Run runs the campaign that the options choose. Each worker has a fixture of its own, so no case sees another one.
 func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Part[W]) {
 	tally := &Tally{}
+	if o.Steps > 0 {
+		parts = slices.DeleteFunc(slices.Clone(parts), func(p Part[W]) bool { return !p.Steps })
+	}
 	drawn := make(chan job[W])
 	if o.Seed == 0 && !o.soaking() {
 		o.Seed = 1
@@ -64,7 +70,7 @@ func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Pa
 	var workers sync.WaitGroup
 	for n := range o.Workers {
 		workers.Go(func() {
-			t.Run(strconv.Itoa(n), func(t *testing.T) { work(t, fixture, drawn, Trial{Full: o.Full, Tally: tally}) })
+			t.Run(strconv.Itoa(n), func(t *testing.T) { work(t, o, fixture, drawn, Trial{Full: o.Full, Tally: tally}) })
 		})
 	}
 	workers.Wait()
@@ -87,14 +93,14 @@ type job[W any] struct {
 }
 
 // work runs cases until there are no more. The fixture is made with the first.
-func work[W any](t *testing.T, fixture func(*testing.T) W, drawn <-chan job[W], trial Trial) {
+func work[W any](t *testing.T, o Options, fixture func(*testing.T) W, drawn <-chan job[W], trial Trial) {
 	first, open := <-drawn
 	if !open {
 		return
 	}
 	w := fixture(t)
 	for j := first; open; j, open = <-drawn {
-		trial.Rand, trial.name, trial.seed = seeded(j.seed), j.Name, j.seed
+		trial.Rand, trial.name, trial.seed, trial.more = seeded(j.seed), j.Name, j.seed, o.howMany()
 		well := t.Run(j.Name, func(t *testing.T) { j.Run(t, w, trial) })
 		trial.Tally.ended(well)
 		if !well {
@@ -109,6 +115,12 @@ func draw[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) 
 	switch {
 	case o.Case != "":
 		one(t, o, parts, drawn)
+	case o.Steps > 0:
+		for _, part := range parts {
+			for n := range o.Seeds {
+				drawn <- job[W]{part.Cases[0], o.Seed + uint64(n)}
+			}
+		}
 	case o.Full:
 		for _, part := range parts {
 			for _, c := range part.Cases {

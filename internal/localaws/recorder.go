@@ -223,7 +223,7 @@ func (e exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if fault.Kind == Lost || fault.Kind == Killed {
 		e.recorder.remember(call, Call{Fault: fault.Kind, Done: done})
-		if fault.Kill != nil {
+		if fault.Kind == Killed && fault.Kill != nil {
 			fault.Kill()
 		}
 		return nil, errCut

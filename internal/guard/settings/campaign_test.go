@@ -31,7 +31,7 @@ func TestCampaign(t *testing.T) {
 		s.furnish(t, localawstest.Start(t))
 		return s
 	}
-	campaign.Run(t, *options, fixture, killPart(), stalePart(), droppedPart(), faultPart())
+	campaign.Run(t, *options, fixture, killPart(), stalePart(), droppedPart(), faultPart(), randomPart(*options))
 }
 
 // guarded is an env that the real functions guard.
@@ -43,9 +43,15 @@ type guarded struct {
 // newGuarded makes an env as ICA needs it, and icaguard around it as it is deployed.
 func newGuarded(t *testing.T, s *fixture, v variant) *guarded {
 	t.Helper()
-	w := newEnv(t, s, v)
-	if s.envs == 1 {
+	return s.guard(t, newEnv(t, s, v))
+}
+
+// guard puts icaguard around an env. All envs of a local AWS share its home.
+func (s *fixture) guard(t *testing.T, w *env) *guarded {
+	t.Helper()
+	if !s.home {
 		deployment.MakeHome(t, s.AWS, w.storage.Home)
+		s.home = true
 	}
 	kept := ledger.Ledger{Config: s.DirectConfig(localawstest.Region), Table: guard.LedgerTable, Now: w.engine.Now}
 	for key, value := range w.store.recorded {

@@ -38,6 +38,7 @@ const secondPrefix = "second-" + secretPrefix
 type fixture struct {
 	*localaws.AWS
 	envs int
+	home bool // icaguard's own resources are made
 
 	mu    sync.Mutex
 	heard []localaws.Envelope // events of all envs
@@ -106,6 +107,7 @@ func (f *fixture) furnish(t *testing.T, local *localaws.AWS) {
 type env struct {
 	t        *testing.T
 	local    *fixture
+	number   int    // that its resources are named by
 	config   string // its ica.yaml
 	key      string // access key of the engine, which tells its calls from the test's and from other envs'
 	storage  icaconfig.Storage
@@ -116,6 +118,7 @@ type env struct {
 	store    *memoryStore
 	before   map[string]string // the state of all settings once the env was made
 	seconds  int64             // of the last event that was delivered
+	refused  func(error)       // takes what AWS refuses; nil: it fails the test
 
 	// Clients of a stranger: what they do is what people do to the setup.
 	s3  *s3.Client
@@ -145,30 +148,44 @@ type variant struct {
 // all the rest, and checks that it then finds nothing more to do.
 func newEnv(t *testing.T, local *fixture, v variant) *env {
 	t.Helper()
+	w := newClients(t, local)
+	w.configure("\nstorages:" + w.entry(v))
+	if v.previous {
+		w.storage = guard.OnKey.Each(w.storage)[0]
+	}
+	w.create()
+	return w
+}
+
+// newClients is an env with nothing in it yet.
+func newClients(t *testing.T, local *fixture) *env {
 	local.envs++
-	n := local.envs
-	w := &env{
-		t: t, local: local, key: fmt.Sprintf("AKIAGUARD%d", n), store: &memoryStore{},
+	return &env{
+		t: t, local: local, number: local.envs, key: fmt.Sprintf("AKIAGUARD%d", local.envs), store: &memoryStore{},
 		s3:  awsclient.S3(local.Config("us-east-1", "AKIATEST"), "us-east-1"),
 		iam: iam.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 		kms: kms.NewFromConfig(local.Config("us-east-1", "AKIATEST")),
 	}
+}
+
+// entry is the storage's in an ica.yaml. What it names that is not icaguard's to make, key and parameters, is made.
+func (w *env) entry(v variant) string {
+	w.t.Helper()
 	keyLine := ""
 	if v.key || v.previous {
-		out, err := w.kms.CreateKey(t.Context(), &kms.CreateKeyInput{})
+		out, err := w.kms.CreateKey(w.t.Context(), &kms.CreateKeyInput{})
 		w.must(out, err)
 		if keyLine = "kmsKeyArn: " + aws.ToString(out.KeyMetadata.Arn); v.previous {
 			v.storage, keyLine = "kms: {previousKeys: [\""+aws.ToString(out.KeyMetadata.Arn)+"\"]}", ""
 		}
 	}
-	parameters := fmt.Sprintf(`"ssm:/ica/prefix-%d"`, n)
-	w.putParameter(fmt.Sprintf("/ica/prefix-%d", n), secretPrefix)
+	parameters := fmt.Sprintf(`"ssm:/ica/prefix-%d"`, w.number)
+	w.putParameter(fmt.Sprintf("/ica/prefix-%d", w.number), secretPrefix)
 	if v.second {
-		parameters = fmt.Sprintf(`[%s, "ssm:/ica/second-%d"]`, parameters, n)
-		w.putParameter(fmt.Sprintf("/ica/second-%d", n), secondPrefix)
+		parameters = fmt.Sprintf(`[%s, "ssm:/ica/second-%d"]`, parameters, w.number)
+		w.putParameter(fmt.Sprintf("/ica/second-%d", w.number), secondPrefix)
 	}
-	w.configure(fmt.Sprintf(`
-storages:
+	return fmt.Sprintf(`
   - name: lab-%[1]d
     icaRegion: US
     %[4]s
@@ -184,12 +201,7 @@ storages:
       sessionNamePrefix: %[6]s
       %[3]s
     oidcProvider: {id: "%032[1]d"}
-`, n, v.bucket, v.role, v.storage, keyLine, parameters))
-	if v.previous {
-		w.storage = guard.OnKey.Each(w.storage)[0]
-	}
-	w.create()
-	return w
+`, w.number, v.bucket, v.role, v.storage, keyLine, parameters)
 }
 
 func (w *env) putParameter(name, value string) {
@@ -225,14 +237,7 @@ func (w *env) configure(text string) {
 
 func (w *env) create() {
 	w.t.Helper()
-	w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
-	w.putCORS(foreignRule())
-	w.putEntries(icaEntry(), foreignEntry())
-	if boundary := w.storage.Role.Boundary; boundary.Ours { // CloudFormation's to create
-		w.must(w.iam.CreatePolicy(w.t.Context(), &iam.CreatePolicyInput{
-			PolicyName: &boundary.Name, PolicyDocument: aws.String(text(w.storage.Role.BoundaryDocument())),
-		}))
-	}
+	w.prepare()
 	for _, o := range w.handle(guard.Request{}) {
 		if o.Status != guard.InSync && o.Status != guard.Restored {
 			w.t.Fatalf("a new env is not as ICA needs it: %+v", o)
@@ -241,6 +246,19 @@ func (w *env) create() {
 	w.before = w.state()
 	w.requeued = nil
 	w.local.Recorder().ResetCalls()
+}
+
+// prepare makes what icaguard does not restore.
+func (w *env) prepare() {
+	w.t.Helper()
+	w.must(w.s3.CreateBucket(w.t.Context(), &s3.CreateBucketInput{Bucket: &w.storage.Bucket.Name}))
+	w.putCORS(foreignRule())
+	w.putEntries(icaEntry(), foreignEntry())
+	if boundary := w.storage.Role.Boundary; boundary.Ours { // CloudFormation's to create
+		w.must(w.iam.CreatePolicy(w.t.Context(), &iam.CreatePolicyInput{
+			PolicyName: &boundary.Name, PolicyDocument: aws.String(text(w.storage.Role.BoundaryDocument())),
+		}))
+	}
 }
 
 // Post keeps what the engine puts on its queue.
@@ -319,6 +337,9 @@ func (m *memoryStore) Get(_ context.Context, resource, what string) (string, err
 // must fails the test on an error of an SDK call whose answer does not matter.
 func (w *env) must(_ any, err error) {
 	w.t.Helper()
+	if err != nil && w.refused != nil {
+		w.refused(err)
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
