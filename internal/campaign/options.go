@@ -12,8 +12,8 @@ type Options struct {
 	Full    bool    // every case instead, which takes hours
 	Steps   int     // of the random steps in all, of Seeds cases with seeds from Seed on, and nothing else
 	Seeds   int
-	Case    string  // that case alone, once, with the seed as its own
-	Workers int     // cases side by side, each on a local AWS of its own
+	Case    string // that case alone, once, with the seed as its own
+	Workers int    // cases side by side, each on a local AWS of its own
 }
 
 // Flags reads the options from the command line of the test, `-args -campaign.minutes 30`.
