@@ -57,7 +57,7 @@ func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Pa
 		o.Seed = 1
 	}
 	for o.Seed == 0 {
-		o.Seed = rand.Uint64()
+		o.Seed = rand.Uint64() //nolint:gosec // nothing here is a secret
 	}
 	if o.soaking() {
 		fmt.Fprintf(os.Stderr, "campaign: seed %d\n", o.Seed)
