@@ -28,7 +28,8 @@ func putAndTest(ctx context.Context, l *lab) (evidence.Answer, error) {
 		return a, err
 	}
 	event, _ := json.Marshal(map[string]any{ // plain data
-		"id": "1", "detail-type": "acceptance", "source": l.Scratch, "account": l.Account, "time": time.Now().UTC().Format(time.RFC3339),
+		"id": "1", "detail-type": "acceptance", "source": l.Scratch, "account": l.Account,
+		"time":   time.Now().UTC().Format(time.RFC3339),
 		"region": l.Storage.Home.HomeRegion, "resources": []string{}, "detail": map[string]string{},
 	})
 	out, err := l.bus().TestEventPattern(ctx, &eventbridge.TestEventPatternInput{

@@ -144,7 +144,7 @@ func iamReads(ctx context.Context, l *lab) (evidence.Answer, error) {
 	if err != nil {
 		return evidence.Answer{}, err
 	}
-	rounds, err := l.looks(ctx, func(n int) error {
+	rounds, err := l.readings(ctx, func(n int) error {
 		return failed(l.iam().UpdateRole(ctx, &iam.UpdateRoleInput{
 			RoleName: role, Description: aws.String(fmt.Sprint(n)), MaxSessionDuration: aws.Int32(3600),
 		}))
@@ -224,7 +224,7 @@ func allowed(err error) string {
 	return awserr.Brief(err)
 }
 
-// invalidPrincipalText names a role that is not there in a bucket policy and in a trust policy.
+// invalidPrincipalText names a role that is not there in a bucket's, a key's and a trust policy.
 func invalidPrincipalText(ctx context.Context, l *lab) (evidence.Answer, error) {
 	bucket, err := l.bucket(ctx)
 	if err != nil {
@@ -234,11 +234,18 @@ func invalidPrincipalText(ctx context.Context, l *lab) (evidence.Answer, error) 
 	if err != nil {
 		return evidence.Answer{}, err
 	}
+	key, err := l.key(ctx)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
 	nobody := map[string]string{"AWS": l.roleARN(l.named("-nobody"))}
 	refusals := []error{
 		l.putPolicy(ctx, bucket, document(map[string]any{
 			"Effect": "Allow", "Principal": nobody, "Action": "s3:GetBucketLogging",
 			"Resource": fmt.Sprintf("arn:%s:s3:::%s", l.Partition, *bucket),
+		})),
+		l.putKeyPolicy(ctx, l.kms(), key, l.keyPolicy(1, map[string]any{
+			"Effect": "Allow", "Principal": nobody, "Action": "kms:Decrypt", "Resource": "*",
 		})),
 		failed(l.iam().UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: role, PolicyDocument: document(
 			map[string]any{"Effect": "Allow", "Principal": nobody, "Action": "sts:AssumeRole"},
@@ -252,7 +259,8 @@ func invalidPrincipalText(ctx context.Context, l *lab) (evidence.Answer, error) 
 			return refuted("the message is: %s", awserr.Brief(err)), nil
 		}
 	}
-	return confirmed("the messages are: %s; %s", awserr.Brief(refusals[0]), awserr.Brief(refusals[1])), nil
+	return confirmed("the messages are: %s; %s; %s", awserr.Brief(refusals[0]), awserr.Brief(refusals[1]),
+		awserr.Brief(refusals[2])), nil
 }
 
 // clientIDs adds and removes client ids of a provider, each twice.

@@ -276,8 +276,8 @@ func provokeSSM(ctx context.Context, l *lab) error {
 	)
 }
 
-// provokeTable waits for the table, which takes seconds to be there.
-func provokeTable(ctx context.Context, l *lab) error {
+// table creates one, and waits until it is there.
+func (l *lab) table(ctx context.Context) (*string, error) {
 	c, name := dynamodb.NewFromConfig(l.home()), l.named("")
 	if _, err := c.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName: name, BillingMode: ddbtypes.BillingModePayPerRequest,
@@ -286,15 +286,21 @@ func provokeTable(ctx context.Context, l *lab) error {
 			{AttributeName: aws.String("k"), AttributeType: ddbtypes.ScalarAttributeTypeS},
 		},
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	l.later(func(ctx context.Context) error {
 		return failed(c.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: name}))
 	})
 	table := &dynamodb.DescribeTableInput{TableName: name}
-	if err := dynamodb.NewTableExistsWaiter(c).Wait(ctx, table, 2*time.Minute); err != nil {
+	return name, dynamodb.NewTableExistsWaiter(c).Wait(ctx, table, 2*time.Minute)
+}
+
+func provokeTable(ctx context.Context, l *lab) error {
+	name, err := l.table(ctx)
+	if err != nil {
 		return err
 	}
+	c := dynamodb.NewFromConfig(l.home())
 	arn := aws.String(l.arn("dynamodb", "table/"+*name))
 	return calls(
 		func() error {
@@ -334,7 +340,8 @@ func provokeLambda(ctx context.Context, l *lab) error {
 		return err
 	}
 	c, none := l.lambda(), aws.Int32(0)
-	return calls(
+	return errors.Join(provokeAccess(ctx, c, name, l.Account), calls(
+		func() error { return updateCode(ctx, c, name) },
 		func() error {
 			return failed(c.UpdateFunctionConfiguration(
 				ctx, &lambda.UpdateFunctionConfigurationInput{FunctionName: name, Timeout: aws.Int32(4)},
@@ -361,9 +368,42 @@ func provokeLambda(ctx context.Context, l *lab) error {
 			}))
 		},
 		func() error {
+			return failed(c.PutFunctionConcurrency(
+				ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: name, ReservedConcurrentExecutions: none},
+			))
+		},
+	))
+}
+
+func updateCode(ctx context.Context, c *lambda.Client, name *string) error {
+	code, err := zipped("index.py", "def handler(event, context):\n    return None\n")
+	if err != nil {
+		return err
+	}
+	if _, err := c.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: name, ZipFile: code}); err != nil {
+		return err
+	}
+	updated := &lambda.GetFunctionConfigurationInput{FunctionName: name}
+	return lambda.NewFunctionUpdatedWaiter(c).Wait(ctx, updated, time.Minute)
+}
+
+// provokeAccess opens the function to nobody but the account.
+func provokeAccess(ctx context.Context, c *lambda.Client, name *string, account string) error {
+	return calls(
+		func() error {
+			return failed(c.CreateFunctionUrlConfig(
+				ctx, &lambda.CreateFunctionUrlConfigInput{FunctionName: name, AuthType: lambdatypes.FunctionUrlAuthTypeAwsIam},
+			))
+		},
+		func() error {
+			return failed(c.UpdateFunctionUrlConfig(
+				ctx, &lambda.UpdateFunctionUrlConfigInput{FunctionName: name, AuthType: lambdatypes.FunctionUrlAuthTypeAwsIam},
+			))
+		},
+		func() error {
 			return failed(c.AddPermission(ctx, &lambda.AddPermissionInput{
 				FunctionName: name, StatementId: aws.String("acceptance"), Action: aws.String("lambda:InvokeFunction"),
-				Principal: &l.Account,
+				Principal: &account,
 			}))
 		},
 		func() error {

@@ -7,30 +7,30 @@ import (
 	"github.com/icaguard/icaguard/internal/acceptance/evidence"
 )
 
-// look is one read after a write: how long after, and whether it showed what was written.
-type look struct {
+// reading is one read after a write: how long after, and whether it showed what was written.
+type reading struct {
 	after time.Duration
 	shows bool
 }
 
-// looks writes several times and reads after each write until it has been shown for three seconds, for at most 20.
+// readings writes several times and reads after each write until it has been shown for three seconds, for at most 20.
 // Write puts the n-th state; read answers whether the n-th state is there.
-func (l *lab) looks(
+func (l *lab) readings(
 	ctx context.Context, write func(n int) error, read func(n int) (bool, error),
-) (rounds [][]look, err error) {
+) (rounds [][]reading, err error) {
 	const writes, most, calm, between = 4, 20 * time.Second, 3 * time.Second, 500 * time.Millisecond
 	for n := range writes {
 		if err := write(n); err != nil {
 			return nil, err
 		}
 		began, lastOld := time.Now(), time.Duration(0)
-		var round []look
+		var round []reading
 		for after := time.Duration(0); after < most && after-lastOld < calm; after = time.Since(began) {
 			shows, err := read(n)
 			if err != nil {
 				return nil, err
 			}
-			if round = append(round, look{time.Since(began), shows}); !shows {
+			if round = append(round, reading{time.Since(began), shows}); !shows {
 				lastOld = time.Since(began)
 			}
 			if l.Local && shows { // it changes at once
@@ -48,7 +48,7 @@ func (l *lab) looks(
 }
 
 // shownBy is refuted by a read that still shows the state before the write after so long.
-func shownBy(rounds [][]look, bound time.Duration) evidence.Answer {
+func shownBy(rounds [][]reading, bound time.Duration) evidence.Answer {
 	var latest time.Duration
 	for _, round := range rounds {
 		for _, l := range round {
@@ -65,7 +65,7 @@ func shownBy(rounds [][]look, bound time.Duration) evidence.Answer {
 }
 
 // notTwice is refuted by two reads of a replaced state, one after the other and so far apart.
-func notTwice(rounds [][]look, apart time.Duration) evidence.Answer {
+func notTwice(rounds [][]reading, apart time.Duration) evidence.Answer {
 	for _, round := range rounds {
 		first := time.Duration(-1)
 		for _, l := range round {

@@ -141,7 +141,7 @@ func every(differs map[string]func(record) string) witness {
 				return a
 			case evidence.Confirmed:
 				whys = append(whys, name)
-			default:
+			case evidence.NotSeen, evidence.NotTried:
 				missing = append(missing, name)
 			}
 		}

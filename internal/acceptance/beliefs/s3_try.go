@@ -37,12 +37,12 @@ func (l *lab) bucketPolicy(ctx context.Context, bucket *string) (string, error) 
 }
 
 // corsReads writes and reads a bucket's CORS rules.
-func (l *lab) corsReads(ctx context.Context) ([][]look, error) {
+func (l *lab) corsReads(ctx context.Context) ([][]reading, error) {
 	bucket, err := l.bucket(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return l.looks(ctx, func(n int) error {
+	return l.readings(ctx, func(n int) error {
 		return failed(l.s3().PutBucketCors(ctx, &s3.PutBucketCorsInput{
 			Bucket: bucket, CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{
 				{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{fmt.Sprintf("https://%d.example.org", n)}},
@@ -67,12 +67,12 @@ func bucketAndKeyReads(ctx context.Context, l *lab) (evidence.Answer, error) {
 	return shownBy(slices.Concat(rounds, ofKey), 13*time.Second), err
 }
 
-func (l *lab) keyPolicyReads(ctx context.Context) ([][]look, error) {
+func (l *lab) keyPolicyReads(ctx context.Context) ([][]reading, error) {
 	key, err := l.key(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return l.looks(ctx, func(n int) error {
+	return l.readings(ctx, func(n int) error {
 		return failed(l.kms().PutKeyPolicy(
 			ctx, &kms.PutKeyPolicyInput{KeyId: key, PolicyName: aws.String("default"), Policy: l.keyPolicy(n)},
 		))

@@ -2,14 +2,18 @@ package beliefs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/icaguard/icaguard/internal/acceptance/evidence"
@@ -138,4 +142,62 @@ func lifeCycle(ctx context.Context, l *lab) (evidence.Answer, error) {
 		}
 	}
 	return notSeen("no event of %s has a status IN_PROGRESS", stack), nil
+}
+
+// tableDrift makes a stack with a table that has a policy, changes that, and asks for drift: about two minutes.
+func tableDrift(ctx context.Context, l *lab) (evidence.Answer, error) {
+	if err := l.tableStack(ctx); err != nil {
+		return evidence.Answer{}, err
+	}
+	if _, err := dynamodb.NewFromConfig(l.home()).PutResourcePolicy(ctx, &dynamodb.PutResourcePolicyInput{
+		ResourceArn: aws.String(l.arn("dynamodb", "table/"+*l.named(""))), Policy: l.tablePolicy("dynamodb:DeleteItem"),
+	}); err != nil {
+		return evidence.Answer{}, err
+	}
+	var status types.StackResourceDriftStatus
+	_, err := l.until(ctx, 20*time.Second, func() (bool, error) { // DynamoDB reads its policies eventually consistent
+		out, err := l.cfn().DetectStackResourceDrift(ctx, &cloudformation.DetectStackResourceDriftInput{
+			StackName: l.named(""), LogicalResourceId: aws.String("Table"),
+		})
+		if err == nil {
+			status = out.StackResourceDrift.StackResourceDriftStatus
+		}
+		return status == types.StackResourceDriftStatusModified, err
+	})
+	return holds(status == types.StackResourceDriftStatusInSync, "a table whose policy was changed is %s", status), err
+}
+
+func (l *lab) tablePolicy(denied string) *string {
+	return document(map[string]any{
+		"Effect": "Deny", "Principal": "*", "Action": denied, "Resource": l.arn("dynamodb", "table/"+*l.named("")),
+	})
+}
+
+func (l *lab) tableStack(ctx context.Context) error {
+	name, c := l.named(""), l.cfn()
+	template, err := json.Marshal(map[string]any{"Resources": map[string]any{"Table": map[string]any{
+		"Type": "AWS::DynamoDB::Table", "Properties": map[string]any{
+			"TableName": name, "BillingMode": "PAY_PER_REQUEST",
+			"KeySchema":            []any{map[string]string{"AttributeName": "k", "KeyType": "HASH"}},
+			"AttributeDefinitions": []any{map[string]string{"AttributeName": "k", "AttributeType": "S"}},
+			"ResourcePolicy":       map[string]any{"PolicyDocument": json.RawMessage(*l.tablePolicy("dynamodb:PutItem"))},
+		},
+	}}})
+	if err != nil {
+		return err
+	}
+	if _, err := c.CreateStack(
+		ctx, &cloudformation.CreateStackInput{StackName: name, TemplateBody: aws.String(string(template))},
+	); err != nil {
+		return err
+	}
+	l.later(func(ctx context.Context) error {
+		if _, err := c.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: name}); err != nil {
+			return err
+		}
+		gone := &cloudformation.DescribeStacksInput{StackName: name}
+		return cloudformation.NewStackDeleteCompleteWaiter(c).Wait(ctx, gone, 5*time.Minute)
+	})
+	there := &cloudformation.DescribeStacksInput{StackName: name}
+	return cloudformation.NewStackCreateCompleteWaiter(c).Wait(ctx, there, 5*time.Minute)
 }

@@ -175,20 +175,20 @@ func TestRestores(t *testing.T) {
 
 func TestReads(t *testing.T) {
 	const s = time.Second
-	prompt, late := []look{{0, true}, {s, true}}, []look{{0, false}, {s, false}, {14 * s, false}, {15 * s, true}}
-	flips := []look{{0, false}, {s, true}, {2 * s, false}, {3 * s, true}}
+	prompt, late := []reading{{0, true}, {s, true}}, []reading{{0, false}, {s, false}, {14 * s, false}, {15 * s, true}}
+	flips := []reading{{0, false}, {s, true}, {2 * s, false}, {3 * s, true}}
 	for _, tc := range []struct {
 		name  string
-		round []look
+		round []reading
 		shown evidence.Verdict // 13 seconds later
 		twice evidence.Verdict // two seconds apart
 	}{
 		{"prompt", prompt, evidence.Confirmed, evidence.Confirmed},
 		{"late", late, evidence.Refuted, evidence.Refuted},
 		{"flips", flips, evidence.Confirmed, evidence.Confirmed},
-		{"slow", []look{{0, false}, {s, false}, {2 * s, false}, {3 * s, true}}, evidence.Confirmed, evidence.Refuted},
+		{"slow", []reading{{0, false}, {s, false}, {2 * s, false}, {3 * s, true}}, evidence.Confirmed, evidence.Refuted},
 	} {
-		rounds := [][]look{prompt, tc.round}
+		rounds := [][]reading{prompt, tc.round}
 		if got := shownBy(rounds, 13*s); got.Verdict != tc.shown {
 			t.Errorf("%s: shown is %+v, want %s", tc.name, got, tc.shown)
 		}
