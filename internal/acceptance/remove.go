@@ -128,8 +128,10 @@ func (r *runner) each(ctx context.Context, visit func(thing)) (unknown []string)
 // finders are all kinds of things, in the order of removing: icaguard before what it guards.
 func (r *runner) finders() []finder {
 	home, regions := r.site.Config(r.run.Home), r.run.eventRegions()
-	all := []finder{{"stacks", func(ctx context.Context) ([]thing, error) { return r.stacks(ctx, r.guardStacks()) }},
-		{"stacks of experiments", r.ownStacks}}
+	all := []finder{
+		{"stacks", func(ctx context.Context) ([]thing, error) { return r.stacks(ctx, r.guardStacks()) }},
+		{"stacks of experiments", r.ownStacks},
+	}
 	for _, region := range regions {
 		cfg := r.site.Config(region)
 		all = append(all, finder{"rules in " + region, func(ctx context.Context) ([]thing, error) { return r.rules(ctx, cfg) }},

@@ -78,6 +78,7 @@ func emulationAnswers() map[string]answer { //nolint:funlen // a table
 		"s3-ownership-acl":             try(enforceOverACL),
 		"s3-acl-not-supported":         try(aclWhereEnforced),
 		"s3-block-public-policy":       try(publicPolicy),
+		"s3-policy-conditions":         try(policyConditions),
 		"s3-malformed-bucket-policy":   try(malformedPolicy),
 		"s3-expected-bucket-owner":     try(otherOwner),
 		"s3-wrong-region":              try(wrongRegion),

@@ -476,6 +476,25 @@ func publicPolicy(ctx context.Context, l *lab) (evidence.Answer, error) {
 	return holds(denied(err), "a public policy where BlockPublicPolicy is on: %s", allowed(err)), nil
 }
 
+// policyConditions: a Deny of requests without TLS spares one with TLS, and in the local AWS, where there is none, all.
+func policyConditions(ctx context.Context, l *lab) (evidence.Answer, error) {
+	b, err := l.bucket(ctx)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	err = l.putPolicy(ctx, b, document(map[string]any{
+		"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": fmt.Sprintf("arn:%s:s3:::%s/*", l.Partition, *b),
+		"Condition": map[string]any{"Bool": map[string]string{"aws:SecureTransport": "false"}},
+	}))
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	key := aws.String("file")
+	put := failed(l.s3().PutObject(ctx, &s3.PutObjectInput{Bucket: b, Key: key, Body: strings.NewReader("")}))
+	err = failed(l.s3().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: b, Key: key}))
+	return holds(put == nil, "PutObject under a Deny of requests without TLS: %s", allowed(put)), err
+}
+
 func malformedPolicy(ctx context.Context, l *lab) (evidence.Answer, error) {
 	b, err := l.bucket(ctx)
 	if err != nil {
