@@ -22,7 +22,8 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, text := range []string{
-		plain + second, sharing(), enforced(sharing()), excepting(), string(example), strings.ReplaceAll(string(example), "    #", "    "),
+		plain + second, sharing(), enforced(sharing()), excepting(),
+		string(example), strings.ReplaceAll(string(example), "    #", "    "),
 		edit("ssm:/ica/lab-prod/session-name-prefix", `["`+testPrefix+`", "ssm:/ica/other"]`),
 	} {
 		f.Add([]byte(text))

@@ -50,7 +50,8 @@ func FuzzNotificationEvents(f *testing.F) {
 		const account, ica = "123456789012", "arn:aws:iam::123456789012:role/ICA"
 		event := func(parameters []byte, byICA, late bool) guard.Event {
 			e := guard.Event{
-				EventID: string(parameters[:min(1, len(parameters))]), Event: "PutBucketNotification", Parameters: guard.Parameters(parameters),
+				EventID: string(parameters[:min(1, len(parameters))]), Event: "PutBucketNotification",
+				Parameters: guard.Parameters(parameters),
 			}
 			e.Time = time.Date(2026, 1, 15, 9, 0, map[bool]int{true: 1}[late], 0, time.UTC)
 			if byICA {
