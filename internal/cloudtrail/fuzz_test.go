@@ -71,7 +71,8 @@ func checkPlain(t *testing.T, text string) {
 	}
 }
 
-// FuzzPlain: a text is on one line, no longer than it may be, has all that can be seen of it in its order, and is not changed again.
+// FuzzPlain: a text is on one line, no longer than it may be, has all that can be seen of it in its order, and is not
+// changed again.
 func FuzzPlain(f *testing.F) {
 	for _, text := range []string{"", "Zoë 研究", "a\u202eb\u2066c\n\x1b[2Jd", "\xff\xfe", strings.Repeat("x ", longest)} {
 		f.Add(text)

@@ -16,7 +16,8 @@ import (
 // trustSeeds are trust policies as people and tools write them.
 func trustSeeds(f *testing.F) []string {
 	var variants map[string]json.RawMessage
-	if err := json.Unmarshal(golden.Seeds(f, "../guard/settings/testdata/inputs/trust-policy-variants.json")[0], &variants); err != nil {
+	recorded := golden.Seeds(f, "../guard/settings/testdata/inputs/trust-policy-variants.json")
+	if err := json.Unmarshal(recorded[0], &variants); err != nil {
 		f.Fatal(err)
 	}
 	var all []string
@@ -89,8 +90,10 @@ func FuzzDescribe(f *testing.F) {
 		good := Role{
 			Name: "Good", Path: "/", Trust: trust(us, "use1"), Policies: []Policy{managed("good", "arn:aws:s3:::good/ica/*")},
 		}
-		a := Account{ID: "123456789012", Providers: []string{us}, Roles: []Role{odd, good}, Buckets: map[string]Bucket{"good": inUS(), "lab": inUS()}}
-		d, err := Describe(a, "")
+		d, err := Describe(Account{
+			ID: "123456789012", Providers: []string{us}, Roles: []Role{odd, good},
+			Buckets: map[string]Bucket{"good": inUS(), "lab": inUS()},
+		}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -118,12 +118,15 @@ func checkBounds(t *testing.T, r Request) {
 	}
 }
 
-// checkNext: whatever comes of a request, it comes again within the queue's 15 minutes, fits the queue, and comes no more than so often.
+// checkNext: whatever comes of a request, it comes again within the queue's 15 minutes, fits the queue, and comes no more
+// than so often.
 func checkNext(t *testing.T, r Request) {
 	t.Helper()
 	now := time.Date(2026, 1, 15, 9, 0, 0, 0, time.UTC)
 	for _, o := range []Outcome{
-		{Status: InSync}, {Status: Unverified}, {Status: Deferred, hold: Hold{Reason: "so", RetryAfter: time.Minute}},
+		{Status: InSync},
+		{Status: Unverified},
+		{Status: Deferred, hold: Hold{Reason: "so", RetryAfter: time.Minute}},
 		{Status: Unknown, on: OnBucket, err: awserr.Passing(errors.New("odd"))},
 		{Status: RestoreFailed, on: OnRole, err: errors.New("odd"), wrote: true, Backup: "1"},
 	} {
@@ -140,7 +143,8 @@ func checkNext(t *testing.T, r Request) {
 	}
 }
 
-// FuzzMerge: coalescing requests keeps every event, never more attempts than either had, and does not ask about which comes first.
+// FuzzMerge: coalescing requests keeps every event, never makes more attempts than either had, and is the same whichever
+// comes first.
 func FuzzMerge(f *testing.F) {
 	f.Add([]byte(`{"attempt":3,"events":[{"eventId":"1"}]}`), []byte(`{"attempt":1,"events":[{"eventId":"2","time":"2026-01-15T09:12:33Z"}]}`))
 	f.Add([]byte(`{"foundByAudit":true,"backup":"1"}`), []byte(`{"deferredSince":"2026-01-15T09:12:33Z","deferralReported":true,"gateTries":2}`))

@@ -22,7 +22,8 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, text := range []string{
-		plain + second, sharing(), enforced(sharing()), string(example), strings.ReplaceAll(string(example), "    #", "    "), excepting(),
+		plain + second, sharing(), enforced(sharing()), excepting(),
+		string(example), strings.ReplaceAll(string(example), "    #", "    "),
 		edit("ssm:/ica/lab-prod/session-name-prefix", `["`+testPrefix+`", "ssm:/ica/other"]`),
 	} {
 		f.Add([]byte(text))
@@ -97,7 +98,8 @@ func checkDocument(t *testing.T, d policy.Document) {
 // stands in the file and says why.
 func FuzzExceptionLine(f *testing.F) {
 	for _, match := range []string{
-		"LabDeny", "arn:aws:iam::123456789012:policy/x", "a: b", "{x}", "- a", "#", "'", "yes", "null", "0x10", "1e3", " ", "a ", "ÿ", "~", "*a", "&a",
+		"LabDeny", "arn:aws:iam::123456789012:policy/x", "a: b", "{x}", "- a", "#", "'", "yes", "null", "0x10", "1e3", " ",
+		"a ", "ÿ", "~", "*a", "&a",
 		"!!str a", "%", "@", "`", "2026-01-15", strings.Repeat("long ", 100), "\u2028", "\u00a0",
 	} {
 		f.Add(match)
@@ -106,7 +108,9 @@ func FuzzExceptionLine(f *testing.F) {
 		if !CanMatch(match) {
 			return
 		}
-		want := ExceptionSpec{Storage: "lab-prod", Setting: "bucket-policy", Match: match, Digest: "0123456789e1", Reason: "ticket LAB-12"}
+		want := ExceptionSpec{
+			Storage: "lab-prod", Setting: "bucket-policy", Match: match, Digest: "0123456789e1", Reason: "ticket LAB-12",
+		}
 		line := want.Line()
 		file, err := ParseIn(nil, "ica.yaml", []byte("exceptions:\n  "+line+"\n"+plain), testTable())
 		if err != nil || len(file.Exceptions) != 1 || file.Exceptions[0] != want || strings.ContainsAny(line, "\n\r") {

@@ -88,7 +88,7 @@ func Start(ctx context.Context, options Options) (*AWS, error) {
 	return local, nil
 }
 
-// startMoto starts emulation.py, or what stands in for it. The child binds the port itself and reports it, so the listener is surely the child; it
+// startMoto starts emulation.py, or what stands in for it. The child reports its port, so the listener is surely the child; it
 // ends when its standard input is closed, which also happens when this process is killed.
 func startMoto(ctx context.Context, options Options) (*AWS, error) {
 	venv, script := options.program()

@@ -54,7 +54,8 @@ func FuzzNotice(f *testing.F) {
 // labels are the words that a line of a message begins with; those that follow on begin with none.
 func labels() []string {
 	return []string{
-		"", "storage", "resource", "status", "drift", "alert", "note", "accepted", "event", "problem", "backup", "gates", "effect", "do",
+		"", "storage", "resource", "status", "drift", "alert", "note", "accepted", "event", "problem", "backup", "gates", "effect",
+		"do",
 	}
 }
 

@@ -40,10 +40,13 @@ func (c *choices) statement(rows []oracleRow) Statement {
 	s.Effect = c.of(deny, allow)
 	s.Principal, s.NotPrincipal, s.Action, s.NotAction, s.Resource, s.NotResource = nil, nil, nil, nil, nil, nil
 	const bucket = "arn:aws:s3:::lab-prod-ica"
-	who := Principal{"AWS": c.some("*", "arn:aws:iam::111122223333:role/Illumina_ICA_Role", "111122223333", "arn:aws:iam::111122223333:root",
-		"arn:aws:iam::111122223333:role/Other", "arn:aws:sts::111122223333:assumed-role/Illumina_ICA_Role/x", "AROAEXAMPLEICA0000001")}
-	what := c.some("s3:GetObject", "S3:putobject", "s3:*", "s3:Get*", "*", "kms:Decrypt", "s3:ListBucket", "s3:?etObject", "s3:PutBucketNotification")
-	where := c.some(bucket, bucket+"/*", bucket+"/ica/*", "*", "arn:aws:s3:::*", "arn:aws:s3:::other/*", bucket+"/${aws:username}/*", "arn:*")
+	who := Principal{"AWS": c.some("*", "arn:aws:iam::111122223333:role/Illumina_ICA_Role", "111122223333",
+		"arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:role/Other",
+		"arn:aws:sts::111122223333:assumed-role/Illumina_ICA_Role/x", "AROAEXAMPLEICA0000001")}
+	what := c.some("s3:GetObject", "S3:putobject", "s3:*", "s3:Get*", "*", "kms:Decrypt", "s3:ListBucket",
+		"s3:?etObject", "s3:PutBucketNotification")
+	where := c.some(bucket, bucket+"/*", bucket+"/ica/*", "*", "arn:aws:s3:::*", "arn:aws:s3:::other/*",
+		bucket+"/${aws:username}/*", "arn:*")
 	switch c.among(6) {
 	case 0:
 		s.NotPrincipal, s.Action, s.Resource = who, what, where
@@ -191,7 +194,8 @@ func (l laws) checkEqual(d Document, c choices) {
 func (l laws) checkSame(d, other Document) {
 	l.t.Helper()
 	if l.denies(d) != l.denies(other) || l.allows(d) != l.allows(other) {
-		l.t.Errorf("equal, but it denies %d and %d, allows %v and %v: %v\n%v", l.denies(d), l.denies(other), l.allows(d), l.allows(other), d, other)
+		l.t.Errorf("equal, but it denies %d and %d, allows %v and %v: %v\n%v",
+			l.denies(d), l.denies(other), l.allows(d), l.allows(other), d, other)
 	}
 }
 

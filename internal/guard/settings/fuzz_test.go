@@ -36,7 +36,8 @@ const eventsDir = "../../../events"
 // has one author; what leads to another account is never taken from ICA by others' events alone; and what is recorded is
 // read back the same. What an event says can be written, and is then what it was.
 func FuzzNotificationEvents(f *testing.F) {
-	for _, e := range eventSeeds(f, eventsDir+"/aws.s3.PutBucketNotification.json", "testdata/inputs/event-s3-PutBucketNotification-console-2018.json") {
+	const console = "testdata/inputs/event-s3-PutBucketNotification-console-2018.json"
+	for _, e := range eventSeeds(f, eventsDir+"/aws.s3.PutBucketNotification.json", console) {
 		f.Add([]byte(e.Parameters), []byte(e.Parameters), uint8(0))
 	}
 	const entries = `{"NotificationConfiguration":{"TopicConfiguration":[{"Id":"ica","Topic":"arn:aws:sns:us-east-1:079623148045:ica","Event":"s3:ObjectCreated:*",` +
@@ -48,7 +49,10 @@ func FuzzNotificationEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, other []byte, order uint8) {
 		const account, ica = "123456789012", "arn:aws:iam::123456789012:role/ICA"
 		event := func(parameters []byte, byICA, late bool) guard.Event {
-			e := guard.Event{EventID: string(parameters[:min(1, len(parameters))]), Event: "PutBucketNotification", Parameters: guard.Parameters(parameters)}
+			e := guard.Event{
+				EventID: string(parameters[:min(1, len(parameters))]), Event: "PutBucketNotification",
+				Parameters: guard.Parameters(parameters),
+			}
 			e.Time = time.Date(2026, 1, 15, 9, 0, map[bool]int{true: 1}[late], 0, time.UTC)
 			if byICA {
 				e.Actor.Issuer = ica
@@ -113,7 +117,8 @@ func FuzzWitness(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string, parameters []byte, text string) {
 		e := guard.Event{EventID: "1", Event: name, Time: time.Unix(1, 0), Parameters: guard.Parameters(parameters)}
-		if printed := fmt.Sprintf("%v %+v %s", e.Parameters, e.Parameters, e.Parameters); len(parameters) > 40 && strings.Contains(printed, string(parameters)) {
+		printed := fmt.Sprintf("%v %+v %s", e.Parameters, e.Parameters, e.Parameters)
+		if len(parameters) > 40 && strings.Contains(printed, string(parameters)) {
 			t.Error("the parameters are printed")
 		}
 		said, ok := witnessBucketPolicy(e, bucketPolicyState{Document: document(text)})
