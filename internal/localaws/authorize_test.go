@@ -37,8 +37,10 @@ func TestPermissions(t *testing.T) {
 	local := localawstest.Start(t)
 	const bound = "arn:aws:iam::aws:policy/PowerUserAccess"
 	setUp := local.DirectConfig("us-east-1")
-	role := &iam.CreateRoleInput{RoleName: aws.String("Far"), Path: aws.String("/labs/"), AssumeRolePolicyDocument: aws.String(trust),
-		PermissionsBoundary: aws.String(bound)}
+	role := &iam.CreateRoleInput{
+		RoleName: aws.String("Far"), Path: aws.String("/labs/"), AssumeRolePolicyDocument: aws.String(trust),
+		PermissionsBoundary: aws.String(bound),
+	}
 	must(t, "role", errorOf(iam.NewFromConfig(setUp).CreateRole(t.Context(), role)))
 	key, err := kms.NewFromConfig(setUp).CreateKey(t.Context(), &kms.CreateKeyInput{})
 	must(t, "key", err)
@@ -61,7 +63,9 @@ func TestPermissions(t *testing.T) {
 		}, "s3:GetBucketCORS arn:aws:s3:::b"},
 		"all buckets": {func(ctx context.Context) error { return errorOf(buckets.ListBuckets(ctx, nil)) }, "s3:ListAllMyBuckets *"},
 		"an object's version": {func(ctx context.Context) error {
-			return errorOf(buckets.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("b"), Key: aws.String("k/1"), VersionId: aws.String("v")}))
+			return errorOf(buckets.GetObject(
+				ctx, &s3.GetObjectInput{Bucket: aws.String("b"), Key: aws.String("k/1"), VersionId: aws.String("v")},
+			))
 		}, "s3:GetObjectVersion arn:aws:s3:::b/k/1"},
 		"a copy": {func(ctx context.Context) error {
 			return errorOf(buckets.CopyObject(ctx, &s3.CopyObjectInput{
@@ -82,13 +86,18 @@ func TestPermissions(t *testing.T) {
 		}, "iam:CreateRole arn:aws:iam::123456789012:role/p/New iam:PermissionsBoundary=[" + bound + "] aws:TagKeys=[owner], " +
 			"iam:TagRole arn:aws:iam::123456789012:role/p/New aws:TagKeys=[owner]"},
 		"a policy attached to a role with a boundary": {func(ctx context.Context) error {
-			return errorOf(iams.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: aws.String("Far"), PolicyArn: aws.String(bound)}))
-		}, "iam:AttachRolePolicy arn:aws:iam::123456789012:role/labs/Far iam:PermissionsBoundary=[" + bound + "] iam:PolicyARN=[" + bound + "]"},
+			return errorOf(iams.AttachRolePolicy(
+				ctx, &iam.AttachRolePolicyInput{RoleName: aws.String("Far"), PolicyArn: aws.String(bound)},
+			))
+		}, "iam:AttachRolePolicy arn:aws:iam::123456789012:role/labs/Far iam:PermissionsBoundary=[" + bound + "] " +
+			"iam:PolicyARN=[" + bound + "]"},
 		"a policy": {func(ctx context.Context) error {
 			return errorOf(iams.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: aws.String(bound)}))
 		}, "iam:GetPolicy " + bound + " iam:PolicyARN=[" + bound + "]"},
 		"a provider": {func(ctx context.Context) error {
-			return errorOf(iams.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: aws.String("https://id.example/1")}))
+			return errorOf(iams.CreateOpenIDConnectProvider(
+				ctx, &iam.CreateOpenIDConnectProviderInput{Url: aws.String("https://id.example/1")},
+			))
 		}, "iam:CreateOpenIDConnectProvider arn:aws:iam::123456789012:oidc-provider/id.example/1"},
 		"a key by its id": {func(ctx context.Context) error {
 			return errorOf(kmss.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: key.KeyMetadata.KeyId}))
@@ -112,12 +121,17 @@ func TestPermissions(t *testing.T) {
 		}, "dynamodb:DescribeTable arn:aws:dynamodb:us-east-1:123456789012:table/t"},
 		"several parameters": {func(ctx context.Context) error {
 			return errorOf(ssm.NewFromConfig(cfg).GetParameters(ctx, &ssm.GetParametersInput{Names: []string{"/a/b", "c"}}))
-		}, "ssm:GetParameters arn:aws:ssm:us-east-1:123456789012:parameter/a/b, ssm:GetParameters arn:aws:ssm:us-east-1:123456789012:parameter/c"},
+		}, "ssm:GetParameters arn:aws:ssm:us-east-1:123456789012:parameter/a/b, " +
+			"ssm:GetParameters arn:aws:ssm:us-east-1:123456789012:parameter/c"},
 		"a function": {func(ctx context.Context) error {
-			return errorOf(lambda.NewFromConfig(cfg).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("f")}))
+			return errorOf(lambda.NewFromConfig(cfg).GetFunctionConfiguration(
+				ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("f")},
+			))
 		}, "lambda:GetFunctionConfiguration arn:aws:lambda:us-east-1:123456789012:function:f"},
 		"a rule": {func(ctx context.Context) error {
-			return errorOf(eventbridge.NewFromConfig(cfg).ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: aws.String("r")}))
+			return errorOf(eventbridge.NewFromConfig(cfg).ListTargetsByRule(
+				ctx, &eventbridge.ListTargetsByRuleInput{Rule: aws.String("r")},
+			))
 		}, "events:ListTargetsByRule arn:aws:events:us-east-1:123456789012:rule/r"},
 		"a topic": {func(ctx context.Context) error {
 			return errorOf(sns.NewFromConfig(cfg).Publish(ctx, &sns.PublishInput{
@@ -125,10 +139,14 @@ func TestPermissions(t *testing.T) {
 			}))
 		}, "sns:Publish arn:aws:sns:us-east-1:123456789012:x"},
 		"a trail": {func(ctx context.Context) error {
-			return errorOf(cloudtrail.NewFromConfig(cfg).GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String("t")}))
+			return errorOf(cloudtrail.NewFromConfig(cfg).GetTrailStatus(
+				ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String("t")},
+			))
 		}, "cloudtrail:GetTrailStatus arn:aws:cloudtrail:us-east-1:123456789012:trail/t"},
 		"a stack": {func(ctx context.Context) error {
-			return errorOf(cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("s")}))
+			return errorOf(cloudformation.NewFromConfig(cfg).DescribeStacks(
+				ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("s")},
+			))
 		}, "cloudformation:DescribeStacks arn:aws:cloudformation:us-east-1:123456789012:stack/s/*"},
 	} {
 		local.Recorder().Free("AKIACALLER")
@@ -169,7 +187,8 @@ func TestRefusals(t *testing.T) {
 	recorder.Identify("ASIAROLE", localaws.AssumedRole(local.Account(), "labs/Reader", "session"))
 	deny := everything()
 	deny.Sid, deny.Effect, deny.Action = "NoRoles", "Deny", iampolicy.Values{"iam:*"}
-	allowed := iampolicy.Statement{Effect: "Allow", Action: iampolicy.Values{"s3:PutBucketVersioning", "iam:CreateRole"}, Resource: []string{"*"}}
+	allowed := everything()
+	allowed.Action = iampolicy.Values{"s3:PutBucketVersioning", "iam:CreateRole"}
 	recorder.Authorize("ASIAROLE", localaws.Grants{Identity: []iampolicy.Statement{allowed, deny}})
 	cfg := local.Config("us-east-1", "ASIAROLE")
 	for name, c := range map[string]struct {

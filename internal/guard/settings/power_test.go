@@ -121,7 +121,8 @@ func TestActionRemoved(t *testing.T) {
 		expectStatus(t, r.Outcome, guard.RestoreFailed)
 	})
 	refused := w.local.Recorder().TakeRefusals(w.key)
-	if len(failed) != 0 || len(refused) != 1 || refused[0].Action != "s3:PutBucketCORS" || refused[0].Resource != w.storage.Bucket.ARN ||
+	if len(failed) != 0 || len(refused) != 1 ||
+		refused[0].Action != "s3:PutBucketCORS" || refused[0].Resource != w.storage.Bucket.ARN ||
 		!strings.Contains(refused[0].Why, `it allows other actions: {"Effect":"Allow"`) {
 		t.Errorf("refusals %v, %v", refused, failed)
 	}
