@@ -28,7 +28,8 @@ var _ = flag.Bool("update", false, "rewrite golden files")
 // fixture is a local AWS with room for many envs, and the binary that all of them run: both take their time to make.
 type fixture struct {
 	*localaws.AWS
-	binary string
+	binary    string
+	templates localaws.Templates // whose policies bind the function
 
 	mu     sync.Mutex
 	envs   int
@@ -37,7 +38,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	s := &fixture{AWS: localawstest.Start(t), binary: localawstest.Build(t, "remediate")}
+	s := &fixture{AWS: localawstest.Start(t), binary: localawstest.Build(t, "remediate"), templates: testlab.Synthesise(t)}
 	testlab.MakeHome(t, s.AWS, testlab.Home(t, s.AWS))
 	s.Recorder().SetEmit(s.collect)
 	return s
@@ -66,7 +67,10 @@ func newEnv(t *testing.T, s *fixture) *env { return newEnvIn(t, s, icaconfig.Enf
 
 func newEnvIn(t *testing.T, s *fixture, mode icaconfig.Mode) *env {
 	t.Helper()
-	return guarding(t, s, testlab.New(t, s.AWS, s.nextName(), mode))
+	w := guarding(t, s, testlab.New(t, s.AWS, s.nextName(), mode))
+	name := w.Storage.Name
+	w.Authorize(s.templates, guard.RemediateFunction, name+"-"+requests, name+"-"+deadLetters, name)
+	return w
 }
 
 // guarding makes the deployed parts around remediate for a lab.

@@ -44,6 +44,7 @@ func TestValidate(t *testing.T) {
 	local := localawstest.Start(t)
 	binaries := map[string]string{"validate": localawstest.Build(t, "validate"), "remediate": localawstest.Build(t, "remediate")}
 	testlab.MakeHome(t, local, testlab.Home(t, local))
+	templates := testlab.Synthesise(t)
 	for name, test := range map[string]func(*env){
 		"in-sync": testInSync, "drift": testDrift, "not readable": testNotReadable, "gone": testGone,
 		"configuration missing": testConfigMissing, "json": testJSON, "the guard itself": testOwn, "paused": testPaused,
@@ -58,18 +59,21 @@ func TestValidate(t *testing.T) {
 			if strings.HasSuffix(name, "observe") {
 				mode = icaconfig.Observe
 			}
-			test(newEnv(t, local, binaries, "lab-"+strings.ReplaceAll(strings.ToLower(name), " ", "-"), mode))
+			test(newEnv(t, local, templates, binaries, "lab-"+strings.ReplaceAll(strings.ToLower(name), " ", "-"), mode))
 		})
 	}
 }
 
-func newEnv(t *testing.T, local *localaws.AWS, binaries map[string]string, name string, mode icaconfig.Mode) *env {
+func newEnv(
+	t *testing.T, local *localaws.AWS, templates localaws.Templates, binaries map[string]string, name string, mode icaconfig.Mode,
+) *env {
 	t.Helper()
 	w := &env{Lab: testlab.New(t, local, name, mode), t: t, mail: localawstest.NewMailbox(t, local, name), binaries: binaries}
 	out, err := w.sqs().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name + "-requests")})
 	w.must(err)
 	w.queueURL = aws.ToString(out.QueueUrl)
 	w.config = w.configOf(guard.ValidateFunction, "validate")
+	w.Authorize(templates, guard.ValidateFunction, name+"-requests", guard.DeadLetterQueue, name)
 	return w
 }
 
@@ -258,6 +262,7 @@ func testScheduledAudit(w *env) {
 func (w *env) remediate(observe func(localaws.Batch)) string {
 	w.t.Helper()
 	var log bytes.Buffer
+	w.Local.Recorder().Free(w.Key()) // remediate's own tests bind it
 	config := w.configOf(guard.RemediateFunction, "remediate")
 	config.Log = &log
 	function := testlab.Start(w.t, config)

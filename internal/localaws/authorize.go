@@ -43,11 +43,22 @@ func (r Refusal) Error() string {
 	return fmt.Sprintf("the policies of %s do not allow %s on %s (%s): %s", r.AccessKeyID, r.Action, r.Resource, r.Operation, r.Why)
 }
 
-// Judged is one permission that a call needed, as it was judged.
+// Judged is one permission that a call needed, and by what it was judged.
 type Judged struct {
-	authz.Call // without policies
+	authz.Call
 
 	Operation string
+	grants    Grants
+}
+
+// Again judges it once more, without an action; "": as it was. It asks nobody.
+func (j Judged) Again(without string) (authz.Decision, error) {
+	j.Identity = j.grants.Without(without).Identity
+	decision, err := authz.Decide(j.grants.Resource, j.Call)
+	if err != nil {
+		return decision, fmt.Errorf("localaws: %w", err)
+	}
+	return decision, nil
 }
 
 // authority is what binds one access key, and what was asked of it.
@@ -119,8 +130,8 @@ func (r *Recorder) authorize(ctx context.Context, call request) *answer {
 	}
 	for _, p := range needed {
 		c := p.asked(call, who, of.Function)
-		r.note(of, Judged{Call: c, Operation: call.Operation})
 		c.Identity, c.Boundary = of.Identity, of.Boundary
+		r.note(of, Judged{c, call.Operation, of.Grants})
 		decision, err := authz.Decide(of.Resource, c)
 		if err != nil {
 			return r.unjudged(ctx, call, err)

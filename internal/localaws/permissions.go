@@ -281,13 +281,13 @@ func iamARN(resource string) string { return "arn:aws:iam::" + account + ":" + r
 // knownRole is what IAM's authorization knows of a role.
 type knownRole struct{ arn, boundary string }
 
-// role asks moto for a role, once while it stands, as its path does not change; what can change it asks for anew. For a
+// role asks moto for a role's ARN, once while it stands, as its path does not change, and each time for its boundary. For a
 // role that is not there AWS has only its name.
-func (r *Recorder) role(ctx context.Context, name string, anew bool) (knownRole, error) {
+func (r *Recorder) role(ctx context.Context, name string, withBoundary bool) (knownRole, error) {
 	r.mu.Lock()
 	known, ok := r.roles[name]
 	r.mu.Unlock()
-	if ok && !anew {
+	if ok && !withBoundary {
 		return known, nil
 	}
 	out, err := iam.NewFromConfig(r.setUp(home)).GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
@@ -302,7 +302,7 @@ func (r *Recorder) role(ctx context.Context, name string, anew bool) (knownRole,
 	r.mu.Lock()
 	r.roles[name] = known
 	r.mu.Unlock()
-	if boundary := out.Role.PermissionsBoundary; boundary != nil {
+	if boundary := out.Role.PermissionsBoundary; boundary != nil && withBoundary {
 		known.boundary = aws.ToString(boundary.PermissionsBoundaryArn)
 	}
 	return known, nil

@@ -1,8 +1,10 @@
 package settings
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/icaguard/icaguard/internal/guard"
@@ -90,5 +92,38 @@ func (w *env) expectNoRefusal() {
 	w.t.Helper()
 	for _, refusal := range w.local.Recorder().TakeRefusals(w.key) {
 		w.t.Error(refusal)
+	}
+}
+
+// testPower judges what the engines of the cases asked for again, without the action that it needs: then it is refused. So
+// each action is needed where it stands, for every variant that a case came to need it in.
+func testPower(t *testing.T, asked []localaws.Judged) {
+	if len(asked) == 0 {
+		t.Fatal("nothing was asked for")
+	}
+	for _, j := range asked {
+		if decision, err := j.Again(""); err != nil || !decision.Allowed {
+			t.Errorf("%s on %s: %+v, %v", j.Action, j.Resource, decision, err)
+		}
+		if decision, err := j.Again(j.Action); err != nil || decision.Allowed {
+			t.Errorf("%s on %s is allowed without that action: %+v, %v", j.Action, j.Resource, decision, err)
+		}
+	}
+}
+
+// TestActionRemoved: what a policy does not allow is refused, named, and nothing is restored.
+func TestActionRemoved(t *testing.T) {
+	w := newEnv(t, newFixture(t), variant{})
+	grants, _ := w.grants()
+	w.local.Recorder().Authorize(w.key, grants.Without("s3:PutBucketCORS"))
+	w.deleteCORS()
+	failed := w.engine.Handle(t.Context(), []guard.Request{{Setting: "bucket-cors"}}, func(_ context.Context, r guard.Result) {
+		expectStatus(t, r.Outcome, guard.RestoreFailed)
+	})
+	refused := w.local.Recorder().TakeRefusals(w.key)
+	if len(failed) != 0 || len(refused) != 1 ||
+		refused[0].Action != "s3:PutBucketCORS" || refused[0].Resource != w.storage.Bucket.ARN ||
+		!strings.Contains(refused[0].Why, `it allows other actions: {"Effect":"Allow"`) {
+		t.Errorf("refusals %v, %v", refused, failed)
 	}
 }

@@ -58,10 +58,11 @@ func TestSettings(t *testing.T) {
 	local := newFixture(t)
 	for _, setting := range All() {
 		t.Run(setting.ID, func(t *testing.T) {
-			used, whole := map[string]bool{}, map[variant]*env{}
+			used, whole, power := map[string]bool{}, map[variant]*env{}, []localaws.Judged{}
 			for _, c := range casesOf(t, setting.ID) {
-				t.Run(c.name, func(t *testing.T) { runCase(t, local, c, used, whole) })
+				t.Run(c.name, func(t *testing.T) { power = append(power, runCase(t, local, c, used, whole)...) })
 			}
+			t.Run("each action is needed", func(t *testing.T) { testPower(t, power) })
 			t.Run("declared actions are the used ones", func(t *testing.T) { testDeclared(t, setting, used) })
 			t.Run("observe changes nothing", func(t *testing.T) { testObserve(t, local, setting) })
 			t.Run("faults", func(t *testing.T) { testFaults(t, local, setting) })
@@ -71,7 +72,7 @@ func TestSettings(t *testing.T) {
 
 // runCase breaks one setting in one way, lets the guard check, and then again, when nothing may be left to do. An env
 // that is then seen to be whole again serves the next way, as making one takes a hundred calls.
-func runCase(t *testing.T, local *fixture, c testCase, used map[string]bool, whole map[variant]*env) {
+func runCase(t *testing.T, local *fixture, c testCase, used map[string]bool, whole map[variant]*env) []localaws.Judged {
 	w := whole[c.variant]
 	if w == nil {
 		w = newEnv(t, local, c.variant)
@@ -106,6 +107,7 @@ func runCase(t *testing.T, local *fixture, c testCase, used map[string]bool, who
 			}
 		}
 	}
+	return w.local.Recorder().Judged(w.key)
 }
 
 func testDeclared(t *testing.T, setting guard.Setting, used map[string]bool) {

@@ -52,25 +52,30 @@ func Decide(resourcePolicy []policy.Statement, c Call) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	for _, denied := range []struct {
-		by   []policy.Statement
-		kind string
-	}{{resource.denies, "a resource-based policy"}, {identity.denies, "an identity-based policy"}, {boundary.denies, "a permissions boundary"}} {
-		if len(denied.by) > 0 {
-			return Decision{By: sids(denied.by), Why: "with an explicit deny in " + denied.kind}, nil
-		}
+	switch with := "with an explicit deny in "; {
+	case len(resource.denies) > 0:
+		return Decision{By: sids(resource.denies), Why: with + "a resource-based policy"}, nil
+	case len(identity.denies) > 0:
+		return Decision{By: sids(identity.denies), Why: with + "an identity-based policy"}, nil
+	case len(boundary.denies) > 0:
+		return Decision{By: sids(boundary.denies), Why: with + "a permissions boundary"}, nil
 	}
+	return c.allowed(resource, identity, boundary), nil
+}
+
+// allowed decides where nothing denies.
+func (c Call) allowed(resource, identity, boundary verdict) Decision {
 	allows := slices.Concat(resource.allows, identity.allows)
 	ofSession := c.Session != "" && slices.ContainsFunc(resource.allows, func(s policy.Statement) bool {
 		return c.isNamedBy(s, policy.Principal{"AWS": {c.Session}})
 	})
 	switch bounded := c.Boundary != nil && len(boundary.allows) == 0 && !ofSession; {
 	case len(allows) == 0:
-		return Decision{Why: "because no identity-based policy allows the " + c.Action + " action"}, nil
+		return Decision{Why: "because no identity-based policy allows the " + c.Action + " action"}
 	case bounded:
-		return Decision{Why: "because no permissions boundary allows the " + c.Action + " action"}, nil
+		return Decision{Why: "because no permissions boundary allows the " + c.Action + " action"}
 	}
-	return Decision{Allowed: true, By: sids(allows)}, nil
+	return Decision{Allowed: true, By: sids(allows)}
 }
 
 func sids(statements []policy.Statement) []string {

@@ -70,16 +70,17 @@ func TestBoundary(t *testing.T) {
 	}
 	identity, deny := []policy.Statement{allow("*", "*")}, allow("*", "*")
 	deny.Effect = "Deny"
+	other, denied := []policy.Statement{allow("s3:*", "*")}, []policy.Statement{deny}
 	for name, c := range map[string]struct {
 		resource, identity, boundary []policy.Statement
 		why                          string
 	}{
 		"allowed by both":                 {nil, identity, identity, ""},
-		"not in the boundary":             {nil, identity, []policy.Statement{allow("s3:*", "*")}, "because no permissions boundary"},
+		"not in the boundary":             {nil, identity, other, "because no permissions boundary"},
 		"in the boundary alone":           {nil, nil, identity, "because no identity-based policy"},
-		"denied by the boundary":          {named(session), nil, []policy.Statement{deny}, "an explicit deny in a permissions boundary"},
-		"the queue lets the role in":      {named(role), nil, []policy.Statement{allow("s3:*", "*")}, "because no permissions boundary"},
-		"the queue lets the session in":   {named(session), nil, []policy.Statement{allow("s3:*", "*")}, ""},
+		"denied by the boundary":          {named(session), nil, denied, "an explicit deny in a permissions boundary"},
+		"the queue lets the role in":      {named(role), nil, other, "because no permissions boundary"},
+		"the queue lets the session in":   {named(session), nil, other, ""},
 		"the queue lets it in, unbounded": {named(role), nil, nil, ""},
 		"the queue lets another in":       {named(role + "2"), nil, nil, "because no identity-based policy"},
 	} {

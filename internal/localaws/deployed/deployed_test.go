@@ -64,6 +64,7 @@ func TestDeployed(t *testing.T) {
 	w.testRestore()
 	w.testEverySetting()
 	w.testMakeDeploy()
+	w.testPower()
 }
 
 func deploy(t *testing.T) *env {
