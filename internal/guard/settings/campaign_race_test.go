@@ -101,7 +101,7 @@ func overlapping(one, other []localaws.Call) bool {
 func (g *guarded) checkRacers(c testCase, r *reference, key string, alerts int) {
 	g.t.Helper()
 	for _, calls := range [][]localaws.Call{g.Calls(), g.callsOf(key)} {
-		for write, times := range writes(calls) {
+		for write, times := range g.writes(calls) {
 			if times > 1 && !several.MatchString(write) {
 				g.t.Errorf("one process did %s %d times", write, times)
 			}

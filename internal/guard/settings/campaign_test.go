@@ -136,9 +136,9 @@ func (s *fixture) reference(t *testing.T, c testCase) *reference {
 			r.operations = operations(g.Calls())
 		}
 		state := g.state()
-		r.calls, r.state = g.Calls(), g.neutral(state)
+		r.calls, r.state = g.Calls(), g.neutralState(state)
 		mails := g.Mail.Take()
-		r.writes, r.told, r.alerts = writes(r.calls), change.Told(mails), campaign.Alerts(mails)
+		r.writes, r.told, r.alerts = g.writes(r.calls), change.Told(mails), campaign.Alerts(mails)
 		for write, times := range r.writes {
 			if times > 1 && !several.MatchString(write) {
 				t.Errorf("nothing disturbed icaguard, and %s was done %d times", write, times)
@@ -183,34 +183,42 @@ func (g *guarded) change(c testCase, events []localaws.Envelope) change {
 	return made
 }
 
-// neutral is a state without what another env has otherwise: names, and ids that AWS draws.
-func (g *guarded) neutral(state map[string]string) map[string]string {
+// neutral takes out of a text what another env has otherwise: names, and ids that AWS draws.
+func (g *guarded) neutral() func(text string) string {
 	n := strings.TrimPrefix(g.storage.Name, "lab-")
-	pairs := []string{
-		"lab-" + n, "lab-N", g.storage.Role.Name, "RoleN", "policy-" + n, "policy-N", "prefix-" + n, "prefix-N",
-		"second-" + n, "second-N", fmt.Sprintf("%032s", n), "ID",
-	}
-	drawn := regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|A(ROA|IDA|NPA)[A-Z0-9]{16,}|20\d\d-[0-9T:.Z-]+`)
-	neutral := map[string]string{}
+	names := strings.NewReplacer(
+		"lab-"+n, "lab-N", g.storage.Role.Name, "RoleN", "policy-"+n, "policy-N", "prefix-"+n, "prefix-N",
+		"second-"+n, "second-N", fmt.Sprintf("%032s", n), "ID",
+	)
+	return func(text string) string { return drawn.ReplaceAllString(names.Replace(text), "DRAWN") }
+}
+
+func (g *guarded) neutralState(state map[string]string) map[string]string {
+	neutral, out := g.neutral(), map[string]string{}
 	for setting, text := range state {
-		neutral[setting] = drawn.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), "DRAWN")
+		out[setting] = neutral(text)
 	}
-	return neutral
+	return out
 }
 
 // writes are what remediate wrote to what is guarded, by operation and resource.
-func writes(calls []localaws.Call) map[string]int {
-	counted := map[string]int{}
+func (g *guarded) writes(calls []localaws.Call) map[string]int {
+	neutral, counted := g.neutral(), map[string]int{}
 	for _, call := range calls {
-		if call.Done && slices.Contains([]string{"s3", "iam", "kms"}, call.Service) && !reading.MatchString(call.Operation) {
-			counted[call.Operation+" "+call.Resource]++
+		if isWrite(call) {
+			counted[call.Operation+" "+neutral(call.Resource)]++
 		}
 	}
 	return counted
 }
 
+func isWrite(call localaws.Call) bool {
+	return call.Done && slices.Contains([]string{"s3", "iam", "kms"}, call.Service) && !reading.MatchString(call.Operation)
+}
+
 var (
 	reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
+	drawn   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|A(ROA|IDA|NPA)[A-Z0-9]{16,}|20\d\d-[0-9T:.Z-]+`)
 	several = regexp.MustCompile(`^(Add|Delete|Detach|Remove)`) // of a resource's parts, each by a call of its own
 )
 
@@ -273,7 +281,8 @@ func (g *guarded) check(c testCase, r *reference, made change) campaign.Count {
 		count.Strikes += n
 	}
 	g.checkState(c, r, mails)
-	g.checkWrites(r, writes(calls), strikes)
+	g.checkWrites(r, g.writes(calls), strikes)
+	g.checkReadBack(calls)
 	for _, letter := range dead {
 		if reason := aws.ToString(letter.MessageAttributes["reason"].StringValue); reason == "" && count.Strikes < mostReceives {
 			g.t.Errorf("a dead letter that no fault explains, after %v: %s", strikes, aws.ToString(letter.Body))
@@ -303,7 +312,7 @@ const mostReceives = 5
 func (g *guarded) checkState(c testCase, r *reference, mails []localawstest.Mail) {
 	g.t.Helper()
 	state := g.state()
-	want, got := r.state, g.neutral(state)
+	want, got := r.state, g.neutralState(state)
 	for _, setting := range slices.Sorted(maps.Keys(want)) {
 		if want[setting] == got[setting] {
 			continue
@@ -331,6 +340,19 @@ func (g *guarded) checkWrites(r *reference, wrote map[string]int, strikes map[lo
 		if extra := times - r.writes[write]; extra > again {
 			g.t.Errorf("%s was done %d times, undisturbed %d times, and %v explain %d more", write, times, r.writes[write],
 				strikes, again)
+		}
+	}
+}
+
+// checkReadBack: what was written is read afterwards, whoever is killed in between.
+func (g *guarded) checkReadBack(calls []localaws.Call) {
+	g.t.Helper()
+	for i, write := range calls {
+		readBack := func(c localaws.Call) bool {
+			return c.Service == write.Service && c.Resource == write.Resource && reading.MatchString(c.Operation)
+		}
+		if isWrite(write) && !slices.ContainsFunc(calls[i:], readBack) {
+			g.t.Errorf("%s of %q is never read back", write.Operation, write.Resource)
 		}
 	}
 }
