@@ -57,7 +57,7 @@ func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Pa
 		o.Seed = 1
 	}
 	for o.Seed == 0 {
-		o.Seed = rand.Uint64()
+		o.Seed = rand.Uint64() //nolint:gosec // nothing here is a secret
 	}
 	if o.soaking() {
 		fmt.Fprintf(os.Stderr, "campaign: seed %d\n", o.Seed)
@@ -103,8 +103,12 @@ func work[W any](t *testing.T, o Options, fixture func(*testing.T) W, drawn <-ch
 		trial.Rand, trial.name, trial.seed, trial.more = seeded(j.seed), j.Name, j.seed, o.howMany()
 		well := t.Run(j.Name, func(t *testing.T) { j.Run(t, w, trial) })
 		trial.Tally.ended(well)
-		if !well {
-			t.Errorf("replay: go test ./internal/guard/settings -run '^TestCampaign$' -count 1 -args %s", trial)
+		if well {
+			continue
+		}
+		t.Errorf("replay: go test ./internal/guard/settings -run '^TestCampaign$' -count 1 -args %s", trial)
+		if o.soaking() { // what t says comes at the end
+			fmt.Fprintf(os.Stderr, "campaign: failed: %s\n", trial)
 		}
 	}
 }

@@ -233,7 +233,7 @@ func (e exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // answer forgets the fault of a stale read that is none.
-func (e exchange) answer(req *http.Request, call request, fault *Fault) (got answer, err error) {
+func (e exchange) answer(req *http.Request, call request, fault *Fault) (answer, error) {
 	if fault.replaces() {
 		return fault.answer(call, e.recorder.identity(call.AccessKeyID)), nil
 	}
@@ -246,8 +246,8 @@ func (e exchange) answer(req *http.Request, call request, fault *Fault) (got ans
 	if fault.Kind != Stale {
 		return e.ask(req, call)
 	}
-	asked, stale := req.Method+" "+req.URL.String()+"\n"+string(call.Body), false
-	got, stale, err = fault.stale.answer(asked, fault.Times, func() (answer, error) { return e.ask(req, call) })
+	asked := req.Method + " " + req.URL.String() + "\n" + string(call.Body)
+	got, stale, err := fault.stale.answer(asked, fault.Times, func() (answer, error) { return e.ask(req, call) })
 	if !stale {
 		*fault = Fault{}
 	}

@@ -50,7 +50,7 @@ func killPart() campaign.Part[*fixture] {
 			kill(k + 1)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("kill", run), Kinds: []string{kind}, Sample: 5, Weight: 2}
+	return campaign.Part[*fixture]{Cases: wayCases("kill", run), Kinds: []string{kind}, Sample: 4, Weight: 2}
 }
 
 // stalePart lets reads answer what was before the break, or before the restore, one to three times each.
@@ -88,7 +88,7 @@ func stalePart() campaign.Part[*fixture] {
 			stale(depth, true)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("stale", run), Kinds: []string{kind(1), kind(2), kind(3)}, Sample: 4, Weight: 3}
+	return campaign.Part[*fixture]{Cases: wayCases("stale", run), Kinds: []string{kind(1), kind(2), kind(3)}, Sample: 3, Weight: 3}
 }
 
 // readAll lets remediate check everything, which finds nothing to do.
@@ -121,7 +121,7 @@ func droppedPart() campaign.Part[*fixture] {
 			events = drop(which)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("dropped", run), Kinds: []string{kind}, Sample: 3}
+	return campaign.Part[*fixture]{Cases: wayCases("dropped", run), Kinds: []string{kind}, Sample: 2}
 }
 
 // routed reports whether somebody listens to an event: dropping another one is no fault.
@@ -150,7 +150,7 @@ func faultPart() campaign.Part[*fixture] {
 			}
 		}
 	}
-	part := campaign.Part[*fixture]{Cases: wayCases("faulty", run), Sample: 5, Weight: 3}
+	part := campaign.Part[*fixture]{Cases: wayCases("faulty", run), Sample: 4, Weight: 3}
 	for _, kind := range kinds {
 		part.Kinds = append(part.Kinds, string(kind))
 	}

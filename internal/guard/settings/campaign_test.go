@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/campaign"
+	"github.com/icaguard/icaguard/internal/campaign/foreign"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/ledger"
 	"github.com/icaguard/icaguard/internal/localaws"
@@ -106,6 +107,7 @@ type reference struct {
 	operations []string // of what the events made icaguard call
 	writes     map[string]int
 	state      map[string]string // without the names that are this env's alone
+	lost       []string          // of others, which it is icaguard's to remove
 	told       int               // how often people are told the same of it; 0: they need not know
 	alerts     int               // how often people are asked for something
 }
@@ -116,44 +118,49 @@ type references struct {
 	byCase map[string]*reference
 }
 
-func (s *fixture) reference(t *testing.T, c testCase) *reference {
+func (f *fixture) reference(t *testing.T, c testCase) *reference {
 	t.Helper()
-	s.references.mu.Lock()
-	r := s.references.byCase[c.setting+"/"+c.name]
+	f.references.mu.Lock()
+	r := f.references.byCase[c.setting+"/"+c.name]
 	if r == nil {
 		r = &reference{}
-		s.references.byCase[c.setting+"/"+c.name] = r
+		f.references.byCase[c.setting+"/"+c.name] = r
 	}
-	s.references.mu.Unlock()
-	r.once.Do(func() {
-		g := newGuarded(t, s, c.variant)
-		c.breakIt(g.env)
-		change := g.change(c, s.received())
-		g.deliver(change.events)
-		r.operations = operations(g.Calls())
-		g.audit()
-		if len(r.operations) == 0 { // no event tells of it
-			r.operations = operations(g.Calls())
-		}
-		state := g.state()
-		r.calls, r.state = g.Calls(), g.neutralState(state)
-		mails := g.Mail.Take()
-		r.writes, r.told, r.alerts = g.writes(r.calls), change.Told(mails), campaign.Alerts(mails)
-		for write, times := range r.writes {
-			if times > 1 && !several.MatchString(write) {
-				t.Errorf("nothing disturbed icaguard, and %s was done %d times", write, times)
-			}
-		}
-		if r.told == 0 && (c.want == guard.Restored || c.want == guard.ActionRequired) {
-			t.Errorf("nothing disturbed icaguard, and nobody was told")
-		}
-		if c.check == nil {
-			if diff := cmp.Diff(g.before, state); diff != "" {
-				t.Errorf("state after nothing disturbed icaguard (-before +after):\n%s", diff)
-			}
-		}
-	})
+	f.references.mu.Unlock()
+	r.once.Do(func() { r.make(newGuarded(t, f, c.variant), c) })
 	return r
+}
+
+func (r *reference) make(g *guarded, c testCase) {
+	g.t.Helper()
+	c.breakIt(g.env)
+	made := g.change(c, g.local.received())
+	g.deliver(made.events)
+	r.operations = operations(g.Calls())
+	g.checkReadBack(g.Calls())
+	g.audit()
+	r.calls = g.Calls()
+	if len(r.operations) == 0 { // no event tells of it
+		r.operations = operations(r.calls)
+	}
+	state := g.state()
+	r.state, r.lost = g.neutralState(state), g.lost(made)
+	mails := g.Mail.Take()
+	r.writes, r.told, r.alerts = g.writes(r.calls), made.Told(mails), campaign.Alerts(mails)
+	for write, times := range r.writes {
+		if times > 1 && !several.MatchString(write) {
+			g.t.Errorf("nothing disturbed icaguard, and %s was done %d times", write, times)
+		}
+	}
+	if r.told == 0 && (c.want == guard.Restored || c.want == guard.ActionRequired) {
+		g.t.Errorf("nothing disturbed icaguard, and nobody was told")
+	}
+	if c.check != nil {
+		return
+	}
+	if diff := cmp.Diff(g.before, state); diff != "" || len(r.lost) > 0 {
+		g.t.Errorf("nothing disturbed icaguard, and the state is another (-before +after):\n%s\nlost of others: %q", diff, r.lost)
+	}
 }
 
 func operations(calls []localaws.Call) (names []string) {
@@ -168,10 +175,24 @@ func operations(calls []localaws.Call) (names []string) {
 type change struct {
 	campaign.Change
 	events []localaws.Envelope
+	parts  foreign.Parts // of the storage, right after it
+}
+
+// lost are the parts of others that were there after a change and are not any more.
+func (g *guarded) lost(made change) []string {
+	g.t.Helper()
+	neutral := g.neutral()
+	var lost []string
+	for _, part := range foreign.Lost(made.parts, g.foreignParts(), g.foreignOurs()) {
+		if strings.Contains(part, ": lost ") {
+			lost = append(lost, neutral(part))
+		}
+	}
+	return lost
 }
 
 func (g *guarded) change(c testCase, events []localaws.Envelope) change {
-	made := change{events: events, Change: campaign.Change{Setting: c.setting}}
+	made := change{events: events, Change: campaign.Change{Setting: c.setting}, parts: g.foreignParts()}
 	for _, setting := range g.engine.Settings {
 		if setting.ID == c.setting {
 			made.Resource = setting.On.ARN(g.storage)
@@ -252,6 +273,7 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 		end = d.during(g)
 	}
 	g.deliver(heard)
+	g.checkReadBack(g.Calls())
 	end()
 	g.audit()
 	count := g.check(c, r, made)
@@ -282,9 +304,13 @@ func (g *guarded) check(c testCase, r *reference, made change) campaign.Count {
 	}
 	g.checkState(c, r, mails)
 	g.checkWrites(r, g.writes(calls), strikes)
-	g.checkReadBack(calls)
+	for _, part := range g.lost(made) {
+		if !slices.Contains(r.lost, part) {
+			g.t.Errorf("lost of others: %s", part)
+		}
+	}
 	for _, letter := range dead {
-		if reason := aws.ToString(letter.MessageAttributes["reason"].StringValue); reason == "" && count.Strikes < mostReceives {
+		if reason := aws.ToString(letter.MessageAttributes["reason"].StringValue); reason == "" && count.Strikes-strikes[localaws.Stale] < mostReceives {
 			g.t.Errorf("a dead letter that no fault explains, after %v: %s", strikes, aws.ToString(letter.Body))
 		} else if reason != "" {
 			g.t.Errorf("icaguard did not understand a message: %s: %s", reason, aws.ToString(letter.Body))
@@ -344,7 +370,7 @@ func (g *guarded) checkWrites(r *reference, wrote map[string]int, strikes map[lo
 	}
 }
 
-// checkReadBack: what was written is read afterwards, whoever is killed in between.
+// checkReadBack: what was written after events is read afterwards, whoever is killed in between.
 func (g *guarded) checkReadBack(calls []localaws.Call) {
 	g.t.Helper()
 	for i, write := range calls {
