@@ -27,7 +27,7 @@ type poison struct {
 // poisonPart has messages of each kind of poison in batches of good ones, which must be worked off as if they were alone.
 func poisonPart() campaign.Part[*fixture] {
 	const poisoned, batches = "poison: ", 4
-	part := campaign.Part[*fixture]{Sample: 3}
+	part := campaign.Part[*fixture]{Sample: 2}
 	for _, p := range append(poisonTexts(), poisonEvents()...) {
 		part.Kinds = append(part.Kinds, poisoned+p.name)
 		part.Cases = append(part.Cases, campaign.Case[*fixture]{

@@ -18,7 +18,7 @@ import (
 // racePart lets two processes of remediate have the same messages at once, as SQS may deliver them.
 func racePart() campaign.Part[*fixture] {
 	const kind = "race"
-	return campaign.Part[*fixture]{Kinds: []string{kind}, Sample: 3, Cases: wayCases(kind,
+	return campaign.Part[*fixture]{Kinds: []string{kind}, Sample: 2, Cases: wayCases(kind,
 		func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
 			r := s.reference(t, c)
 			g := newGuarded(t, s, c.variant)
