@@ -76,9 +76,9 @@ const toArrive = 3 * time.Minute
 
 // Ask answers all beliefs: first those that ask AWS, one after the other, as experiments must not meet each other's
 // changes, and then, when their events had time to come, those about what was seen. It takes about a quarter of an hour.
-// The error is about events that may be missing; the answers are there.
+// The error is the context's: the answers are not complete.
 func Ask(ctx context.Context, e evidence.Evidence) ([]Answered, error) {
-	err := provoke(ctx, e)
+	unmade := provoke(ctx, e)
 	var answered []Answered
 	for _, b := range All() {
 		if b.Answer != nil {
@@ -92,10 +92,21 @@ func Ask(ctx context.Context, e evidence.Evidence) ([]Answered, error) {
 	}
 	for _, b := range All() {
 		if b.Answer == nil {
-			answered = append(answered, Answered{b, b.OfRun(e)})
+			answered = append(answered, Answered{b, because(b.OfRun(e), b.ID, unmade)})
 		}
 	}
-	return answered, err
+	return answered, ctx.Err()
+}
+
+// because says why an event was not seen, where its call could not be made. Such a belief's id ends in the call's name.
+func because(a evidence.Answer, id string, unmade []error) evidence.Answer {
+	_, name, _ := strings.Cut(id, "-")
+	for _, err := range unmade {
+		if a.Verdict == evidence.NotSeen && strings.Contains(err.Error(), ": "+name+",") {
+			a.Why += "; the call failed: " + err.Error()
+		}
+	}
+	return a
 }
 
 func wait(ctx context.Context, long time.Duration) {

@@ -80,7 +80,12 @@ func (l *lab) remove(ctx context.Context) error {
 // named is the name of one of several things that the experiment creates.
 func (l *lab) named(suffix string) *string { return aws.String(l.Scratch + suffix) }
 
-func (l *lab) home() aws.Config { return l.Config(l.Storage.Home.HomeRegion) }
+// home names the program in the calls' user agent: so events are known by it that name none of the run's resources.
+func (l *lab) home() aws.Config {
+	cfg := l.Config(l.Storage.Home.HomeRegion)
+	cfg.AppID = "icaguard-acceptance"
+	return cfg
+}
 
 func (l *lab) s3() *s3.Client              { return awsclient.S3(l.home(), l.Storage.Home.HomeRegion) }
 func (l *lab) iam() *iam.Client            { return iam.NewFromConfig(l.home()) }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,9 +29,8 @@ import (
 )
 
 // provoke makes the calls whose events rows listen to and that neither a run nor an experiment makes, on resources of its
-// own. An event that does not come is not seen: what failed says why.
-func provoke(ctx context.Context, e evidence.Evidence) error {
-	var errs []error
+// own. What fails says why its event is not seen.
+func provoke(ctx context.Context, e evidence.Evidence) (unmade []error) {
 	for _, p := range []struct {
 		name string
 		do   func(context.Context, *lab) error
@@ -51,11 +49,24 @@ func provoke(ctx context.Context, e evidence.Evidence) error {
 		l := &lab{Evidence: e}
 		l.Scratch += "-" + p.name
 		_, err := l.do(ctx, func(ctx context.Context, l *lab) (evidence.Answer, error) { return evidence.Answer{}, p.do(ctx, l) })
-		if err = errors.Join(err, l.remove(context.WithoutCancel(ctx))); err != nil {
-			errs = append(errs, fmt.Errorf("calls on a %s: %w", p.name, err))
-		}
+		unmade = append(unmade, parts(err)...)
+		unmade = append(unmade, parts(l.remove(context.WithoutCancel(ctx)))...)
 	}
-	return errors.Join(errs...)
+	return unmade
+}
+
+// parts are the errors that were joined.
+func parts(err error) (all []error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, part := range joined.Unwrap() {
+			all = append(all, parts(part)...)
+		}
+		return all
+	}
+	if err != nil {
+		all = []error{err}
+	}
+	return all
 }
 
 // calls makes one after the other, whether or not one fails.

@@ -32,7 +32,7 @@ func TestEmulationsAreBeliefs(t *testing.T) {
 	golden.Check(t, *update, "emulations.json", string(text)+"\n")
 	answers, ofRun := emulationAnswers(), emulationsOfRun()
 	if len(answers)+len(ofRun) != len(gaps) {
-		t.Errorf("%d answers for %d entries of emulation.py: one is about an entry that is gone", len(answers)+len(ofRun), len(gaps))
+		t.Errorf("%d answers for %d entries of emulation.py", len(answers)+len(ofRun), len(gaps))
 	}
 }
 
