@@ -43,5 +43,13 @@ func aboutStacks() []Belief {
 			In:      []string{"internal/awserr/errors.go"},
 			Answer:  try(noStackText),
 		},
+		{
+			ID: "stack-name-arn", Grade: "inferred",
+			Fact:    "DescribeStacks of a stack's name is authorized on stack/NAME/ID, and on stack/NAME/* where there is no such stack",
+			Source:  "messages of AccessDenied in public issues",
+			RestsOn: "the gates read the state of our own stacks under stack/NAME/*",
+			In:      []string{"internal/guard/gates/paused.go"},
+			Answer:  try(stackNameARN),
+		},
 	}
 }
