@@ -68,7 +68,7 @@ func onAWS(ctx context.Context) (acceptance.Site, error) {
 		return acceptance.Site{}, err
 	}
 	base.HTTPClient = awshttp.NewBuildableClient().WithTimeout(time.Minute) // as a call that creates must not be made twice
-	base.Retryer = func() aws.Retryer { return patient() }
+	base.Retryer = patient
 	show := func(ctx context.Context, name string, args ...string) error {
 		cmd := command(ctx, name, args...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

@@ -480,7 +480,8 @@ func TestRedact(t *testing.T) {
 "arn":"arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-central-1/Operators-Berlin"}}},
 "sourceIPAddress":"203.0.113.77","vpcEndpointId":"vpce-0a1b2c3d4e5f60718","vpcEndpointAccountId":"999988887777",
 "errorMessage":"User: Operators from 203.0.113.78 with AIPA4XYZABCDEFGHIJKLM",
-"responseElements":{"credentials":{"sessionToken":"FwoGZXIvYXdzEXAMPLE-tokenbytes"}},"requestParameters":{"roleName":"ica-acceptance-abcd-role",
+"responseElements":{"credentials":{"sessionToken":"FwoGZXIvYXdzEXAMPLE-tokenbytes"}},
+"requestParameters":{"roleName":"ica-acceptance-abcd-role",
 "policyDocument":"{\"sts:RoleSessionName\":\"acceptance-prefix-abcd-*\",\"AWS\":\"arn:aws:iam::111122223333:root\"}"},
 "requestID":"0VTYVM320ZVNB8CN"}}`
 	masked, err := r.redact([]byte(event))
@@ -488,7 +489,8 @@ func TestRedact(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{
-		"999988887777", "4XYZ", "jane", "doe", "Operators", "Berlin", "203.0.113", "prefix-abcd", "jsmith", "9067", "tokenbytes",
+		"111122223333", "999988887777", "4XYZ", "jane", "doe", "Operators", "Berlin", "203.0.113", "prefix-abcd", "jsmith", "9067",
+		"tokenbytes",
 		"0a1b2c3d",
 	} {
 		if strings.Contains(string(masked), secret) {

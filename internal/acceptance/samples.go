@@ -16,7 +16,7 @@ import (
 
 const (
 	exampleAccount = "123456789012"
-	otherAccount   = "111122223333"
+	otherAccount   = "210987654321"
 	exampleAddress = "192.0.2.1"
 )
 

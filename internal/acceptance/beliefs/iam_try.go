@@ -423,5 +423,6 @@ func rolePath(ctx context.Context, l *lab) (evidence.Answer, error) {
 	}
 	off, no := get(l.named("-off")), get(l.named("-no"))
 	return holds(at == nil && denied(off) && code(no) == "NoSuchEntity",
-		"allowed on the ARN with the path: %s; on the one without it: %s; on that of no role: %s", allowed(at), allowed(off), allowed(no)), nil
+		"allowed on the ARN with the path: %s; on the one without it: %s; on that of no role: %s", allowed(at), allowed(off),
+		allowed(no)), nil
 }

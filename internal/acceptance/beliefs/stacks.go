@@ -1,6 +1,6 @@
 package beliefs
 
-func aboutStacks() []Belief {
+func aboutStacks() []Belief { //nolint:funlen // a table
 	return []Belief{
 		{
 			ID: "table-policy-drift", Grade: "doc",

@@ -227,5 +227,6 @@ func stackNameARN(ctx context.Context, l *lab) (evidence.Answer, error) {
 		return notSeen("a stack that no policy names: %s", allowed(other)), err
 	}
 	absent := describe(none)
-	return holds(there == nil && awserr.IsNoStack(absent), "a stack: %s; one that is not there: %s", allowed(there), allowed(absent)), nil
+	return holds(there == nil && awserr.IsNoStack(absent), "a stack: %s; one that is not there: %s", allowed(there),
+		allowed(absent)), nil
 }
