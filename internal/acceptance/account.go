@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -158,7 +160,7 @@ func guardIn(ctx context.Context, cfg aws.Config, region string) ([]string, erro
 		if err != nil {
 			return nil, err
 		}
-		if there {
+		if there != nil {
 			found = append(found, "stack "+stack+" in "+region)
 		}
 	}
@@ -191,21 +193,39 @@ func guardIn(ctx context.Context, cfg aws.Config, region string) ([]string, erro
 	return found, err
 }
 
-// stackOf says whether there is a stack of the name, and of which run it is, if of any.
-func stackOf(ctx context.Context, cfg aws.Config, name string) (there bool, run string, err error) {
-	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+// stackOf says whether there is a stack of the name, and of which run it is, if of any: by its own tag, which CDK's has, or
+// by those of its resources, as `cdk deploy` tags no stack where `@aws-cdk/core:explicitStackTags` is set.
+func stackOf(ctx context.Context, cfg aws.Config, name string) (stack *cfntypes.Stack, run string, err error) {
+	client := cloudformation.NewFromConfig(cfg)
+	out, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	if isAbsent(err) {
-		return false, "", nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return false, "", fmt.Errorf("describe stack %s: %w", name, err)
+		return nil, "", fmt.Errorf("describe stack %s: %w", name, err)
 	}
-	for _, tag := range out.Stacks[0].Tags {
+	stack = &out.Stacks[0]
+	for _, tag := range stack.Tags {
 		if aws.ToString(tag.Key) == tagKey {
-			run = aws.ToString(tag.Value)
+			return stack, aws.ToString(tag.Value), nil
 		}
 	}
-	return true, run, nil
+	if stack.StackStatus == cfntypes.StackStatusReviewInProgress { // it has no template yet
+		return stack, "", nil
+	}
+	template, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &name})
+	if err != nil {
+		return stack, "", fmt.Errorf("read the template of stack %s: %w", name, err)
+	}
+	if found := tagInTemplate().FindStringSubmatch(aws.ToString(template.TemplateBody)); found != nil {
+		run = found[1]
+	}
+	return stack, run, nil
+}
+
+// tagInTemplate finds the run's tag in JSON and in YAML.
+func tagInTemplate() *regexp.Regexp {
+	return regexp.MustCompile(`"?Key"?:\s*"?` + tagKey + `"?,?\s*"?Value"?:\s*"?([` + idLetters + `]{4})\b`)
 }
 
 // mostTrails is AWS's quota for each region.
@@ -265,7 +285,7 @@ func unprepared(ctx context.Context, site Site, run State) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("acceptance: %w", err)
 		}
-		if there {
+		if there != nil {
 			continue
 		}
 		bucket := run.assetBucket(region)

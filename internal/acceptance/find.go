@@ -439,7 +439,7 @@ func (r *runner) isAssetBucket(ctx context.Context, name string) (bool, error) {
 	for _, region := range r.run.Bootstrapped {
 		if name == r.run.assetBucket(region) {
 			there, _, err := stackOf(ctx, r.site.Config(region), bootstrapStack)
-			return !there && err == nil, err
+			return there == nil && err == nil, err
 		}
 	}
 	return false, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -181,7 +182,7 @@ func (r *runner) bootstrapStacks(ctx context.Context) ([]thing, error) {
 // isGuarded says whether an icaguard stands that is not the run's: what has the same name everywhere is that one's.
 func (r *runner) isGuarded(ctx context.Context) (bool, error) {
 	there, run, err := stackOf(ctx, r.site.Config(r.run.Home), "icaguard-guard")
-	return there && run != r.run.ID, err
+	return there != nil && run != r.run.ID, err
 }
 
 // claims finds the parameter that keeps other runs away, if it is this run's.
@@ -197,14 +198,16 @@ func (r *runner) claims(ctx context.Context) ([]thing, error) {
 	}}}, nil
 }
 
-// stacks finds those that bear the run's tag: an icaguard that somebody deployed later is none of the run's.
+// stacks finds those that bear the run's tag, and those of a deploy that was interrupted before it had any resource: an
+// icaguard that somebody deployed later is none of the run's.
 func (r *runner) stacks(ctx context.Context, named []icaconfig.Stack) ([]thing, error) {
 	var all []thing
 	var errs []error
 	for _, stack := range named {
-		_, run, err := stackOf(ctx, r.site.Config(stack.Region), stack.Name)
+		there, run, err := stackOf(ctx, r.site.Config(stack.Region), stack.Name)
 		errs = append(errs, err)
-		if run == r.run.ID {
+		empty := there != nil && there.StackStatus == cfntypes.StackStatusReviewInProgress
+		if run == r.run.ID || empty && !aws.ToTime(there.CreationTime).Before(r.run.Begun.Add(-mostSkew)) {
 			all = append(all, r.stack(stack))
 		}
 	}

@@ -497,9 +497,29 @@ func TestRedact(t *testing.T) {
 			t.Errorf("it tells %s:\n%s", secret, masked)
 		}
 	}
-	for _, kept := range []string{"0VTYVM320ZVNB8CN", "ica-acceptance-abcd-role", "PREFIX-*", "arn:aws:iam::123456789012:root", `"eu-central-1"`} {
+	for _, kept := range []string{
+		"0VTYVM320ZVNB8CN", "ica-acceptance-abcd-role", "PREFIX-*", "arn:aws:iam::123456789012:root", `"eu-central-1"`,
+	} {
 		if !strings.Contains(string(masked), kept) {
 			t.Errorf("it lost %s:\n%s", kept, masked)
+		}
+	}
+}
+
+// TestTagInTemplate: as CDK writes templates, and as CloudFormation may answer them.
+func TestTagInTemplate(t *testing.T) {
+	for text, want := range map[string]string{
+		"Tags:\n  - Key: ica-acceptance\n    Value: ab2d\n":               "ab2d",
+		`"Tags":[{"Key":"ica-acceptance", "Value":"ab2d"}]`:               "ab2d",
+		`"Tags": [{"Key": "ica-acceptance",` + "\n" + `"Value": "ab2d"}]`: "ab2d",
+		"Tags:\n  - Key: other\n    Value: ab2d\n":                        "",
+	} {
+		got := ""
+		if found := tagInTemplate().FindStringSubmatch(text); found != nil {
+			got = found[1]
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func aboutICA() []Belief {
 		{
 			ID: "crossaccount-roles", Grade: "inferred",
 			Fact:    "Illumina's roles `ica_…_crossacct` of all regions exist as principals",
-			Source:  "Illumina's page \"IAM Role Method\", section 8, names them; a policy with a principal that is not there is malformed",
+			Source:  "Illumina's page \"IAM Role Method\", section 8; a policy with a principal that is not there is malformed",
 			RestsOn: "bucket and key policies of `crossAccountCopy` can be put",
 			In:      []string{"internal/icaconfig/region.go"},
 			Answer:  try(crossAccountRoles),
