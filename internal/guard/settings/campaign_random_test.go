@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,36 @@ type member struct {
 	// open are the settings that were changed so that ICA's parts may rightly be others than they were made.
 	open  map[string]bool
 	steps int // changes since the last audit
+
+	others map[string]bool // resources of the other storages
+	read   foreign.Parts   // that were read last
+	readAt int             // how many writes there were then
+}
+
+// now are the storage's parts. They are read again only where somebody wrote since: all writes pass the recorder.
+func (m *member) now() foreign.Parts {
+	m.t.Helper()
+	if writes := m.written(); m.read == nil || m.readAt != writes {
+		m.read, m.readAt = m.foreignParts(), writes
+	}
+	return maps.Clone(m.read)
+}
+
+// written is how many calls wrote since the recorder's calls were reset, but for those on other storages alone.
+func (m *member) written() int {
+	own, writes := m.resources(), 0
+	for _, call := range m.local.Recorder().Calls() {
+		if call.Done && !reading.MatchString(call.Operation) && (slices.Contains(own, call.Resource) || !m.others[call.Resource]) {
+			writes++
+		}
+	}
+	return writes
+}
+
+// resources are the storage's, as calls name them.
+func (m *member) resources() []string {
+	n := m.foreignNames()
+	return append([]string{n.Bucket, n.Role, n.Policy, n.Provider}, n.Keys...)
 }
 
 func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
@@ -108,6 +139,14 @@ func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
 	}}
 	f.make(t, s)
 	f.guarded = s.guard(t, f.members[0].env)
+	for _, m := range f.members {
+		m.others = map[string]bool{}
+		for _, other := range f.members {
+			for _, resource := range other.resources() {
+				m.others[resource] = true
+			}
+		}
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s\n%s", trial, strings.Join(f.log, "\n"))
@@ -122,7 +161,7 @@ func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
 	f.audit()
 	f.Mail.Take()
 	for _, m := range f.members {
-		m.whole, m.parts, m.saved, m.open = m.foreignParts(), m.foreignParts(), m.save(), map[string]bool{}
+		m.whole, m.parts, m.saved, m.open = m.now(), m.now(), m.save(), map[string]bool{}
 	}
 	return f
 }
@@ -182,15 +221,18 @@ func (w *env) attempt(do func(*env)) (err error) {
 func (f *five) round() {
 	f.t.Helper()
 	f.since = since{stale: f.trial.IntN(5) == 0, batches: len(f.Batches)}
-	f.local.Recorder().ResetCalls()
 	for _, m := range f.members {
-		m.steps = 0
+		if m.steps = 0; m.written() != m.readAt {
+			m.read = nil
+		}
+		m.readAt = 0
 	}
+	f.local.Recorder().ResetCalls()
 	fresh := func() {}
 	if f.since.stale {
 		fresh = f.readStale()
 	}
-	for range 2 + f.trial.IntN(4) {
+	for range 4 + f.trial.IntN(6) {
 		f.step()
 		if f.trial.IntN(3) == 0 {
 			f.hear(false)
@@ -228,7 +270,7 @@ func (f *five) step() {
 	}
 	for _, other := range f.members {
 		if other == m || other.storage.Role.Name == m.storage.Role.Name {
-			other.parts = other.foreignParts()
+			other.parts = other.now()
 		}
 	}
 	for _, other := range f.members { // all have one provider
@@ -401,7 +443,7 @@ func (f *five) onTheirWay(last bool) []localaws.Envelope {
 func (f *five) expectForeignKept() {
 	f.t.Helper()
 	for _, m := range f.members {
-		for _, lost := range foreign.Lost(m.parts, m.foreignParts(), m.ours) {
+		for _, lost := range foreign.Lost(m.parts, m.now(), m.ours) {
 			f.t.Errorf("%s: a part of others: %s", m.storage.Name, lost)
 		}
 	}
@@ -457,9 +499,7 @@ func (f *five) checkCrashes() {
 func (f *five) checkWrites() {
 	f.t.Helper()
 	for _, m := range f.members {
-		of := slices.Concat([]string{m.storage.Bucket.Name, m.storage.Role.Name, m.storage.Role.Policy.ARN, m.storage.Provider.ARN},
-			m.foreignNames().Keys)
-		wrote, changes := map[string]int{}, f.stepsOn(m)
+		of, wrote, changes := m.resources(), map[string]int{}, f.stepsOn(m)
 		for _, call := range f.local.Recorder().Calls() {
 			if !call.Done || reading.MatchString(call.Operation) || !slices.Contains(of, call.Resource) {
 				continue
@@ -507,7 +547,7 @@ func settingOf(document string) string {
 // way that need not be undone, the setting's own comparison is asked.
 func (f *five) checkBaseline(m *member, mails []localawstest.Mail) {
 	f.t.Helper()
-	for _, broken := range foreign.Broken(m.whole, m.foreignParts(), m.ours) {
+	for _, broken := range foreign.Broken(m.whole, m.now(), m.ours) {
 		id := settingOf(broken)
 		if id == "" || m.told(mails, id) || m.open[id] && m.inSync(id) || id == "permission-policy" && m.open["bucket-versioning"] {
 			continue
@@ -570,7 +610,7 @@ func (f *five) recover(mails []localawstest.Mail) {
 	f.pending = nil
 	f.Mail.Take()
 	for _, m := range f.members {
-		m.parts = m.foreignParts()
+		m.parts = m.now()
 		if !slices.Contains(again, m) {
 			continue
 		}
