@@ -68,6 +68,7 @@ func usedElsewhere() map[string]string {
 	return map[string]string{
 		"dynamodb:DeleteItem":                "functions/remediate: notice cannot be sent",
 		"cloudformation:DescribeStackEvents": "functions/validate: event about the guard",
+		"cloudformation:DescribeStacks":      "functions/validate: event about the guard",
 		"sns:Publish":                        "functions/validate: event about the guard",
 	}
 }
