@@ -50,14 +50,21 @@ func killPart() campaign.Part[*fixture] {
 			kill(k + 1)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("kill", run), Kinds: []string{kind}, Sample: 4, Weight: 2}
+	return campaign.Part[*fixture]{Cases: wayCases("kill", run), Kinds: []string{kind}, Sample: 2}
 }
 
-// stalePart lets reads answer what was before the break, or before the restore, one to three times each.
-func stalePart() campaign.Part[*fixture] {
-	kind := func(depth int) string { return fmt.Sprintf("stale %d deep", depth) }
+// staleParts let reads answer what was before the break, or before the restore, one to three times each.
+func staleParts() (parts []campaign.Part[*fixture]) {
+	for depth := 1; depth <= 3; depth++ {
+		parts = append(parts, stalePart(depth))
+	}
+	return parts
+}
+
+func stalePart(depth int) campaign.Part[*fixture] {
+	kind := fmt.Sprintf("stale %d deep", depth)
 	run := func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
-		stale := func(depth int, beforeBreak bool) {
+		stale := func(beforeBreak bool) {
 			inject := func(g *guarded) func() {
 				var ends []func()
 				for _, service := range []string{"s3", "iam", "kms", "ssm"} {
@@ -69,7 +76,7 @@ func stalePart() campaign.Part[*fixture] {
 					}
 				}
 			}
-			d := disturb{kind: kind(depth), during: inject}
+			d := disturb{kind: kind, during: inject}
 			if beforeBreak {
 				d.during, d.before = nil, func(g *guarded) func() {
 					end := inject(g)
@@ -80,15 +87,13 @@ func stalePart() campaign.Part[*fixture] {
 			d.run(t, s, c, trial)
 		}
 		if !trial.Full {
-			stale(1+trial.IntN(3), trial.IntN(2) == 0)
+			stale(trial.IntN(2) == 0)
 			return
 		}
-		for depth := 1; depth <= 3; depth++ {
-			stale(depth, false)
-			stale(depth, true)
-		}
+		stale(false)
+		stale(true)
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("stale", run), Kinds: []string{kind(1), kind(2), kind(3)}, Sample: 3, Weight: 3}
+	return campaign.Part[*fixture]{Cases: wayCases(kind, run), Kinds: []string{kind}, Sample: 1}
 }
 
 // readAll lets remediate check everything, which finds nothing to do.
@@ -121,7 +126,7 @@ func droppedPart() campaign.Part[*fixture] {
 			events = drop(which)
 		}
 	}
-	return campaign.Part[*fixture]{Cases: wayCases("dropped", run), Kinds: []string{kind}, Sample: 2}
+	return campaign.Part[*fixture]{Cases: wayCases("dropped", run), Kinds: []string{kind}, Sample: 1}
 }
 
 // routed reports whether somebody listens to an event: dropping another one is no fault.
@@ -132,29 +137,29 @@ func (g *guarded) routed(e localaws.Envelope) bool {
 	return len(guard.Route(parsed, "", guard.RowsOf(g.engine.Settings), g.engine.Baseline)) > 0
 }
 
-// faultPart lets each call that remediate makes go wrong, a few times or until there is nothing left to do.
-func faultPart() campaign.Part[*fixture] {
-	kinds := []localaws.Kind{localaws.Slow, localaws.Throttled, localaws.ServerError, localaws.Cut, localaws.Denied}
+// faultParts let each call that remediate makes go wrong, a few times or until there is nothing left to do.
+func faultParts() (parts []campaign.Part[*fixture]) {
+	for _, kind := range []localaws.Kind{localaws.Slow, localaws.Throttled, localaws.ServerError, localaws.Cut, localaws.Denied} {
+		parts = append(parts, faultPart(kind))
+	}
+	return parts
+}
+
+func faultPart(kind localaws.Kind) campaign.Part[*fixture] {
 	run := func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
 		operations := s.reference(t, c).operations
 		if !trial.Full {
 			times := trial.IntN(7) // of 7, the SDK's retries hide the first two
-			faulty(kinds[trial.IntN(len(kinds))], operations[trial.IntN(len(operations))], times).run(t, s, c, trial)
+			faulty(kind, operations[trial.IntN(len(operations))], times).run(t, s, c, trial)
 			return
 		}
 		for _, operation := range operations {
-			for _, kind := range kinds {
-				for _, times := range []int{2, 4, 0} {
-					faulty(kind, operation, times).run(t, s, c, trial)
-				}
+			for _, times := range []int{2, 4, 0} {
+				faulty(kind, operation, times).run(t, s, c, trial)
 			}
 		}
 	}
-	part := campaign.Part[*fixture]{Cases: wayCases("faulty", run), Sample: 4, Weight: 3}
-	for _, kind := range kinds {
-		part.Kinds = append(part.Kinds, string(kind))
-	}
-	return part
+	return campaign.Part[*fixture]{Cases: wayCases(string(kind), run), Sample: 1, Kinds: []string{string(kind)}}
 }
 
 // faulty lets an operation go wrong so many times, wherever they fall; 0: until all events are worked off. A few slow calls

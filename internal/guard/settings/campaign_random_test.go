@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/icaguard/icaguard/internal/campaign"
 	"github.com/icaguard/icaguard/internal/campaign/foreign"
 	"github.com/icaguard/icaguard/internal/guard"
@@ -65,9 +63,7 @@ type five struct {
 // since is what happened since the last audit.
 type since struct {
 	changes []change
-	kills   int  // batches that an injected kill ended
 	stale   bool // reads are stale: then every event comes, and in time
-	batches int  // that were checked
 }
 
 // member is one of the storages.
@@ -181,7 +177,8 @@ func (w *env) attempt(do func(*env)) (err error) {
 // round is some steps, of which icaguard hears by and by, then an audit, and what must hold after it.
 func (f *five) round() {
 	f.t.Helper()
-	f.since = since{stale: f.trial.IntN(5) == 0, batches: len(f.Batches)}
+	f.since = since{stale: f.trial.IntN(5) == 0}
+	f.Batches = nil
 	f.local.Recorder().ResetCalls()
 	for _, m := range f.members {
 		m.steps = 0
@@ -344,9 +341,6 @@ func (f *five) hear(last bool) {
 		if call.Fault != "" {
 			f.strike(call.Fault)
 		}
-		if call.Fault == localaws.Killed {
-			f.since.kills++
-		}
 	}
 	if last {
 		f.deliver(f.local.received())
@@ -420,36 +414,13 @@ func (f *five) check() {
 		f.checkBaseline(m, mails)
 	}
 	f.checkWrites()
-	f.checkCrashes()
-	for _, letter := range dead {
-		f.t.Errorf("a dead letter that nothing explains: %q %s", aws.ToString(letter.MessageAttributes["reason"].StringValue),
-			aws.ToString(letter.Body))
-	}
+	f.checkBatches()
+	f.checkLetters(dead)
 	for _, made := range f.since.changes {
-		switch told := made.Told(mails); told {
-		case 0:
-			count.Untold++
-		case 1:
-			count.Once++
-		default:
-			count.Twice++
-		}
+		count.Told(made.Told(mails), 1, made.Summed(mails))
 	}
 	f.trial.Tally.Add("random steps", count)
 	f.recover(mails)
-}
-
-// checkCrashes: no process ended but by an injected kill.
-func (f *five) checkCrashes() {
-	f.t.Helper()
-	failed := 0
-	for _, batch := range f.Batches[f.since.batches:] {
-		if batch.Result.FunctionError != "" {
-			if failed++; failed > f.since.kills {
-				f.t.Errorf("a process of remediate ended: %s", batch.Result.Payload)
-			}
-		}
-	}
 }
 
 // checkWrites: nothing was written more often than somebody changed something of the storage. A write whose answer was
@@ -526,7 +497,7 @@ func (m *member) told(mails []localawstest.Mail, id string) bool {
 		if resource == "" || setting.ID != id && setting.ID != "bucket" && setting.ID != "role" {
 			continue
 		}
-		if (campaign.Change{Setting: setting.ID, Resource: resource}).Told(asked) > 0 {
+		if c := (campaign.Change{Setting: setting.ID, Resource: resource}); c.Told(asked) > 0 || c.Summed(asked) {
 			return true
 		}
 	}
