@@ -32,7 +32,7 @@ func racePart() campaign.Part[*fixture] {
 			}
 			g.deliver(s.received())
 			g.audit()
-			mails, dead := g.Mail.Take(), g.Dead()
+			mails, dead := g.read(), g.Dead()
 			count.Restores, count.Alerts, count.DeadLetters = campaign.Restores(mails), campaign.Alerts(mails), len(dead)
 			g.checkState(c, r, mails)
 			for _, lost := range foreign.Lost(parts, g.foreignParts(), g.foreignOurs()) {

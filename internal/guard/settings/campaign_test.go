@@ -55,8 +55,17 @@ type guarded struct {
 	*env
 	*campaign.Guard
 
-	parts foreign.Parts // as it was made
-	ends  []func()      // of the faults that were injected
+	parts foreign.Parts       // as it was made
+	ends  []func()            // of the faults that were injected
+	mails []localawstest.Mail // that people got in this case
+	dead  []types.Message     // letters of this case
+}
+
+// read are all messages that people got in this case.
+func (g *guarded) read() []localawstest.Mail {
+	g.t.Helper()
+	g.mails = append(g.mails, g.Mail.Take()...)
+	return g.mails
 }
 
 // newGuarded makes an env as ICA needs it, and icaguard around it as it is deployed, or takes one that is whole again. The
@@ -92,7 +101,7 @@ func (g *guarded) leave(setting string) {
 		g.Close()
 		return
 	}
-	g.ends, g.local.campaign.whole[g.variant] = nil, g
+	g.ends, g.mails, g.dead, g.local.campaign.whole[g.variant] = nil, nil, nil, g
 }
 
 // guard puts icaguard around an env. All envs of a local AWS share its home.
@@ -161,6 +170,7 @@ type reference struct {
 	state      map[string]string // without the names that are this env's alone
 	lost       []string          // of others, which it is icaguard's to remove
 	told       int               // how often people are told the same of it
+	byEvents   int               // how often before the audit
 	summed     bool              // a summary tells of it
 	alerts     int               // how often people are asked for something
 }
@@ -193,6 +203,7 @@ func (r *reference) make(g *guarded, c testCase) {
 	g.deliver(made.events)
 	r.operations = operations(g.Calls())
 	g.checkReadBack(g.Calls())
+	r.byEvents = made.Told(g.read())
 	g.audit()
 	r.calls = g.Calls()
 	if len(r.operations) == 0 { // no event tells of it
@@ -200,7 +211,7 @@ func (r *reference) make(g *guarded, c testCase) {
 	}
 	state := g.state()
 	r.state, r.lost = g.neutralState(state), g.lost(made)
-	mails := g.Mail.Take()
+	mails := g.read()
 	r.writes, r.told, r.summed = g.writes(r.calls), made.Told(mails), made.Summed(mails)
 	r.alerts = campaign.Alerts(mails)
 	g.checkBatches()
@@ -311,7 +322,8 @@ type disturb struct {
 	// before injects faults before anything is broken, which end as those do.
 	before func(*guarded) (end func())
 	// hear are the events that icaguard hears of those that happened.
-	hear func(*guarded, []localaws.Envelope) []localaws.Envelope
+	hear  func(*guarded, []localaws.Envelope) []localaws.Envelope
+	stale bool // reads are, so the audit may be the first to see it
 	// during injects faults, which end when icaguard has worked off the events.
 	during func(*guarded) (end func())
 }
@@ -336,6 +348,9 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 	}
 	g.deliver(heard)
 	g.checkReadBack(g.Calls())
+	if all := len(heard) == len(made.events); all && !d.stale {
+		g.checkHeard(r, made)
+	}
 	end()
 	g.audit()
 	count := g.check(c, r, made, len(heard) == len(made.events))
@@ -352,7 +367,7 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 // check checks what must hold in the end, and counts.
 func (g *guarded) check(c testCase, r *reference, made change, heard bool) campaign.Count {
 	g.t.Helper()
-	mails, dead, calls := g.Mail.Take(), g.Dead(), g.Calls()
+	mails, dead, calls := g.read(), append(g.dead, g.Dead()...), g.Calls()
 	strikes := map[localaws.Kind]int{}
 	for _, call := range calls {
 		strikes[call.Fault]++
@@ -387,6 +402,15 @@ func (g *guarded) checkTold(c testCase, r *reference, made change, mails []local
 	count.Told(times, max(1, r.told), summed)
 	if c.want == guard.ActionRequired && times == 0 && (!summed || heard && r.told > 0) {
 		g.t.Errorf("it is not as ICA needs it, and nobody was told of it by itself (summed up: %v)", summed)
+	}
+}
+
+// checkHeard: whatever struck, people were told of a change of which icaguard heard without an audit, unless the message is dead.
+func (g *guarded) checkHeard(r *reference, made change) {
+	g.t.Helper()
+	g.dead = append(g.dead, g.Dead()...)
+	if r.byEvents > 0 && len(g.dead) == 0 && made.Told(g.read()) == 0 {
+		g.t.Errorf("icaguard heard of it, and told nobody before an audit")
 	}
 }
 
