@@ -12,7 +12,7 @@ type Options struct {
 	Full    bool    // every case instead, which takes hours
 	Steps   int     // of the random steps in all, of Seeds cases with seeds from Seed on, and nothing else
 	Seeds   int
-	Case    string // that case alone, once, with the seed as its own
+	Case    string // that case alone, or all that begin so if it ends with *, once, with the seed as its own
 	Workers int    // cases side by side, each on a local AWS of its own
 }
 
@@ -24,7 +24,7 @@ func Flags() *Options {
 	flag.BoolVar(&o.Full, "campaign.full", false, "run every case")
 	flag.IntVar(&o.Steps, "campaign.steps", 0, "take so many random steps in all, and nothing else")
 	flag.IntVar(&o.Seeds, "campaign.seeds", 20, "over so many seeds")
-	flag.StringVar(&o.Case, "campaign.case", "", "run this case alone, with the seed")
+	flag.StringVar(&o.Case, "campaign.case", "", "run this case alone, or with a * at the end all that begin so, with the seed")
 	flag.IntVar(&o.Workers, "campaign.workers", 6, "cases side by side")
 	return o
 }
