@@ -68,7 +68,7 @@ func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Pa
 		draw(t, o, parts, tally, drawn)
 	}()
 	var workers sync.WaitGroup
-	for n := range o.Workers {
+	for n := range o.workers() {
 		workers.Go(func() {
 			t.Run(strconv.Itoa(n), func(t *testing.T) { work(t, o, fixture, drawn, Trial{Full: o.Full, Tally: tally}) })
 		})

@@ -24,18 +24,20 @@ type poison struct {
 }
 
 // poisonParts have messages of each kind of poison in batches of good ones, which must be worked off as if they were alone.
-func poisonParts() (parts []campaign.Part[*fixture]) {
-	const poisoned, batches = "poison: ", 4
+func poisonParts(o campaign.Options) (parts []campaign.Part[*fixture]) {
+	const poisoned = "poison: "
 	for _, p := range append(poisonTexts(), poisonEvents()...) {
 		kind := poisoned + p.name
 		run := func(t *testing.T, s *fixture, trial campaign.Trial) {
 			g := newGuarded(t, s, variant{})
 			defer g.leave("")
-			for range batches {
+			for range o.StepsOfSeed(1) {
 				trial.Tally.Add(kind, g.poisoned(p, trial))
 			}
 		}
-		parts = append(parts, campaign.Part[*fixture]{Kinds: []string{kind}, Cases: []campaign.Case[*fixture]{{Name: kind, Run: run}}})
+		parts = append(parts, campaign.Part[*fixture]{
+			Kinds: []string{kind}, Sample: 1, Cases: []campaign.Case[*fixture]{{Name: kind, Run: run}},
+		})
 	}
 	return parts
 }
