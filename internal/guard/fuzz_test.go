@@ -143,11 +143,12 @@ func checkNext(t *testing.T, r Request) {
 	}
 }
 
-// FuzzMerge: coalescing requests keeps every event, never makes more attempts than either had, and is the same whichever
-// comes first.
+// FuzzMerge: coalescing requests keeps every event and the longest wait, never makes more attempts than either had, and is
+// the same whichever comes first.
 func FuzzMerge(f *testing.F) {
 	f.Add([]byte(`{"attempt":3,"events":[{"eventId":"1"}]}`), []byte(`{"attempt":1,"events":[{"eventId":"2","time":"2026-01-15T09:12:33Z"}]}`))
 	f.Add([]byte(`{"foundByAudit":true,"backup":"1"}`), []byte(`{"deferredSince":"2026-01-15T09:12:33Z","deferralReported":true,"gateTries":2}`))
+	f.Add([]byte(`{"deferredSince":"2026-01-15T09:12:34Z","backup":"2"}`), []byte(`{"deferredSince":"2026-01-15T09:12:33Z","backup":"3"}`))
 	f.Fuzz(func(t *testing.T, one, other []byte) {
 		a, errA := parseRequest(one)
 		b, errB := parseRequest(other)
@@ -157,7 +158,8 @@ func FuzzMerge(f *testing.F) {
 		a.Messages, b.Messages = []string{"a"}, []string{"b"}
 		ab, ba := a.merge(b), b.merge(a)
 		if len(ab.Messages) != 2 || ab.Attempt != ba.Attempt || ab.Backup != ba.Backup || !ab.DeferredSince.Equal(ba.DeferredSince) ||
-			ab.GateTries != ba.GateTries || ab.FoundByAudit != ba.FoundByAudit || len(ab.Events) != len(ba.Events) {
+			ab.GateTries != ba.GateTries || ab.FoundByAudit != ba.FoundByAudit || ab.DeferralReported != ba.DeferralReported ||
+			len(ab.Events) != len(ba.Events) {
 			t.Errorf("%+v\n%+v", ab, ba)
 		}
 		for _, e := range append(append([]Event{}, a.Events...), b.Events...) {
@@ -171,6 +173,10 @@ func FuzzMerge(f *testing.F) {
 		}
 		if ab.Attempt > max(a.Attempt, b.Attempt) {
 			t.Errorf("%d attempts of %d and %d", ab.Attempt, a.Attempt, b.Attempt)
+		}
+		since := func(r Request) bool { return !r.DeferredSince.IsZero() && r.DeferredSince.Before(ab.DeferredSince) }
+		if since(a) || since(b) || ab.GateTries != max(a.GateTries, b.GateTries) {
+			t.Errorf("it waits anew: %+v of %+v and %+v", ab, a, b)
 		}
 	})
 }
