@@ -3,6 +3,7 @@ package guard
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,10 +34,13 @@ func FuzzMessage(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
-	large := strings.Repeat("<", 1000)
-	event := `{"eventId":"` + large + `","event":"` + large + `","actor":{"arn":"` + large + `","issuer":"` + large + `","from":"` + large + `"}}`
-	f.Add([]byte(`{"icaguard":"request","request":{"backup":"` + strings.Repeat("b", 1<<20) + `","events":[` +
-		strings.Repeat(event+",", 49) + event + `]}}`))
+	large := strings.Repeat("<", 1000) // JSON writes each with six bytes
+	var events []string
+	for i := range maxAlertEvents + maxEvents {
+		events = append(events, fmt.Sprintf(`{"eventId":"%d","event":"DeleteKey","actor":{"arn":%q,"issuer":%[2]q,"from":%[2]q}}`, i, large))
+	}
+	f.Add([]byte(`{"icaguard":"request","request":{"backup":"` + strings.Repeat("b", 1<<20) + `","events":[` + strings.Join(events, ",") + `]}}`))
+	row := Row{Triggers: []Trigger{{Events: []string{"DeleteKey"}, AlwaysAlert: true}}}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := ParseMessage(body)
 		if err != nil {
@@ -49,7 +53,7 @@ func FuzzMessage(f *testing.F) {
 		case Request:
 			checkBounds(t, m)
 			checkReadBack(t, m)
-			m.Resource, m.Setting, m.Settings, m.Events = "arn:aws:s3:::b", "bucket-cors", nil, Row{}.carried(m.Events) // as a job has it
+			m.Resource, m.Setting, m.Settings, m.Events = "arn:aws:s3:::b", "bucket-cors", nil, row.carried(m.Events) // as a job has it
 			checkNext(t, m)
 		case NoticeKey, Audited:
 			checkReadBack(t, m)
