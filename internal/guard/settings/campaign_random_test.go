@@ -187,10 +187,13 @@ func (f *five) make(t *testing.T, s *fixture) {
 		}
 		m.ours = m.foreignOurs()
 	}
-	for _, o := range f.members[0].handle(guard.Request{}) {
-		if o.Status != guard.InSync && o.Status != guard.Restored {
-			t.Fatalf("a new storage is not as ICA needs it: %+v", o)
-		}
+	unfit := func(o guard.Outcome) bool { return o.Status != guard.InSync && o.Status != guard.Restored }
+	outcomes := f.members[0].handle(guard.Request{})
+	if slices.ContainsFunc(outcomes, unfit) { // moto fails now and then where several calls come at once
+		outcomes = f.members[0].handle(guard.Request{})
+	}
+	if i := slices.IndexFunc(outcomes, unfit); i >= 0 {
+		t.Fatalf("a new storage is not as ICA needs it: %+v", outcomes[i])
 	}
 }
 
