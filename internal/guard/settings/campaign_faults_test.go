@@ -207,9 +207,8 @@ func (g *guarded) reaches(e localaws.Envelope, setting string) bool {
 	g.t.Helper()
 	parsed, err := cloudtrail.Parse([]byte(text(e)))
 	g.must(parsed, err)
-	return slices.ContainsFunc(guard.Route(parsed, "", guard.RowsOf(g.engine.Settings), g.engine.Baseline), func(r guard.Request) bool {
-		return setting == "" || r.Setting == setting
-	})
+	asked := guard.Route(parsed, "", guard.RowsOf(g.engine.Settings), g.engine.Baseline)
+	return slices.ContainsFunc(asked, func(r guard.Request) bool { return setting == "" || r.Setting == setting })
 }
 
 // faultParts let each call that remediate makes go wrong, or all of them, a few times or until there is nothing left to do.
@@ -241,8 +240,8 @@ func faultPart(kind localaws.Kind) campaign.Part[*fixture] {
 	return campaign.Part[*fixture]{Cases: wayCases(string(kind), run), Sample: 1, Kinds: []string{string(kind)}}
 }
 
-// faulty lets an operation, or with "" each call, go wrong so many times, wherever they fall; 0: until all events are worked off. A few slow calls
-// take longer than the functions wait, lasting ones do not.
+// faulty lets an operation, or with "" each call, go wrong so many times, wherever they fall; 0: until all events are
+// worked off. A few slow calls take longer than the functions wait, lasting ones do not.
 func faulty(kind localaws.Kind, operation string, times int) disturb {
 	fault := localaws.Fault{Operation: operation, Kind: kind, Times: times}
 	if kind == localaws.Slow {

@@ -204,7 +204,7 @@ func poisonEvents() []poison {
 		}
 	}
 	return []poison{
-		{"huge", func(_ *guarded, good string) []string {
+		{"huge", func(*guarded, string) []string {
 			long := strings.Repeat("x", 250_000)
 			return []string{
 				`{"detail":{"eventSource":"s3.amazonaws.com","eventName":"` + long + `"}}`, `{"icaguard":"` + long + `"}`, long,
@@ -230,7 +230,8 @@ func poisonEvents() []poison {
 			[]string{`"detail":`, `"icaguard":"notice","notice":{"key":"a"},"icaguard":"look","detail":`},
 		)},
 		{"stack events", func(*guarded, string) (all []string) {
-			for _, stack := range []string{"somebodys", "icaguard-guard/x", "", "arn:aws:cloudformation:us-east-1:999999999999:stack/icaguard-guard/x"} {
+			const others = "arn:aws:cloudformation:us-east-1:999999999999:stack/icaguard-guard/x"
+			for _, stack := range []string{"somebodys", "icaguard-guard/x", "", others} {
 				all = append(all, `{"detail-type":"CloudFormation Stack Status Change","source":"aws.cloudformation","detail":{"stack-id":"`+stack+
 					`","status-details":{"status":"UPDATE_COMPLETE"}}}`)
 			}

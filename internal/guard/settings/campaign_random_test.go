@@ -322,7 +322,7 @@ func (m *member) plays(c testCase) bool {
 
 // takes reports whether what the case expects is expected of this storage, too.
 func (m *member) takes(c testCase) bool {
-	in := func(whole, part string) bool { return strings.Contains(whole, part) }
+	in := strings.Contains
 	v, s := m.variant, c.variant
 	return in(v.bucket, s.bucket) && in(v.role, s.role) && in(v.storage, s.storage) &&
 		(s != variant{} || !slices.Contains(m.special, c.setting))
@@ -403,10 +403,9 @@ func (f *five) strike(kind localaws.Kind) {
 func (f *five) injectOne() (remove func()) {
 	kinds := append(slices.DeleteFunc(randomFaults(), func(k localaws.Kind) bool { return k == localaws.Stale }), localaws.Killed)
 	fault := localaws.Fault{Kind: kinds[f.trial.IntN(len(kinds))], Skip: f.trial.IntN(12), Times: 1 + f.trial.IntN(3)}
-	switch fault.Kind {
-	case localaws.Killed:
+	if fault.Kind == localaws.Killed {
 		fault.Times = 1
-	case localaws.Slow:
+	} else if fault.Kind == localaws.Slow {
 		fault.Delay = time.Duration(f.trial.IntN(1500)) * time.Millisecond
 	}
 	f.note("fault: %s after %d calls, %d times", fault.Kind, fault.Skip, fault.Times)

@@ -77,7 +77,7 @@ func newGuarded(t *testing.T, s *fixture, v variant) *guarded {
 		return s.guard(t, newEnv(t, s, v))
 	}
 	delete(s.campaign.whole, v)
-	g.env.t = t
+	g.t = t
 	g.Serve(t)
 	s.received()
 	s.Recorder().ResetCalls()
@@ -125,11 +125,11 @@ func (s *fixture) guard(t *testing.T, w *env) *guarded {
 }
 
 // received takes the events since the last call.
-func (f *fixture) received() []localaws.Envelope {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	taken := f.heard
-	f.heard = nil
+func (s *fixture) received() []localaws.Envelope {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.heard
+	s.heard = nil
 	return taken
 }
 
@@ -181,9 +181,9 @@ type references struct {
 	byCase map[string]*reference
 }
 
-func (f *fixture) reference(t *testing.T, c testCase) *reference {
+func (s *fixture) reference(t *testing.T, c testCase) *reference {
 	t.Helper()
-	all := f.campaign.references
+	all := s.campaign.references
 	all.mu.Lock()
 	r := all.byCase[c.setting+"/"+c.name]
 	if r == nil {
@@ -191,7 +191,7 @@ func (f *fixture) reference(t *testing.T, c testCase) *reference {
 		all.byCase[c.setting+"/"+c.name] = r
 	}
 	all.mu.Unlock()
-	r.once.Do(func() { r.make(newGuarded(t, f, c.variant), c) })
+	r.once.Do(func() { r.make(newGuarded(t, s, c.variant), c) })
 	return r
 }
 
@@ -223,7 +223,8 @@ func (r *reference) make(g *guarded, c testCase) {
 	}
 	heard := slices.ContainsFunc(made.events, func(e localaws.Envelope) bool { return g.reaches(e, c.setting) })
 	if (c.want == guard.Restored || c.want == guard.ActionRequired) && (heard && r.byEvents == 0 || r.told == 0 && !r.summed) {
-		g.t.Errorf("nothing disturbed icaguard, and nobody was told (heard: %v, in the end: %d, in a summary: %v)", heard, r.told, r.summed)
+		g.t.Errorf("nothing disturbed icaguard, and nobody was told (heard: %v, in the end: %d, in a summary: %v)",
+			heard, r.told, r.summed)
 	}
 	if c.check != nil {
 		return
@@ -251,14 +252,33 @@ type change struct {
 // lost are the parts of others that were there after a change and are not any more.
 func (g *guarded) lost(made change) []string {
 	g.t.Helper()
-	neutral := g.neutral()
+	neutral, now := g.neutral(), g.foreignParts()
+	g.checkKept(made, now)
 	var lost []string
-	for _, part := range foreign.Lost(made.parts, g.foreignParts(), g.foreignOurs()) {
+	for _, part := range foreign.Lost(made.parts, now, g.foreignOurs()) {
 		if strings.Contains(part, ": lost ") {
 			lost = append(lost, neutral(part))
 		}
 	}
 	return lost
+}
+
+// checkKept: what of others stood there before a change, and after it, stays. Even undisturbed icaguard may not remove it.
+func (g *guarded) checkKept(made change, now foreign.Parts) {
+	g.t.Helper()
+	kept := foreign.Parts{}
+	for document, parts := range g.parts {
+		for _, part := range parts {
+			if document != foreign.PolicyVersions && slices.Contains(made.parts[document], part) {
+				kept[document] = append(kept[document], part)
+			}
+		}
+	}
+	for _, part := range foreign.Lost(kept, now, g.foreignOurs()) {
+		if strings.Contains(part, ": lost ") {
+			g.t.Errorf("of others, and there from the start: %s", part)
+		}
+	}
 }
 
 func (g *guarded) change(c testCase, events []localaws.Envelope) change {
@@ -365,7 +385,8 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 // check checks what must hold in the end, and counts.
 func (g *guarded) check(c testCase, r *reference, made change, heard bool) campaign.Count {
 	g.t.Helper()
-	mails, dead, calls := g.read(), append(g.dead, g.Dead()...), g.Calls()
+	g.dead = append(g.dead, g.Dead()...)
+	mails, dead, calls := g.read(), g.dead, g.Calls()
 	strikes := map[localaws.Kind]int{}
 	for _, call := range calls {
 		strikes[call.Fault]++
@@ -478,7 +499,8 @@ func (g *guarded) checkReadBack(calls []localaws.Call) {
 		})
 		told := slices.IndexFunc(calls[i:], func(c localaws.Call) bool { return c.Operation == "Publish" })
 		if readBack < 0 || told >= 0 && told < readBack {
-			g.t.Errorf("%s of %q is not read back (call %d; read: %d, told: %d after it)", write.Operation, write.Resource, i, readBack, told)
+			g.t.Errorf("%s of %q is not read back (call %d; read: %d, told: %d after it)",
+				write.Operation, write.Resource, i, readBack, told)
 		}
 	}
 }
