@@ -66,29 +66,39 @@ func FuzzNotificationEvents(f *testing.F) {
 		events := []guard.Event{event(one, order&1 > 0, order&2 > 0), event(other, order&4 > 0, order&8 > 0)}
 		present, readable := eventEntries(events[1])
 		checkWritable(t, present)
-		a := authors{ICA: leadingOut(present, account), Others: stayingIn(present, account)}
-		before := a
-		for range 2 { // twice, as events come
-			a = a.after(events, ica, present, account, true)
-		}
-		if shared := common(a.ICA, a.Others); len(shared) > 0 {
-			t.Errorf("both ICA's and others': %v", shared)
-		}
-		if order&5 == 0 && len(lackingIn(a.ICA, leadingOut(before.ICA, account))) > 0 && len(leadingOut(a.ICA, account)) == 0 {
-			t.Errorf("others' events took all from ICA: %+v, was %+v", a, before)
-		}
-		if readable && len(lackingIn(append(a.ICA, a.Others...), stayingIn(present, account))) > 0 {
-			t.Errorf("nobody's: %+v of %+v", a, present)
-		}
-		text, err := json.Marshal(a)
-		var back authors
-		if err == nil {
-			err = json.Unmarshal(text, &back)
-		}
-		if again, _ := json.Marshal(back); err != nil || string(again) != string(text) {
-			t.Errorf("%v: recorded as %s, read back as %s", err, text, again)
+		later := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+		for _, before := range []authors{
+			{}, {ICA: authors{}.dated(leadingOut(present, account), later), Others: stayingIn(present, account)},
+		} {
+			a := before
+			for range 2 { // twice, as events come
+				a = a.after(events, ica, present, account, true)
+			}
+			if shared := common(a.ICA, a.Others); len(shared) > 0 {
+				t.Errorf("both ICA's and others': %v", shared)
+			}
+			if order&5 == 0 && len(lackingIn(a.ICA, before.ICA)) > 0 && len(leadingOut(a.ICA, account)) == 0 {
+				t.Errorf("others' events took all from ICA: %+v, was %+v", a, before)
+			}
+			if readable && len(lackingIn(append(a.ICA, a.Others...), stayingIn(present, account))) > 0 {
+				t.Errorf("nobody's: %+v of %+v", a, present)
+			}
+			checkRecorded(t, a)
 		}
 	})
+}
+
+// checkRecorded: what the store holds of it is read back the same.
+func checkRecorded(t *testing.T, a authors) {
+	t.Helper()
+	text, err := json.Marshal(a)
+	var back authors
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if again, _ := json.Marshal(back); err != nil || string(again) != string(text) {
+		t.Errorf("%v: recorded as %s, read back as %s", err, text, again)
+	}
 }
 
 // checkWritable: entries that S3 could have can be written and are the same then; any other is an error, as writing the
