@@ -36,6 +36,8 @@ func eventSeeds(f *testing.F, patterns ...string) (all []guard.Event) {
 
 const eventsDir = "../../../events"
 
+const fuzzedAccount, fuzzedRole = "123456789012", "arn:aws:iam::123456789012:role/ICA"
+
 // FuzzNotificationEvents: whoever wrote a bucket's notifications, in whatever order and form their events come, each entry
 // has one author; what leads to another account is never taken from ICA by others' events alone; and what is recorded is
 // read back the same. What an event says can be written, and is then what it was.
@@ -51,7 +53,6 @@ func FuzzNotificationEvents(f *testing.F) {
 		f.Add([]byte(`{"NotificationConfiguration":""}`), []byte(entries), order)
 	}
 	f.Fuzz(func(t *testing.T, one, other []byte, order uint8) {
-		const account, ica = "123456789012", "arn:aws:iam::123456789012:role/ICA"
 		event := func(parameters []byte, byICA, late bool) guard.Event {
 			e := guard.Event{
 				EventID: string(parameters[:min(1, len(parameters))]), Event: "PutBucketNotification",
@@ -59,36 +60,54 @@ func FuzzNotificationEvents(f *testing.F) {
 			}
 			e.Time = time.Date(2026, 1, 15, 9, 0, map[bool]int{true: 1}[late], 0, time.UTC)
 			if byICA {
-				e.Actor.Issuer = ica
+				e.Actor.Issuer = fuzzedRole
 			}
 			return e
 		}
 		events := []guard.Event{event(one, order&1 > 0, order&2 > 0), event(other, order&4 > 0, order&8 > 0)}
-		present, readable := eventEntries(events[1])
+		present, _ := eventEntries(events[1])
 		checkWritable(t, present)
-		a := authors{ICA: leadingOut(present, account), Others: stayingIn(present, account)}
-		before := a
-		for range 2 { // twice, as events come
-			a = a.after(events, ica, present, account, true)
-		}
-		if shared := common(a.ICA, a.Others); len(shared) > 0 {
-			t.Errorf("both ICA's and others': %v", shared)
-		}
-		if order&5 == 0 && len(lackingIn(a.ICA, leadingOut(before.ICA, account))) > 0 && len(leadingOut(a.ICA, account)) == 0 {
-			t.Errorf("others' events took all from ICA: %+v, was %+v", a, before)
-		}
-		if readable && len(lackingIn(append(a.ICA, a.Others...), stayingIn(present, account))) > 0 {
-			t.Errorf("nobody's: %+v of %+v", a, present)
-		}
-		text, err := json.Marshal(a)
-		var back authors
-		if err == nil {
-			err = json.Unmarshal(text, &back)
-		}
-		if again, _ := json.Marshal(back); err != nil || string(again) != string(text) {
-			t.Errorf("%v: recorded as %s, read back as %s", err, text, again)
+		later := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+		for _, heard := range [][]guard.Event{events, events[:1], nil} {
+			authors{}.checkAfter(t, heard, present)
+			authors{
+				ICA: authors{}.dated(leadingOut(present, fuzzedAccount), later), Others: stayingIn(present, fuzzedAccount),
+			}.checkAfter(t, heard, present)
 		}
 	})
+}
+
+// checkAfter: what becomes of the authors once these events were heard, and heard again.
+func (a authors) checkAfter(t *testing.T, heard []guard.Event, present []entry) {
+	t.Helper()
+	before := a
+	for range 2 {
+		a = a.after(heard, fuzzedRole, present, fuzzedAccount, true)
+	}
+	if shared := common(a.ICA, a.Others); len(shared) > 0 {
+		t.Errorf("both ICA's and others': %v", shared)
+	}
+	byICA := slices.ContainsFunc(heard, func(e guard.Event) bool { return e.Actor.Issuer == fuzzedRole })
+	if !byICA && len(lackingIn(a.ICA, before.ICA)) > 0 && len(leadingOut(a.ICA, fuzzedAccount)) == 0 {
+		t.Errorf("others' events took all from ICA: %+v, was %+v", a, before)
+	}
+	if len(lackingIn(append(a.ICA, a.Others...), stayingIn(present, fuzzedAccount))) > 0 {
+		t.Errorf("nobody's: %+v of %+v", a, present)
+	}
+	checkRecorded(t, a)
+}
+
+// checkRecorded: what the store holds of it is read back the same.
+func checkRecorded(t *testing.T, a authors) {
+	t.Helper()
+	text, err := json.Marshal(a)
+	var back authors
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if again, _ := json.Marshal(back); err != nil || string(again) != string(text) {
+		t.Errorf("%v: recorded as %s, read back as %s", err, text, again)
+	}
 }
 
 // checkWritable: entries that S3 could have can be written and are the same then; any other is an error, as writing the
