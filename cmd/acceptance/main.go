@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/icaguard/icaguard/internal/acceptance"
 	"github.com/icaguard/icaguard/internal/acceptance/beliefs"
@@ -32,7 +34,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	o := acceptance.Options{Out: os.Stdout, Breaks: acceptance.Breaks(), Ask: beliefs.Ask}
+	o := acceptance.Options{Out: os.Stdout, Breaks: acceptance.Breaks(), Try: beliefs.Try}
 	flag.StringVar(&o.Account, "account", "", "the AWS account, as a confirmation")
 	flag.StringVar(&o.Home, "region", "", "AWS region of icaguard; default: the bucket's")
 	flag.StringVar(&o.ICARegion, "ica-region", "US", "ICA's region, which gives the bucket's")
@@ -65,13 +67,8 @@ func onAWS(ctx context.Context) (acceptance.Site, error) {
 	if err != nil {
 		return acceptance.Site{}, err
 	}
-	base.RetryMaxAttempts = 8
-	command := func(ctx context.Context, name string, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, name, args...)
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // CDK and make end what they began
-		cmd.WaitDelay = 30 * time.Second
-		return cmd
-	}
+	base.HTTPClient = awshttp.NewBuildableClient().WithTimeout(time.Minute) // as a call that creates must not be made twice
+	base.Retryer = patient
 	show := func(ctx context.Context, name string, args ...string) error {
 		cmd := command(ctx, name, args...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -88,12 +85,28 @@ func onAWS(ctx context.Context) (acceptance.Site, error) {
 		},
 		Command: command,
 		CLI:     "bin/icaguard",
-		Bootstrap: func(ctx context.Context, config, environment string) error {
-			return show(ctx, "env", "CONFIG="+config, "npx", "--no-install", "cdk", "bootstrap", environment)
+		Bootstrap: func(ctx context.Context, config, environment, tag string) error {
+			return show(ctx, "env", "CONFIG="+config, "npx", "--no-install", "cdk", "bootstrap", environment, "--tags", tag)
 		},
 		Deploy: func(ctx context.Context, config string) error {
 			return show(ctx, "make", "--no-print-directory", "deploy", "CONFIG="+config, "APPROVAL=never")
 		},
 		Patience: 10 * time.Minute, Pause: time.Second,
 	}, nil
+}
+
+// patient tries again what AWS refuses as it still does the last change of the same thing, or has had too many calls.
+func patient() aws.Retryer {
+	return retry.AddWithErrorCodes(retry.AddWithMaxAttempts(retry.NewStandard(), 8),
+		"OperationAborted", "ConcurrentModification", "ConcurrentModificationException", "ResourceConflictException")
+}
+
+// command has a process group of its own, as make passes an interrupt on to nothing that it runs: CDK must not go on
+// deploying while all is removed.
+func command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 30 * time.Second
+	return cmd
 }

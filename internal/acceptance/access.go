@@ -20,14 +20,17 @@ import (
 	"github.com/icaguard/icaguard/internal/guard"
 )
 
-// trustAccount lets the account that the run is in take ICA's role.
+// trustAccount lets who is in the run's account and knows the run's prefix take ICA's role.
 func (l *lab) trustAccount() statement {
-	return statement{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": statement{"AWS": l.root()}}
+	return statement{
+		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": statement{"AWS": l.root()},
+		"Condition": statement{"StringEquals": statement{"sts:ExternalId": l.run.Prefix}},
+	}
 }
 
-func (l *lab) putTrust(ctx context.Context, trust any) error {
+func (l *lab) putTrust(ctx context.Context, trust string) error {
 	return second(l.iam().UpdateAssumeRolePolicy(
-		ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: l.role(), PolicyDocument: text(trust)},
+		ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: l.role(), PolicyDocument: &trust},
 	))
 }
 
@@ -65,20 +68,18 @@ func (r *runner) session(ctx context.Context) (cfg aws.Config, err error) {
 		return cfg, fmt.Errorf("icaguard pause: %w: %s", err, out)
 	}
 	defer func() {
-		restored := second(r.lab.iam().UpdateAssumeRolePolicy(
-			ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: r.lab.role(), PolicyDocument: &before},
-		))
+		restored := r.lab.putTrust(context.WithoutCancel(ctx), before)
 		_, resumed := r.icaguard(ctx, "resume", r.storage.Name)
 		err = errors.Join(err, restored, resumed)
 	}()
-	if err := r.lab.putTrust(ctx, document(r.lab.trustAccount())); err != nil {
+	if err := r.lab.putTrust(ctx, *text(document(r.lab.trustAccount()))); err != nil {
 		return cfg, fmt.Errorf("open the trust policy: %w", err)
 	}
 	name := r.run.Prefix + "-acceptance"
 	var out *sts.AssumeRoleOutput
 	err = r.lab.until(ctx, func(ctx context.Context) error {
 		out, err = sts.NewFromConfig(cfg).AssumeRole(
-			ctx, &sts.AssumeRoleInput{RoleArn: &r.storage.Role.ARN, RoleSessionName: &name},
+			ctx, &sts.AssumeRoleInput{RoleArn: &r.storage.Role.ARN, RoleSessionName: &name, ExternalId: &r.run.Prefix},
 		)
 		return err
 	})
@@ -95,7 +96,7 @@ func (r *runner) session(ctx context.Context) (cfg aws.Config, err error) {
 	return cfg, nil
 }
 
-var errOutside = errors.New("ICA's role could put a file outside its folder")
+var errOutside = errors.New("a file of ICA's role outside its folder is not refused")
 
 // useStorage does what ICA does with a storage, and leaves no version of its file behind. A permission that is new may take
 // some time to work everywhere.
@@ -131,8 +132,10 @@ func (r *runner) useStorage(ctx context.Context, client *s3.Client) error {
 			return fmt.Errorf("as ICA: delete version %s of the file: %w", aws.ToString(version), err)
 		}
 	}
-	if !r.site.Local && second(put(ctx, aws.String("outside.txt"))) == nil {
-		return errOutside
+	if !r.site.Local {
+		if err := second(put(ctx, aws.String("outside.txt"))); !isDenied(err) {
+			return fmt.Errorf("%w: %w", errOutside, err)
+		}
 	}
 	return r.notify(ctx, client)
 }

@@ -30,7 +30,7 @@ type Break struct {
 	Event   string // CloudTrail's name of the call
 	Expect  Expectation
 	Do      func(context.Context, *lab) error
-	// Undo puts back what icaguard does not, or should have.
+	// Undo puts back what icaguard does not, or should have: all that widens access has one.
 	Undo func(context.Context, *lab) error
 	// Read is the state of the setting, which must be the same in the end.
 	Read func(context.Context, *lab) (any, error)
@@ -51,16 +51,14 @@ func bucketBreaks() []Break { //nolint:funlen // a table
 			"bucket-public-access", "the public access block is removed", "DeleteBucketPublicAccessBlock", Restored,
 			func(ctx context.Context, l *lab) error {
 				return second(l.s3().DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: l.bucket()}))
-			}, nil, readPublicAccess,
+			}, blockPublicAccess, readPublicAccess,
 		},
 		{
 			"bucket-ownership", "object ownership is set to ObjectWriter", "PutBucketOwnershipControls", Restored,
 			func(ctx context.Context, l *lab) error {
-				return second(l.s3().PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
-					Bucket:            l.bucket(),
-					OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: "ObjectWriter"}}},
-				}))
-			}, nil, readOwnership,
+				return l.putOwnership(ctx, "ObjectWriter")
+			},
+			func(ctx context.Context, l *lab) error { return l.putOwnership(ctx, "BucketOwnerEnforced") }, readOwnership,
 		},
 		{
 			"bucket-encryption", "the default encryption is set to SSE-S3", "PutBucketEncryption", Restored,
@@ -118,6 +116,22 @@ func bucketBreaks() []Break { //nolint:funlen // a table
 			"PutBucketNotification", Noted, emptyNotifications, putNotification, readNotifications,
 		},
 	}
+}
+
+func blockPublicAccess(ctx context.Context, l *lab) error {
+	return second(l.s3().PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+		Bucket: l.bucket(), PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{
+			BlockPublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true), IgnorePublicAcls: aws.Bool(true),
+			RestrictPublicBuckets: aws.Bool(true),
+		},
+	}))
+}
+
+func (l *lab) putOwnership(ctx context.Context, owner s3types.ObjectOwnership) error {
+	return second(l.s3().PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
+		Bucket:            l.bucket(),
+		OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{{ObjectOwnership: owner}}},
+	}))
 }
 
 func keyBreaks() []Break {
@@ -181,12 +195,14 @@ func roleBreaks() []Break { //nolint:funlen // a table
 				return second(l.iam().DeleteRolePermissionsBoundary(
 					ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: l.role()},
 				))
-			}, nil, readBoundary,
+			},
+			func(ctx context.Context, l *lab) error {
+				return second(l.iam().PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{
+					RoleName: l.role(), PermissionsBoundary: aws.String(l.run.boundary()),
+				}))
+			}, readBoundary,
 		},
-		{
-			"role-trust", "the trust policy is opened to this account", "UpdateAssumeRolePolicy", Restored,
-			func(ctx context.Context, l *lab) error { return l.putTrust(ctx, document(l.trustAccount())) }, nil, readTrust,
-		},
+		openTrust(),
 		{
 			"role-session-duration", "the maximum session duration is set to one hour", "UpdateRole", Restored,
 			func(ctx context.Context, l *lab) error {
@@ -221,6 +237,26 @@ func roleBreaks() []Break { //nolint:funlen // a table
 			}, readInline,
 		},
 		{"role", "the role is deleted", "DeleteRole", Restored, deleteRole, nil, readRole},
+	}
+}
+
+// openTrust keeps what was there.
+func openTrust() Break {
+	var before string
+	return Break{
+		"role-trust", "the trust policy is opened to this account, for who knows the run's secret", "UpdateAssumeRolePolicy", Restored,
+		func(ctx context.Context, l *lab) (err error) {
+			if before, err = l.trust(ctx); err != nil {
+				return err
+			}
+			return l.putTrust(ctx, *text(document(l.trustAccount())))
+		},
+		func(ctx context.Context, l *lab) error {
+			if before == "" { // it was not even read
+				return nil
+			}
+			return l.putTrust(ctx, before)
+		}, readTrust,
 	}
 }
 
@@ -310,7 +346,13 @@ func createBucket(ctx context.Context, l *lab) error {
 			LocationConstraint: s3types.BucketLocationConstraint(l.region()),
 		}
 	}
-	return l.until(ctx, func(ctx context.Context) error { return second(l.s3().CreateBucket(ctx, in)) })
+	return l.until(ctx, func(ctx context.Context) error {
+		_, err := l.s3().CreateBucket(ctx, in)
+		if errors.As(err, new(*s3types.BucketAlreadyOwnedByYou)) { // by a call whose answer was lost
+			return nil
+		}
+		return err
+	})
 }
 
 // until tries for as long as the program waits for anything.

@@ -3,6 +3,7 @@ package acceptance
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,7 +22,6 @@ import (
 
 	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/guard"
-	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 // isOurs says whether a name is one of the run's.
@@ -97,6 +97,10 @@ func (r *runner) topics(ctx context.Context, cfg aws.Config) ([]thing, error) {
 // tables finds the ledger too, which stays when its stack goes.
 func (r *runner) tables(ctx context.Context, cfg aws.Config) ([]thing, error) {
 	client := dynamodb.NewFromConfig(cfg)
+	guarded, err := r.isGuarded(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []thing
 	pages := dynamodb.NewListTablesPaginator(client, &dynamodb.ListTablesInput{})
 	for pages.HasMorePages() {
@@ -105,7 +109,7 @@ func (r *runner) tables(ctx context.Context, cfg aws.Config) ([]thing, error) {
 			return nil, err
 		}
 		for _, name := range page.TableNames {
-			if !r.isOurs(&name) && (name != guard.LedgerTable || cfg.Region != r.run.Home) {
+			if !r.isOurs(&name) && (name != guard.LedgerTable || cfg.Region != r.run.Home || guarded) {
 				continue
 			}
 			all = append(all, thing{"table " + name + " in " + cfg.Region, func(ctx context.Context) error {
@@ -251,7 +255,7 @@ func (r *runner) policies(ctx context.Context, cfg aws.Config) ([]thing, error) 
 			return nil, err
 		}
 		for _, p := range page.Policies {
-			if r.isOurs(p.PolicyName) || aws.ToString(p.PolicyName) == icaconfig.BoundaryPrefix+r.run.role() {
+			if r.isOurs(p.PolicyName) || aws.ToString(p.Arn) == r.run.boundary() {
 				all = append(all, thing{"policy " + aws.ToString(p.PolicyName), func(ctx context.Context) error {
 					return deletePolicy(ctx, client, p.Arn)
 				}})
@@ -279,16 +283,22 @@ func deletePolicy(ctx context.Context, client *iam.Client, arn *string) error {
 	return second(client.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: arn}))
 }
 
-// providers finds ICA's, which the account did not have before, and those that experiments made.
+// providers finds ICA's, which the account did not have before, and those that experiments made. ICA's is somebody else's
+// by now where a role that is not the run's trusts it.
 func (r *runner) providers(ctx context.Context, cfg aws.Config) ([]thing, error) {
 	client := iam.NewFromConfig(cfg)
 	out, err := client.ListOpenIDConnectProviders(ctx, &iam.ListOpenIDConnectProvidersInput{})
 	if err != nil {
 		return nil, err
 	}
+	trusted, err := r.isTrusted(ctx, client)
+	if err != nil {
+		return nil, err
+	}
 	var all []thing
 	for _, p := range out.OpenIDConnectProviderList {
-		if arn := aws.ToString(p.Arn); arn != r.run.Provider && !strings.Contains(arn, "/"+r.run.name("")) {
+		arn := aws.ToString(p.Arn)
+		if icas := arn == r.run.Provider && !trusted; !icas && !strings.Contains(arn, "/"+r.run.name("")) {
 			continue
 		}
 		all = append(all, thing{"OIDC provider " + aws.ToString(p.Arn), func(ctx context.Context) error {
@@ -300,13 +310,39 @@ func (r *runner) providers(ctx context.Context, cfg aws.Config) ([]thing, error)
 	return all, nil
 }
 
+// isTrusted says whether a role that is not the run's trusts ICA's provider. IAM answers policies URL-encoded.
+func (r *runner) isTrusted(ctx context.Context, client *iam.Client) (bool, error) {
+	pages := iam.NewListRolesPaginator(client, &iam.ListRolesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, role := range page.Roles {
+			trust, err := url.PathUnescape(aws.ToString(role.AssumeRolePolicyDocument))
+			if err != nil || !r.isOurs(role.RoleName) && strings.Contains(trust, r.run.Provider) {
+				return true, err
+			}
+		}
+	}
+	return false, nil
+}
+
 // guardLogs begin the names of the log groups of icaguard's functions.
 const guardLogs = "/aws/lambda/icaguard-"
 
 // logGroups finds those of the functions, which may write a last line while they are being removed.
 func (r *runner) logGroups(ctx context.Context, cfg aws.Config) ([]thing, error) {
+	guarded, err := r.isGuarded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	prefixes := []string{"/aws/lambda/" + r.run.name(""), r.run.name("")}
+	if !guarded {
+		prefixes = append(prefixes, guardLogs)
+	}
 	var all []thing
-	for _, prefix := range []string{guardLogs, "/aws/lambda/" + r.run.name(""), r.run.name("")} {
+	for _, prefix := range prefixes {
 		found, err := logGroups(ctx, cfg, prefix)
 		if err != nil {
 			return nil, err
@@ -367,7 +403,9 @@ func (r *runner) buckets(ctx context.Context) ([]thing, error) {
 			name := aws.ToString(bucket.Name)
 			trail, err := r.isTrailBucket(ctx, client, name)
 			errs = append(errs, err)
-			if !trail && !r.isOurs(&name) && !r.isAssetBucket(name) {
+			assets, err := r.isAssetBucket(ctx, name)
+			errs = append(errs, err)
+			if !trail && !assets && !r.isOurs(&name) {
 				continue
 			}
 			all = append(all, thing{"bucket " + name, func(ctx context.Context) error { return r.deleteBucket(ctx, name, trail) }})
@@ -396,14 +434,15 @@ func (r *runner) isTrailBucket(ctx context.Context, client *s3.Client, name stri
 	return false, nil
 }
 
-// isAssetBucket: CDK's bucket stays when its stack goes.
-func (r *runner) isAssetBucket(name string) bool {
+// isAssetBucket: CDK's bucket stays when its stack goes, and is not the run's as long as there is one.
+func (r *runner) isAssetBucket(ctx context.Context, name string) (bool, error) {
 	for _, region := range r.run.Bootstrapped {
-		if name == "cdk-hnb659fds-assets-"+r.run.Account+"-"+region {
-			return true
+		if name == r.run.assetBucket(region) {
+			there, _, err := stackOf(ctx, r.site.Config(region), bootstrapStack)
+			return there == nil && err == nil, err
 		}
 	}
-	return false
+	return false, nil
 }
 
 func (r *runner) deleteBucket(ctx context.Context, name string, locked bool) error {

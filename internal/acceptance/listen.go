@@ -18,18 +18,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/icaguard/icaguard/internal/acceptance/beliefs"
 	"github.com/icaguard/icaguard/internal/acceptance/evidence"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
 )
-
-// sources are the services whose events the program takes down: those that icaguard listens to.
-func sources() []string {
-	return []string{
-		"aws.cloudtrail", "aws.dynamodb", "aws.events", "aws.iam", "aws.kms", "aws.lambda", "aws.logs", "aws.monitoring", "aws.s3",
-		"aws.sns", "aws.sqs", "aws.ssm", "aws.sts", "aws.tag",
-	}
-}
 
 // message is what a subscriber of the alert topic gets.
 type message struct {
@@ -76,7 +69,7 @@ func (s State) eventRegions() []string {
 func makeEventQueue(ctx context.Context, l *lab, region string) (url string, err error) {
 	cfg, name := l.site.Config(region), l.run.events()
 	pattern, err := json.Marshal(map[string][]string{
-		"source": sources(), "detail-type": {"AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"},
+		"source": beliefs.Sources(), "detail-type": {"AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"},
 	})
 	if err != nil {
 		return "", err

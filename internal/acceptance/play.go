@@ -47,7 +47,8 @@ func (t Test) passed(observed string, took time.Duration) Test {
 	return t
 }
 
-// play breaks a setting and waits for what must come of it. Whatever comes, the state is as before in the end.
+// play breaks a setting and waits for what must come of it. Whatever comes, also an interruption, what can be put back is
+// put back before the next one.
 func (r *runner) play(ctx context.Context, b Break) Test {
 	t := Test{Name: b.Setting, What: b.Way, Expected: string(b.Expect), Began: time.Now()}
 	before, err := r.state(ctx, b)
@@ -59,12 +60,14 @@ func (r *runner) play(ctx context.Context, b Break) Test {
 		return t.failed(fmt.Errorf("read before: %w", err))
 	}
 	t.Began = time.Now()
-	if err := b.Do(ctx, r.lab); err != nil {
-		return t.failed(fmt.Errorf("break: %w", err))
-	}
 	seen := evidence.Break{Setting: b.Setting, Way: b.Way, Event: b.Event, Began: t.Began}
-	took, observed, err := r.await(ctx, b, before, notes, t.Began)
-	if b.Undo != nil {
+	took, observed, err := time.Duration(0), "", b.Do(ctx, r.lab)
+	if err != nil {
+		err = fmt.Errorf("break: %w", err)
+	} else {
+		took, observed, err = r.await(ctx, b, before, notes, t.Began)
+	}
+	if b.Undo != nil && (err != nil || b.Expect != Restored) && !errors.Is(err, errNothingThere) {
 		err = errors.Join(err, r.undo(ctx, b, before))
 	}
 	if err != nil {
@@ -195,7 +198,7 @@ func (r *runner) notes(ctx context.Context, setting string) ([]string, error) {
 
 // undo puts the state back by hand.
 func (r *runner) undo(ctx context.Context, b Break, before string) error {
-	if err := b.Undo(ctx, r.lab); err != nil {
+	if err := b.Undo(context.WithoutCancel(ctx), r.lab); err != nil {
 		return fmt.Errorf("undo: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.site.Patience)

@@ -11,8 +11,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -33,7 +35,7 @@ type finder struct {
 const (
 	removal = "removal"
 	// rounds of removing: what one thing holds fast may go once that is gone, and a trail's bucket still gets files.
-	rounds = 4
+	rounds = 6
 	// removingTime is the most that removing may take.
 	removingTime = 30 * time.Minute
 	// keyWindow is the least that AWS allows. https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
@@ -148,8 +150,9 @@ func (r *runner) finders() []finder {
 		finder{"users", func(ctx context.Context) ([]thing, error) { return r.users(ctx, home) }},
 		finder{"policies", func(ctx context.Context) ([]thing, error) { return r.policies(ctx, home) }},
 		finder{"OIDC providers", func(ctx context.Context) ([]thing, error) { return r.providers(ctx, home) }},
+		finder{"CDK's stacks", r.bootstrapStacks},
 		finder{"buckets", r.buckets},
-		finder{"CDK's stacks", func(ctx context.Context) ([]thing, error) { return r.stacks(ctx, r.bootstrapStacks()) }},
+		finder{"claim", r.claims},
 	)
 }
 
@@ -162,35 +165,65 @@ func (r *runner) guardStacks() []icaconfig.Stack {
 	}
 }
 
-func (r *runner) bootstrapStacks() []icaconfig.Stack {
-	var all []icaconfig.Stack
-	for _, region := range r.run.Bootstrapped {
-		all = append(all, icaconfig.Stack{Name: bootstrapStack, Region: region})
+// bootstrapStacks finds CDK's of the run, once no other stack is left: they have the role by which CloudFormation deletes
+// the others.
+func (r *runner) bootstrapStacks(ctx context.Context) ([]thing, error) {
+	standing, err := r.stacks(ctx, r.guardStacks())
+	if err != nil || len(standing) > 0 {
+		return nil, err
 	}
-	return all
+	var named []icaconfig.Stack
+	for _, region := range r.run.Bootstrapped {
+		named = append(named, icaconfig.Stack{Name: bootstrapStack, Region: region})
+	}
+	return r.stacks(ctx, named)
 }
 
-// stacks finds stacks of the run: there was none of these before it began.
+// isGuarded says whether an icaguard stands that is not the run's: what has the same name everywhere is that one's.
+func (r *runner) isGuarded(ctx context.Context) (bool, error) {
+	there, run, err := stackOf(ctx, r.site.Config(r.run.Home), "icaguard-guard")
+	return there != nil && run != r.run.ID, err
+}
+
+// claims finds the parameter that keeps other runs away, if it is this run's.
+func (r *runner) claims(ctx context.Context) ([]thing, error) {
+	run, err := claimant(ctx, r.site)
+	if err != nil || run != r.run.ID {
+		return nil, err
+	}
+	return []thing{{"parameter " + claimName, func(ctx context.Context) error {
+		return second(ssm.NewFromConfig(r.site.Config(icaconfig.IAMRegion)).DeleteParameter(
+			ctx, &ssm.DeleteParameterInput{Name: aws.String(claimName)},
+		))
+	}}}, nil
+}
+
+// stacks finds those that bear the run's tag, and those of a deploy that was interrupted before it had any resource: an
+// icaguard that somebody deployed later is none of the run's.
 func (r *runner) stacks(ctx context.Context, named []icaconfig.Stack) ([]thing, error) {
 	var all []thing
 	var errs []error
 	for _, stack := range named {
-		since, err := stackSince(ctx, r.site.Config(stack.Region), stack.Name)
+		there, run, err := stackOf(ctx, r.site.Config(stack.Region), stack.Name)
 		errs = append(errs, err)
-		if since.IsZero() || since.Before(r.run.Begun) {
-			continue
+		empty := there != nil && there.StackStatus == cfntypes.StackStatusReviewInProgress
+		if run == r.run.ID || empty && !aws.ToTime(there.CreationTime).Before(r.run.Begun.Add(-mostSkew)) {
+			all = append(all, r.stack(stack))
 		}
-		all = append(all, thing{"stack " + stack.Name + " in " + stack.Region, func(ctx context.Context) error {
-			return deleteStack(ctx, r.site, stack)
-		}})
 	}
 	return all, errors.Join(errs...)
+}
+
+func (r *runner) stack(stack icaconfig.Stack) thing {
+	return thing{"stack " + stack.Name + " in " + stack.Region, func(ctx context.Context) error {
+		return deleteStack(ctx, r.site, stack)
+	}}
 }
 
 // ownStacks finds those that experiments made.
 func (r *runner) ownStacks(ctx context.Context) ([]thing, error) {
 	client := cloudformation.NewFromConfig(r.site.Config(r.run.Home))
-	var named []icaconfig.Stack
+	var all []thing
 	pages := cloudformation.NewDescribeStacksPaginator(client, &cloudformation.DescribeStacksInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -199,25 +232,20 @@ func (r *runner) ownStacks(ctx context.Context) ([]thing, error) {
 		}
 		for _, stack := range page.Stacks {
 			if r.isOurs(stack.StackName) {
-				named = append(named, icaconfig.Stack{Name: aws.ToString(stack.StackName), Region: r.run.Home})
+				all = append(all, r.stack(icaconfig.Stack{Name: aws.ToString(stack.StackName), Region: r.run.Home}))
 			}
 		}
 	}
-	return r.stacks(ctx, named)
+	return all, nil
 }
 
 func deleteStack(ctx context.Context, site Site, stack icaconfig.Stack) error {
 	client := cloudformation.NewFromConfig(site.Config(stack.Region))
-	if stack.Name != bootstrapStack {
-		_, err := client.UpdateTerminationProtection(ctx, &cloudformation.UpdateTerminationProtectionInput{
-			StackName: &stack.Name, EnableTerminationProtection: aws.Bool(false),
-		})
-		if err != nil && !site.Local { // moto has no such call, and no such protection
-			return err
-		}
-	}
+	_, unprotected := client.UpdateTerminationProtection(ctx, &cloudformation.UpdateTerminationProtectionInput{
+		StackName: &stack.Name, EnableTerminationProtection: aws.Bool(false),
+	})
 	if _, err := client.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &stack.Name}); err != nil {
-		return err
+		return errors.Join(err, unprotected) // which may be refused while a deploy that was interrupted still runs
 	}
 	return cloudformation.NewStackDeleteCompleteWaiter(client, func(o *cloudformation.StackDeleteCompleteWaiterOptions) {
 		o.MinDelay, o.MaxDelay = min(site.Pause, time.Second), 10*time.Second
@@ -236,8 +264,14 @@ func (r *runner) keys(ctx context.Context, cfg aws.Config) ([]thing, error) {
 		}
 		for _, key := range page.Keys {
 			out, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: key.KeyArn})
-			if err != nil || !r.isOurs(out.KeyMetadata.Description) || out.KeyMetadata.KeyState == kmstypes.KeyStatePendingDeletion {
-				continue // a key that nobody may describe is none of ours
+			if isDenied(err) {
+				continue // it is none of ours, which every administrator may describe
+			}
+			if err != nil {
+				return nil, err
+			}
+			if !r.isOurs(out.KeyMetadata.Description) || out.KeyMetadata.KeyState == kmstypes.KeyStatePendingDeletion {
+				continue
 			}
 			all = append(all, thing{"KMS key " + aws.ToString(key.KeyArn), func(ctx context.Context) error {
 				return second(client.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{

@@ -83,6 +83,7 @@ func (r *runner) report(left []string) error {
 		text += fmt.Sprintf("\nThe last failure of reading the program's own queues: %v\n", unheard)
 	}
 	for name, content := range map[string][]byte{"report.json": append(data, '\n'), "report.md": []byte(text)} {
+		content = []byte(r.run.discreet(string(content)))
 		if err := os.WriteFile(filepath.Join(r.Folder, name), content, 0o600); err != nil {
 			return fmt.Errorf("acceptance: report: %w", err)
 		}

@@ -23,8 +23,8 @@ type Site struct {
 	Command func(ctx context.Context, name string, args ...string) *exec.Cmd
 	// CLI is the path of the command line icaguard. Deploy may be what makes it.
 	CLI string
-	// Bootstrap prepares an environment for CDK: aws://ACCOUNT/REGION.
-	Bootstrap func(ctx context.Context, config, environment string) error
+	// Bootstrap prepares an environment for CDK: aws://ACCOUNT/REGION. Its stack gets the tag, KEY=VALUE.
+	Bootstrap func(ctx context.Context, config, environment, tag string) error
 	// Deploy deploys the ica.yaml at config with the project's own tools.
 	Deploy func(ctx context.Context, config string) error
 	// Assumed hears of a session that the program has taken: its access key, and the role and name of the session.

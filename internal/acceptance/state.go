@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 // State is what is known of a run from outside: it is written before anything is created, so that what a run that was
@@ -29,11 +32,14 @@ type State struct {
 	path string
 }
 
-const idLetters = "abcdefghjkmnpqrstuvwxyz23456789"
+const (
+	idLetters = "abcdefghjkmnpqrstuvwxyz23456789"
+	idLength  = 4
+)
 
 // newID has four letters: enough for runs that may stand beside each other, and short names.
 func newID() string {
-	var random [4]byte
+	var random [idLength]byte
 	_, _ = rand.Read(random[:]) // it never fails
 	for i, b := range random {
 		random[i] = idLetters[int(b)%len(idLetters)]
@@ -52,6 +58,19 @@ func (s State) inbox() string     { return s.name("-inbox") }
 func (s State) events() string    { return s.name("-events") }
 func (s State) files() string     { return s.name("-files") }
 
+// boundary is the ARN of the permissions boundary that icaguard makes for the role.
+func (s State) boundary() string {
+	return "arn:" + partition + ":iam::" + s.Account + ":policy/" + icaconfig.BoundaryPrefix + s.role()
+}
+
+// discreet is a text without the prefix and without ids of access keys.
+func (s State) discreet(text string) string {
+	if s.Prefix != "" {
+		text = strings.ReplaceAll(text, s.Prefix, "PREFIX")
+	}
+	return uniqueID().ReplaceAllString(text, "${1}IOSFODNN7EXAMPLE")
+}
+
 // tagKey marks all that the run deploys.
 const tagKey = "ica-acceptance"
 
@@ -63,7 +82,12 @@ func (s State) save() error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
 		return fmt.Errorf("acceptance: state: %w", err)
 	}
-	if err := os.WriteFile(s.path, append(data, '\n'), 0o600); err != nil {
+	whole := s.path + ".new" // a run that is killed while it writes leaves the file as it was
+	err = os.WriteFile(whole, append(data, '\n'), 0o600)
+	if err == nil {
+		err = os.Rename(whole, s.path)
+	}
+	if err != nil {
 		return fmt.Errorf("acceptance: state: %w", err)
 	}
 	return nil
@@ -71,7 +95,16 @@ func (s State) save() error {
 
 const stateFile = "run.json"
 
-var errNoState = errors.New("no run has left its file here: nothing to remove, or REPORT names another folder")
+var (
+	errNoState  = errors.New("no run has left its file here: nothing to remove, or REPORT names another folder")
+	errBadState = errors.New("this is not the file of a run: nothing is removed by it")
+)
+
+// whole says that nothing is missing by which the run's own things are told from others.
+func (s State) whole() bool {
+	id := len(s.ID) == idLength && strings.Trim(s.ID, idLetters) == ""
+	return id && s.Account != "" && s.Home != "" && s.Region != "" && !s.Begun.IsZero()
+}
 
 func loadState(folder string) (State, error) {
 	path := filepath.Join(folder, stateFile)
@@ -85,6 +118,9 @@ func loadState(folder string) (State, error) {
 	}
 	if err != nil {
 		return State{}, fmt.Errorf("acceptance: state: %w", err)
+	}
+	if !s.whole() {
+		return State{}, fmt.Errorf("%s: %w", path, errBadState)
 	}
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/icaguard/icaguard/internal/acceptance/evidence"
@@ -74,24 +75,77 @@ type Answered struct {
 // toArrive is how long the events of the last experiments have, before the events are asked. It is the belief delivery-time.
 const toArrive = 3 * time.Minute
 
-// Ask answers all beliefs: first those that ask AWS, one after the other, as experiments must not meet each other's
-// changes, and then, when their events had time to come, those about what was seen. It takes about a quarter of an hour.
-// The error is the context's: the answers are not complete.
-func Ask(ctx context.Context, e evidence.Evidence) ([]Answered, error) {
-	unmade := provoke(ctx, e)
+// Tried is what experiments answered.
+type Tried struct {
+	answers map[string]evidence.Answer
+	unmade  [][]error // calls that could not be made
+	ended   time.Time
+}
+
+// atOnce is how many experiments are made at a time: each has things of its own, and IAM is slow to answer many.
+const atOnce = 4
+
+// Try makes the experiments: some minutes on AWS. It may run beside a run's breaks, and ends early with ctx.
+func Try(ctx context.Context, e evidence.Evidence) Tried {
+	made := provocations()
+	t := Tried{answers: map[string]evidence.Answer{}, unmade: make([][]error, len(made))}
+	var todo []func()
+	for i, p := range made {
+		todo = append(todo, func() { t.unmade[i] = p.provoke(ctx, e) })
+	}
+	var lock sync.Mutex
+	for _, b := range All() {
+		if b.Answer == nil {
+			continue
+		}
+		todo = append(todo, func() {
+			scratch := e
+			scratch.Scratch += "-" + strings.ToLower(b.ID) // a bucket of the name
+			a := b.Answer(ctx, scratch)
+			lock.Lock()
+			defer lock.Unlock()
+			t.answers[b.ID] = a
+		})
+	}
+	most := atOnce
+	if e.Local { // nothing is waited for there
+		most = 1
+	}
+	atMost(most, todo)
+	t.ended = time.Now()
+	return t
+}
+
+// atMost does all, so many at a time.
+func atMost(most int, todo []func()) {
+	next := make(chan func())
+	var working sync.WaitGroup
+	for range most {
+		working.Go(func() {
+			for do := range next {
+				do()
+			}
+		})
+	}
+	for _, do := range todo {
+		next <- do
+	}
+	close(next)
+	working.Wait()
+}
+
+// Answers answers all beliefs in the order of the table: by what was tried, and, when the last events had time to come, by
+// what was seen. The error is the context's: the answers are not complete.
+func (t Tried) Answers(ctx context.Context, e evidence.Evidence) ([]Answered, error) {
+	if !e.Local {
+		wait(ctx, time.Until(t.ended.Add(toArrive)))
+	}
+	unmade := slices.Concat(t.unmade...)
 	var answered []Answered
 	for _, b := range All() {
 		if b.Answer != nil {
-			scratch := e
-			scratch.Scratch += "-" + strings.ToLower(b.ID) // a bucket of the name
-			answered = append(answered, Answered{b, b.Answer(ctx, scratch)})
-		}
-	}
-	if !e.Local {
-		wait(ctx, toArrive)
-	}
-	for _, b := range All() {
-		if b.Answer == nil {
+			answered = append(answered, Answered{b, t.answers[b.ID]})
+		} else {
 			answered = append(answered, Answered{b, because(b.OfRun(e), b.ID, unmade)})
 		}
 	}

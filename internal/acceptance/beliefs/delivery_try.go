@@ -211,30 +211,6 @@ func (l *lab) topic(ctx context.Context) (*string, error) {
 	return out.TopicArn, nil
 }
 
-// mailbox takes mail and throws it away:
-// https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html#send-email-simulator
-const mailbox = "success@simulator.amazonses.com"
-
-func emailConfirmation(ctx context.Context, l *lab) (evidence.Answer, error) {
-	topic, err := l.topic(ctx)
-	if err != nil {
-		return evidence.Answer{}, err
-	}
-	subscribed, err := l.sns().Subscribe(
-		ctx, &sns.SubscribeInput{TopicArn: topic, Protocol: aws.String("email"), Endpoint: aws.String(mailbox)},
-	)
-	if err != nil {
-		return evidence.Answer{}, err
-	}
-	out, err := l.sns().ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: topic})
-	if err != nil || len(out.Subscriptions) == 0 {
-		return notSeen("the subscription is not listed"), err
-	}
-	answer, listed := aws.ToString(subscribed.SubscriptionArn), aws.ToString(out.Subscriptions[0].SubscriptionArn)
-	return holds(answer == "pending confirmation" && listed == "PendingConfirmation",
-		"Subscribe answers %q, the list %q", answer, listed), nil
-}
-
 func queuePolicyKept(ctx context.Context, l *lab) (evidence.Answer, error) {
 	url, arn, err := l.queue(ctx, "", nil)
 	if err != nil {

@@ -102,5 +102,14 @@ func aboutIAM() []Belief { //nolint:funlen // a table
 			In:      []string{"internal/awserr/errors.go"},
 			Answer:  try(invalidPrincipalText),
 		},
+		{
+			ID: "role-path", Grade: "inferred",
+			Fact: "A call that names a role is authorized on the ARN with the path that the role has; where there is no such role, on " +
+				"role/NAME",
+			Source:  "IAM User Guide, \"IAM identifiers\": a name is unique in an account, whatever the path; the ARN of a role has it",
+			RestsOn: "`iam:GetRole` is allowed at any path: a role that was created again elsewhere, or is gone, is seen",
+			In:      []string{"internal/guard/kind.go"},
+			Answer:  try(rolePath),
+		},
 	}
 }

@@ -388,3 +388,41 @@ func badToken(ctx context.Context, l *lab) (evidence.Answer, error) {
 	}
 	return holds(err != nil, "a token that nobody signed is answered with error %s", code(err)), nil
 }
+
+// rolePath asks for roles at a path, and for one that is not there, with rights on some of their ARNs.
+func rolePath(ctx context.Context, l *lab) (evidence.Answer, error) {
+	const path = "/acceptance/"
+	for _, suffix := range []string{"-at", "-off"} {
+		name := l.named(suffix)
+		if _, err := l.iam().CreateRole(ctx, &iam.CreateRoleInput{
+			RoleName: name, Path: aws.String(path), AssumeRolePolicyDocument: l.accountTrust(),
+		}); err != nil {
+			return evidence.Answer{}, err
+		}
+		l.later(func(ctx context.Context) error {
+			return failed(l.iam().DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name}))
+		})
+	}
+	caller, err := l.role(ctx, "-caller", document(map[string]any{"Effect": "Allow", "Action": "iam:GetRole", "Resource": []string{
+		l.roleARN(aws.String("acceptance/" + *l.named("-at"))), l.roleARN(l.named("-off")), l.roleARN(l.named("-no")),
+	}}))
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	session, err := l.session(ctx, caller)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	get := func(name *string) error {
+		return failed(iam.NewFromConfig(session).GetRole(ctx, &iam.GetRoleInput{RoleName: name}))
+	}
+	var at error
+	_, err = l.until(ctx, time.Minute, func() (bool, error) { at = get(l.named("-at")); return at == nil, nil })
+	if err != nil || get(caller) == nil {
+		return notSeen("a role may read here what its policy does not allow"), err
+	}
+	off, no := get(l.named("-off")), get(l.named("-no"))
+	return holds(at == nil && denied(off) && code(no) == "NoSuchEntity",
+		"allowed on the ARN with the path: %s; on the one without it: %s; on that of no role: %s", allowed(at), allowed(off),
+		allowed(no)), nil
+}

@@ -26,5 +26,13 @@ func aboutICA() []Belief {
 			In:      []string{"internal/guard/settings/bucket_notification.go"},
 			Answer:  notTried("needs a project in ICA that connects the bucket"),
 		},
+		{
+			ID: "crossaccount-roles", Grade: "inferred",
+			Fact:    "Illumina's roles `ica_…_crossacct` of all regions exist as principals",
+			Source:  "Illumina's page \"IAM Role Method\", section 8; a policy with a principal that is not there is malformed",
+			RestsOn: "bucket and key policies of `crossAccountCopy` can be put",
+			In:      []string{"internal/icaconfig/region.go"},
+			Answer:  try(crossAccountRoles),
+		},
 	}
 }

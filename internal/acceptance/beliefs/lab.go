@@ -47,7 +47,7 @@ func try(do experiment) answer {
 		if err != nil {
 			a = evidence.Answer{Verdict: evidence.NotTried, Why: "the experiment failed: " + err.Error()}
 		}
-		if err := l.remove(context.WithoutCancel(ctx)); err != nil {
+		if err := l.remove(ctx); err != nil {
 			a.Why += "; left behind, remove it by hand: " + err.Error()
 		}
 		return a
@@ -67,7 +67,14 @@ func (l *lab) do(ctx context.Context, do experiment) (a evidence.Answer, err err
 // later names what removes something that was just created.
 func (l *lab) later(remove func(context.Context) error) { l.undo = append(l.undo, remove) }
 
+// remove is brief where the run was interrupted: whoever runs sweeps what is left.
 func (l *lab) remove(ctx context.Context) error {
+	most := 6 * time.Minute // for a stack
+	if ctx.Err() != nil {
+		most = 30 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer cancel()
 	var errs []error
 	for _, undo := range slices.Backward(l.undo) {
 		if err := undo(ctx); err != nil && awserr.Classify(err) != awserr.Gone {
@@ -141,6 +148,9 @@ func document(statements ...map[string]any) *string {
 	return aws.String(string(text))
 }
 
+// toShow is the most that AWS may take to show what was created: it is not there for every call at once.
+const toShow = time.Minute
+
 // bucket creates one.
 func (l *lab) bucket(ctx context.Context) (*string, error) {
 	return l.bucketWith(ctx, "")
@@ -160,30 +170,35 @@ func (l *lab) bucketWith(ctx context.Context, ownership s3types.ObjectOwnership)
 	l.later(func(ctx context.Context) error {
 		return failed(l.s3().DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: name}))
 	})
-	return name, nil
+	return name, s3.NewBucketExistsWaiter(l.s3()).Wait(ctx, &s3.HeadBucketInput{Bucket: name}, toShow)
 }
 
 func (l *lab) putPolicy(ctx context.Context, bucket, policy *string) error {
 	return failed(l.s3().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: policy}))
 }
 
+// accountTrust lets the account assume a role.
+func (l *lab) accountTrust() *string {
+	return document(map[string]any{
+		"Effect": "Allow", "Action": "sts:AssumeRole",
+		"Principal": map[string]string{"AWS": fmt.Sprintf("arn:%s:iam::%s:root", l.Partition, l.Account)},
+	})
+}
+
 // role creates one that the account may assume, with an inline policy unless that is nil.
 func (l *lab) role(ctx context.Context, suffix string, policy *string) (*string, error) {
 	name, client := l.named(suffix), l.iam()
-	trust := map[string]any{
-		"Effect": "Allow", "Action": "sts:AssumeRole",
-		"Principal": map[string]string{"AWS": fmt.Sprintf("arn:%s:iam::%s:root", l.Partition, l.Account)},
-	}
 	if _, err := client.CreateRole(
-		ctx, &iam.CreateRoleInput{RoleName: name, AssumeRolePolicyDocument: document(trust)},
+		ctx, &iam.CreateRoleInput{RoleName: name, AssumeRolePolicyDocument: l.accountTrust()},
 	); err != nil {
 		return nil, err
 	}
 	l.later(func(ctx context.Context) error {
 		return failed(client.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name}))
 	})
-	if policy == nil {
-		return name, nil
+	shown := &iam.GetRoleInput{RoleName: name}
+	if err := iam.NewRoleExistsWaiter(client).Wait(ctx, shown, toShow); err != nil || policy == nil {
+		return name, err
 	}
 	l.later(func(ctx context.Context) error {
 		return failed(client.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: name, PolicyName: name}))
@@ -227,7 +242,8 @@ func (l *lab) managedPolicy(ctx context.Context, policy *string) (*string, error
 	l.later(func(ctx context.Context) error {
 		return failed(l.iam().DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: out.Policy.Arn}))
 	})
-	return out.Policy.Arn, nil
+	shown := &iam.GetPolicyInput{PolicyArn: out.Policy.Arn}
+	return out.Policy.Arn, iam.NewPolicyExistsWaiter(l.iam()).Wait(ctx, shown, toShow)
 }
 
 // attach attaches a managed policy to a role.

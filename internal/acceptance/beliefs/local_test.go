@@ -88,7 +88,7 @@ func TestLocalAWS(t *testing.T) {
 func answersOf(t *testing.T, local *localaws.AWS) []Answered {
 	t.Helper()
 	e := newEnv(local, testlab.New(t, local, "sandbox", icaconfig.Observe).Storage)
-	answered, err := Ask(t.Context(), e.run)
+	answered, err := Try(t.Context(), e.run).Answers(t.Context(), e.run)
 	var b strings.Builder
 	for _, a := range answered {
 		fmt.Fprintf(&b, "%-10s %s\n", a.Verdict, a.ID)

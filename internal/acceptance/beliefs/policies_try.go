@@ -87,7 +87,9 @@ func denials(all ...denial) answer {
 // denialsToRole asks which of them hit a session of a role, which has the tag acceptance=yes.
 func denialsToRole(all ...denial) answer {
 	return try(func(ctx context.Context, l *lab) (evidence.Answer, error) {
-		role, err := l.role(ctx, "", document(map[string]any{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}))
+		role, err := l.role(ctx, "", document(map[string]any{
+			"Effect": "Allow", "Action": "s3:Get*", "Resource": fmt.Sprintf("arn:%s:s3:::%s", l.Partition, *l.named("")),
+		}))
 		if err != nil {
 			return evidence.Answer{}, err
 		}

@@ -28,13 +28,15 @@ import (
 	"github.com/icaguard/icaguard/internal/acceptance/evidence"
 )
 
-// provoke makes the calls whose events rows listen to and that neither a run nor an experiment makes, on resources of its
-// own. What fails says why its event is not seen.
-func provoke(ctx context.Context, e evidence.Evidence) (unmade []error) {
-	for _, p := range []struct {
-		name string
-		do   func(context.Context, *lab) error
-	}{
+// provocation makes calls whose events rows listen to and that neither a run nor an experiment makes, on resources of its
+// own.
+type provocation struct {
+	name string
+	do   func(context.Context, *lab) error
+}
+
+func provocations() []provocation {
+	return []provocation{
 		{"bucket", provokeS3},
 		{"role", provokeIAM},
 		{"key", provokeKMS},
@@ -45,14 +47,15 @@ func provoke(ctx context.Context, e evidence.Evidence) (unmade []error) {
 		{"parameter", provokeSSM},
 		{"table", provokeTable},
 		{"function", provokeLambda},
-	} {
-		l := &lab{Evidence: e}
-		l.Scratch += "-" + p.name
-		_, err := l.do(ctx, func(ctx context.Context, l *lab) (evidence.Answer, error) { return evidence.Answer{}, p.do(ctx, l) })
-		unmade = append(unmade, parts(err)...)
-		unmade = append(unmade, parts(l.remove(context.WithoutCancel(ctx)))...)
 	}
-	return unmade
+}
+
+// provoke answers what failed, which says why its event is not seen.
+func (p provocation) provoke(ctx context.Context, e evidence.Evidence) []error {
+	l := &lab{Evidence: e}
+	l.Scratch += "-" + p.name
+	_, err := l.do(ctx, func(ctx context.Context, l *lab) (evidence.Answer, error) { return evidence.Answer{}, p.do(ctx, l) })
+	return append(parts(err), parts(l.remove(ctx))...)
 }
 
 // parts are the errors that were joined.
@@ -225,8 +228,8 @@ func provokeSNS(ctx context.Context, l *lab) error {
 		func() error {
 			return failed(c.PutDataProtectionPolicy(ctx, &sns.PutDataProtectionPolicyInput{
 				ResourceArn: topic, DataProtectionPolicy: aws.String(`{"Name":"acceptance","Version":"2021-06-01","Statement":[` +
-					`{"DataDirection":"Inbound","Principal":["*"],"DataIdentifier":["arn:aws:dataprotection::aws:data-identifier/Name"],` +
-					`"Operation":{"Audit":{"SampleRate":"99","FindingsDestination":{}}}}]}`),
+					`{"Sid":"acceptance","DataDirection":"Inbound","Principal":["*"],` +
+					`"DataIdentifier":["arn:aws:dataprotection::aws:data-identifier/Name"],"Operation":{"Deny":{}}}]}`),
 			}))
 		},
 	)
@@ -270,20 +273,22 @@ func provokeLogs(ctx context.Context, l *lab) error {
 	)
 }
 
+// provokeSSM takes a name twice only half a minute after its deletion, so it takes two.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
 func provokeSSM(ctx context.Context, l *lab) error {
-	c, name := ssm.NewFromConfig(l.home()), aws.String("/"+l.Scratch)
-	put := func() error {
-		return failed(c.PutParameter(
-			ctx, &ssm.PutParameterInput{Name: name, Type: ssmtypes.ParameterTypeString, Value: aws.String("x")},
-		))
+	c, one, two := ssm.NewFromConfig(l.home()), "/"+l.Scratch+"/1", "/"+l.Scratch+"/2"
+	put := func(name string) func() error {
+		return func() error {
+			return failed(c.PutParameter(
+				ctx, &ssm.PutParameterInput{Name: &name, Type: ssmtypes.ParameterTypeString, Value: aws.String("x")},
+			))
+		}
 	}
 	return calls(
-		put,
-		func() error { return failed(c.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: name})) },
-		put,
-		func() error {
-			return failed(c.DeleteParameters(ctx, &ssm.DeleteParametersInput{Names: []string{*name}}))
-		},
+		put(one),
+		func() error { return failed(c.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &one})) },
+		put(two),
+		func() error { return failed(c.DeleteParameters(ctx, &ssm.DeleteParametersInput{Names: []string{two}})) },
 	)
 }
 
@@ -314,12 +319,17 @@ func provokeTable(ctx context.Context, l *lab) error {
 	c := dynamodb.NewFromConfig(l.home())
 	arn := aws.String(l.arn("dynamodb", "table/"+*name))
 	return calls(
-		func() error {
-			return failed(c.UpdateContinuousBackups(ctx, &dynamodb.UpdateContinuousBackupsInput{
-				TableName: name, PointInTimeRecoverySpecification: &ddbtypes.PointInTimeRecoverySpecification{
-					PointInTimeRecoveryEnabled: aws.Bool(false),
-				},
-			}))
+		func() error { // refused while DynamoDB prepares a new table for backups
+			var last error
+			_, err := l.until(ctx, time.Minute, func() (bool, error) {
+				_, last = c.UpdateContinuousBackups(ctx, &dynamodb.UpdateContinuousBackupsInput{
+					TableName: name, PointInTimeRecoverySpecification: &ddbtypes.PointInTimeRecoverySpecification{
+						PointInTimeRecoveryEnabled: aws.Bool(false),
+					},
+				})
+				return !errors.As(last, new(*ddbtypes.ContinuousBackupsUnavailableException)), nil
+			})
+			return errors.Join(err, last)
 		},
 		func() error {
 			return failed(c.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{

@@ -76,5 +76,29 @@ func aboutS3() []Belief { //nolint:funlen // a table
 			In:      []string{"internal/awserr/errors.go"},
 			Answer:  try(absentCodes),
 		},
+		{
+			ID: "lock-later", Grade: "doc",
+			Fact:    "PutObjectLockConfiguration works on a versioned bucket that was created without object lock, without AWS's help",
+			Source:  "S3 User Guide, \"Configuring S3 Object Lock\"",
+			RestsOn: "`bucket-object-lock` is for every bucket, and the acceptance test breaks it so",
+			In:      []string{"internal/guard/settings/bucket_object_lock.go", "internal/acceptance/breaks.go"},
+			Answer:  try(lockLater),
+		},
+		{
+			ID: "bypass-without-lock", Grade: "inferred",
+			Fact:    "S3 refuses `x-amz-bypass-governance-retention` on a bucket without object lock",
+			Source:  "public issues; API_DeleteObject says that it is for buckets with object lock",
+			RestsOn: "the acceptance test bypasses the retention of the trail's bucket only",
+			In:      []string{"internal/acceptance/read.go"},
+			Answer:  try(bypassWithoutLock),
+		},
+		{
+			ID: "bucket-name-again", Grade: "inferred",
+			Fact:    "The name of a bucket that was deleted can be taken again by the same account within minutes",
+			Source:  "S3 User Guide, \"Deleting a bucket\", says that it may take some time, and that others may take it",
+			RestsOn: "the advice for a deleted bucket is to create it again at once; so does the acceptance test",
+			In:      []string{"internal/guard/settings/bucket.go", "internal/acceptance/breaks.go"},
+			Answer:  try(bucketNameAgain),
+		},
 	}
 }

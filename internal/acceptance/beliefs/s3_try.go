@@ -18,6 +18,7 @@ import (
 	"github.com/icaguard/icaguard/internal/acceptance/evidence"
 	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
+	"github.com/icaguard/icaguard/internal/icaconfig"
 )
 
 // bucketPolicy is the policy of a bucket that has one.
@@ -534,4 +535,88 @@ func wrongRegion(ctx context.Context, l *lab) (evidence.Answer, error) {
 	}
 	_, err = awsclient.S3(l.Config(other), other).GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: b})
 	return holds(awserr.IsElsewhere(err), "asked in %s: %s", other, allowed(err)), nil
+}
+
+// lockLater puts no default retention, so that nothing is kept.
+func lockLater(ctx context.Context, l *lab) (evidence.Answer, error) {
+	b, err := l.bucket(ctx)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	if _, err := l.s3().PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket: b, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	}); err != nil {
+		return evidence.Answer{}, err
+	}
+	var last error
+	taken, err := l.until(ctx, toShow, func() (bool, error) { // versioning may not be in force yet
+		_, last = l.s3().PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{
+			Bucket: b, ObjectLockConfiguration: &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled},
+		})
+		return last == nil, nil
+	})
+	return holds(taken, "PutObjectLockConfiguration on a bucket that was created without: %s", allowed(last)), err
+}
+
+func bypassWithoutLock(ctx context.Context, l *lab) (evidence.Answer, error) {
+	b, err := l.bucket(ctx)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	key := aws.String("file")
+	if _, err := l.s3().PutObject(ctx, &s3.PutObjectInput{Bucket: b, Key: key, Body: strings.NewReader("")}); err != nil {
+		return evidence.Answer{}, err
+	}
+	l.later(func(ctx context.Context) error {
+		return failed(l.s3().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: b, Key: key}))
+	})
+	_, err = l.s3().DeleteObject(
+		ctx, &s3.DeleteObjectInput{Bucket: b, Key: key, BypassGovernanceRetention: aws.Bool(true)},
+	)
+	return holds(err != nil, "DeleteObject with the header: %s", allowed(err)), nil
+}
+
+// bucketNameAgain deletes a bucket and creates it again.
+func bucketNameAgain(ctx context.Context, l *lab) (evidence.Answer, error) {
+	b, err := l.bucket(ctx)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	if _, err := l.s3().DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: b}); err != nil {
+		return evidence.Answer{}, err
+	}
+	deleted, again := time.Now(), error(nil)
+	there, err := l.until(ctx, 5*time.Minute, func() (bool, error) {
+		_, again = l.bucket(ctx)
+		return again == nil, nil
+	})
+	return holds(there, "%s after its deletion: %s", time.Since(deleted).Round(time.Second), allowed(again)), err
+}
+
+// crossAccountRoles names each of Illumina's roles in a Deny of a read that none of them makes.
+func crossAccountRoles(ctx context.Context, l *lab) (evidence.Answer, error) {
+	b, err := l.bucket(ctx)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	account := strings.TrimSuffix(l.Storage.CrossAccount, l.Storage.Region.CrossAccountRole)
+	var there, refused []string
+	for _, region := range icaconfig.Regions() {
+		if region.CrossAccountRole == "" {
+			continue
+		}
+		err := l.putPolicy(ctx, b, document(map[string]any{
+			"Effect": "Deny", "Principal": map[string]string{"AWS": account + region.CrossAccountRole},
+			"Action": "s3:GetBucketLogging", "Resource": fmt.Sprintf("arn:%s:s3:::%s", l.Partition, *b),
+		}))
+		switch {
+		case err == nil:
+			there = append(there, region.ID)
+		case code(err) == "MalformedPolicy":
+			refused = append(refused, region.CrossAccountRole)
+		default:
+			return evidence.Answer{}, err
+		}
+	}
+	return holds(len(refused) == 0, "taken as a principal in the regions %s; refused: %s", orNone(there), orNone(refused)), nil
 }

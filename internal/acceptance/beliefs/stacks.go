@@ -1,6 +1,6 @@
 package beliefs
 
-func aboutStacks() []Belief {
+func aboutStacks() []Belief { //nolint:funlen // a table
 	return []Belief{
 		{
 			ID: "table-policy-drift", Grade: "doc",
@@ -42,6 +42,14 @@ func aboutStacks() []Belief {
 			RestsOn: "a stack of ours that is not there is told from a call that failed",
 			In:      []string{"internal/awserr/errors.go"},
 			Answer:  try(noStackText),
+		},
+		{
+			ID: "stack-name-arn", Grade: "inferred",
+			Fact:    "DescribeStacks of a stack's name is authorized on stack/NAME/ID, and on stack/NAME/* where there is no such stack",
+			Source:  "messages of AccessDenied in public issues",
+			RestsOn: "the gates read the state of our own stacks under stack/NAME/*",
+			In:      []string{"internal/guard/gates/paused.go"},
+			Answer:  try(stackNameARN),
 		},
 	}
 }

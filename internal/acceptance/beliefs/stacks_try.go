@@ -201,3 +201,32 @@ func (l *lab) tableStack(ctx context.Context) error {
 	there := &cloudformation.DescribeStacksInput{StackName: name}
 	return cloudformation.NewStackCreateCompleteWaiter(c).Wait(ctx, there, 5*time.Minute)
 }
+
+// stackNameARN asks for the guard's stack, for one that is not there and for one that no policy names.
+func stackNameARN(ctx context.Context, l *lab) (evidence.Answer, error) {
+	stack, none := l.guardStack(), *l.named("-none")
+	caller, err := l.role(ctx, "", document(map[string]any{
+		"Effect": "Allow", "Action": "cloudformation:DescribeStacks",
+		"Resource": []string{l.arn("cloudformation", "stack/"+stack+"/*"), l.arn("cloudformation", "stack/"+none+"/*")},
+	}))
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	session, err := l.session(ctx, caller)
+	if err != nil {
+		return evidence.Answer{}, err
+	}
+	describe := func(name string) error {
+		return failed(cloudformation.NewFromConfig(session).DescribeStacks(
+			ctx, &cloudformation.DescribeStacksInput{StackName: &name},
+		))
+	}
+	var there error
+	_, err = l.until(ctx, time.Minute, func() (bool, error) { there = describe(stack); return there == nil, nil })
+	if other := describe(none + "-other"); err != nil || !denied(other) {
+		return notSeen("a stack that no policy names: %s", allowed(other)), err
+	}
+	absent := describe(none)
+	return holds(there == nil && awserr.IsNoStack(absent), "a stack: %s; one that is not there: %s", allowed(there),
+		allowed(absent)), nil
+}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/icaguard/icaguard/internal/golden"
@@ -77,5 +78,36 @@ func TestSamplesAreBeliefs(t *testing.T) {
 		if name := "events/" + filepath.Base(file); !slices.Contains(named, name) {
 			t.Errorf("no belief is about %s", name)
 		}
+	}
+}
+
+// An experiment's bucket is named after the run and the belief; S3 takes 63 letters.
+func TestNamesFit(t *testing.T) {
+	for _, b := range All() {
+		if name := "ica-acceptance-abcd-b-" + b.ID; b.Answer != nil && len(name) > 55 { // IAM takes 64: "-caller"
+			t.Errorf("%s has %d letters", name, len(name))
+		}
+	}
+}
+
+// Try makes as many experiments at a time as it may, and all of them.
+func TestAtMost(t *testing.T) {
+	var now, most, done atomic.Int32
+	both := make(chan struct{})
+	var todo []func()
+	for range 5 {
+		todo = append(todo, func() {
+			if n := now.Add(1); n > 2 {
+				t.Errorf("%d at a time", n)
+			} else if n == 2 && most.Swap(2) < 2 {
+				close(both)
+			}
+			<-both
+			now.Add(-1)
+			done.Add(1)
+		})
+	}
+	if atMost(2, todo); done.Load() != 5 {
+		t.Errorf("%d of 5", done.Load())
 	}
 }
