@@ -35,8 +35,9 @@ func TestCampaign(t *testing.T) {
 		return s
 	}
 	campaign.Run(t, *options, furnished, slices.Concat(
-		[]campaign.Part[*fixture]{killPart()}, staleParts(), []campaign.Part[*fixture]{droppedPart()}, faultParts(),
-		[]campaign.Part[*fixture]{racePart(), randomPart(*options)}, poisonParts(*options),
+		[]campaign.Part[*fixture]{randomPart(*options), killPart()}, // what takes longest comes first
+		staleParts(), []campaign.Part[*fixture]{droppedPart()}, faultParts(), []campaign.Part[*fixture]{racePart()},
+		poisonParts(*options),
 	)...)
 }
 
