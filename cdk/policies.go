@@ -19,7 +19,7 @@ import (
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 const (
 	mostInline   = 10240 // all inline policies of a role together
-	mostManaged  = 6144
+	mostManaged  = policy.MostManaged
 	mostAttached = 10 // managed policies on a role, by default
 )
 

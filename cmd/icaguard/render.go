@@ -32,22 +32,27 @@ func newRender() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render DOCUMENT",
 		Short: "Print a document that ICA needs, and the AWS CLI command that applies it",
-		Long: `Print a document for one storage, ready to paste, for people who may not deploy. The document goes to standard output; how
-sure its source is, and the AWS CLI command that applies it, go to standard error, as a shell script.
+		Long: `Print a document for one storage, ready to paste, for people who may not deploy.
+The document goes to standard output; how sure its source is, and the AWS CLI
+command that applies it, go to standard error, as a shell script.
 
-Documents: ` + strings.Join(
-			names,
-			", ",
-		) + `.
-scp is a service control policy with which only icaguard and CloudFormation change a storage's settings, scp-icaguard the one
-that protects icaguard itself and the roles that the others except: a storage is safe with both.
-reader-policy is an identity policy for people who look and change nothing. It allows, on what the configuration names, what
-these commands read: ` + strings.Join(render.ReadingCommands(), ", ") + `.
-render and regions need no permission; dead-letters takes messages off their queue for a moment, so it does more than read.
-What one policy of IAM cannot hold goes on in a second one, and with --out in a second file.
+Documents:
+  ` + strings.Join(names, "\n  ") + `
 
-AWS is not asked, besides for the account where neither --account nor account: in the configuration says it. So the session-name
-prefix is not read: the trust policy holds a placeholder, and the command reads the parameter.`,
+scp is a service control policy with which only icaguard and CloudFormation
+change a storage's settings, scp-icaguard the one that protects icaguard itself
+and the roles that the others except: a storage is safe with both.
+
+reader-policy is an identity policy for people who look and change nothing. It
+allows, on what the configuration names, what these commands read:
+` + strings.Join(render.ReadingCommands(), ", ") + `.
+render and regions need no permission; dead-letters takes messages off their
+queue for a moment, so it does more than read. What one policy of IAM cannot
+hold goes on in a second one, and with --out in a second file.
+
+AWS is not asked, besides for the account where neither --account nor account:
+in the configuration says it. So the session-name prefix is not read: the trust
+policy holds a placeholder, and the command reads the parameter.`,
 		Example: `  icaguard render permission-policy --storage lab-prod --out permission-policy.json
   icaguard render cors >cors.json 2>apply-cors.sh
   icaguard render scp --storage lab-prod
@@ -142,7 +147,8 @@ func baselineFor(ctx context.Context, file *icaconfig.File, account string) (ica
 
 func (f renderFlags) request(document string, file *icaconfig.File, b icaconfig.Baseline) (render.Request, error) {
 	r := render.Request{
-		Storages: b.Storages, Account: b.Account, HomeRegion: b.HomeRegion, Reveal: f.reveal, File: cmp.Or(f.out, document+".json"), Qualifier: f.qualifier,
+		Storages: b.Storages, Account: b.Account, HomeRegion: b.HomeRegion, Reveal: f.reveal,
+		File: cmp.Or(f.out, document+".json"), Qualifier: f.qualifier,
 	}
 	at := slices.IndexFunc(b.Storages, func(s icaconfig.Storage) bool { return s.Name == f.storage })
 	switch {

@@ -125,7 +125,7 @@ func (h *handler) take(ctx context.Context, b *batch, id string, message guard.M
 		b.audited = append(b.audited, from[guard.Audited]{id, m})
 	case guard.Request:
 		if h.engine.Count([]guard.Request{m}) == 0 {
-			h.log.InfoContext(ctx, "request ignored", "resource", cloudtrail.Plain(m.Resource), "setting", cloudtrail.Plain(m.Setting),
+			h.log.InfoContext(ctx, "request ignored", "resource", m.Resource, "setting", m.Setting,
 				"reason", "nothing that ica.yaml configures is named so")
 		}
 		b.ask(id, m)

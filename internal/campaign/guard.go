@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,6 +18,12 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 	"github.com/icaguard/icaguard/internal/localaws/localawstest"
 )
+
+// Batch is what became of one batch of messages, and the faults that struck meanwhile.
+type Batch struct {
+	localaws.Batch
+	Struck []localaws.Kind
+}
 
 // Binaries are the functions as they are deployed, built for this machine.
 type Binaries struct{ Remediate, Validate string }
@@ -35,10 +42,12 @@ type Guard struct {
 	Remediate, Validate   localaws.FunctionConfig
 	// Function is the process of remediate that polls the queue.
 	Function *localaws.Function
-	// Batches are all that any process had.
-	Batches []localaws.Batch
+	// Log is what the functions wrote.
+	Log *localawstest.Buffer
+	// Batches are all that any process had in this case.
+	Batches []Batch
 
-	t         testing.TB
+	t         *current
 	local     *localaws.AWS
 	later     *later
 	validator *localaws.Function
@@ -48,17 +57,43 @@ type Guard struct {
 // maxReceives is how often a message comes before it goes to the dead-letter queue, as the stack sets it.
 const maxReceives = 5
 
-// NewGuard makes it under a name of its own, until the test ends. home is that of the ica.yaml.
-func NewGuard(t testing.TB, local *localaws.AWS, b Binaries, name, text string, home icaconfig.Home) *Guard {
+// current is the test of the case that uses a guard now. What is made lasts as long as the test that the guard was made for.
+type current struct {
+	testing.TB
+	whole testing.TB
+}
+
+func (c *current) Cleanup(f func())         { c.whole.Cleanup(f) }
+func (c *current) Context() context.Context { return c.whole.Context() }
+func (c *current) TempDir() string          { return c.whole.TempDir() }
+
+// Serve makes it another case's, as if it were new.
+func (g *Guard) Serve(t testing.TB) {
+	g.t.TB = t
+	g.Batches = nil
+	g.Function.Restart()
+	g.Log.Take()
+	g.Mail.Take()
+	g.Dead()
+}
+
+// Close ends its processes before the test does.
+func (g *Guard) Close() {
+	_, _ = g.Function.Close(), g.validator.Close()
+	g.later.server.Close()
+}
+
+// NewGuard makes it under a name of its own, for test t, until whole ends. home is that of the ica.yaml.
+func NewGuard(t, whole testing.TB, local *localaws.AWS, b Binaries, name, text string, home icaconfig.Home) *Guard {
 	t.Helper()
-	g := &Guard{t: t, local: local, Mail: localawstest.NewMailbox(t, local, name)}
-	g.DeadLetters = localawstest.NewQueue(t, local, name+"-dead-letters", nil)
-	g.Requests = localawstest.NewQueue(t, local, name+"-requests", map[string]string{
+	now := &current{t, whole}
+	g := &Guard{t: now, local: local, home: home, Log: &localawstest.Buffer{}, Mail: localawstest.NewMailbox(now, local, name)}
+	g.DeadLetters = localawstest.NewQueue(now, local, name+"-dead-letters", nil)
+	g.Requests = localawstest.NewQueue(now, local, name+"-requests", map[string]string{
 		"RedrivePolicy": `{"deadLetterTargetArn":"` + g.DeadLetters.ARN + `","maxReceiveCount":"` + strconv.Itoa(maxReceives) + `"}`,
 	})
-	g.home = home
-	g.later = newLater(t, local, g.Requests, name+"-later")
-	config := filepath.Join(t.TempDir(), "ica.yaml")
+	g.later = newLater(now, local, g.Requests, name+"-later")
+	config := filepath.Join(now.TempDir(), "ica.yaml")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +112,7 @@ func (g *Guard) function(name, key, binary, config string) localaws.FunctionConf
 	})
 	return localaws.FunctionConfig{
 		Name: name, ARN: "arn:aws:lambda:" + localawstest.Region + ":" + g.local.Account() + ":function:" + name,
-		Binary: binary, Env: env, Timeout: 30 * time.Second, Log: localawstest.NewBuffer(g.t),
+		Binary: binary, Env: env, Timeout: 30 * time.Second, Log: g.Log,
 	}
 }
 
@@ -151,11 +186,16 @@ func (g *Guard) showAgain(b localaws.Batch) {
 // mostBatches is more than any number of messages of one case makes.
 const mostBatches = 300
 
-// Settle lets remediate work off the queue, and what comes later once there is nothing else, until nothing is left.
+// Settle lets remediate work off the queue, and what comes later once there is nothing else, until nothing is left. A process
+// does not notice that its time was skipped: what it remembers for seconds would be wrong, so it starts anew.
 func (g *Guard) Settle() {
 	g.t.Helper()
-	batches := 0
-	poller := g.Poller(g.Function, func(b localaws.Batch) { g.Batches = append(g.Batches, b) })
+	batches, before := 0, len(g.Calls())
+	poller := g.Poller(g.Function, func(b localaws.Batch) {
+		calls := g.Calls()
+		g.Batches = append(g.Batches, Batch{b, struck(calls[min(before, len(calls)):])})
+		before = len(calls)
+	})
 	for g.later.release(false); ; {
 		n, err := localaws.Drain(g.t.Context(), poller)
 		if err != nil {
@@ -164,10 +204,23 @@ func (g *Guard) Settle() {
 		if batches += n; batches > mostBatches {
 			g.t.Fatalf("messages come again for ever: %d batches", batches)
 		}
-		if !g.later.release(false) && n == 0 && !g.later.release(true) {
+		if g.later.release(false) || n > 0 {
+			continue
+		}
+		if !g.later.release(true) {
 			return
 		}
+		g.Function.Restart()
 	}
+}
+
+func struck(calls []localaws.Call) (kinds []localaws.Kind) {
+	for _, call := range calls {
+		if call.Fault != "" {
+			kinds = append(kinds, call.Fault)
+		}
+	}
+	return kinds
 }
 
 // Audit lets validate do its scheduled audit, asked for by this payload, and remediate what comes of it.

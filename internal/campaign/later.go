@@ -27,6 +27,7 @@ import (
 // left to do before.
 type later struct {
 	url              string
+	server           *httptest.Server
 	requests, beside *localawstest.Queue
 	ahead            atomic.Int64 // how far the time of the messages is ahead, in nanoseconds
 	waiting          []waiting
@@ -49,7 +50,7 @@ func newLater(t testing.TB, local *localaws.AWS, requests *localawstest.Queue, n
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }, // a cut connection stays one
 	})
 	t.Cleanup(server.Close)
-	l.url = server.URL
+	l.server, l.url = server, server.URL
 	return l
 }
 

@@ -12,8 +12,8 @@ type Options struct {
 	Full    bool    // every case instead, which takes hours
 	Steps   int     // of the random steps in all, of Seeds cases with seeds from Seed on, and nothing else
 	Seeds   int
-	Case    string // that case alone, once, with the seed as its own
-	Workers int    // cases side by side, each on a local AWS of its own
+	Case    string // that case alone, or all that begin so if it ends with *, once, with the seed as its own
+	Workers int    // cases side by side, each on a local AWS of its own; 0: as many as suit two cores
 }
 
 // Flags reads the options from the command line of the test, `-args -campaign.minutes 30`.
@@ -24,9 +24,20 @@ func Flags() *Options {
 	flag.BoolVar(&o.Full, "campaign.full", false, "run every case")
 	flag.IntVar(&o.Steps, "campaign.steps", 0, "take so many random steps in all, and nothing else")
 	flag.IntVar(&o.Seeds, "campaign.seeds", 20, "over so many seeds")
-	flag.StringVar(&o.Case, "campaign.case", "", "run this case alone, with the seed")
-	flag.IntVar(&o.Workers, "campaign.workers", 6, "cases side by side")
+	flag.StringVar(&o.Case, "campaign.case", "", "run this case alone, or with a * at the end all that begin so, with the seed")
+	flag.IntVar(&o.Workers, "campaign.workers", 0, "cases side by side; 0: as many as suit two cores")
 	return o
+}
+
+// workers: a soak mostly waits for remediate, which waits between two reads; of a sample, making a local AWS is a good part.
+func (o Options) workers() int {
+	switch {
+	case o.Workers > 0:
+		return o.Workers
+	case o.soaking():
+		return 8
+	}
+	return 3
 }
 
 // soaking tells a soak from the sample of `make test` and from one case.

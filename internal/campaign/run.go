@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,9 +21,8 @@ type Case[W any] struct {
 // Part is one part of the campaign.
 type Part[W any] struct {
 	Cases  []Case[W]
-	Kinds  []string // of faults that have to strike in a soak
+	Kinds  []string // of faults that have to strike in a soak, wherever they do
 	Sample int      // how many cases `make test` runs
-	Weight int      // how many cases a soak draws for one of another part; 0: one
 	Steps  bool     // its case takes random steps
 }
 
@@ -65,10 +65,10 @@ func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Pa
 	}
 	go func() {
 		defer close(drawn)
-		draw(t, o, parts, drawn)
+		draw(t, o, parts, tally, drawn)
 	}()
 	var workers sync.WaitGroup
-	for n := range o.Workers {
+	for n := range o.workers() {
 		workers.Go(func() {
 			t.Run(strconv.Itoa(n), func(t *testing.T) { work(t, o, fixture, drawn, Trial{Full: o.Full, Tally: tally}) })
 		})
@@ -89,7 +89,8 @@ func Run[W any](t *testing.T, o Options, fixture func(*testing.T) W, parts ...Pa
 // job is a case with its own seed.
 type job[W any] struct {
 	Case[W]
-	seed uint64
+	seed  uint64
+	kinds []string // of its part
 }
 
 // work runs cases until there are no more. The fixture is made with the first.
@@ -102,7 +103,7 @@ func work[W any](t *testing.T, o Options, fixture func(*testing.T) W, drawn <-ch
 	for j := first; open; j, open = <-drawn {
 		trial.Rand, trial.name, trial.seed, trial.more = seeded(j.seed), j.Name, j.seed, o.howMany()
 		well := t.Run(j.Name, func(t *testing.T) { j.Run(t, w, trial) })
-		trial.Tally.ended(well)
+		trial.Tally.ended(j.kinds, well)
 		if well {
 			continue
 		}
@@ -113,40 +114,55 @@ func work[W any](t *testing.T, o Options, fixture func(*testing.T) W, drawn <-ch
 	}
 }
 
-// draw chooses the cases.
-func draw[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) {
-	random := seeded(o.Seed)
+// draw chooses the cases. Which ones a part has is the seed's; a soak draws from the part with the rarest kind of fault, so
+// how many is a matter of what struck.
+func draw[W any](t *testing.T, o Options, parts []Part[W], tally *Tally, drawn chan<- job[W]) {
 	switch {
 	case o.Case != "":
-		one(t, o, parts, drawn)
+		named(t, o, parts, drawn)
 	case o.Steps > 0:
 		for _, part := range parts {
 			for n := range o.Seeds {
-				drawn <- job[W]{part.Cases[0], o.Seed + uint64(n)}
+				drawn <- job[W]{part.Cases[0], o.Seed + uint64(n), part.Kinds}
 			}
 		}
 	case o.Full:
 		for _, part := range parts {
 			for _, c := range part.Cases {
-				drawn <- job[W]{c, o.Seed}
+				drawn <- job[W]{c, o.Seed, part.Kinds}
 			}
 		}
 	case o.Minutes > 0:
+		next := drawers(o.Seed, parts)
 		for end := time.Now().Add(time.Duration(o.Minutes * float64(time.Minute))); time.Now().Before(end); {
-			for _, part := range parts {
-				for range max(1, part.Weight) {
-					drawn <- job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64()}
-				}
-			}
+			drawn <- next[tally.rarest(kindsOf(parts))]()
 		}
 	default:
-		for _, part := range parts {
-			random := seeded(o.Seed) // parts with the same ways try the same ones, and share what is known of them
+		next := drawers(o.Seed, parts)
+		for i, part := range parts {
 			for range part.Sample {
-				drawn <- job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64()}
+				drawn <- next[i]()
 			}
 		}
 	}
+}
+
+// drawers draw from one part each. Parts with the same cases draw the same ones, and share what is known of them.
+func drawers[W any](seed uint64, parts []Part[W]) (next []func() job[W]) {
+	for _, part := range parts {
+		random := seeded(seed)
+		next = append(next, func() job[W] {
+			return job[W]{part.Cases[random.IntN(len(part.Cases))], random.Uint64(), part.Kinds}
+		})
+	}
+	return next
+}
+
+func kindsOf[W any](parts []Part[W]) (kinds [][]string) {
+	for _, part := range parts {
+		kinds = append(kinds, part.Kinds)
+	}
+	return kinds
 }
 
 // seeded draws the same again for the same seed.
@@ -154,13 +170,15 @@ func seeded(seed uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // nothing here is a secret
 }
 
-func one[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) {
+// named draws the case of that name, or all that begin so.
+func named[W any](t *testing.T, o Options, parts []Part[W], drawn chan<- job[W]) {
+	start, all := strings.CutSuffix(o.Case, "*")
 	found := false
 	for _, part := range parts {
 		for _, c := range part.Cases {
-			if c.Name == o.Case {
+			if c.Name == o.Case || all && strings.HasPrefix(c.Name, start) {
 				found = true
-				drawn <- job[W]{c, o.Seed}
+				drawn <- job[W]{c, o.Seed, part.Kinds}
 			}
 		}
 	}

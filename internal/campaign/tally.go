@@ -16,14 +16,28 @@ type Count struct {
 	Restores    int // restores that people were told of
 	Alerts      int // messages to people that ask for something
 	DeadLetters int
-	// Changes by how often people were told of them.
-	Untold, Once, Twice int
+	// Changes by how often people were told of them: not, only in the summary of an audit, once or more often by themselves.
+	Untold, Summed, Once, Twice int
+}
+
+// Told counts a change of which people were told so often by itself, or in a summary. most is how often is once.
+func (c *Count) Told(times, most int, summed bool) {
+	switch {
+	case times == 0 && !summed:
+		c.Untold++
+	case times == 0:
+		c.Summed++
+	case times <= most:
+		c.Once++
+	default:
+		c.Twice++
+	}
 }
 
 func (c Count) plus(o Count) Count {
 	return Count{
 		c.Strikes + o.Strikes, c.Steps + o.Steps, c.Restores + o.Restores, c.Alerts + o.Alerts, c.DeadLetters + o.DeadLetters,
-		c.Untold + o.Untold, c.Once + o.Once, c.Twice + o.Twice,
+		c.Untold + o.Untold, c.Summed + o.Summed, c.Once + o.Once, c.Twice + o.Twice,
 	}
 }
 
@@ -34,6 +48,8 @@ type Tally struct {
 	cases  int
 	failed int
 	untold []string // cases with a change that nobody was told of
+	// underWay and done are how many cases of a part are worked on and have ended, by its first kind.
+	underWay, done map[string]int
 }
 
 // Add adds to what came of one kind of fault.
@@ -53,9 +69,41 @@ func (t *Tally) Untold(trial Trial) {
 	t.untold = append(t.untold, trial.String())
 }
 
-func (t *Tally) ended(well bool) {
+// rarest is the part that is drawn from next: that with the kind which struck least. A case that is under way counts for
+// what those before it brought.
+func (t *Tally) rarest(parts [][]string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	least, most := 0, -1.0
+	for i, kinds := range parts {
+		strikes, cases := t.least(kinds), float64(max(1, t.done[kinds[0]]))
+		if strikes += float64(t.underWay[kinds[0]]) * max(1, strikes/cases); most < 0 || strikes < most {
+			least, most = i, strikes
+		}
+	}
+	if t.underWay == nil {
+		t.underWay, t.done = map[string]int{}, map[string]int{}
+	}
+	t.underWay[parts[least][0]]++
+	return least
+}
+
+func (t *Tally) least(kinds []string) float64 {
+	least := t.byKind[kinds[0]].Strikes
+	for _, kind := range kinds {
+		least = min(least, t.byKind[kind].Strikes)
+	}
+	return float64(least)
+}
+
+// ended counts a case of the part with these kinds.
+func (t *Tally) ended(kinds []string, well bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.underWay[kinds[0]] > 0 {
+		t.underWay[kinds[0]]--
+		t.done[kinds[0]]++
+	}
 	t.cases++
 	if !well {
 		t.failed++
@@ -69,7 +117,7 @@ func (t *Tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d cases, %d failed\n", t.cases, t.failed)
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "fault\tstrikes\tsteps\trestores\talerts\tdead letters\tuntold\ttold once\ttold twice\t")
+	fmt.Fprintln(table, "fault\tstrikes\tsteps\trestores\talerts\tdead letters\tuntold\tin a summary\ttold once\ttold twice\t")
 	var all Count
 	for _, kind := range slices.Sorted(maps.Keys(t.byKind)) {
 		all = all.plus(t.byKind[kind])
@@ -84,8 +132,8 @@ func (t *Tally) String() string {
 }
 
 func line(table *tabwriter.Writer, kind string, c Count) {
-	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", kind, c.Strikes, c.Steps, c.Restores, c.Alerts, c.DeadLetters,
-		c.Untold, c.Once, c.Twice)
+	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", kind, c.Strikes, c.Steps, c.Restores, c.Alerts, c.DeadLetters,
+		c.Untold, c.Summed, c.Once, c.Twice)
 }
 
 // below are the kinds of faults that struck less often.

@@ -14,23 +14,23 @@ type Change struct {
 	Setting, Resource string   // that it is about
 }
 
-// Told is how often people were told the same of a change: by the id of one of its events or, where an audit found it, by
-// setting and resource alone. What an audit sums up counts where nothing else tells of it.
+// Told is how often people were told the same of a change by itself: by the id of one of its events or, where an audit found
+// it, by setting and resource alone.
 func (c Change) Told(mails []localawstest.Mail) int {
-	told, summed := map[string]int{}, 0
+	told := map[string]int{"": 0}
 	for _, m := range mails {
-		status := m.MessageAttributes["status"].Value
-		switch {
-		case status == "summary":
-			summed = max(summed, summarised(m.Message, c))
-		case m.MessageAttributes["setting"].Value == c.Setting && strings.Contains(m.Message, c.Resource+"\n") && c.isIn(m.Message):
-			told[status]++
+		if m.MessageAttributes["setting"].Value == c.Setting && strings.Contains(m.Message, c.Resource+"\n") && c.isIn(m.Message) {
+			told[m.MessageAttributes["status"].Value]++
 		}
 	}
-	if len(told) == 0 {
-		return summed
-	}
 	return slices.Max(slices.Collect(maps.Values(told)))
+}
+
+// Summed reports whether the summary of an audit tells of it.
+func (c Change) Summed(mails []localawstest.Mail) bool {
+	return slices.ContainsFunc(mails, func(m localawstest.Mail) bool {
+		return m.MessageAttributes["status"].Value == "summary" && summarised(m.Message, c)
+	})
 }
 
 // isIn: what an audit found names no event.
@@ -39,14 +39,11 @@ func (c Change) isIn(text string) bool {
 		slices.ContainsFunc(c.Events, func(id string) bool { return strings.Contains(text, id) })
 }
 
-// summarised is 1 where a summary's text about the setting stands under its table, as it does for what is not in sync.
-func summarised(text string, c Change) int {
-	for _, paragraph := range strings.Split(text, "\n\n") {
-		if strings.Contains(paragraph, "resource  "+c.Resource+"\n") {
-			return 1
-		}
-	}
-	return 0
+// summarised: a summary's text about a setting stands under its table, as it does for what is not in sync.
+func summarised(text string, c Change) bool {
+	return slices.ContainsFunc(strings.Split(text, "\n\n"), func(paragraph string) bool {
+		return strings.Contains(paragraph, "resource  "+c.Resource+"\n")
+	})
 }
 
 // Restores and Alerts are how many messages tell so.

@@ -114,9 +114,9 @@ func FuzzStackEvent(f *testing.F) {
 			}
 			return
 		}
-		checkPlain(t, e.Stack)
-		checkPlain(t, e.Region)
-		checkPlain(t, e.Status)
+		for _, text := range []string{e.Account, e.Region, e.Stack, e.Status} {
+			checkPlain(t, text)
+		}
 		if strings.Contains(e.Stack, "/") || strings.Contains(e.Region, ":") {
 			t.Errorf("%+v", e)
 		}

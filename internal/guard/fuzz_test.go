@@ -3,6 +3,7 @@ package guard
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,10 +34,13 @@ func FuzzMessage(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
-	large := strings.Repeat("<", 1000)
-	event := `{"eventId":"` + large + `","event":"` + large + `","actor":{"arn":"` + large + `","issuer":"` + large + `","from":"` + large + `"}}`
-	f.Add([]byte(`{"icaguard":"request","request":{"backup":"` + strings.Repeat("b", 1<<20) + `","events":[` +
-		strings.Repeat(event+",", 49) + event + `]}}`))
+	large := strings.Repeat("<", 1000) // JSON writes each with six bytes
+	var events []string
+	for i := range maxAlertEvents + maxEvents {
+		events = append(events, fmt.Sprintf(`{"eventId":"%d","event":"DeleteKey","actor":{"arn":%q,"issuer":%[2]q,"from":%[2]q}}`, i, large))
+	}
+	f.Add([]byte(`{"icaguard":"request","request":{"backup":"` + strings.Repeat("b", 1<<20) + `","events":[` + strings.Join(events, ",") + `]}}`))
+	row := Row{Triggers: []Trigger{{Events: []string{"DeleteKey"}, AlwaysAlert: true}}}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := ParseMessage(body)
 		if err != nil {
@@ -49,7 +53,7 @@ func FuzzMessage(f *testing.F) {
 		case Request:
 			checkBounds(t, m)
 			checkReadBack(t, m)
-			m.Resource, m.Setting, m.Settings, m.Events = "arn:aws:s3:::b", "bucket-cors", nil, Row{}.carried(m.Events) // as a job has it
+			m.Resource, m.Setting, m.Settings, m.Events = "arn:aws:s3:::b", "bucket-cors", nil, row.carried(m.Events) // as a job has it
 			checkNext(t, m)
 		case NoticeKey, Audited:
 			checkReadBack(t, m)
@@ -143,11 +147,12 @@ func checkNext(t *testing.T, r Request) {
 	}
 }
 
-// FuzzMerge: coalescing requests keeps every event, never makes more attempts than either had, and is the same whichever
-// comes first.
+// FuzzMerge: coalescing requests keeps every event and the longest wait, never makes more attempts than either had, and is
+// the same whichever comes first.
 func FuzzMerge(f *testing.F) {
 	f.Add([]byte(`{"attempt":3,"events":[{"eventId":"1"}]}`), []byte(`{"attempt":1,"events":[{"eventId":"2","time":"2026-01-15T09:12:33Z"}]}`))
 	f.Add([]byte(`{"foundByAudit":true,"backup":"1"}`), []byte(`{"deferredSince":"2026-01-15T09:12:33Z","deferralReported":true,"gateTries":2}`))
+	f.Add([]byte(`{"deferredSince":"2026-01-15T09:12:34Z","backup":"2"}`), []byte(`{"deferredSince":"2026-01-15T09:12:33Z","backup":"3"}`))
 	f.Fuzz(func(t *testing.T, one, other []byte) {
 		a, errA := parseRequest(one)
 		b, errB := parseRequest(other)
@@ -157,7 +162,8 @@ func FuzzMerge(f *testing.F) {
 		a.Messages, b.Messages = []string{"a"}, []string{"b"}
 		ab, ba := a.merge(b), b.merge(a)
 		if len(ab.Messages) != 2 || ab.Attempt != ba.Attempt || ab.Backup != ba.Backup || !ab.DeferredSince.Equal(ba.DeferredSince) ||
-			ab.GateTries != ba.GateTries || ab.FoundByAudit != ba.FoundByAudit || len(ab.Events) != len(ba.Events) {
+			ab.GateTries != ba.GateTries || ab.FoundByAudit != ba.FoundByAudit || ab.DeferralReported != ba.DeferralReported ||
+			len(ab.Events) != len(ba.Events) {
 			t.Errorf("%+v\n%+v", ab, ba)
 		}
 		for _, e := range append(append([]Event{}, a.Events...), b.Events...) {
@@ -171,6 +177,10 @@ func FuzzMerge(f *testing.F) {
 		}
 		if ab.Attempt > max(a.Attempt, b.Attempt) {
 			t.Errorf("%d attempts of %d and %d", ab.Attempt, a.Attempt, b.Attempt)
+		}
+		since := func(r Request) bool { return !r.DeferredSince.IsZero() && r.DeferredSince.Before(ab.DeferredSince) }
+		if since(a) || since(b) || ab.GateTries != max(a.GateTries, b.GateTries) {
+			t.Errorf("it waits anew: %+v of %+v and %+v", ab, a, b)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzParse: a file is refused with a reason at a place for each fault, each on one line, or it describes storages whose
-// documents AWS can be given. No text of it shows the session-name prefix that stands in the file.
+// documents AWS can be given.
 func FuzzParse(f *testing.F) {
 	for _, tc := range append(bad(), badExceptions()...) {
 		f.Add([]byte(tc.text))

@@ -198,7 +198,8 @@ func (p permission) asked(call request, who Identity, function string) authz.Cal
 	return c
 }
 
-// accountOf is whose a resource is. ARNs of buckets do not tell; all that there are here are the account's.
+// accountOf is whose a resource is. ARNs of buckets do not tell: they count as the account's, and a stranger's bucket
+// refuses by itself.
 func accountOf(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) < 6 || parts[4] == "" {

@@ -150,6 +150,13 @@ func (f *Function) Kill() {
 	}
 }
 
+// Restart ends the function's process, between two invocations: the next start is cold.
+func (f *Function) Restart() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stop()
+}
+
 // unhandled is what AWS calls every error of a custom runtime's function.
 const unhandled = "Unhandled"
 

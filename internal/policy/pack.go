@@ -2,9 +2,12 @@ package policy
 
 import "slices"
 
+// MostManaged is IAM's limit for a managed policy, in characters without white space.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+const MostManaged = 6144
+
 // Pack spreads statements over policies of at most so many characters each, by the policy's number, without white space as
 // IAM counts them. A statement that does not fit is cut between its resources; one that alone is too long stands alone.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func Pack(statements []Statement, most func(number int) int) [][]Statement {
 	policies := [][]Statement{nil}
 	for _, s := range statements {

@@ -11,10 +11,6 @@ import (
 	"github.com/icaguard/icaguard/internal/policy"
 )
 
-// mostManaged is IAM's limit for a managed policy, in characters without white space
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
-const mostManaged = 6144
-
 // ReadingCommands are those that run with what reader-policy allows. Some ask AWS for nothing but who they are, which needs
 // no permission: render, regions.
 func ReadingCommands() []string {
@@ -37,7 +33,7 @@ func readerDocuments(r Request) []policy.Document {
 		},
 	))
 	var documents []policy.Document
-	for _, packed := range policy.Pack(statements, func(int) int { return mostManaged }) {
+	for _, packed := range policy.Pack(statements, func(int) int { return policy.MostManaged }) {
 		documents = append(documents, policy.New(packed...))
 	}
 	return documents

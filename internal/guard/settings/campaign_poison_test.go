@@ -2,7 +2,6 @@ package settings
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,28 +23,27 @@ type poison struct {
 	bodies func(g *guarded, good string) []string
 }
 
-// poisonPart has messages of each kind of poison in batches of good ones, which must be worked off as if they were alone.
-func poisonPart() campaign.Part[*fixture] {
-	const poisoned, batches = "poison: ", 4
-	part := campaign.Part[*fixture]{Sample: 2}
+// poisonParts have messages of each kind of poison in batches of good ones, which must be worked off as if they were alone.
+func poisonParts(o campaign.Options) (parts []campaign.Part[*fixture]) {
+	const poisoned = "poison: "
 	for _, p := range append(poisonTexts(), poisonEvents()...) {
-		part.Kinds = append(part.Kinds, poisoned+p.name)
-		part.Cases = append(part.Cases, campaign.Case[*fixture]{
-			Name: poisoned + p.name,
-			Run: func(t *testing.T, s *fixture, trial campaign.Trial) {
-				g := newGuarded(t, s, variant{})
-				whole := g.foreignParts()
-				for range batches {
-					trial.Tally.Add(poisoned+p.name, g.poisoned(p, whole, trial))
-				}
-			},
+		kind := poisoned + p.name
+		run := func(t *testing.T, s *fixture, trial campaign.Trial) {
+			g := newGuarded(t, s, variant{})
+			defer g.leave("")
+			for range o.StepsOfSeed(1) {
+				trial.Tally.Add(kind, g.poisoned(p, trial))
+			}
+		}
+		parts = append(parts, campaign.Part[*fixture]{
+			Kinds: []string{kind}, Sample: 1, Cases: []campaign.Case[*fixture]{{Name: kind, Run: run}},
 		})
 	}
-	return part
+	return parts
 }
 
 // poisoned breaks two settings and lets remediate have the events among poison, in one batch.
-func (g *guarded) poisoned(p poison, whole foreign.Parts, trial campaign.Trial) campaign.Count {
+func (g *guarded) poisoned(p poison, trial campaign.Trial) campaign.Count {
 	g.t.Helper()
 	g.putCORS(foreignRule())
 	cors := g.change(testCase{setting: "bucket-cors"}, g.local.received())
@@ -53,7 +51,10 @@ func (g *guarded) poisoned(p poison, whole foreign.Parts, trial campaign.Trial) 
 	session := g.change(testCase{setting: "role-session-duration"}, g.local.received())
 	good := []string{text(cors.events[0]), text(session.events[0])}
 	bad := p.bodies(g, good[trial.IntN(2)])
-	bodies := append(slices.Clone(good), bad[:min(len(bad), 8)]...)
+	bodies := slices.Clone(good)
+	for i := range 8 { // as many as SQS has in a batch beside the good ones
+		bodies = append(bodies, bad[i%len(bad)])
+	}
 	trial.Shuffle(len(bodies), func(i, j int) { bodies[i], bodies[j] = bodies[j], bodies[i] })
 	logged := len(g.logged()) - 1
 	failed := g.batch(g.Requests.ARN, bodies)
@@ -66,20 +67,15 @@ func (g *guarded) poisoned(p poison, whole foreign.Parts, trial campaign.Trial) 
 	mails, dead := g.Mail.Take(), g.Dead()
 	g.checkPoison(bodies, good, said, dead)
 	now := g.foreignParts()
-	for _, broken := range append(foreign.Broken(whole, now, g.foreignOurs()), foreign.Lost(whole, now, g.foreignOurs())...) {
+	for _, broken := range append(foreign.Broken(g.parts, now, g.foreignOurs()), foreign.Lost(g.parts, now, g.foreignOurs())...) {
 		g.t.Errorf("not as before: %s", broken)
 	}
 	count := campaign.Count{Strikes: len(bodies) - len(good), Steps: 2, DeadLetters: len(dead)}
 	count.Restores, count.Alerts = campaign.Restores(mails), campaign.Alerts(mails)
 	for _, made := range []change{cors, session} {
-		switch made.Told(mails) {
-		case 0:
+		told := made.Told(mails)
+		if count.Told(told, 1, false); told == 0 {
 			g.t.Errorf("nobody was told that %s was restored: %+v", made.Setting, mails)
-			count.Untold++
-		case 1:
-			count.Once++
-		default:
-			count.Twice++
 		}
 	}
 	return count
@@ -130,7 +126,7 @@ func (g *guarded) batch(arn string, bodies []string) (failed []string) {
 const notUTF8 = "NOT-UTF-8"
 
 func (g *guarded) logged() []string {
-	return strings.Split(fmt.Sprint(g.Remediate.Log), "\n")
+	return strings.Split(g.Log.String(), "\n")
 }
 
 // ignored are how many lines since so many say that something was ignored. A process's output may come after its answer.
@@ -208,7 +204,7 @@ func poisonEvents() []poison {
 		}
 	}
 	return []poison{
-		{"huge", func(_ *guarded, good string) []string {
+		{"huge", func(*guarded, string) []string {
 			long := strings.Repeat("x", 250_000)
 			return []string{
 				`{"detail":{"eventSource":"s3.amazonaws.com","eventName":"` + long + `"}}`, `{"icaguard":"` + long + `"}`, long,
@@ -234,7 +230,8 @@ func poisonEvents() []poison {
 			[]string{`"detail":`, `"icaguard":"notice","notice":{"key":"a"},"icaguard":"look","detail":`},
 		)},
 		{"stack events", func(*guarded, string) (all []string) {
-			for _, stack := range []string{"somebodys", "icaguard-guard/x", "", "arn:aws:cloudformation:us-east-1:999999999999:stack/icaguard-guard/x"} {
+			const others = "arn:aws:cloudformation:us-east-1:999999999999:stack/icaguard-guard/x"
+			for _, stack := range []string{"somebodys", "icaguard-guard/x", "", others} {
 				all = append(all, `{"detail-type":"CloudFormation Stack Status Change","source":"aws.cloudformation","detail":{"stack-id":"`+stack+
 					`","status-details":{"status":"UPDATE_COMPLETE"}}}`)
 			}

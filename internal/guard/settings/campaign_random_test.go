@@ -2,12 +2,11 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/icaguard/icaguard/internal/campaign"
 	"github.com/icaguard/icaguard/internal/campaign/foreign"
@@ -65,9 +64,7 @@ type five struct {
 // since is what happened since the last audit.
 type since struct {
 	changes []change
-	kills   int  // batches that an injected kill ended
 	stale   bool // reads are stale: then every event comes, and in time
-	batches int  // that were checked
 }
 
 // member is one of the storages.
@@ -84,6 +81,36 @@ type member struct {
 	// open are the settings that were changed so that ICA's parts may rightly be others than they were made.
 	open  map[string]bool
 	steps int // changes since the last audit
+
+	others map[string]bool // resources of the other storages
+	read   foreign.Parts   // that were read last
+	readAt int             // how many writes there were then
+}
+
+// now are the storage's parts. They are read again only where somebody wrote since: all writes pass the recorder.
+func (m *member) now() foreign.Parts {
+	m.t.Helper()
+	if writes := m.written(); m.read == nil || m.readAt != writes {
+		m.read, m.readAt = m.foreignParts(), writes
+	}
+	return maps.Clone(m.read)
+}
+
+// written is how many calls wrote since the recorder's calls were reset, but for those on other storages alone.
+func (m *member) written() int {
+	own, writes := m.resources(), 0
+	for _, call := range m.local.Recorder().Calls() {
+		if call.Done && !reading.MatchString(call.Operation) && (slices.Contains(own, call.Resource) || !m.others[call.Resource]) {
+			writes++
+		}
+	}
+	return writes
+}
+
+// resources are the storage's, as calls name them.
+func (m *member) resources() []string {
+	n := m.foreignNames()
+	return append([]string{n.Bucket, n.Role, n.Policy, n.Provider}, n.Keys...)
 }
 
 func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
@@ -108,6 +135,14 @@ func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
 	}}
 	f.make(t, s)
 	f.guarded = s.guard(t, f.members[0].env)
+	for _, m := range f.members {
+		m.others = map[string]bool{}
+		for _, other := range f.members {
+			for _, resource := range other.resources() {
+				m.others[resource] = true
+			}
+		}
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s\n%s", trial, strings.Join(f.log, "\n"))
@@ -122,7 +157,7 @@ func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
 	f.audit()
 	f.Mail.Take()
 	for _, m := range f.members {
-		m.whole, m.parts, m.saved, m.open = m.foreignParts(), m.foreignParts(), m.save(), map[string]bool{}
+		m.whole, m.parts, m.saved, m.open = m.now(), m.now(), m.save(), map[string]bool{}
 	}
 	return f
 }
@@ -152,10 +187,13 @@ func (f *five) make(t *testing.T, s *fixture) {
 		}
 		m.ours = m.foreignOurs()
 	}
-	for _, o := range f.members[0].handle(guard.Request{}) {
-		if o.Status != guard.InSync && o.Status != guard.Restored {
-			t.Fatalf("a new storage is not as ICA needs it: %+v", o)
-		}
+	unfit := func(o guard.Outcome) bool { return o.Status != guard.InSync && o.Status != guard.Restored }
+	outcomes := f.members[0].handle(guard.Request{})
+	if slices.ContainsFunc(outcomes, unfit) { // moto fails now and then where several calls come at once
+		outcomes = f.members[0].handle(guard.Request{})
+	}
+	if i := slices.IndexFunc(outcomes, unfit); i >= 0 {
+		t.Fatalf("a new storage is not as ICA needs it: %+v", outcomes[i])
 	}
 }
 
@@ -181,16 +219,20 @@ func (w *env) attempt(do func(*env)) (err error) {
 // round is some steps, of which icaguard hears by and by, then an audit, and what must hold after it.
 func (f *five) round() {
 	f.t.Helper()
-	f.since = since{stale: f.trial.IntN(5) == 0, batches: len(f.Batches)}
-	f.local.Recorder().ResetCalls()
+	f.since = since{stale: f.trial.IntN(5) == 0}
+	f.Batches = nil
 	for _, m := range f.members {
-		m.steps = 0
+		if m.steps = 0; m.written() != m.readAt {
+			m.read = nil
+		}
+		m.readAt = 0
 	}
+	f.local.Recorder().ResetCalls()
 	fresh := func() {}
 	if f.since.stale {
 		fresh = f.readStale()
 	}
-	for range 2 + f.trial.IntN(4) {
+	for range 4 + f.trial.IntN(6) {
 		f.step()
 		if f.trial.IntN(3) == 0 {
 			f.hear(false)
@@ -228,7 +270,7 @@ func (f *five) step() {
 	}
 	for _, other := range f.members {
 		if other == m || other.storage.Role.Name == m.storage.Role.Name {
-			other.parts = other.foreignParts()
+			other.parts = other.now()
 		}
 	}
 	for _, other := range f.members { // all have one provider
@@ -262,7 +304,7 @@ func (f *five) breakOne(m *member) {
 	if len(events) == 0 {
 		return
 	}
-	if c.want != guard.Restored || !m.takes(c) {
+	if c.want != guard.Restored || c.check != nil || !m.takes(c) { // as where ICA's prefix is another one from now on
 		m.open[c.setting] = true
 	}
 	if err == nil && (c.want == guard.Restored || c.want == guard.ActionRequired) {
@@ -280,20 +322,22 @@ func (m *member) plays(c testCase) bool {
 
 // takes reports whether what the case expects is expected of this storage, too.
 func (m *member) takes(c testCase) bool {
-	in := func(whole, part string) bool { return strings.Contains(whole, part) }
+	in := strings.Contains
 	v, s := m.variant, c.variant
 	return in(v.bucket, s.bucket) && in(v.role, s.role) && in(v.storage, s.storage) &&
 		(s != variant{} || !slices.Contains(m.special, c.setting))
 }
 
-// leftOut are the ways that cannot be played here, and why.
+// Why a way cannot be played where the real functions guard (engine, file), or one of several storages is broken.
+const (
+	account = "all storages share the account"
+	taken   = "only the other account or region can give the name back"
+	engine  = "it asks the test's own engine, which guards nothing here"
+	file    = "it changes what the test takes for ica.yaml, which the functions have read"
+)
+
+// leftOut are the ways that cannot be played with five storages, and why.
 func leftOut() map[string]string {
-	const (
-		account = "all storages share the account"
-		taken   = "only the other account or region can give the name back"
-		engine  = "it asks the test's own engine, which guards nothing here"
-		file    = "it changes what the test takes for ica.yaml, which the functions have read"
-	)
 	return map[string]string{
 		"bucket/created in another region":                                                                taken,
 		"bucket/deleted and taken by a stranger":                                                          taken,
@@ -344,9 +388,6 @@ func (f *five) hear(last bool) {
 		if call.Fault != "" {
 			f.strike(call.Fault)
 		}
-		if call.Fault == localaws.Killed {
-			f.since.kills++
-		}
 	}
 	if last {
 		f.deliver(f.local.received())
@@ -362,10 +403,9 @@ func (f *five) strike(kind localaws.Kind) {
 func (f *five) injectOne() (remove func()) {
 	kinds := append(slices.DeleteFunc(randomFaults(), func(k localaws.Kind) bool { return k == localaws.Stale }), localaws.Killed)
 	fault := localaws.Fault{Kind: kinds[f.trial.IntN(len(kinds))], Skip: f.trial.IntN(12), Times: 1 + f.trial.IntN(3)}
-	switch fault.Kind {
-	case localaws.Killed:
+	if fault.Kind == localaws.Killed {
 		fault.Times = 1
-	case localaws.Slow:
+	} else if fault.Kind == localaws.Slow {
 		fault.Delay = time.Duration(f.trial.IntN(1500)) * time.Millisecond
 	}
 	f.note("fault: %s after %d calls, %d times", fault.Kind, fault.Skip, fault.Times)
@@ -401,7 +441,7 @@ func (f *five) onTheirWay(last bool) []localaws.Envelope {
 func (f *five) expectForeignKept() {
 	f.t.Helper()
 	for _, m := range f.members {
-		for _, lost := range foreign.Lost(m.parts, m.foreignParts(), m.ours) {
+		for _, lost := range foreign.Lost(m.parts, m.now(), m.ours) {
 			f.t.Errorf("%s: a part of others: %s", m.storage.Name, lost)
 		}
 	}
@@ -420,36 +460,13 @@ func (f *five) check() {
 		f.checkBaseline(m, mails)
 	}
 	f.checkWrites()
-	f.checkCrashes()
-	for _, letter := range dead {
-		f.t.Errorf("a dead letter that nothing explains: %q %s", aws.ToString(letter.MessageAttributes["reason"].StringValue),
-			aws.ToString(letter.Body))
-	}
+	f.checkBatches()
+	f.checkLetters(dead)
 	for _, made := range f.since.changes {
-		switch told := made.Told(mails); told {
-		case 0:
-			count.Untold++
-		case 1:
-			count.Once++
-		default:
-			count.Twice++
-		}
+		count.Told(made.Told(mails), 1, made.Summed(mails))
 	}
 	f.trial.Tally.Add("random steps", count)
 	f.recover(mails)
-}
-
-// checkCrashes: no process ended but by an injected kill.
-func (f *five) checkCrashes() {
-	f.t.Helper()
-	failed := 0
-	for _, batch := range f.Batches[f.since.batches:] {
-		if batch.Result.FunctionError != "" {
-			if failed++; failed > f.since.kills {
-				f.t.Errorf("a process of remediate ended: %s", batch.Result.Payload)
-			}
-		}
-	}
 }
 
 // checkWrites: nothing was written more often than somebody changed something of the storage. A write whose answer was
@@ -457,9 +474,7 @@ func (f *five) checkCrashes() {
 func (f *five) checkWrites() {
 	f.t.Helper()
 	for _, m := range f.members {
-		of := slices.Concat([]string{m.storage.Bucket.Name, m.storage.Role.Name, m.storage.Role.Policy.ARN, m.storage.Provider.ARN},
-			m.foreignNames().Keys)
-		wrote, changes := map[string]int{}, f.stepsOn(m)
+		of, wrote, changes := m.resources(), map[string]int{}, f.stepsOn(m)
 		for _, call := range f.local.Recorder().Calls() {
 			if !call.Done || reading.MatchString(call.Operation) || !slices.Contains(of, call.Resource) {
 				continue
@@ -507,13 +522,25 @@ func settingOf(document string) string {
 // way that need not be undone, the setting's own comparison is asked.
 func (f *five) checkBaseline(m *member, mails []localawstest.Mail) {
 	f.t.Helper()
-	for _, broken := range foreign.Broken(m.whole, m.foreignParts(), m.ours) {
+	for _, broken := range foreign.Broken(m.whole, m.now(), m.ours) {
 		id := settingOf(broken)
-		if id == "" || m.told(mails, id) || m.open[id] && m.inSync(id) || id == "permission-policy" && m.open["bucket-versioning"] {
+		if id == "" || m.told(mails, id) || f.isOpen(m, id) && m.inSync(id) {
 			continue
 		}
 		f.t.Errorf("%s: %s is not as it was made, and nobody knows: %s", m.storage.Name, id, broken)
 	}
+}
+
+// isOpen reports whether the setting may rightly be another than it was made, for the storage or one that shares what it is
+// about. What a permission policy grants follows the versioning of each of its role's buckets.
+func (f *five) isOpen(m *member, id string) bool {
+	for _, other := range f.members {
+		shares := other.storage.Role.Name == m.storage.Role.Name || id == "oidc-provider"
+		if shares && (other.open[id] || id == "permission-policy" && other.open["bucket-versioning"]) {
+			return true
+		}
+	}
+	return false
 }
 
 // told reports whether people were asked for something about the setting, or about what it stands on.
@@ -526,7 +553,7 @@ func (m *member) told(mails []localawstest.Mail, id string) bool {
 		if resource == "" || setting.ID != id && setting.ID != "bucket" && setting.ID != "role" {
 			continue
 		}
-		if (campaign.Change{Setting: setting.ID, Resource: resource}).Told(asked) > 0 {
+		if c := (campaign.Change{Setting: setting.ID, Resource: resource}); c.Told(asked) > 0 || c.Summed(asked) {
 			return true
 		}
 	}
@@ -566,11 +593,13 @@ func (f *five) recover(mails []localawstest.Mail) {
 		return
 	}
 	f.note("people repaired %d storages", len(again))
-	f.deliver(append(f.pending, f.local.received()...))
+	if events := append(f.pending, f.local.received()...); f.trial.IntN(4) == 0 { // or the next audit finds it well
+		f.deliver(events)
+	}
 	f.pending = nil
 	f.Mail.Take()
 	for _, m := range f.members {
-		m.parts = m.foreignParts()
+		m.parts = m.now()
 		if !slices.Contains(again, m) {
 			continue
 		}

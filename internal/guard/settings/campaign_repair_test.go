@@ -75,6 +75,11 @@ func (s saved) put(w *env) {
 			Url: &w.storage.Provider.URL, ClientIDList: s.audiences,
 		}))
 	})
+	for _, audience := range s.audiences {
+		w.must(w.iam.AddClientIDToOpenIDConnectProvider(w.t.Context(), &iam.AddClientIDToOpenIDConnectProviderInput{
+			OpenIDConnectProviderArn: &w.storage.Provider.ARN, ClientID: &audience,
+		}))
+	}
 	s.putRole(w)
 	s.putBucket(w)
 	if w.storage.Key != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/icaguard/icaguard/internal/campaign"
@@ -26,51 +28,109 @@ var options = campaign.Flags() //nolint:gochecknoglobals // flags are read befor
 // TestCampaign breaks storages under faults while the real functions guard them.
 func TestCampaign(t *testing.T) {
 	binaries, references := campaign.Build(t), &references{byCase: map[string]*reference{}}
-	fixture := func(t *testing.T) *fixture {
+	furnished := func(t *testing.T) *fixture {
 		t.Helper()
-		s := &fixture{binaries: binaries, references: references}
+		s := &fixture{campaign: &inCampaign{worker: t, binaries: binaries, references: references, whole: map[variant]*guarded{}}}
 		s.furnish(t, localawstest.Start(t))
 		return s
 	}
-	campaign.Run(t, *options, fixture, killPart(), stalePart(), droppedPart(), faultPart(), randomPart(*options),
-		racePart(), poisonPart())
+	campaign.Run(t, *options, furnished, slices.Concat(
+		[]campaign.Part[*fixture]{randomPart(*options), killPart()}, // what takes longest comes first
+		staleParts(), []campaign.Part[*fixture]{droppedPart()}, faultParts(), []campaign.Part[*fixture]{racePart()},
+		poisonParts(*options),
+	)...)
+}
+
+// inCampaign is what a worker's fixture has besides.
+type inCampaign struct {
+	worker     *testing.T
+	home       bool // icaguard's own resources are made
+	binaries   campaign.Binaries
+	references *references
+	// whole are envs that a case left as it found them: making one takes hundreds of calls.
+	whole map[variant]*guarded
 }
 
 // guarded is an env that the real functions guard.
 type guarded struct {
 	*env
 	*campaign.Guard
+
+	parts foreign.Parts       // as it was made
+	ends  []func()            // of the faults that were injected
+	mails []localawstest.Mail // that people got in this case
+	dead  []types.Message     // letters of this case
 }
 
-// newGuarded makes an env as ICA needs it, and icaguard around it as it is deployed.
+// read are all messages that people got in this case.
+func (g *guarded) read() []localawstest.Mail {
+	g.t.Helper()
+	g.mails = append(g.mails, g.Mail.Take()...)
+	return g.mails
+}
+
+// newGuarded makes an env as ICA needs it, and icaguard around it as it is deployed, or takes one that is whole again. The
+// case leaves it when it ends.
 func newGuarded(t *testing.T, s *fixture, v variant) *guarded {
 	t.Helper()
-	return s.guard(t, newEnv(t, s, v))
+	g := s.campaign.whole[v]
+	if g == nil {
+		return s.guard(t, newEnv(t, s, v))
+	}
+	delete(s.campaign.whole, v)
+	g.t = t
+	g.Serve(t)
+	s.received()
+	s.Recorder().ResetCalls()
+	return g
+}
+
+// leave leaves the env to the next case with its variant, if all is as it was made. What ICA's role did stays in the ledger.
+func (g *guarded) leave(setting string) {
+	for _, end := range g.ends {
+		end()
+	}
+	log := g.Log.Take()
+	if g.t.Failed() {
+		g.t.Log(log)
+	}
+	if strings.Contains(log, secretPrefix) {
+		g.t.Error("the log holds the prefix")
+	}
+	if g.t.Failed() || setting == "bucket-notification" || !maps.Equal(g.before, g.state()) ||
+		!reflect.DeepEqual(g.parts, g.foreignParts()) {
+		g.Close()
+		return
+	}
+	g.ends, g.mails, g.dead, g.local.campaign.whole[g.variant] = nil, nil, nil, g
 }
 
 // guard puts icaguard around an env. All envs of a local AWS share its home.
 func (s *fixture) guard(t *testing.T, w *env) *guarded {
 	t.Helper()
-	if !s.home {
+	if !s.campaign.home {
 		deployment.MakeHome(t, s.AWS, w.storage.Home)
-		s.home = true
+		s.campaign.home = true
 	}
 	kept := ledger.Ledger{Config: s.DirectConfig(localawstest.Region), Table: guard.LedgerTable, Now: w.engine.Now}
 	for key, value := range w.store.recorded {
 		resource, what, _ := strings.Cut(key, " ")
 		w.must(nil, kept.Put(t.Context(), resource, what, value))
 	}
-	g := &guarded{w, campaign.NewGuard(t, s.AWS, s.binaries, w.storage.Name, w.config, w.storage.Home)}
+	g := &guarded{env: w, Guard: campaign.NewGuard(
+		t, s.campaign.worker, s.AWS, s.campaign.binaries, w.storage.Name, w.config, w.storage.Home,
+	)}
+	g.parts = g.foreignParts()
 	s.received() // creating it is no change
 	return g
 }
 
 // received takes the events since the last call.
-func (f *fixture) received() []localaws.Envelope {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	taken := f.heard
-	f.heard = nil
+func (s *fixture) received() []localaws.Envelope {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.heard
+	s.heard = nil
 	return taken
 }
 
@@ -97,7 +157,9 @@ func (g *guarded) audit() {
 // inject injects a fault into the calls of remediate.
 func (g *guarded) inject(fault localaws.Fault) (remove func()) {
 	fault.AccessKeyID, fault.Kill = g.Key(), g.Function.Kill
-	return g.local.Recorder().Inject(fault)
+	end := g.local.Recorder().Inject(fault)
+	g.ends = append(g.ends, end)
+	return end
 }
 
 // reference is what comes of a way of breaking when nothing disturbs icaguard.
@@ -108,7 +170,9 @@ type reference struct {
 	writes     map[string]int
 	state      map[string]string // without the names that are this env's alone
 	lost       []string          // of others, which it is icaguard's to remove
-	told       int               // how often people are told the same of it; 0: they need not know
+	told       int               // how often people are told the same of it
+	byEvents   int               // how often before the audit
+	summed     bool              // a summary tells of it
 	alerts     int               // how often people are asked for something
 }
 
@@ -118,26 +182,29 @@ type references struct {
 	byCase map[string]*reference
 }
 
-func (f *fixture) reference(t *testing.T, c testCase) *reference {
+func (s *fixture) reference(t *testing.T, c testCase) *reference {
 	t.Helper()
-	f.references.mu.Lock()
-	r := f.references.byCase[c.setting+"/"+c.name]
+	all := s.campaign.references
+	all.mu.Lock()
+	r := all.byCase[c.setting+"/"+c.name]
 	if r == nil {
 		r = &reference{}
-		f.references.byCase[c.setting+"/"+c.name] = r
+		all.byCase[c.setting+"/"+c.name] = r
 	}
-	f.references.mu.Unlock()
-	r.once.Do(func() { r.make(newGuarded(t, f, c.variant), c) })
+	all.mu.Unlock()
+	r.once.Do(func() { r.make(newGuarded(t, s, c.variant), c) })
 	return r
 }
 
 func (r *reference) make(g *guarded, c testCase) {
 	g.t.Helper()
+	defer g.leave(c.setting)
 	c.breakIt(g.env)
 	made := g.change(c, g.local.received())
 	g.deliver(made.events)
 	r.operations = operations(g.Calls())
 	g.checkReadBack(g.Calls())
+	r.byEvents = made.Told(g.read())
 	g.audit()
 	r.calls = g.Calls()
 	if len(r.operations) == 0 { // no event tells of it
@@ -145,15 +212,20 @@ func (r *reference) make(g *guarded, c testCase) {
 	}
 	state := g.state()
 	r.state, r.lost = g.neutralState(state), g.lost(made)
-	mails := g.Mail.Take()
-	r.writes, r.told, r.alerts = g.writes(r.calls), made.Told(mails), campaign.Alerts(mails)
+	mails := g.read()
+	r.writes, r.told, r.summed = g.writes(r.calls), made.Told(mails), made.Summed(mails)
+	r.alerts = campaign.Alerts(mails)
+	g.checkBatches()
+	g.checkLetters(g.Dead())
 	for write, times := range r.writes {
 		if times > 1 && !several.MatchString(write) {
 			g.t.Errorf("nothing disturbed icaguard, and %s was done %d times", write, times)
 		}
 	}
-	if r.told == 0 && (c.want == guard.Restored || c.want == guard.ActionRequired) {
-		g.t.Errorf("nothing disturbed icaguard, and nobody was told")
+	heard := slices.ContainsFunc(made.events, func(e localaws.Envelope) bool { return g.reaches(e, c.setting) })
+	if (c.want == guard.Restored || c.want == guard.ActionRequired) && (heard && r.byEvents == 0 || r.told == 0 && !r.summed) {
+		g.t.Errorf("nothing disturbed icaguard, and nobody was told (heard: %v, in the end: %d, in a summary: %v)",
+			heard, r.told, r.summed)
 	}
 	if c.check != nil {
 		return
@@ -181,14 +253,33 @@ type change struct {
 // lost are the parts of others that were there after a change and are not any more.
 func (g *guarded) lost(made change) []string {
 	g.t.Helper()
-	neutral := g.neutral()
+	neutral, now := g.neutral(), g.foreignParts()
+	g.checkKept(made, now)
 	var lost []string
-	for _, part := range foreign.Lost(made.parts, g.foreignParts(), g.foreignOurs()) {
+	for _, part := range foreign.Lost(made.parts, now, g.foreignOurs()) {
 		if strings.Contains(part, ": lost ") {
 			lost = append(lost, neutral(part))
 		}
 	}
 	return lost
+}
+
+// checkKept: what of others stood there before a change, and after it, stays. Even undisturbed icaguard may not remove it.
+func (g *guarded) checkKept(made change, now foreign.Parts) {
+	g.t.Helper()
+	kept := foreign.Parts{}
+	for document, parts := range g.parts {
+		for _, part := range parts {
+			if document != foreign.PolicyVersions && slices.Contains(made.parts[document], part) {
+				kept[document] = append(kept[document], part)
+			}
+		}
+	}
+	for _, part := range foreign.Lost(kept, now, g.foreignOurs()) {
+		if strings.Contains(part, ": lost ") {
+			g.t.Errorf("of others, and there from the start: %s", part)
+		}
+	}
 }
 
 func (g *guarded) change(c testCase, events []localaws.Envelope) change {
@@ -250,7 +341,8 @@ type disturb struct {
 	// before injects faults before anything is broken, which end as those do.
 	before func(*guarded) (end func())
 	// hear are the events that icaguard hears of those that happened.
-	hear func(*guarded, []localaws.Envelope) []localaws.Envelope
+	hear  func(*guarded, []localaws.Envelope) []localaws.Envelope
+	stale bool // reads are, so the audit may be the first to see it
 	// during injects faults, which end when icaguard has worked off the events.
 	during func(*guarded) (end func())
 }
@@ -259,6 +351,7 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 	t.Helper()
 	r := s.reference(t, c)
 	g := newGuarded(t, s, c.variant)
+	defer g.leave(c.setting)
 	end := func() {}
 	if d.before != nil {
 		end = d.before(g)
@@ -274,9 +367,12 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 	}
 	g.deliver(heard)
 	g.checkReadBack(g.Calls())
+	if all := len(heard) == len(made.events); all && !d.stale {
+		g.checkHeard(r, made)
+	}
 	end()
 	g.audit()
-	count := g.check(c, r, made)
+	count := g.check(c, r, made, len(heard) == len(made.events))
 	count.Strikes += len(made.events) - len(heard)
 	trial.Tally.Add(d.kind, count)
 	if count.Untold > 0 {
@@ -288,9 +384,10 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 }
 
 // check checks what must hold in the end, and counts.
-func (g *guarded) check(c testCase, r *reference, made change) campaign.Count {
+func (g *guarded) check(c testCase, r *reference, made change, heard bool) campaign.Count {
 	g.t.Helper()
-	mails, dead, calls := g.Mail.Take(), g.Dead(), g.Calls()
+	g.dead = append(g.dead, g.Dead()...)
+	mails, dead, calls := g.read(), g.dead, g.Calls()
 	strikes := map[localaws.Kind]int{}
 	for _, call := range calls {
 		strikes[call.Fault]++
@@ -309,30 +406,51 @@ func (g *guarded) check(c testCase, r *reference, made change) campaign.Count {
 			g.t.Errorf("lost of others: %s", part)
 		}
 	}
-	for _, letter := range dead {
-		if reason := aws.ToString(letter.MessageAttributes["reason"].StringValue); reason == "" && count.Strikes-strikes[localaws.Stale] < mostReceives {
-			g.t.Errorf("a dead letter that no fault explains, after %v: %s", strikes, aws.ToString(letter.Body))
-		} else if reason != "" {
-			g.t.Errorf("icaguard did not understand a message: %s: %s", reason, aws.ToString(letter.Body))
-		}
-	}
-	switch told := made.Told(mails); {
-	case r.told == 0: // nobody has to know
-	case told == 0:
-		count.Untold++
-		if c.want == guard.ActionRequired {
-			g.t.Errorf("it is not as ICA needs it, and nobody was told")
-		}
-	case told <= r.told:
-		count.Once++
-	default:
-		count.Twice++
-	}
+	g.checkBatches()
+	g.checkLetters(dead)
+	g.checkTold(c, r, made, mails, heard, &count)
 	return count
 }
 
-// mostReceives is how often a message comes before it is a dead letter.
-const mostReceives = 5
+// checkTold counts how often people were told of a change. What needs a person is told by itself if icaguard heard of it.
+func (g *guarded) checkTold(c testCase, r *reference, made change, mails []localawstest.Mail, heard bool, count *campaign.Count) {
+	g.t.Helper()
+	times, summed := made.Told(mails), made.Summed(mails)
+	if r.told == 0 && !r.summed {
+		return // nobody has to know
+	}
+	count.Told(times, max(1, r.told), summed)
+	if c.want == guard.ActionRequired && times == 0 && (!summed || heard && r.told > 0) {
+		g.t.Errorf("it is not as ICA needs it, and nobody was told of it by itself (summed up: %v)", summed)
+	}
+}
+
+// checkHeard: whatever struck, people were told of a change of which icaguard heard without an audit, unless the message is dead.
+func (g *guarded) checkHeard(r *reference, made change) {
+	g.t.Helper()
+	g.dead = append(g.dead, g.Dead()...)
+	if r.byEvents > 0 && len(g.dead) == 0 && made.Told(g.read()) == 0 {
+		g.t.Errorf("icaguard heard of it, and told nobody before an audit")
+	}
+}
+
+// checkBatches: no process ends, and no message comes again, but for a fault that struck.
+func (g *guarded) checkBatches() {
+	g.t.Helper()
+	for _, why := range campaign.Unexplained(g.Batches) {
+		g.t.Error(why)
+	}
+}
+
+// checkLetters: every dead letter has faults that explain it.
+func (g *guarded) checkLetters(dead []types.Message) {
+	g.t.Helper()
+	for _, letter := range dead {
+		if why := campaign.UnexplainedLetter(letter, g.Batches); why != "" {
+			g.t.Errorf("a dead letter: %s: %s", why, aws.ToString(letter.Body))
+		}
+	}
+}
 
 // checkState: every setting is as it is when nothing disturbs icaguard, or people were told that it is not.
 func (g *guarded) checkState(c testCase, r *reference, mails []localawstest.Mail) {
@@ -370,15 +488,20 @@ func (g *guarded) checkWrites(r *reference, wrote map[string]int, strikes map[lo
 	}
 }
 
-// checkReadBack: what was written after events is read afterwards, whoever is killed in between.
+// checkReadBack: what was written after events is read afterwards, whoever is killed in between, and before people are told.
 func (g *guarded) checkReadBack(calls []localaws.Call) {
 	g.t.Helper()
 	for i, write := range calls {
-		readBack := func(c localaws.Call) bool {
-			return c.Service == write.Service && c.Resource == write.Resource && reading.MatchString(c.Operation)
+		if !isWrite(write) {
+			continue
 		}
-		if isWrite(write) && !slices.ContainsFunc(calls[i:], readBack) {
-			g.t.Errorf("%s of %q is never read back", write.Operation, write.Resource)
+		readBack := slices.IndexFunc(calls[i:], func(c localaws.Call) bool {
+			return c.Service == write.Service && c.Resource == write.Resource && reading.MatchString(c.Operation)
+		})
+		told := slices.IndexFunc(calls[i:], func(c localaws.Call) bool { return c.Operation == "Publish" })
+		if readBack < 0 || told >= 0 && told < readBack {
+			g.t.Errorf("%s of %q is not read back (call %d; read: %d, told: %d after it)",
+				write.Operation, write.Resource, i, readBack, told)
 		}
 	}
 }

@@ -21,7 +21,6 @@ import (
 
 	"github.com/icaguard/icaguard/internal/awsclient"
 	"github.com/icaguard/icaguard/internal/awserr"
-	"github.com/icaguard/icaguard/internal/campaign"
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/guard"
 	"github.com/icaguard/icaguard/internal/icaconfig"
@@ -38,16 +37,13 @@ const secondPrefix = "second-" + secretPrefix
 type fixture struct {
 	*localaws.AWS
 	envs  int
-	home  bool // icaguard's own resources are made
 	once  sync.Once
 	synth localaws.Templates // of a storage for each variant of the test cases
 
 	mu    sync.Mutex
 	heard []localaws.Envelope // events of all envs
 
-	// Where the real functions guard the envs.
-	binaries   campaign.Binaries
-	references *references
+	campaign *inCampaign // nil: the test's own engine guards the envs
 }
 
 // hear keeps an event. The engine is asked directly here; the way of an event to it is the deployed guard's test.

@@ -3,15 +3,19 @@ package settings
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/icaguard/icaguard/internal/cloudtrail"
 	"github.com/icaguard/icaguard/internal/golden"
 	"github.com/icaguard/icaguard/internal/guard"
+	"github.com/icaguard/icaguard/internal/icaconfig"
+	"github.com/icaguard/icaguard/internal/policy"
 )
 
 // eventSeeds are the request parameters of sample events, with the names of the events.
@@ -32,6 +36,8 @@ func eventSeeds(f *testing.F, patterns ...string) (all []guard.Event) {
 
 const eventsDir = "../../../events"
 
+const fuzzedAccount, fuzzedRole = "123456789012", "arn:aws:iam::123456789012:role/ICA"
+
 // FuzzNotificationEvents: whoever wrote a bucket's notifications, in whatever order and form their events come, each entry
 // has one author; what leads to another account is never taken from ICA by others' events alone; and what is recorded is
 // read back the same. What an event says can be written, and is then what it was.
@@ -47,7 +53,6 @@ func FuzzNotificationEvents(f *testing.F) {
 		f.Add([]byte(`{"NotificationConfiguration":""}`), []byte(entries), order)
 	}
 	f.Fuzz(func(t *testing.T, one, other []byte, order uint8) {
-		const account, ica = "123456789012", "arn:aws:iam::123456789012:role/ICA"
 		event := func(parameters []byte, byICA, late bool) guard.Event {
 			e := guard.Event{
 				EventID: string(parameters[:min(1, len(parameters))]), Event: "PutBucketNotification",
@@ -55,36 +60,54 @@ func FuzzNotificationEvents(f *testing.F) {
 			}
 			e.Time = time.Date(2026, 1, 15, 9, 0, map[bool]int{true: 1}[late], 0, time.UTC)
 			if byICA {
-				e.Actor.Issuer = ica
+				e.Actor.Issuer = fuzzedRole
 			}
 			return e
 		}
 		events := []guard.Event{event(one, order&1 > 0, order&2 > 0), event(other, order&4 > 0, order&8 > 0)}
-		present, readable := eventEntries(events[1])
+		present, _ := eventEntries(events[1])
 		checkWritable(t, present)
-		a := authors{ICA: leadingOut(present, account), Others: stayingIn(present, account)}
-		before := a
-		for range 2 { // twice, as events come
-			a = a.after(events, ica, present, account, true)
-		}
-		if shared := common(a.ICA, a.Others); len(shared) > 0 {
-			t.Errorf("both ICA's and others': %v", shared)
-		}
-		if order&5 == 0 && len(lackingIn(a.ICA, leadingOut(before.ICA, account))) > 0 && len(leadingOut(a.ICA, account)) == 0 {
-			t.Errorf("others' events took all from ICA: %+v, was %+v", a, before)
-		}
-		if readable && len(lackingIn(append(a.ICA, a.Others...), stayingIn(present, account))) > 0 {
-			t.Errorf("nobody's: %+v of %+v", a, present)
-		}
-		text, err := json.Marshal(a)
-		var back authors
-		if err == nil {
-			err = json.Unmarshal(text, &back)
-		}
-		if again, _ := json.Marshal(back); err != nil || string(again) != string(text) {
-			t.Errorf("%v: recorded as %s, read back as %s", err, text, again)
+		later := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+		for _, heard := range [][]guard.Event{events, events[:1], nil} {
+			authors{}.checkAfter(t, heard, present)
+			authors{
+				ICA: authors{}.dated(leadingOut(present, fuzzedAccount), later), Others: stayingIn(present, fuzzedAccount),
+			}.checkAfter(t, heard, present)
 		}
 	})
+}
+
+// checkAfter: what becomes of the authors once these events were heard, and heard again.
+func (a authors) checkAfter(t *testing.T, heard []guard.Event, present []entry) {
+	t.Helper()
+	before := a
+	for range 2 {
+		a = a.after(heard, fuzzedRole, present, fuzzedAccount, true)
+	}
+	if shared := common(a.ICA, a.Others); len(shared) > 0 {
+		t.Errorf("both ICA's and others': %v", shared)
+	}
+	byICA := slices.ContainsFunc(heard, func(e guard.Event) bool { return e.Actor.Issuer == fuzzedRole })
+	if !byICA && len(lackingIn(a.ICA, before.ICA)) > 0 && len(leadingOut(a.ICA, fuzzedAccount)) == 0 {
+		t.Errorf("others' events took all from ICA: %+v, was %+v", a, before)
+	}
+	if len(lackingIn(append(a.ICA, a.Others...), stayingIn(present, fuzzedAccount))) > 0 {
+		t.Errorf("nobody's: %+v of %+v", a, present)
+	}
+	checkRecorded(t, a)
+}
+
+// checkRecorded: what the store holds of it is read back the same.
+func checkRecorded(t *testing.T, a authors) {
+	t.Helper()
+	text, err := json.Marshal(a)
+	var back authors
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if again, _ := json.Marshal(back); err != nil || string(again) != string(text) {
+		t.Errorf("%v: recorded as %s, read back as %s", err, text, again)
+	}
 }
 
 // checkWritable: entries that S3 could have can be written and are the same then; any other is an error, as writing the
@@ -109,28 +132,69 @@ func checkWritable(t *testing.T, entries []entry) {
 	}
 }
 
-// FuzzWitness: what an event says was written, against any state that was read: it is understood or not, and a state
-// always agrees with itself.
+// FuzzWitness: whatever an event says was written, it is understood or not, and its parameters are printed nowhere. What is
+// understood can be restored over: all of it that is not ours stands in what would be written.
 func FuzzWitness(f *testing.F) {
-	for _, e := range eventSeeds(f, eventsDir+"/aws.s3.Put*.json", eventsDir+"/aws.s3.Delete*.json", eventsDir+"/aws.kms.*.json") {
-		f.Add(e.Event, []byte(e.Parameters), `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}}`)
+	for _, e := range eventSeeds(f, eventsDir+"/aws.s3.Put*.json", eventsDir+"/aws.s3.Delete*.json") {
+		f.Add(e.Event, []byte(e.Parameters))
 	}
-	f.Fuzz(func(t *testing.T, name string, parameters []byte, text string) {
+	const theirs = `{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"210987654321"},` +
+		`"Action":["s3:GetObject","kms:Decrypt"],"Resource":"*"}]}`
+	f.Add("PutBucketPolicy", []byte(`{"bucketPolicy":`+theirs+`}`))
+	f.Add("PutKeyPolicy", []byte(`{"policy":`+text(theirs)+`}`))
+	f.Add("PutBucketCors", []byte(`{"CORSConfiguration":{"CORSRule":{"AllowedMethod":["GET"],"AllowedOrigin":"https://lab.example"}}}`))
+	s := withShared(f)
+	f.Fuzz(func(t *testing.T, name string, parameters []byte) {
 		e := guard.Event{EventID: "1", Event: name, Time: time.Unix(1, 0), Parameters: guard.Parameters(parameters)}
 		printed := fmt.Sprintf("%v %+v %s", e.Parameters, e.Parameters, e.Parameters)
 		if len(parameters) > 40 && strings.Contains(printed, string(parameters)) {
 			t.Error("the parameters are printed")
 		}
-		said, ok := witnessBucketPolicy(e, bucketPolicyState{Document: document(text)})
-		if ok {
-			if _, err := said.Document.parse(); err != nil && said.Document != "" {
-				t.Errorf("understood, but %v", err)
-			}
-			s := storage("lab", "bucket", "Role")
-			want := wantBucketPolicy(s, said).restored(said.Document)
-			if again := missingStatements(want, wantBucketPolicy(s, said).restored(said.Document)); len(again) > 0 {
-				t.Errorf("it contradicts itself: %v", again)
+		if said, ok := witnessBucketPolicy(e, bucketPolicyState{}); ok {
+			wantBucketPolicy(s, said).checkKept(t, said.Document)
+		}
+		if said, ok := witnessKeyPolicy(e, keyPolicyState{}); ok {
+			wantKeyPolicy(s, said).checkKept(t, said.Document)
+		}
+		if rules, ok := witnessCORS(e); ok {
+			written := restoredRules(s, rules)
+			isOurs := func(r types.CORSRule) bool { return sameRule(r, wantCORS(s)) }
+			if lost := missingRules(slices.DeleteFunc(rules, isOurs), written); len(lost) > 0 {
+				t.Errorf("not written: %v", lost)
 			}
 		}
 	})
+}
+
+// checkKept: a restore over the document is not possible, or it writes all that is not under a Sid of ours.
+func (p sharedPolicy) checkKept(t *testing.T, said document) {
+	t.Helper()
+	d, err := parseShared(said)
+	if err != nil {
+		t.Fatalf("understood, but %v", err)
+	}
+	written := p.restored(said)
+	if written == nil {
+		return
+	}
+	isOurs := func(s policy.Statement) bool {
+		return slices.ContainsFunc(p.ours, func(ours policy.Statement) bool { return ours.Sid == s.Sid })
+	}
+	if lost := missingStatements(slices.DeleteFunc(d.Statements(), isOurs), written); len(lost) > 0 {
+		t.Errorf("not written: %v of %s", lost, said)
+	}
+}
+
+// withShared is a storage with statements of ours in the policies of bucket and key.
+func withShared(f *testing.F) icaconfig.Storage {
+	v := variant{bucket: "crossAccountCopy: true", key: true}
+	file, err := icaconfig.Parse("ica.yaml", []byte("storages:"+v.text(1, 1, keyOf(1))))
+	if err != nil {
+		f.Fatal(err)
+	}
+	owner, err := file.Owner("123456789012", "aws")
+	if err != nil {
+		f.Fatal(err)
+	}
+	return file.Baseline(owner).Storages[0]
 }

@@ -59,6 +59,9 @@ func (f *fixture) templates(t *testing.T) localaws.Templates {
 // variant that no test case has there are none.
 func (w *env) authorize() {
 	w.t.Helper()
+	if w.local.campaign != nil { // the real functions guard the env
+		return
+	}
 	if grants, known := w.grants(); known {
 		w.local.Recorder().Identify(w.key, localaws.AssumedRole(w.local.Account(), guard.RemediateFunction, guard.RemediateFunction))
 		w.local.Recorder().Authorize(w.key, grants)

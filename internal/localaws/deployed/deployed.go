@@ -137,11 +137,11 @@ func (g *Guard) function(ctx context.Context, name, folder string, log io.Writer
 	return f, nil
 }
 
-// Key is the access key of a function. KeyOfLambda is that of Lambda itself, which writes the function's log and polls its
-// queue in the name of the function's role.
+// Key is the access key of a function.
 func Key(function string) string { return "ASIA" + function }
 
-// KeyOfLambda says Key.
+// KeyOfLambda is the access key of Lambda itself, which writes a function's log and polls its queue in the name of the
+// function's role.
 func KeyOfLambda(function string) string { return "ASIALAMBDA" + function }
 
 // authorize lets a function, and Lambda in its role's name, do what was deployed, and nothing else.
