@@ -154,6 +154,6 @@ func (d *env) expectFailure(args []string, texts ...string) {
 
 // read reads a file of the env's folder.
 func (d *env) read(name string) (string, error) {
-	content, err := os.ReadFile(filepath.Join(d.dir, name)) //nolint:gosec // the test's own folder
+	content, err := os.ReadFile(filepath.Join(d.dir, name))
 	return string(content), err
 }

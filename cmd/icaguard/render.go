@@ -26,18 +26,13 @@ type renderFlags struct {
 	reveal                    bool
 }
 
-func newRender() *cobra.Command {
-	var flags renderFlags
-	names := render.Documents()
-	cmd := &cobra.Command{
-		Use:   "render DOCUMENT",
-		Short: "Print a document that ICA needs, and the AWS CLI command that applies it",
-		Long: `Print a document for one storage, ready to paste, for people who may not deploy.
+func renderHelp(documents []string) string {
+	return `Print a document for one storage, ready to paste, for people who may not deploy.
 The document goes to standard output; how sure its source is, and the AWS CLI
 command that applies it, go to standard error, as a shell script.
 
 Documents:
-  ` + strings.Join(names, "\n  ") + `
+  ` + strings.Join(documents, "\n  ") + `
 
 scp is a service control policy with which only icaguard and CloudFormation
 change a storage's settings, scp-icaguard the one that protects icaguard itself
@@ -52,7 +47,16 @@ hold goes on in a second one, and with --out in a second file.
 
 AWS is not asked, besides for the account where neither --account nor account:
 in the configuration says it. So the session-name prefix is not read: the trust
-policy holds a placeholder, and the command reads the parameter.`,
+policy holds a placeholder, and the command reads the parameter.`
+}
+
+func newRender() *cobra.Command {
+	var flags renderFlags
+	names := render.Documents()
+	cmd := &cobra.Command{
+		Use:   "render DOCUMENT",
+		Short: "Print a document that ICA needs, and the AWS CLI command that applies it",
+		Long:  renderHelp(names),
 		Example: `  icaguard render permission-policy --storage lab-prod --out permission-policy.json
   icaguard render cors >cors.json 2>apply-cors.sh
   icaguard render scp --storage lab-prod

@@ -85,7 +85,8 @@ func addManaged(ctx context.Context, client *iam.Client, to *[]policy.Statement,
 	if err != nil {
 		return err
 	}
-	version, err := client.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: arn, VersionId: found.Policy.DefaultVersionId})
+	current := &iam.GetPolicyVersionInput{PolicyArn: arn, VersionId: found.Policy.DefaultVersionId}
+	version, err := client.GetPolicyVersion(ctx, current)
 	if err != nil {
 		return err
 	}

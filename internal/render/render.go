@@ -54,22 +54,16 @@ func kinds() []kind {
 	all := []kind{
 		{name: "cors", body: corsBody, apply: applyCORS, own: func(d icaconfig.DocumentsSpec) string { return d.CORS }},
 		{
-			name:  "permission-policy",
-			body:  permissionsBody,
-			apply: applyPermissions,
-			own:   func(d icaconfig.DocumentsSpec) string { return d.PermissionPolicy },
+			name: "permission-policy", body: permissionsBody, apply: applyPermissions,
+			own: func(d icaconfig.DocumentsSpec) string { return d.PermissionPolicy },
 		},
 		{
-			name:  "trust-policy",
-			body:  trustBody,
-			apply: applyTrust,
-			own:   func(d icaconfig.DocumentsSpec) string { return d.TrustPolicy },
+			name: "trust-policy", body: trustBody, apply: applyTrust,
+			own: func(d icaconfig.DocumentsSpec) string { return d.TrustPolicy },
 		},
 		{
-			name:  "bucket-policy",
-			body:  bucketPolicyBody,
-			apply: applyBucketPolicy,
-			own:   func(d icaconfig.DocumentsSpec) string { return d.CrossAccountStatements },
+			name: "bucket-policy", body: bucketPolicyBody, apply: applyBucketPolicy,
+			own: func(d icaconfig.DocumentsSpec) string { return d.CrossAccountStatements },
 		},
 		{name: "key-policy", body: keyPolicyBody, apply: applyKeyPolicy},
 		{name: "boundary", body: boundaryBody, apply: applyBoundary},

@@ -14,7 +14,8 @@ func FuzzDecode(f *testing.F) {
 	for _, text := range []string{
 		"street: elm\nlabels: {a: b, c d: e}\nguests: [ann]\ngarden: {existing: true}\nrooms: [{name: hall}]\n",
 		"street: elm\nowners: ann\n", "street: elm\nowners: [ann, bob, tom]\n", "street: &a elm\nguests: [*a]\n", "a: [\n", "- x",
-		"", "#", "\x00", "\xff", "street: \"\\u2028\"", "\"\\u202e\\n\": x", "colour: \"\\u202e\\n\"\nstreet: elm\n", "labels: {\"\\n\\e\": 7}",
+		"", "#", "\x00", "\xff", "street: \"\\u2028\"", "\"\\u202e\\n\": x",
+		"colour: \"\\u202e\\n\"\nstreet: elm\n", "labels: {\"\\n\\e\": 7}",
 		"street: no\ncolour: blue\nlabels: {a: 1, b: 2, c: 3, d: 4}\n", "street: !!binary aGk=\n", "? [a]\n: b\n", "--- {}\n---\n{}",
 		"street: elm\n<<: {colour: red}\n", "%YAML 9\n---\na: b\n", "street: elm\r\ncolour: red\r\n", "\ufeffstreet: elm\n",
 		strings.Repeat("[", 20000),

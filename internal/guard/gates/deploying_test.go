@@ -39,7 +39,8 @@ func TestChanging(t *testing.T) {
 }
 
 func TestSettles(t *testing.T) {
-	home := icaconfig.Home{Account: "123456789012", Stacks: []icaconfig.Stack{{Kind: icaconfig.GuardStack, Name: "icaguard-guard", Region: "us-east-1"}}}
+	stack := icaconfig.Stack{Kind: icaconfig.GuardStack, Name: "icaguard-guard", Region: "us-east-1"}
+	home := icaconfig.Home{Account: "123456789012", Stacks: []icaconfig.Stack{stack}}
 	event := func(status string) cloudtrail.StackEvent {
 		return cloudtrail.StackEvent{Account: "123456789012", Stack: "icaguard-guard", Region: "us-east-1", Status: status}
 	}
