@@ -147,11 +147,8 @@ func (g *Guard) Start(config localaws.FunctionConfig) *localaws.Function {
 	return function
 }
 
-// Key is the access key of remediate's calls, AuditKey that of validate's.
+// Key is the access key of remediate's calls.
 func (g *Guard) Key() string { return g.Remediate.Env["AWS_ACCESS_KEY_ID"] }
-
-// AuditKey is the access key of validate's calls.
-func (g *Guard) AuditKey() string { return g.Validate.Env["AWS_ACCESS_KEY_ID"] }
 
 // Calls are the calls of remediate so far, in order.
 func (g *Guard) Calls() []localaws.Call {

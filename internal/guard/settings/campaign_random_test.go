@@ -301,13 +301,10 @@ func (f *five) breakOne(m *member) {
 	events := f.local.received()
 	f.pending = append(f.pending, events...)
 	f.note("%s: break %s, %s: %v", m.storage.Name, c.setting, c.name, err)
-	if len(events) == 0 {
-		return
-	}
 	if c.want != guard.Restored || c.check != nil || !m.takes(c) { // as where ICA's prefix is another one from now on
 		m.open[c.setting] = true
 	}
-	if err == nil && (c.want == guard.Restored || c.want == guard.ActionRequired) {
+	if err == nil && len(events) > 0 && (c.want == guard.Restored || c.want == guard.ActionRequired) {
 		f.since.changes = append(f.since.changes, (&guarded{env: m.env}).change(c, events))
 	}
 }
