@@ -402,7 +402,8 @@ func (f *five) injectOne() (remove func()) {
 	fault := localaws.Fault{Kind: kinds[f.trial.IntN(len(kinds))], Skip: f.trial.IntN(12), Times: 1 + f.trial.IntN(3)}
 	if fault.Kind == localaws.Killed {
 		fault.Times = 1
-	} else if fault.Kind == localaws.Slow {
+	}
+	if fault.Kind == localaws.Slow {
 		fault.Delay = time.Duration(f.trial.IntN(1500)) * time.Millisecond
 	}
 	f.note("fault: %s after %d calls, %d times", fault.Kind, fault.Skip, fault.Times)
@@ -590,10 +591,11 @@ func (f *five) recover(mails []localawstest.Mail) {
 		return
 	}
 	f.note("people repaired %d storages", len(again))
-	if events := append(f.pending, f.local.received()...); f.trial.IntN(4) == 0 { // or the next audit finds it well
+	events := slices.Concat(f.pending, f.local.received())
+	f.pending = nil
+	if f.trial.IntN(4) == 0 { // or the next audit finds it well
 		f.deliver(events)
 	}
-	f.pending = nil
 	f.Mail.Take()
 	for _, m := range f.members {
 		m.parts = m.now()
