@@ -34,8 +34,9 @@ type finder struct {
 
 const (
 	removal = "removal"
-	// rounds of removing: what one thing holds fast may go once that is gone, and a trail's bucket still gets files.
-	rounds = 6
+	// rounds of removing, 40 seconds apart on AWS: what one thing holds fast may go once that is gone, a trail's bucket still
+	// gets files, and SQS lists a queue for a minute after it was deleted.
+	rounds = 4
 	// removingTime is the most that removing may take.
 	removingTime = 30 * time.Minute
 	// keyWindow is the least that AWS allows. https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
@@ -70,7 +71,7 @@ func (r *runner) removeAll(ctx context.Context) []string {
 	r.say("remove all that run %s created", r.run.ID)
 	var left []string
 	for round := range rounds {
-		if round > 0 && guard.Sleep(ctx, r.site.Patience/20) != nil {
+		if round > 0 && guard.Sleep(ctx, r.site.Patience/15) != nil {
 			break
 		}
 		if left = r.removeOnce(ctx); len(left) == 0 {

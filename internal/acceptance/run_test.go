@@ -55,6 +55,7 @@ type env struct {
 	stop  func() // of the functions
 	out   bytes.Buffer
 	dir   string
+	tag   string // of CDK's stacks
 }
 
 // TestLocalAWS plays the program in one local AWS, which each part has for itself.
@@ -86,7 +87,7 @@ func (e *env) site() Site {
 			return cmd
 		},
 		CLI:       filepath.Join(e.dir, "icaguard"),
-		Bootstrap: func(context.Context, string, string, string) error { return nil }, // a part of deployed.Deploy
+		Bootstrap: func(_ context.Context, _, _, tag string) error { e.tag = tag; return nil }, // a part of deployed.Deploy
 		Deploy:    e.deploy,
 		Assumed: func(key, role, session string) {
 			e.local.Recorder().Identify(key, localaws.AssumedRole(e.local.Account(), role, session))
@@ -101,7 +102,7 @@ func (e *env) deploy(ctx context.Context, config string) (err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	if e.guard, err = deployed.Deploy(ctx, e.local, deployed.Options{Config: config}); err != nil {
+	if e.guard, err = deployed.Deploy(ctx, e.local, deployed.Options{Config: config, Tag: e.tag}); err != nil {
 		return err
 	}
 	poller, err := e.guard.Poller(ctx, nil)

@@ -1,6 +1,7 @@
 package beliefs
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -97,6 +98,9 @@ func formOf(value any) string {
 func seen(e evidence.Evidence, names ...string) []record {
 	var records []record
 	for _, raw := range e.Events("") {
+		if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return bytes.Contains(raw.Body, []byte(name)) }) {
+			continue // not worth to be parsed
+		}
 		r := parse(raw)
 		if r.Detail.EventName != "" && r.Detail.ErrorCode == "" && (len(names) == 0 || slices.Contains(names, r.name())) {
 			records = append(records, r)

@@ -32,6 +32,7 @@ type Options struct {
 	Config string    // path of ica.yaml
 	CDKLog io.Writer // what the CDK command line prints; nil discards it
 	Log    io.Writer // what remediate logs; nil discards it
+	Tag    string    // KEY=VALUE of CDK's own stacks; "": none
 }
 
 // Guard is a deployed icaguard.
@@ -74,6 +75,9 @@ func (g *Guard) runCDK(ctx context.Context, options Options) error {
 	bootstrap := []string{"bootstrap"}
 	for _, region := range g.home.Regions() {
 		bootstrap = append(bootstrap, "aws://"+g.local.Account()+"/"+region)
+	}
+	if options.Tag != "" {
+		bootstrap = append(bootstrap, "--tags", options.Tag)
 	}
 	if err := g.CDK(ctx, options, bootstrap...); err != nil {
 		return err
