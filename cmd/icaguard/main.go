@@ -56,10 +56,11 @@ It reads ica.yaml and uses AWS credentials as the AWS CLI does (environment, pro
 
 var errEmptyFlag = errors.New("is empty: leave it out, or give it a value")
 
-// refuseEmpty refuses a flag without a value, as a script's variable that nobody set makes one: it would mean everything.
+// refuseEmpty refuses a flag without a value, as a script's variable that nobody set makes one: it would mean everything. What
+// has to be given says by itself which values it takes.
 func refuseEmpty(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
-		if f.Value.String() == "" {
+		if _, required := f.Annotations[cobra.BashCompOneRequiredFlag]; f.Value.String() == "" && !required {
 			err = fmt.Errorf("--%s %w", f.Name, errEmptyFlag)
 		}
 	})

@@ -106,7 +106,10 @@ func subject(s policy.Statement, host string) string {
 // asked is where a condition asks for a value under a key, the first place where it does. What it asks not to be there
 // counts for nothing.
 func asked(c policy.Condition, name string) (operator, key string, values policy.Values) {
-	for _, operator := range []string{"StringEquals", "StringLike", "StringEqualsIfExists", "StringLikeIfExists"} {
+	for _, operator := range slices.Sorted(maps.Keys(c)) {
+		if !slices.Contains(asking(), operator) {
+			continue
+		}
 		for _, key := range slices.Sorted(maps.Keys(c[operator])) {
 			if strings.EqualFold(key, name) {
 				return operator, key, c[operator][key]
@@ -114,6 +117,16 @@ func asked(c policy.Condition, name string) (operator, key string, values policy
 		}
 	}
 	return "", "", nil
+}
+
+// asking are the operators that ask for a text to be there, with or without a set's qualifier.
+func asking() (operators []string) {
+	for _, set := range []string{"", "ForAnyValue:", "ForAllValues:"} {
+		for _, operator := range []string{"StringEquals", "StringLike", "StringEqualsIfExists", "StringLikeIfExists"} {
+			operators = append(operators, set+operator)
+		}
+	}
+	return operators
 }
 
 // named is where a statement asks for session names.
