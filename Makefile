@@ -51,7 +51,7 @@ demo: .tools/checked node_modules/.installed .venv/.installed ## See it work: de
 # jsii's own process handling has a race at Close (https://github.com/aws/jsii), so the one package that links it goes without -race.
 .PHONY: test
 test: setup lint ## Run every check and test
-	@$(STRICT) { $(HOST_GO) test -v -race -shuffle=on $$($(HOST_GO) list ./... | grep -v '/cdk$$') && \
+	@$(STRICT) { $(HOST_GO) test -v -race -shuffle=on -timeout 20m $$($(HOST_GO) list ./... | grep -v '/cdk$$') && \
 	  $(HOST_GO) test -v -shuffle=on ./cdk; } >.tools/test.log 2>&1 || failed=1; \
 	grep -E '^(ok|FAIL|panic:|-test.shuffle)|^\s*--- FAIL' .tools/test.log; \
 	if [ -n "$${failed:-}" ]; then tools/failures.sh .tools/test.log; exit 1; fi
