@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,10 +53,10 @@ func (b *env) killedFault(t *testing.T) {
 	b.clients(1)
 	b.Recorder().ResetCalls()
 	b.take()
-	killed, doneBefore := 0, false
+	var killed, doneBefore atomic.Int32 // the recorder kills in a goroutine of its own
 	b.Recorder().Inject(localaws.Fault{Operation: "CreateRole", Kind: localaws.Killed, Times: 1, Kill: func() {
-		killed++
-		doneBefore = len(b.take()) == 1
+		killed.Add(1)
+		doneBefore.Store(int32(len(b.take())))
 	}})
 	if _, err := b.iam.CreateRole(
 		t.Context(), &iam.CreateRoleInput{RoleName: aws.String("killed"), AssumeRolePolicyDocument: aws.String(trust)},
@@ -63,8 +64,8 @@ func (b *env) killedFault(t *testing.T) {
 		t.Error("the caller heard an answer")
 	}
 	call := b.Recorder().Calls()[0]
-	if killed != 1 || !doneBefore || call.Fault != localaws.Killed || !call.Done || call.Status != 0 {
-		t.Errorf("killed %d times, done before %v, call %+v", killed, doneBefore, call)
+	if killed.Load() != 1 || doneBefore.Load() != 1 || call.Fault != localaws.Killed || !call.Done || call.Status != 0 {
+		t.Errorf("killed %d times, events before %d, call %+v", killed.Load(), doneBefore.Load(), call)
 	}
 }
 
