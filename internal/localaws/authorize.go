@@ -61,6 +61,13 @@ func (j Judged) Again(without string) (authz.Decision, error) {
 	return decision, nil
 }
 
+// OwnedBy is the same permission on a resource that belongs to another account. ARNs of buckets do not tell whose they are.
+func (j Judged) OwnedBy(account string) Judged {
+	j.Keys = maps.Clone(j.Keys)
+	j.Keys["aws:ResourceAccount"] = []string{account}
+	return j
+}
+
 // authority is what binds one access key, and what was asked of it.
 type authority struct {
 	Grants
@@ -198,8 +205,8 @@ func (p permission) asked(call request, who Identity, function string) authz.Cal
 	return c
 }
 
-// accountOf is whose a resource is. ARNs of buckets do not tell: they count as the account's, and a stranger's bucket
-// refuses by itself.
+// accountOf is whose a resource is. ARNs of buckets do not tell: they count as the account's, as a stranger's bucket refuses
+// by itself. What the policies say to a stranger's, Judged.OwnedBy asks.
 func accountOf(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) < 6 || parts[4] == "" {

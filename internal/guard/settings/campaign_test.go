@@ -367,12 +367,13 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 	}
 	g.deliver(heard)
 	g.checkReadBack(g.Calls())
-	if all := len(heard) == len(made.events); all && !d.stale {
+	seen := len(heard) == len(made.events) && !d.stale
+	if seen {
 		g.checkHeard(r, made)
 	}
 	end()
 	g.audit()
-	count := g.check(c, r, made, len(heard) == len(made.events))
+	count := g.check(c, r, made, seen)
 	count.Strikes += len(made.events) - len(heard)
 	trial.Tally.Add(d.kind, count)
 	if count.Untold > 0 {
@@ -384,7 +385,7 @@ func (d disturb) run(t *testing.T, s *fixture, c testCase, trial campaign.Trial)
 }
 
 // check checks what must hold in the end, and counts.
-func (g *guarded) check(c testCase, r *reference, made change, heard bool) campaign.Count {
+func (g *guarded) check(c testCase, r *reference, made change, seen bool) campaign.Count {
 	g.t.Helper()
 	g.dead = append(g.dead, g.Dead()...)
 	mails, dead, calls := g.read(), g.dead, g.Calls()
@@ -408,19 +409,20 @@ func (g *guarded) check(c testCase, r *reference, made change, heard bool) campa
 	}
 	g.checkBatches()
 	g.checkLetters(dead)
-	g.checkTold(c, r, made, mails, heard, &count)
+	g.checkTold(c, r, made, mails, seen, &count)
 	return count
 }
 
-// checkTold counts how often people were told of a change. What needs a person is told by itself if icaguard heard of it.
-func (g *guarded) checkTold(c testCase, r *reference, made change, mails []localawstest.Mail, heard bool, count *campaign.Count) {
+// checkTold counts how often people were told of a change. What needs a person is told by itself if icaguard heard of it and
+// could see it: what its reads do not show yet, an audit sums up.
+func (g *guarded) checkTold(c testCase, r *reference, made change, mails []localawstest.Mail, seen bool, count *campaign.Count) {
 	g.t.Helper()
 	times, summed := made.Told(mails), made.Summed(mails)
 	if r.told == 0 && !r.summed {
 		return // nobody has to know
 	}
 	count.Told(times, max(1, r.told), summed)
-	if c.want == guard.ActionRequired && times == 0 && (!summed || heard && r.told > 0) {
+	if c.want == guard.ActionRequired && times == 0 && (!summed || seen && r.told > 0) {
 		g.t.Errorf("it is not as ICA needs it, and nobody was told of it by itself (summed up: %v)", summed)
 	}
 }

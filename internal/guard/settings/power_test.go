@@ -99,11 +99,13 @@ func (w *env) expectNoRefusal() {
 }
 
 // testPower judges what the engines of the cases asked for again, without the action that it needs: then it is refused. So
-// each action is needed where it stands, for every variant that a case came to need it in.
+// each action is needed where it stands, for every variant that a case came to need it in. On a bucket that another account
+// has taken nothing is allowed (aws:ResourceAccount).
 func testPower(t *testing.T, asked []localaws.Judged) {
 	if len(asked) == 0 {
 		t.Fatal("nothing was asked for")
 	}
+	buckets := 0
 	for _, j := range asked {
 		if decision, err := j.Again(""); err != nil || !decision.Allowed {
 			t.Errorf("%s on %s: %+v, %v", j.Action, j.Resource, decision, err)
@@ -111,6 +113,16 @@ func testPower(t *testing.T, asked []localaws.Judged) {
 		if decision, err := j.Again(j.Action); err != nil || decision.Allowed {
 			t.Errorf("%s on %s is allowed without that action: %+v, %v", j.Action, j.Resource, decision, err)
 		}
+		if !strings.HasPrefix(j.Resource, "arn:aws:s3:") {
+			continue
+		}
+		buckets++
+		if decision, err := j.OwnedBy(strangersAccount).Again(""); err != nil || decision.Allowed {
+			t.Errorf("%s on %s is allowed where the bucket is a stranger's: %+v, %v", j.Action, j.Resource, decision, err)
+		}
+	}
+	if buckets == 0 {
+		t.Error("nothing was asked of a bucket")
 	}
 }
 
