@@ -247,7 +247,7 @@ const settleFor = 2 * time.Second
 
 // settle reads again what is about to be written over, as the gates took their time and the first read may have been another
 // row's: once, or where the setting merges with parts of others, until two reads in a row are equal and no event says
-// otherwise.
+// otherwise. Where events of one second say different things, all reads are made.
 func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, error) {
 	const reads = 3
 	for i := 0; ; i++ {
@@ -261,8 +261,9 @@ func (s Setting) settle(ctx context.Context, r *run, j job, plan Plan) (Plan, er
 			return Plan{}, err
 		}
 		said := next.witness(j.request.Events)
+		settled := said.agrees() && (!said.disputed || i == reads) && reflect.DeepEqual(next.Observed, plan.Observed)
 		switch {
-		case !plan.merges, len(next.Diffs) == 0, said.agrees() && reflect.DeepEqual(next.Observed, plan.Observed):
+		case !plan.merges, len(next.Diffs) == 0, settled:
 			return next, nil
 		case i == reads && !said.agrees():
 			return Plan{}, fmt.Errorf("%s: settle: %w", s.ID, said.err())

@@ -17,14 +17,17 @@ type testimony struct {
 	event   Event
 	missing []string // parts that it wrote and that are not read
 	extra   []string // parts that are read and that it did not write
+	// disputed: of the events in the same second one says so, and another one says otherwise.
+	disputed bool
 }
 
 func (t testimony) agrees() bool { return len(t.missing) == 0 && len(t.extra) == 0 }
 
 // witness asks the newest event with a word on it. Events are recorded with their seconds: of several in the last one
-// any may have been the last, so one that agrees is enough.
+// any may have been the last, so one that agrees is enough in the end, and as long as another one does not there is doubt.
 func witness[T any](sp Spec[T], st icaconfig.Storage, got T, events []Event) testimony {
 	var newest testimony
+	asked := false
 	for _, e := range slices.Backward(events) {
 		if sp.Witness == nil || e.Parameters == "" || e.Time.Before(newest.event.Time) {
 			continue
@@ -34,12 +37,11 @@ func witness[T any](sp Spec[T], st icaconfig.Storage, got T, events []Event) tes
 			continue
 		}
 		t := testimony{event: e, missing: sp.Missing(st, said, got), extra: sp.Missing(st, got, said)}
-		if t.agrees() {
-			return t
-		}
-		if newest.agrees() {
+		t.disputed = newest.disputed || asked && t.agrees() != newest.agrees()
+		if !asked || t.agrees() {
 			newest = t
 		}
+		newest.disputed, asked = t.disputed, true
 	}
 	return newest
 }

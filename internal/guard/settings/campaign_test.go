@@ -330,7 +330,8 @@ func isWrite(call localaws.Call) bool {
 
 var (
 	reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
-	drawn   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|A(ROA|IDA|NPA)[A-Z0-9]{16,}|20\d\d-[0-9T:.Z-]+`)
+	drawn   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|A(ROA|IDA|NPA)[A-Z0-9]{16,}|20\d\d-[0-9T:.Z-]+|` +
+		`"ID":"v\d+"`) // of a policy's version
 	several = regexp.MustCompile(`^(Add|Delete|Detach|Remove)`) // of a resource's parts, each by a call of its own
 )
 
@@ -498,7 +499,8 @@ func (g *guarded) checkReadBack(calls []localaws.Call) {
 			continue
 		}
 		readBack := slices.IndexFunc(calls[i:], func(c localaws.Call) bool {
-			return c.Service == write.Service && c.Resource == write.Resource && reading.MatchString(c.Operation)
+			same := write.Resource == "" || c.Resource == write.Resource // AWS names what it creates
+			return c.Service == write.Service && same && reading.MatchString(c.Operation)
 		})
 		told := slices.IndexFunc(calls[i:], func(c localaws.Call) bool { return c.Operation == "Publish" })
 		if readBack < 0 || told >= 0 && told < readBack {
