@@ -67,7 +67,10 @@ func TestBelow(t *testing.T) {
 	tally.Add("killed", Count{Strikes: 150})
 	tally.Add("killed", Count{Strikes: 50})
 	tally.Add("cut", Count{Strikes: 199})
-	if below := tally.below(200, []string{"killed", "cut", "never"}); !slices.Equal(below, []string{"cut", "never"}) {
+	tally.Add("slow", Count{Strikes: 120})
+	tally.Add(AmongSteps("slow"), Count{Strikes: 80})
+	kinds := []string{"killed", "cut", "never", "slow", AmongSteps("slow"), AmongSteps("lost")}
+	if below := tally.below(200, kinds); !slices.Equal(below, []string{"cut", "never", AmongSteps("lost")}) {
 		t.Errorf("%v", below)
 	}
 }

@@ -132,9 +132,12 @@ func (g *Guard) identified(name, key string) string {
 func (g *Guard) Another() localaws.FunctionConfig {
 	config := g.Remediate
 	config.Env = maps.Clone(config.Env)
-	config.Env["AWS_ACCESS_KEY_ID"] = g.identified(config.Name, g.Key()+"-2")
+	config.Env["AWS_ACCESS_KEY_ID"] = g.identified(config.Name, g.AnotherKey())
 	return config
 }
+
+// AnotherKey is the access key of that process's calls.
+func (g *Guard) AnotherKey() string { return g.Key() + "-2" }
 
 // Start makes a function ready until the test ends: a further process, if there is one of it already.
 func (g *Guard) Start(config localaws.FunctionConfig) *localaws.Function {

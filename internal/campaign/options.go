@@ -49,7 +49,7 @@ func (o Options) StepsOfSeed(few int) int {
 	case o.Steps > 0:
 		return (o.Steps + o.Seeds - 1) / o.Seeds
 	case o.soaking(), o.Case != "":
-		return 4 * few
+		return 8 * few
 	}
 	return few
 }

@@ -9,6 +9,14 @@ import (
 	"text/tabwriter"
 )
 
+// RandomSteps names the part with random steps.
+const RandomSteps = "random steps"
+
+const among = RandomSteps + ": "
+
+// AmongSteps names a kind of fault where it strikes among random steps. It is the same kind as in a part of its own.
+func AmongSteps(kind string) string { return among + kind }
+
 // Count is what came of the cases of one kind of fault.
 type Count struct {
 	Strikes     int // how often the fault really struck
@@ -136,9 +144,12 @@ func line(table *tabwriter.Writer, kind string, c Count) {
 		c.Untold, c.Summed, c.Once, c.Twice)
 }
 
-// below are the kinds of faults that struck less often.
+// below are the kinds of faults that struck less often, in their own part and among random steps.
 func (t *Tally) below(strikes int, kinds []string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool { return t.byKind[kind].Strikes >= strikes })
+	return slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool {
+		kind = strings.TrimPrefix(kind, among)
+		return t.byKind[kind].Strikes+t.byKind[among+kind].Strikes >= strikes
+	})
 }

@@ -19,7 +19,7 @@ func wayCases(part string, run func(*testing.T, *fixture, testCase, campaign.Tri
 	var cases []campaign.Case[*fixture]
 	left := leftOut()
 	for _, c := range testCases() {
-		if why := left[c.setting+"/"+c.name]; why == engine || why == file {
+		if why := left[c.setting+"/"+c.name]; slices.Contains([]string{engine, file, elsewhere}, why) {
 			continue
 		}
 		cases = append(cases, campaign.Case[*fixture]{
@@ -67,8 +67,10 @@ func staleParts() (parts []campaign.Part[*fixture]) {
 	return parts
 }
 
+func staleKind(depth int) localaws.Kind { return localaws.Kind(fmt.Sprintf("stale %d deep", depth)) }
+
 func stalePart(depth int) campaign.Part[*fixture] {
-	kind := fmt.Sprintf("stale %d deep", depth)
+	kind := string(staleKind(depth))
 	run := func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
 		ways := []func(){
 			func() { disturb{kind: kind, stale: true, during: staleReads(depth)}.run(t, s, c, trial) },
@@ -153,7 +155,7 @@ func besideForeign(t *testing.T, s *fixture, c testCase, trial campaign.Trial, d
 		}
 	}
 	count.Told(made.Told(mails), 1, made.Summed(mails))
-	trial.Tally.Add(fmt.Sprintf("stale %d deep", depth), count)
+	trial.Tally.Add(string(staleKind(depth)), count)
 }
 
 // readBy reads all that settings read, as the owner of an access key.
@@ -180,7 +182,7 @@ func (g *guarded) readAll() {
 
 // droppedPart drops one of the events, or all.
 func droppedPart() campaign.Part[*fixture] {
-	const kind = "event dropped"
+	const kind = string(dropped)
 	run := func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
 		drop := func(which int) (events int) {
 			disturb{kind: kind, hear: func(g *guarded, all []localaws.Envelope) []localaws.Envelope {

@@ -15,9 +15,12 @@ import (
 	"github.com/icaguard/icaguard/internal/localaws"
 )
 
+// raced is the kind of fault that two processes have the same messages at once.
+const raced localaws.Kind = "race"
+
 // racePart lets two processes of remediate have the same messages at once, as SQS may deliver them.
 func racePart() campaign.Part[*fixture] {
-	const kind = "race"
+	const kind = string(raced)
 	return campaign.Part[*fixture]{Kinds: []string{kind}, Sample: 1, Cases: wayCases(kind,
 		func(t *testing.T, s *fixture, c testCase, trial campaign.Trial) {
 			r := s.reference(t, c)
@@ -25,10 +28,15 @@ func racePart() campaign.Part[*fixture] {
 			defer g.leave(c.setting)
 			c.breakIt(g.env)
 			made, parts := g.change(c, s.received()), g.foreignParts()
-			key := g.race(made.events)
 			count := campaign.Count{Steps: 1}
-			if overlapping(g.Calls(), g.callsOf(key)) {
-				count.Strikes++
+			if batch := made.events[:min(len(made.events), mostMessages)]; len(batch) > 0 { // else only the audit hears of it
+				failed, overlapped := g.race(batch)
+				if len(failed) > 0 {
+					t.Errorf("messages %d come again", failed)
+				}
+				if overlapped {
+					count.Strikes++
+				}
 			}
 			g.deliver(s.received())
 			g.audit()
@@ -41,47 +49,64 @@ func racePart() campaign.Part[*fixture] {
 			if len(dead) > 0 {
 				t.Errorf("dead letters %+v", dead)
 			}
-			g.checkRacers(c, r, key, count.Alerts)
+			g.checkRacers(c, r, count.Alerts)
 			g.checkTold(c, r, made, mails, true, &count)
 			trial.Tally.Add(kind, count)
 		},
 	)}
 }
 
-// race lets both processes have the events in one batch, and answers the second one's access key.
-func (g *guarded) race(happened []localaws.Envelope) (key string) {
+// mostMessages is how many SQS gives at once.
+const mostMessages = 10
+
+// race lets two processes have the events in one batch. It answers which come again, and whether both worked at once.
+func (g *guarded) race(happened []localaws.Envelope) (failed []int, overlapped bool) {
 	g.t.Helper()
-	config := g.Another()
 	var batch events.SQSEvent
-	for i, event := range happened[:min(len(happened), 10)] {
+	for i, event := range happened {
 		batch.Records = append(batch.Records, events.SQSMessage{
 			MessageId: strconv.Itoa(i), Body: text(event), EventSource: "aws:sqs", EventSourceARN: g.Requests.ARN,
 		})
 	}
-	if len(happened) == 0 {
-		return config.Env["AWS_ACCESS_KEY_ID"] // nobody hears of it but the audit
-	}
 	payload, err := json.Marshal(batch)
 	g.must(payload, err)
-	var both sync.WaitGroup
-	another := g.Start(config)
+	before := len(g.local.Recorder().Calls())
+	another := g.Start(g.Another())
 	defer func() { _ = another.Close() }()
-	for _, function := range []*localaws.Function{g.Function, another} {
-		both.Go(func() {
-			result, err := function.Invoke(g.t.Context(), payload)
-			var answer events.SQSEventResponse
-			if err != nil || result.FunctionError != "" || json.Unmarshal(result.Payload, &answer) != nil ||
-				len(answer.BatchItemFailures) > 0 {
-				g.t.Errorf("%v: %s", err, result.Payload)
-			}
-		})
+	var both sync.WaitGroup
+	var answers [2][]int
+	for i, function := range []*localaws.Function{g.Function, another} {
+		both.Go(func() { answers[i] = g.answer(function, payload, len(happened)) })
 	}
 	both.Wait()
-	return config.Env["AWS_ACCESS_KEY_ID"]
+	if len(answers[1]) > 0 {
+		g.t.Errorf("no fault struck a process, and messages %d come again", answers[1])
+	}
+	calls := g.local.Recorder().Calls()[before:]
+	failed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(answers[:]...))))
+	return failed, overlapping(madeBy(calls, g.Key()), madeBy(calls, g.AnotherKey()))
 }
 
-func (g *guarded) callsOf(key string) []localaws.Call {
-	return slices.DeleteFunc(g.local.Recorder().Calls(), func(c localaws.Call) bool { return c.AccessKeyID != key })
+// answer is which messages of a batch fail; all do where the function fails.
+func (g *guarded) answer(function *localaws.Function, payload []byte, messages int) (failed []int) {
+	result, err := function.Invoke(g.t.Context(), payload)
+	var answer events.SQSEventResponse
+	if err != nil || result.FunctionError != "" || json.Unmarshal(result.Payload, &answer) != nil {
+		for i := range messages {
+			failed = append(failed, i)
+		}
+		g.t.Logf("raced: %v %s", err, result.Payload)
+	}
+	for _, item := range answer.BatchItemFailures {
+		i, err := strconv.Atoi(item.ItemIdentifier)
+		g.must(item, err)
+		failed = append(failed, i)
+	}
+	return failed
+}
+
+func madeBy(calls []localaws.Call, key string) []localaws.Call {
+	return slices.DeleteFunc(slices.Clone(calls), func(c localaws.Call) bool { return c.AccessKeyID != key })
 }
 
 // overlapping reports whether each of two processes called before the other had ended.
@@ -93,9 +118,9 @@ func overlapping(one, other []localaws.Call) bool {
 }
 
 // checkRacers: neither process writes anything twice, and what both restored is no alert.
-func (g *guarded) checkRacers(c testCase, r *reference, key string, alerts int) {
+func (g *guarded) checkRacers(c testCase, r *reference, alerts int) {
 	g.t.Helper()
-	for _, calls := range [][]localaws.Call{g.Calls(), g.callsOf(key)} {
+	for _, calls := range [][]localaws.Call{g.Calls(), madeBy(g.local.Recorder().Calls(), g.AnotherKey())} {
 		for write, times := range g.writes(calls) {
 			if times > 1 && !several.MatchString(write) {
 				g.t.Errorf("one process did %s %d times", write, times)

@@ -18,9 +18,8 @@ import (
 // randomPart takes random steps over five storages of one ica.yaml: people break settings and rightfully change parts of
 // their own, while events are dropped, doubled, delayed and shuffled and faults strike the real functions.
 func randomPart(o campaign.Options) campaign.Part[*fixture] {
-	const randomly = "random steps"
 	part := campaign.Part[*fixture]{Sample: 1, Steps: true, Cases: []campaign.Case[*fixture]{{
-		Name: randomly,
+		Name: campaign.RandomSteps,
 		Run: func(t *testing.T, s *fixture, trial campaign.Trial) {
 			f := newFive(t, s, trial)
 			for steps := o.StepsOfSeed(12); f.steps < steps && !t.Failed(); {
@@ -29,14 +28,14 @@ func randomPart(o campaign.Options) campaign.Part[*fixture] {
 		},
 	}}}
 	for _, kind := range append(randomFaults(), dropped, doubled, delayed, shuffled) {
-		part.Kinds = append(part.Kinds, randomly+": "+string(kind))
+		part.Kinds = append(part.Kinds, campaign.AmongSteps(string(kind)))
 	}
 	return part
 }
 
 // What becomes of events on their way, counted as faults are.
 const (
-	dropped  localaws.Kind = "dropped"
+	dropped  localaws.Kind = "event dropped"
 	doubled  localaws.Kind = "doubled"
 	delayed  localaws.Kind = "delayed"
 	shuffled localaws.Kind = "shuffled"
@@ -44,8 +43,7 @@ const (
 
 func randomFaults() []localaws.Kind {
 	return []localaws.Kind{
-		localaws.Killed, localaws.Throttled, localaws.ServerError, localaws.Cut, localaws.Lost, localaws.Denied,
-		localaws.Slow, localaws.Stale,
+		localaws.Killed, localaws.Throttled, localaws.ServerError, localaws.Cut, localaws.Lost, localaws.Denied, localaws.Slow,
 	}
 }
 
@@ -64,7 +62,7 @@ type five struct {
 // since is what happened since the last audit.
 type since struct {
 	changes []change
-	stale   bool // reads are stale: then every event comes, and in time
+	stale   int // how deep reads are stale: then every event comes, and in time
 }
 
 // member is one of the storages.
@@ -219,7 +217,7 @@ func (w *env) attempt(do func(*env)) (err error) {
 // round is some steps, of which icaguard hears by and by, then an audit, and what must hold after it.
 func (f *five) round() {
 	f.t.Helper()
-	f.since = since{stale: f.trial.IntN(5) == 0}
+	f.since = since{}
 	f.Batches = nil
 	for _, m := range f.members {
 		if m.steps = 0; m.written() != m.readAt {
@@ -229,7 +227,8 @@ func (f *five) round() {
 	}
 	f.local.Recorder().ResetCalls()
 	fresh := func() {}
-	if f.since.stale {
+	if f.trial.IntN(5) == 0 {
+		f.since.stale = 1 + f.trial.IntN(3)
 		fresh = f.readStale()
 	}
 	for range 4 + f.trial.IntN(6) {
@@ -249,9 +248,8 @@ func (f *five) note(format string, args ...any) { f.log = append(f.log, fmt.Spri
 
 // readStale lets reads answer what they answer now, so many times each, once that is not the truth any more.
 func (f *five) readStale() (end func()) {
-	depth := 1 + f.trial.IntN(3)
-	f.note("reads are stale, %d deep", depth)
-	remove := f.inject(localaws.Fault{Kind: localaws.Stale, Times: depth})
+	f.note("reads are stale, %d deep", f.since.stale)
+	remove := f.inject(localaws.Fault{Kind: localaws.Stale, Times: f.since.stale})
 	f.Requests.Send(`{"icaguard":"request","request":{"reason":"campaign"}}`)
 	f.Settle()
 	return remove
@@ -327,16 +325,17 @@ func (m *member) takes(c testCase) bool {
 
 // Why a way cannot be played where the real functions guard (engine, file), or one of several storages is broken.
 const (
-	account = "all storages share the account"
-	taken   = "only the other account or region can give the name back"
-	engine  = "it asks the test's own engine, which guards nothing here"
-	file    = "it changes what the test takes for ica.yaml, which the functions have read"
+	account   = "all storages share the account"
+	taken     = "only the other account can give the name back"
+	elsewhere = "whoever reads others' parts asks the storage's region"
+	engine    = "it asks the test's own engine, which guards nothing here"
+	file      = "it changes what the test takes for ica.yaml, which the functions have read"
 )
 
 // leftOut are the ways that cannot be played with five storages, and why.
 func leftOut() map[string]string {
 	return map[string]string{
-		"bucket/created in another region":                                                                taken,
+		"bucket/created in another region":                                                                elsewhere,
 		"bucket/deleted and taken by a stranger":                                                          taken,
 		"permission-policy/its only bucket is a stranger's":                                               taken,
 		"bucket-public-access/the account's block removed":                                                account,
@@ -369,14 +368,17 @@ func (f *five) hear(last bool) {
 	f.pending = append(f.pending, f.local.received()...)
 	events := f.onTheirWay(last)
 	var removes []func()
-	for range 1 + f.trial.IntN(4) {
+	for range 2 + f.trial.IntN(4) {
 		removes = append(removes, f.injectOne())
 	}
 	before := len(f.Calls())
+	f.note("heard of %d events", len(events))
+	if f.since.stale == 0 && len(events) > 0 && f.trial.IntN(2) == 0 {
+		events = f.raced(events)
+	}
 	for _, event := range events {
 		f.Requests.Send(text(event))
 	}
-	f.note("heard of %d events", len(events))
 	f.Settle()
 	for _, remove := range removes {
 		remove()
@@ -393,12 +395,30 @@ func (f *five) hear(last bool) {
 }
 
 func (f *five) strike(kind localaws.Kind) {
-	f.trial.Tally.Add("random steps: "+string(kind), campaign.Count{Strikes: 1})
+	if kind == localaws.Stale {
+		kind = staleKind(f.since.stale)
+	}
+	f.trial.Tally.Add(campaign.AmongSteps(string(kind)), campaign.Count{Strikes: 1})
+}
+
+// raced lets two processes have the events, and answers those that come again.
+func (f *five) raced(events []localaws.Envelope) (again []localaws.Envelope) {
+	f.t.Helper()
+	batch := events[:min(len(events), mostMessages)]
+	failed, overlapped := f.race(batch)
+	f.note("two processes had %d of them, %d come again", len(batch), len(failed))
+	if overlapped {
+		f.strike(raced)
+	}
+	for _, i := range failed {
+		again = append(again, batch[i])
+	}
+	return append(again, events[len(batch):]...)
 }
 
 // injectOne injects a fault into some calls of remediate, whichever they are.
 func (f *five) injectOne() (remove func()) {
-	kinds := append(slices.DeleteFunc(randomFaults(), func(k localaws.Kind) bool { return k == localaws.Stale }), localaws.Killed)
+	kinds := append(randomFaults(), localaws.Killed, localaws.Lost, localaws.Slow) // these strike less often when they are drawn
 	fault := localaws.Fault{Kind: kinds[f.trial.IntN(len(kinds))], Skip: f.trial.IntN(12), Times: 1 + f.trial.IntN(3)}
 	if fault.Kind == localaws.Killed {
 		fault.Times = 1
@@ -415,12 +435,12 @@ func (f *five) onTheirWay(last bool) []localaws.Envelope {
 	var now, later []localaws.Envelope
 	for _, event := range f.pending {
 		switch draw := f.trial.IntN(20); {
-		case draw < 3 && !f.since.stale:
+		case draw < 3 && f.since.stale == 0:
 			f.strike(dropped)
-		case draw < 6 && !f.since.stale && !last:
+		case draw < 8 && f.since.stale == 0 && !last:
 			f.strike(delayed)
 			later = append(later, event)
-		case draw < 10:
+		case draw < 11:
 			f.strike(doubled)
 			now = append(now, event, event)
 		default:
@@ -428,7 +448,7 @@ func (f *five) onTheirWay(last bool) []localaws.Envelope {
 		}
 	}
 	f.pending = later
-	if f.trial.IntN(2) == 0 && len(now) > 1 {
+	if f.trial.IntN(4) > 0 && len(now) > 1 {
 		f.strike(shuffled)
 		f.trial.Shuffle(len(now), func(i, j int) { now[i], now[j] = now[j], now[i] })
 	}
@@ -463,7 +483,7 @@ func (f *five) check() {
 	for _, made := range f.since.changes {
 		count.Told(made.Told(mails), 1, made.Summed(mails))
 	}
-	f.trial.Tally.Add("random steps", count)
+	f.trial.Tally.Add(campaign.RandomSteps, count)
 	f.recover(mails)
 }
 

@@ -410,12 +410,12 @@ func (g *guarded) check(c testCase, r *reference, made change, seen bool) campai
 	}
 	g.checkBatches()
 	g.checkLetters(dead)
-	g.checkTold(c, r, made, mails, seen, &count)
+	g.checkTold(c, r, made, mails, seen && len(dead) == 0, &count)
 	return count
 }
 
 // checkTold counts how often people were told of a change. What needs a person is told by itself if icaguard heard of it and
-// could see it: what its reads do not show yet, an audit sums up.
+// could see it: what its reads do not show yet, and what died with its message, an audit sums up.
 func (g *guarded) checkTold(c testCase, r *reference, made change, mails []localawstest.Mail, seen bool, count *campaign.Count) {
 	g.t.Helper()
 	times, summed := made.Told(mails), made.Summed(mails)
