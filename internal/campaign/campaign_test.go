@@ -80,9 +80,9 @@ func TestRarest(t *testing.T) {
 	tally.Add("a", Count{Strikes: 4})
 	tally.Add("b", Count{Strikes: 3})
 	tally.Add("c", Count{Strikes: 9})
-	parts := [][]string{{"a"}, {"b", "c"}}
-	for i, want := range []int{1, 0} { // what is under way counts
-		if got := tally.rarest(parts); got != want {
+	parts := [][]string{{AmongSteps("a")}, {"a"}, {"b", "c"}}
+	for i, want := range []int{0, 2, 1} { // random steps, then what is rarest; what is under way counts
+		if got := tally.next(parts, 1); got != want {
 			t.Errorf("draw %d: part %d, want %d", i, got, want)
 		}
 		tally.Add("a", Count{Strikes: 1})

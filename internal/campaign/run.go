@@ -135,7 +135,7 @@ func draw[W any](t *testing.T, o Options, parts []Part[W], tally *Tally, drawn c
 	case o.Minutes > 0:
 		next := drawers(o.Seed, parts)
 		for end := time.Now().Add(time.Duration(o.Minutes * float64(time.Minute))); time.Now().Before(end); {
-			drawn <- next[tally.rarest(kindsOf(parts))]()
+			drawn <- next[tally.next(kindsOf(parts), o.workers()/2)]()
 		}
 	default:
 		next := drawers(o.Seed, parts)

@@ -77,13 +77,21 @@ func (t *Tally) Untold(trial Trial) {
 	t.untold = append(t.untold, trial.String())
 }
 
-// rarest is the part that is drawn from next: that with the kind which struck least. A case that is under way counts for
+// next is the part that is drawn from next: with random steps, if less than so many cases are under way that take them, as
+// they bring most strikes of many kinds; else that with the kind which struck least. A case that is under way counts for
 // what those before it brought.
-func (t *Tally) rarest(parts [][]string) int {
+func (t *Tally) next(parts [][]string, random int) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	least, most := 0, -1.0
 	for i, kinds := range parts {
+		if strings.HasPrefix(kinds[0], among) {
+			if t.underWay[kinds[0]] < random {
+				least = i
+				break
+			}
+			continue
+		}
 		strikes, cases := t.least(kinds), float64(max(1, t.done[kinds[0]]))
 		if strikes += float64(t.underWay[kinds[0]]) * max(1, strikes/cases); most < 0 || strikes < most {
 			least, most = i, strikes
@@ -97,9 +105,9 @@ func (t *Tally) rarest(parts [][]string) int {
 }
 
 func (t *Tally) least(kinds []string) float64 {
-	least := t.byKind[kinds[0]].Strikes
+	least := t.struck(kinds[0])
 	for _, kind := range kinds {
-		least = min(least, t.byKind[kind].Strikes)
+		least = min(least, t.struck(kind))
 	}
 	return float64(least)
 }
@@ -144,12 +152,15 @@ func line(table *tabwriter.Writer, kind string, c Count) {
 		c.Untold, c.Summed, c.Once, c.Twice)
 }
 
-// below are the kinds of faults that struck less often, in their own part and among random steps.
+// below are the kinds of faults that struck less often.
 func (t *Tally) below(strikes int, kinds []string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool {
-		kind = strings.TrimPrefix(kind, among)
-		return t.byKind[kind].Strikes+t.byKind[among+kind].Strikes >= strikes
-	})
+	return slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool { return t.struck(kind) >= strikes })
+}
+
+// struck is how often a kind did, in its own part and among random steps.
+func (t *Tally) struck(kind string) int {
+	kind = strings.TrimPrefix(kind, among)
+	return t.byKind[kind].Strikes + t.byKind[among+kind].Strikes
 }

@@ -373,7 +373,7 @@ func (f *five) hear(last bool) {
 	}
 	before := len(f.Calls())
 	f.note("heard of %d events", len(events))
-	if f.since.stale == 0 && len(events) > 0 && f.trial.IntN(2) == 0 {
+	if f.since.stale == 0 && len(events) > 0 && f.trial.IntN(5) > 0 {
 		events = f.raced(events)
 	}
 	for _, event := range events {
@@ -437,10 +437,10 @@ func (f *five) onTheirWay(last bool) []localaws.Envelope {
 		switch draw := f.trial.IntN(20); {
 		case draw < 3 && f.since.stale == 0:
 			f.strike(dropped)
-		case draw < 8 && f.since.stale == 0 && !last:
+		case draw < 10 && f.since.stale == 0 && !last:
 			f.strike(delayed)
 			later = append(later, event)
-		case draw < 11:
+		case draw < 14:
 			f.strike(doubled)
 			now = append(now, event, event)
 		default:
