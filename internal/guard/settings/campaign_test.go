@@ -331,7 +331,7 @@ func isWrite(call localaws.Call) bool {
 var (
 	reading = regexp.MustCompile(`^(Get|List|Head|Describe)`)
 	drawn   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|A(ROA|IDA|NPA)[A-Z0-9]{16,}|20\d\d-[0-9T:.Z-]+|` +
-		`"ID":"v\d+"`) // of a policy's version
+		`"ID":"v\d+"|"id":"[0-9A-Za-z]{50}"`) // of a policy's version, and of an entry that has none
 	several = regexp.MustCompile(`^(Add|Delete|Detach|Remove)`) // of a resource's parts, each by a call of its own
 )
 
