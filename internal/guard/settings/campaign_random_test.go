@@ -349,6 +349,7 @@ func leftOut() map[string]string {
 		"kms-key-policy/our principal turned into the id of a role that was deleted and recreated":        engine,
 		"permission-policy/adopted, one action missing":                                                   file,
 		"permission-policy/adopted, one action missing, detached from ICA's role and attached to another": file,
+		"bucket-policy/members of the organization only, and ica.yaml names another":                      file,
 		"kms-key-policy/a key of another account":                                                         file,
 		"kms-key-state/gone":                                                       file,
 		"kms-key-state/in another account":                                         file,
