@@ -143,7 +143,7 @@ func newFive(t *testing.T, s *fixture, trial campaign.Trial) *five {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s\n%s", trial, strings.Join(f.log, "\n"))
+			t.Logf("%s\n%s\n%s", trial, strings.Join(f.log, "\n"), f.Log.Take())
 		}
 	})
 	for n, m := range f.members {
