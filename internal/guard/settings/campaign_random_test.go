@@ -555,7 +555,8 @@ func (f *five) checkBaseline(m *member, mails []localawstest.Mail) {
 func (f *five) isOpen(m *member, id string) bool {
 	for _, other := range f.members {
 		shares := other.storage.Role.Name == m.storage.Role.Name || id == "oidc-provider"
-		if shares && (other.open[id] || id == "permission-policy" && other.open["bucket-versioning"]) {
+		versions := other.open["bucket-versioning"] || other.open["bucket-object-lock"] // which turns versioning on
+		if shares && (other.open[id] || id == "permission-policy" && versions) {
 			return true
 		}
 	}
